@@ -1,0 +1,143 @@
+"""The exceptions of orchestra, one tree.
+
+    OrchestraError                 everything below; `attempts` tells what was tried
+    ├── ConfigError                ours to mend before a call: the text names file, key, value, what is known
+    │   ├── FleetError             fleet.toml or a fleet value does not hold together
+    │   ├── PolicyError            a policy returned what no policy may return
+    │   ├── ToolError              a tool's declaration cannot be used
+    │   ├── AgentError             an agent file cannot be found or does not build
+    │   └── WeightsError           weights of an embedded model cannot be had or are not the right ones
+    ├── CallError                  a call or run ended without an accepted answer
+    │   ├── NoCandidate            every model was refused by a gate or a policy
+    │   ├── Refused                it ended with a `trigger` and its `evidence`
+    │   │   ├── BadRequest         the provider says the request itself is wrong
+    │   │   ├── ContentFiltered    the provider's content filter refused
+    │   │   ├── Exhausted          the ladder is at its end
+    │   │   ├── HumanNeeded        only a person can decide what comes next
+    │   │   └── StreamCut          a stream ended wrongly after its first token was handed on; `partial_text`
+    │   ├── DeadlineExceeded       the call's or run's deadline passed
+    │   └── BudgetExceeded         the next attempt does not fit the money that is left
+    ├── PlanError                  a plan that cannot be executed; `faults` lists why
+    ├── LedgerError                the ledger cannot be read or written
+    └── SyncInLoop                 a sync twin was called inside a running event loop
+
+A failure of one step or attempt is a value (Verdict, CallFault); exceptions are for bugs and for the end of the road.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orchestra.types import Attempt, Rejection, Trigger
+
+
+class OrchestraError(Exception):
+    """Anything orchestra raises on purpose; `attempts` is what had been tried until then."""
+
+    def __init__(self, text: str, *, attempts: tuple[Attempt, ...] = ()) -> None:
+        super().__init__(text)
+        self.attempts = attempts
+
+
+class ConfigError(OrchestraError):
+    """Something the user wrote cannot be used; the text says what, where, and what is known."""
+
+
+class FleetError(ConfigError):
+    """fleet.toml or a fleet value does not hold together."""
+
+
+class PolicyError(ConfigError):
+    """A policy returned what no policy may return."""
+
+
+class ToolError(ConfigError):
+    """A tool's declaration cannot be used."""
+
+
+class AgentError(ConfigError):
+    """An agent file cannot be found or does not build."""
+
+
+class WeightsError(ConfigError):
+    """Weights of an embedded model cannot be had, or are not the right ones."""
+
+
+class CallError(OrchestraError):
+    """A call or a run ended without an accepted answer."""
+
+
+class NoCandidate(CallError):
+    """Every model was refused; `rejections` says by which gate and why."""
+
+    def __init__(self, text: str, *, rejections: tuple[Rejection, ...] = ()) -> None:
+        super().__init__(text)
+        self.rejections = rejections
+
+
+class Refused(CallError):
+    """A call that ended with a trigger: `trigger`, `evidence`."""
+
+    def __init__(
+        self, text: str, *, trigger: Trigger, evidence: tuple[str, ...] = (), attempts: tuple[Attempt, ...] = ()
+    ) -> None:
+        super().__init__(text, attempts=attempts)
+        self.trigger = trigger
+        self.evidence = evidence
+
+
+class BadRequest(Refused):
+    """The provider says the request itself is wrong."""
+
+
+class ContentFiltered(Refused):
+    """The provider's content filter refused."""
+
+
+class Exhausted(Refused):
+    """The ladder is at its end."""
+
+
+class HumanNeeded(Refused):
+    """Only a person can decide what comes next."""
+
+
+class StreamCut(Refused):
+    """A stream ended wrongly after its first token was handed on; `partial_text` is what had arrived."""
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        partial_text: str,
+        trigger: Trigger,
+        evidence: tuple[str, ...] = (),
+        attempts: tuple[Attempt, ...] = (),
+    ) -> None:
+        super().__init__(text, trigger=trigger, evidence=evidence, attempts=attempts)
+        self.partial_text = partial_text
+
+
+class DeadlineExceeded(CallError):
+    """The deadline of the call or the run passed."""
+
+
+class BudgetExceeded(CallError):
+    """The next attempt does not fit the money that is left."""
+
+
+class PlanError(OrchestraError):
+    """A plan that cannot be executed; `faults` lists why, one a line."""
+
+    def __init__(self, text: str, *, faults: tuple[str, ...] = ()) -> None:
+        super().__init__(text)
+        self.faults = faults
+
+
+class LedgerError(OrchestraError):
+    """The ledger cannot be read or written."""
+
+
+class SyncInLoop(OrchestraError):
+    """A sync twin was called inside a running event loop."""

@@ -1,0 +1,205 @@
+"""The ledger's events: what happened, append-only, enough to audit, to bill, to resume and to replay.
+
+Fields listed in a class's `content` hold what people and models wrote; they are stored only when asked for
+(`Ledger(content=True)`), but listeners in the process always see them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, TypeAlias
+
+from orchestra.types import (
+    Action,
+    Cost,
+    Decision,
+    Finish,
+    Json,
+    Plan,
+    Sent,
+    StepContext,
+    Trigger,
+    Usage,
+)
+
+StepState: TypeAlias = Literal["done", "failed", "skipped"]
+RunState: TypeAlias = Literal["done", "failed", "cancelled", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A run or a single call begins. `agent` is its name, `fleet` the fingerprint of the fleet."""
+
+    type: ClassVar[str] = "run_started"
+    content: ClassVar[tuple[str, ...]] = ("task",)
+    agent: str
+    task: str = ""
+    fleet: str = ""
+    mode: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan was accepted. `faults` are what was wrong with the plans refused before it."""
+
+    type: ClassVar[str] = "planned"
+    content: ClassVar[tuple[str, ...]] = ()
+    plan: Plan
+    version: int = 1
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """A step's needs are done and it begins."""
+
+    type: ClassVar[str] = "step_started"
+    content: ClassVar[tuple[str, ...]] = ()
+    goal: str
+    kind: str
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Routing chose. `policies` is the fingerprint of the policies that decided."""
+
+    type: ClassVar[str] = "decided"
+    content: ClassVar[tuple[str, ...]] = ()
+    context: StepContext
+    decision: Decision
+    policies: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStarted:
+    """A request is about to be sent to a model. `turn` counts the step's turns from 0, `rung` rungs climbed."""
+
+    type: ClassVar[str] = "attempt_started"
+    content: ClassVar[tuple[str, ...]] = ()
+    attempt: str
+    model: str
+    turn: int = 0
+    rung: int = 0
+    degraded: bool = False
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnded:
+    """An attempt is over: `trigger` is None where a complete reply arrived (its verdict follows). Seconds."""
+
+    type: ClassVar[str] = "attempt_ended"
+    content: ClassVar[tuple[str, ...]] = ("raw",)
+    attempt: str
+    model: str
+    wire_model: str | None = None
+    trigger: Trigger | None = None
+    status: int | None = None
+    sent: Sent = "yes"
+    finish: Finish | None = None
+    usage: Usage | None = None
+    cost: Cost = Cost(0.0)
+    seconds: float = 0.0
+    first_token: float | None = None
+    raw_sha256: str = ""
+    raw: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The verdict on an attempt, and what recovery does next (`action` None: accepted). `feedback` as sent."""
+
+    type: ClassVar[str] = "verdict"
+    content: ClassVar[tuple[str, ...]] = ("feedback",)
+    attempt: str
+    model: str
+    trigger: Trigger | None = None
+    evidence: tuple[str, ...] = ()
+    mended: tuple[str, ...] = ()
+    action: Action | None = None
+    to_model: str | None = None
+    reason: str = ""
+    feedback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStarted:
+    """A tool is about to run; written before it does."""
+
+    type: ClassVar[str] = "tool_started"
+    content: ClassVar[tuple[str, ...]] = ("arguments",)
+    call: str
+    tool: str
+    turn: int = 0
+    read_only: bool = False
+    idempotent: bool = False
+    arguments: Mapping[str, Json] = field(default_factory=dict[str, Json])
+
+
+@dataclass(frozen=True, slots=True)
+class ToolEnded:
+    """A tool's end: `trigger` is None where it succeeded, else one of tool_error, tool_timeout, tool_rejected."""
+
+    type: ClassVar[str] = "tool_ended"
+    content: ClassVar[tuple[str, ...]] = ("result",)
+    call: str
+    tool: str
+    trigger: Trigger | None = None
+    seconds: float = 0.0
+    size: int = 0
+    result: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepEnded:
+    """A step is over, on which model; `trigger` and `evidence` say why it failed."""
+
+    type: ClassVar[str] = "step_ended"
+    content: ClassVar[tuple[str, ...]] = ("result",)
+    state: StepState
+    model: str | None = None
+    turns: int = 0
+    degraded: bool = False
+    trigger: Trigger | None = None
+    evidence: tuple[str, ...] = ()
+    result: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """A run is over."""
+
+    type: ClassVar[str] = "run_ended"
+    content: ClassVar[tuple[str, ...]] = ("answer",)
+    state: RunState
+    seconds: float = 0.0
+    reason: str = ""
+    answer: str = ""
+
+
+Event: TypeAlias = (
+    RunStarted
+    | Planned
+    | StepStarted
+    | Decided
+    | AttemptStarted
+    | AttemptEnded
+    | Judged
+    | ToolStarted
+    | ToolEnded
+    | StepEnded
+    | RunEnded
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An event in its place: sequence number, run, step ("" for the run itself), Unix seconds."""
+
+    seq: int
+    run: str
+    step: str
+    time: float
+    event: Event

@@ -1,0 +1,66 @@
+"""The one seam for I/O to a provider: send a request, get a status, headers and chunks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from orchestra.types import Sent, Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class WireRequest:
+    """An HTTP request as it goes out. `connect` bounds connecting, in seconds; all else is the caller's deadline."""
+
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    method: str = "POST"
+    connect: float = 5.0
+
+
+class WireResponse(Protocol):
+    """An HTTP response whose body is still arriving."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status code."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Header names in lower case."""
+        ...
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it arrives; raises TransportFault where the connection breaks."""
+        ...
+
+    async def aclose(self) -> None:
+        """Give the connection back, or drop it where the body was not read to its end; never raises."""
+        ...
+
+
+class Transport(Protocol):
+    """Two methods; cancelling `send` or the reading of chunks closes the connection, so the server notices."""
+
+    async def send(self, request: WireRequest) -> WireResponse:
+        """Send and wait for the response's head. Raises TransportFault."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        ...
+
+
+class TransportFault(Exception):
+    """A request that did not bring its response: `trigger` is connection, timeout or stream_cut; `sent` as far as known.
+
+    Internal to transport and dispatch: dispatch turns it into a CallFault value.
+    """
+
+    def __init__(self, trigger: Trigger, text: str, *, sent: Sent) -> None:
+        super().__init__(text)
+        self.trigger = trigger
+        self.sent: Sent = sent

@@ -1,0 +1,115 @@
+"""One exchange with one model: the canonical request, the reply as decoded, usage, money and faults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from orchestra.types.decision import Settings
+from orchestra.types.json import Json
+from orchestra.types.message import Message, Part, Reasoning, Text, ToolCall
+from orchestra.types.tool import ToolSpec
+from orchestra.types.verdict import Trigger
+
+ToolChoice: TypeAlias = Literal["auto", "required", "none"]
+Finish: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "other"]
+Sent: TypeAlias = Literal["yes", "no", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of a model, in canonical values; a codec turns it into a provider's format.
+
+    `extra` holds provider parameters by namespace (`anthropic.top_k`); each goes only to its provider.
+    """
+
+    messages: tuple[Message, ...]
+    tools: tuple[ToolSpec, ...] = ()
+    tool_choice: ToolChoice = "auto"
+    parallel_tools: bool | None = None
+    output_schema: Mapping[str, Json] | None = None
+    settings: Settings = Settings()
+    temperature: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    logprobs: bool = False
+    extra: Mapping[str, Json] = field(default_factory=dict[str, Json])
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the provider reported them; cached input and reasoning are included in input and output."""
+
+    input: int = 0
+    output: int = 0
+    cached_input: int = 0
+    reasoning: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input + other.input,
+            self.output + other.output,
+            self.cached_input + other.cached_input,
+            self.reasoning + other.reasoning,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """USD; None is unknown (never 0). `estimated` where it rests on our own token count."""
+
+    usd: float | None
+    estimated: bool = False
+
+    def __add__(self, other: Cost) -> Cost:
+        unknown = self.usd is None or other.usd is None
+        total = None if unknown else (self.usd or 0.0) + (other.usd or 0.0)
+        return Cost(total, self.estimated or other.estimated)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReply:
+    """A complete reply as decoded, before it is judged.
+
+    `raw` is the text the model wrote, unaltered. `logprob` is the mean token log-probability where the
+    provider reports it. `usage` is None where the provider said nothing.
+    """
+
+    parts: tuple[Part, ...]
+    finish: Finish
+    usage: Usage | None = None
+    wire_model: str | None = None
+    logprob: float | None = None
+    raw: str = ""
+    mended: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The text parts joined."""
+        return "".join(part.text for part in self.parts if isinstance(part, Text))
+
+    @property
+    def reasoning(self) -> str:
+        """The reasoning parts joined."""
+        return "".join(part.text for part in self.parts if isinstance(part, Reasoning))
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The tool calls in order."""
+        return tuple(part for part in self.parts if isinstance(part, ToolCall))
+
+
+@dataclass(frozen=True, slots=True)
+class CallFault:
+    """An attempt that brought no complete reply: trigger, what was seen, whether the request was sent.
+
+    `retry_after` is in seconds. `partial_text` is what had arrived before a cut.
+    """
+
+    trigger: Trigger
+    text: str
+    sent: Sent = "yes"
+    status: int | None = None
+    retry_after: float | None = None
+    partial_text: str = ""

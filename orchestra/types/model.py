@@ -1,0 +1,78 @@
+"""ModelCard: everything known of a model in a fleet, as facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+ToolSupport: TypeAlias = Literal["native", "json", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """List price in USD per million tokens. An unknown price is no Price at all, never 0."""
+
+    input: float
+    output: float
+    cached_input: float | None = None
+
+    @property
+    def free(self) -> bool:
+        """True where every token is said to cost nothing."""
+        return self.input == 0 and self.output == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a model can do. `tools="json"`: calls are written as JSON under a schema, not natively."""
+
+    tools: ToolSupport = "native"
+    parallel_tools: bool = True
+    structured_output: bool = True
+    images: bool = False
+    documents: bool = False
+    logprobs: bool = False
+    streaming: bool = True
+    reasoning_effort: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds: to connect, to the first token, between chunks, and for a whole attempt."""
+
+    connect: float = 5.0
+    first_token: float = 30.0
+    chunk: float = 15.0
+    total: float = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """A model a user may use. `name` is the fleet's, `model` the provider's; tokens and USD per million.
+
+    `prompt_speed` and `speed` are tokens per second read and written; `quality` is in [0, 1];
+    None is unknown. `sources` says for each fact where it comes from (`fleet.toml`, `built-in`, `tier`).
+    """
+
+    name: str
+    model: str
+    provider: str
+    dialect: str
+    tier: str
+    base_url: str | None = None
+    price: Price | None = None
+    window: int = 8192
+    max_output: int = 4096
+    capabilities: Capabilities = Capabilities()
+    quality: float | None = None
+    speed: float | None = None
+    prompt_speed: float | None = None
+    tags: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    version: str | None = None
+    deprecated: str | None = None
+    keys: tuple[str, ...] = ()
+    timeouts: Timeouts = Timeouts()
+    weights: str | None = None
+    sources: Mapping[str, str] = field(default_factory=dict[str, str])
