@@ -55,7 +55,7 @@ class Transport(Protocol):
 
 
 class TransportFault(Exception):
-    """A request that did not bring its response: `trigger` is connection, timeout or stream_cut; `sent` as far as known.
+    """A request without its response: `trigger` is connection, timeout or stream_cut; `sent` as far as known.
 
     Internal to transport and dispatch: dispatch turns it into a CallFault value.
     """

@@ -11,7 +11,7 @@ from orchestra.types.model import ModelCard
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Call settings that routing decides: output tokens at most, reasoning effort (`low｜medium｜high`)."""
+    """Call settings that routing decides: output tokens at most, reasoning effort (`low`, `medium`, `high`)."""
 
     max_tokens: int | None = None
     reasoning_effort: str | None = None

@@ -8,9 +8,12 @@ import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, Union, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypeVar, Union, cast, get_args, get_origin
 
-Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | float | bool | None"
+if TYPE_CHECKING:
+    Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | float | bool | None"
+else:
+    Json = Any  # get_type_hints would evaluate the recursive name in the reader's module
 T = TypeVar("T")
 
 Reader: TypeAlias = Callable[[Any, str], Any]
@@ -59,7 +62,7 @@ def _tag(cls: Any) -> str | None:
 @cache
 def _reader(hint: Any) -> Reader:
     origin, args = get_origin(hint), get_args(hint)
-    if hint is Any or hint is object or isinstance(hint, typing.ForwardRef) or _is_json(hint):
+    if hint is Any:
         return lambda data, _: data
     if origin in (Union, types.UnionType):
         return _union(args)
@@ -72,12 +75,8 @@ def _reader(hint: Any) -> Reader:
     if isinstance(hint, type):
         if dataclasses.is_dataclass(hint):
             return _dataclass(hint)
-        return _enum(hint) if issubclass(hint, enum.Enum) else _plain(hint)
+        return _enum(hint) if issubclass(hint, enum.Enum) else _plain(cast("type[object]", hint))
     raise TypeError(f"from_json: cannot read values annotated {hint!r}")
-
-
-def _is_json(hint: Any) -> bool:
-    return any(isinstance(arg, typing.ForwardRef) for a in get_args(hint) for arg in (a, *get_args(a)))
 
 
 def _dataclass(cls: Any) -> Reader:
@@ -105,10 +104,10 @@ def _dataclass(cls: Any) -> Reader:
 
 
 def _union(args: tuple[Any, ...]) -> Reader:
-    if _is_json_union(args):
-        return lambda data, _: data
     tagged = {_tag(arg): _reader(arg) for arg in args if dataclasses.is_dataclass(arg) and _tag(arg)}
-    plain = [_reader(arg) for arg in args if arg is not type(None) and not (dataclasses.is_dataclass(arg) and _tag(arg))]
+    plain = [
+        _reader(arg) for arg in args if arg is not type(None) and not (dataclasses.is_dataclass(arg) and _tag(arg))
+    ]
 
     def read(data: Any, path: str) -> Any:
         if data is None and type(None) in args:
@@ -124,10 +123,6 @@ def _union(args: tuple[Any, ...]) -> Reader:
         raise JsonMismatch(f"{path}: {_short(data)} fits none of the expected types")
 
     return read
-
-
-def _is_json_union(args: tuple[Any, ...]) -> bool:
-    return any(_is_json(arg) for arg in args)
 
 
 def _literal(args: tuple[Any, ...]) -> Reader:
@@ -149,9 +144,7 @@ def _tuple(args: tuple[Any, ...]) -> Reader:
         items = cast("Sequence[Any]", data)
         if not variadic and len(items) != len(readers):
             raise JsonMismatch(f"{path}: expected {len(readers)} items, got {len(items)}")
-        return tuple(
-            (readers[0] if variadic else readers[i])(item, f"{path}[{i}]") for i, item in enumerate(items)
-        )
+        return tuple((readers[0] if variadic else readers[i])(item, f"{path}[{i}]") for i, item in enumerate(items))
 
     return read
 
@@ -191,6 +184,6 @@ def _plain(cls: type) -> Reader:
     return read
 
 
-def _short(data: object) -> str:
+def _short(data: Any) -> str:
     text = repr(data)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,1 @@
+"""Orchestra: planner-executor agents as graphs, every step routed to the model that fits it."""
