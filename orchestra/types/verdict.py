@@ -86,7 +86,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What checks say of a reply: accepted, a trigger with evidence, or `needs_probe` (what to run first).
+    """What checks say of a reply: accepted, or a trigger with evidence.
 
     `evidence` says exactly what was wrong, one fault a line, in words the model can act on.
     `mended` lists lossless repairs that were made (fences, trailing commas).
@@ -94,10 +94,9 @@ class Verdict:
 
     trigger: Trigger | None = None
     evidence: tuple[str, ...] = ()
-    needs_probe: str | None = None
     mended: tuple[str, ...] = ()
 
     @property
     def accepted(self) -> bool:
         """True where the reply may be used."""
-        return self.trigger is None and self.needs_probe is None
+        return self.trigger is None
