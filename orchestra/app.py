@@ -1,0 +1,182 @@
+"""Orchestra: the façade. Wiring, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Unpack
+
+from orchestra.errors import FleetError
+from orchestra.recovery import RecoveryPolicy
+from orchestra.routing import ContextPolicy, Policy, StepPolicy
+from orchestra.types import Decision, Mode, Reply, Step, StepContext, StreamEvent
+
+if TYPE_CHECKING:
+    from orchestra.fleet import Fleet
+    from orchestra.ledger import Ledger
+    from orchestra.runtime.agent import Agent
+    from orchestra.runtime.calls import CallOptions
+    from orchestra.runtime.messages import Messages
+    from orchestra.transport import Transport
+
+LEDGER = Path(".orchestra") / "ledger.db"
+
+
+class Orchestra:
+    """Routes every call and step of an app over a fleet of models.
+
+    `policies` default to the fleet's own step rules and ContextPolicy. `ledger` is a path, a Ledger, or None to
+    keep nothing; `content` stores what people and models wrote as well. `min_logprob` is the mean token
+    log-probability below which a reply counts as low_confidence, where a model reports it. Checkpoints of agents
+    lie beside the ledger. Use it as an async context manager, or call `aclose()` (`close()` from sync code).
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        *,
+        policies: Sequence[Policy] | None = None,
+        recovery: RecoveryPolicy | None = None,
+        mode: Mode | None = None,
+        ledger: Ledger | str | Path | None = LEDGER,
+        content: bool = False,
+        min_logprob: float | None = -1.0,
+        transport: Transport | None = None,
+    ) -> None:
+        from orchestra.dispatch import Dispatcher
+        from orchestra.ledger import Ledger
+        from orchestra.local import LocalServers
+        from orchestra.runtime.checkpoints import Checkpoints
+        from orchestra.runtime.endpoints import FleetEndpoints, secrets
+        from orchestra.runtime.engine import Engine
+        from orchestra.runtime.portal import Portal
+        from orchestra.transport import default_transport
+
+        self.fleet = fleet
+        self.servers = LocalServers()
+        self.transport = transport or default_transport()
+        self.ledger = (
+            ledger
+            if isinstance(ledger, Ledger)
+            else Ledger(ledger, content=content, secrets=secrets(fleet.models.values()))
+        )
+        self.policies = (StepPolicy(fleet.rules), ContextPolicy()) if policies is None else tuple(policies)
+        recovery = recovery or RecoveryPolicy()
+        self.engine = Engine(
+            fleet=fleet,
+            policies=self.policies,
+            recovery=recovery,
+            dispatcher=Dispatcher(fleet, FleetEndpoints(self.servers), self.transport, recovery),
+            ledger=self.ledger,
+            mode=mode,
+            min_logprob=min_logprob,
+        )
+        self.checkpoints = Checkpoints(self.ledger.path and self.ledger.path.with_name("checkpoints.db"))
+        self.portal = Portal()
+
+    @classmethod
+    def from_file(cls, path: str | Path, **options: Any) -> Orchestra:
+        """An app on the fleet of a fleet.toml; options as for the class. Raises FleetError."""
+        from orchestra.fleet import Fleet
+
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise FleetError(f"{path}: cannot be read: {error}; give the path of a fleet.toml") from error
+        return cls(Fleet.from_toml(text, source=str(path)), **options)
+
+    @classmethod
+    def embedded(cls, **options: Any) -> Orchestra:
+        """An app on the two embedded models: no key, no network once the weights are there."""
+        from orchestra.fleet import Fleet
+
+        return cls(Fleet.embedded(), **options)
+
+    def decide(self, context: StepContext) -> Decision:
+        """Which model would serve this step, and why: no call, no I/O. Raises NoCandidate."""
+        return self.engine.decide(context)
+
+    async def complete(self, messages: Messages, *, step: str | Step = "call", **options: Unpack[CallOptions]) -> Reply:
+        """One judged reply to messages (a string, canonical, OpenAI-style or LangChain messages).
+
+        Never executes tools: the reply's tool calls have passed their checks. Raises a CallError with `attempts`.
+        """
+        from orchestra.runtime.calls import complete
+
+        return await complete(self.engine, messages, step, options)
+
+    def stream(
+        self, messages: Messages, *, step: str | Step = "call", **options: Unpack[CallOptions]
+    ) -> AsyncIterator[StreamEvent]:
+        """The reply as events; the last one is `end` with the Reply. A cut after the first text raises StreamCut."""
+        from orchestra.runtime.calls import stream
+
+        return stream(self.engine, messages, step, options)
+
+    def complete_sync(self, messages: Messages, *, step: str | Step = "call", **options: Unpack[CallOptions]) -> Reply:
+        """`complete` for synchronous code. Raises SyncInLoop inside a running event loop."""
+        return self.portal.run("complete_sync", lambda: self.complete(messages, step=step, **options))
+
+    def stream_sync(
+        self, messages: Messages, *, step: str | Step = "call", **options: Unpack[CallOptions]
+    ) -> Iterator[StreamEvent]:
+        """`stream` for synchronous code. Raises SyncInLoop inside a running event loop."""
+        from orchestra.runtime.portal import refuse_in_loop
+
+        refuse_in_loop("stream_sync")
+        return self.portal.iterate("stream_sync", lambda: self.stream(messages, step=step, **options))
+
+    def planner_executor(
+        self,
+        tools: Sequence[Any] = (),
+        *,
+        name: str = "planner_executor",
+        max_steps: int = 8,
+        max_turns: int = 6,
+        step_deadline: float = 300.0,
+        deadline: float = 1800.0,
+        budget: float | None = None,
+        allow_unknown_price: bool = False,
+        mode: Mode | None = None,
+        data_tags: Sequence[str] = (),
+        background: str = "",
+        temperature: float | None = None,
+    ) -> Agent:
+        """A compiled LangGraph graph that plans a task, runs its steps and answers.
+
+        `await agent.ainvoke({"task": …}, config)` gives `{"answer", "run", "state", "plan", "steps", "reason"}`; the
+        input may also hold `run`, `mode`, `budget`, `deadline`, `plan_only`. `background` tells planner and steps
+        about the data. Deadlines are seconds, per step and per run; `budget` is USD per run. A failed run is a
+        state, not an exception; `stream_mode="custom"` yields typed events while it runs.
+        """
+        from orchestra.runtime import graph
+        from orchestra.runtime.nodes import Blueprint
+        from orchestra.runtime.scope import Limits
+        from orchestra.runtime.steps import Work
+        from orchestra.toolbox import as_tools
+
+        limits = Limits(deadline, budget, allow_unknown_price, mode, data_tags=tuple(data_tags))
+        known = {tool.name: tool for tool in as_tools(tools)}
+        work = Work(known, max_turns, step_deadline, background, temperature)
+        return graph.planner_executor(self.engine, Blueprint(name, max_steps, limits, work), self.checkpoints)
+
+    async def aclose(self) -> None:
+        """Close connections, embedded servers, checkpoints and the ledger."""
+        await self.transport.aclose()
+        await self.checkpoints.aclose()
+        self.servers.close()
+        self.ledger.close()
+
+    def close(self) -> None:
+        """`aclose` for synchronous code. Raises SyncInLoop inside a running event loop."""
+        self.portal.run("close", self.aclose)
+        self.portal.close()
+
+    async def __aenter__(self) -> Orchestra:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()

@@ -1,0 +1,139 @@
+"""complete and stream: one call as a run of its own with a single step."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any, TypedDict, cast
+
+from orchestra.errors import CallError, ConfigError
+from orchestra.ledger import RunEnded, RunStarted
+from orchestra.runtime.conversation import Ask, Conversation
+from orchestra.runtime.engine import Engine
+from orchestra.runtime.messages import Messages, canonical
+from orchestra.runtime.scope import Limits
+from orchestra.toolbox import as_tools
+from orchestra.types import End, Json, Mode, Priority, Reply, Step, StreamEvent, ToolChoice
+
+
+class CallOptions(TypedDict, total=False):
+    """Options of a call.
+
+    tools: Tools, functions or LangChain tools the model may call.
+    output: a pydantic model or a JSON Schema that the answer must fit.
+    mode: quality, balanced, cost or latency. budget: USD for the whole call. deadline: seconds for the whole call.
+    extra: provider parameters by namespace (`anthropic.top_k`).
+    """
+
+    tools: Sequence[Any]
+    tool_choice: ToolChoice
+    parallel_tools: bool
+    output: Any
+    mode: Mode
+    budget: float
+    allow_unknown_price: bool
+    deadline: float
+    tenant: str
+    priority: Priority
+    data_tags: Sequence[str]
+    max_tokens: int
+    temperature: float
+    seed: int
+    stop: Sequence[str]
+    extra: Mapping[str, Json]
+
+
+async def complete(engine: Engine, messages: Messages, step: str | Step, options: CallOptions) -> Reply:
+    """One accepted reply; see `Orchestra.complete`."""
+    async with aclosing(_events(engine, messages, step, options, commit=False)) as events:
+        async for event in events:
+            if isinstance(event, End):
+                return event.reply
+    raise AssertionError("a stream ends with End or raises")
+
+
+async def stream(
+    engine: Engine, messages: Messages, step: str | Step, options: CallOptions
+) -> AsyncIterator[StreamEvent]:
+    """The reply as events; see `Orchestra.stream`."""
+    async with aclosing(_events(engine, messages, step, options, commit=True)) as events:
+        async for event in events:
+            yield event
+
+
+async def _events(
+    engine: Engine, messages: Messages, step: str | Step, options: CallOptions, *, commit: bool
+) -> AsyncIterator[StreamEvent]:
+    ask, read = _ask(messages, step, options)
+    scope = engine.scope(_limits(options))
+    started = engine.clock()
+    mode = scope.limits.mode or engine.mode or engine.fleet.mode
+    scope.recorder.record("", RunStarted("complete", ask.messages[-1].text, engine.fleet.fingerprint, mode))
+    state, reason, answer = "cancelled", "the caller stopped", ""
+    try:
+        conversation = Conversation(engine, scope, ask)
+        async for event in conversation.stream(tool_choice=options.get("tool_choice", "auto"), commit=commit):
+            if not isinstance(event, End):
+                yield event
+                continue
+            state, reason, answer = "done", "", event.reply.text
+            yield End(replace(event.reply, output=read(event.reply.output)))
+    except CallError as error:
+        state, reason = "failed", str(error)
+        raise
+    finally:
+        scope.recorder.record("", RunEnded(state, engine.clock() - started, reason, answer))
+
+
+def _ask(messages: Messages, step: str | Step, options: CallOptions) -> tuple[Ask, Callable[[Json], Any]]:
+    schema, check, read = _output(options.get("output"))
+    ask = Ask(
+        step=Step(id=step, name=step, kind=step) if isinstance(step, str) else step,
+        messages=canonical(messages),
+        tools=tuple(tool.spec for tool in as_tools(options.get("tools", ()))),
+        output_schema=schema,
+        check=check,
+        parallel_tools=options.get("parallel_tools"),
+        max_tokens=options.get("max_tokens"),
+        temperature=options.get("temperature"),
+        seed=options.get("seed"),
+        stop=tuple(options.get("stop", ())),
+        extra=options.get("extra", {}),
+    )
+    return ask, read
+
+
+def _limits(options: CallOptions) -> Limits:
+    return Limits(
+        deadline=options.get("deadline", Limits().deadline),
+        budget=options.get("budget"),
+        allow_unknown_price=options.get("allow_unknown_price", False),
+        mode=options.get("mode"),
+        tenant=options.get("tenant"),
+        priority=options.get("priority", "normal"),
+        data_tags=tuple(options.get("data_tags", ())),
+    )
+
+
+def _output(
+    output: Any,
+) -> tuple[Mapping[str, Json] | None, Callable[[Json], Sequence[str]] | None, Callable[[Json], Any]]:
+    """Schema, further check and reader of a structured answer; pydantic validates at this edge."""
+    if output is None or isinstance(output, Mapping):
+        return cast("Mapping[str, Json] | None", output), None, lambda value: value
+    if not hasattr(output, "model_json_schema"):
+        raise ConfigError(f"output: expected a pydantic model or a JSON Schema, got {output!r}")
+    from pydantic import ValidationError
+
+    def check(value: Json) -> Sequence[str]:
+        try:
+            output.model_validate(value)
+        except ValidationError as error:
+            return [f"{'.'.join(map(str, one['loc'])) or 'answer'}: {one['msg']}" for one in error.errors()]
+        return []
+
+    def read(value: Json) -> Any:
+        return None if value is None else output.model_validate(value)
+
+    return output.model_json_schema(), check, read

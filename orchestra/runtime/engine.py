@@ -1,0 +1,51 @@
+"""What every call needs, wired once by the app: fleet, policies, dispatcher, ledger."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from orchestra.dispatch import Dispatcher, Purse
+from orchestra.fleet import Fleet
+from orchestra.ledger import Decided, Ledger, Recorder, new_run_id
+from orchestra.recovery import RecoveryPolicy
+from orchestra.routing import Policy, decide, fingerprint
+from orchestra.runtime.scope import Limits, RunScope
+from orchestra.types import Decision, Mode, StepContext
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The wired parts. `min_logprob` is the mean token log-probability below which a reply is low_confidence."""
+
+    fleet: Fleet
+    policies: tuple[Policy, ...]
+    recovery: RecoveryPolicy
+    dispatcher: Dispatcher
+    ledger: Ledger
+    mode: Mode | None = None
+    min_logprob: float | None = None
+    clock: Callable[[], float] = time.monotonic
+    draw: Callable[[], float] = random.random
+
+    def decide(self, context: StepContext) -> Decision:
+        """The decision for a context: no call, no I/O. Raises NoCandidate."""
+        return decide(self.fleet, self.policies, context, mode=context.mode or self.mode)
+
+    def record_decision(self, scope: RunScope, context: StepContext) -> Decision:
+        """Decide and write the decision into the run's ledger."""
+        decision = self.decide(context)
+        scope.recorder.record(context.step.id, Decided(context, decision, fingerprint(self.policies)))
+        return decision
+
+    def scope(self, limits: Limits, *, run: str | None = None, spent: float = 0.0) -> RunScope:
+        """The scope of a run: its recorder, its purse less what was spent before, its deadline from now."""
+        cap = None if limits.budget is None else max(0.0, limits.budget - spent)
+        return RunScope(
+            recorder=Recorder(self.ledger, run or new_run_id()),
+            purse=Purse(cap, allow_unknown=limits.allow_unknown_price),
+            deadline=self.clock() + limits.deadline,
+            limits=limits,
+        )

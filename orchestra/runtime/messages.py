@@ -1,0 +1,135 @@
+"""What users hold as messages, read into canonical ones: strings, values, OpenAI-style dicts, LangChain messages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias, cast
+
+from orchestra.errors import ConfigError
+from orchestra.types import Document, Image, Json, Message, Part, Role, Text, ToolCall, ToolResult
+
+Messages: TypeAlias = str | Message | Sequence[Any]
+
+_ROLES: dict[str, Role] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "human": "user",
+    "assistant": "assistant",
+    "ai": "assistant",
+    "tool": "tool",
+}
+
+
+def canonical(messages: Messages) -> tuple[Message, ...]:
+    """The messages as canonical values.
+
+    Raises ConfigError for an empty list and for anything that is none of the four forms, naming its place.
+    """
+    if isinstance(messages, str):
+        return (Message.user(messages),)
+    if isinstance(messages, Message):
+        return (messages,)
+    found = tuple(_message(item, i) for i, item in enumerate(messages))
+    if not found:
+        raise ConfigError("messages: the list is empty; give a string or at least one message")
+    return found
+
+
+def _message(item: Any, at: int) -> Message:
+    if isinstance(item, Message):
+        return item
+    if isinstance(item, str):
+        return Message.user(item)
+    if isinstance(item, Mapping):
+        return _from_dict(cast("Mapping[str, Any]", item), at)
+    if hasattr(item, "type") and hasattr(item, "content"):
+        return _from_langchain(item, at)
+    raise ConfigError(
+        f"messages[{at}]: {type(item).__name__} is no message; "
+        "known: str, orchestra.Message, {'role': …, 'content': …}, LangChain messages"
+    )
+
+
+def _from_dict(item: Mapping[str, Any], at: int) -> Message:
+    role = _role(item.get("role"), at)
+    content = item.get("content")
+    if role == "tool":
+        return _tool_result(str(item.get("tool_call_id", "")), str(item.get("name", "")), content, at)
+    calls = tuple(_openai_call(call, at) for call in item.get("tool_calls") or ())
+    return Message(role, (*_parts(content, at), *calls))
+
+
+def _from_langchain(item: Any, at: int) -> Message:
+    role = _role(item.type, at)
+    if role == "tool":
+        failed = getattr(item, "status", None) == "error"
+        return _tool_result(item.tool_call_id, getattr(item, "name", None) or "", item.content, at, is_error=failed)
+    calls: Iterable[Any] = getattr(item, "tool_calls", None) or ()
+    parts = tuple(
+        ToolCall(call["id"] or f"call_{i}", call["name"], call["args"], json.dumps(call["args"]))
+        for i, call in enumerate(calls)
+    )
+    return Message(role, (*_parts(item.content, at), *parts))
+
+
+def _role(role: Any, at: int) -> Role:
+    if role not in _ROLES:
+        raise ConfigError(f"messages[{at}]: role {role!r} is unknown; known: {', '.join(_ROLES)}")
+    return _ROLES[role]
+
+
+def _tool_result(call_id: str, name: str, content: Any, at: int, *, is_error: bool = False) -> Message:
+    parts = tuple(part for part in _parts(content, at) if isinstance(part, Text | Image | Document))
+    return Message("tool", (ToolResult(call_id, name, parts, is_error),))
+
+
+def _openai_call(call: Any, at: int) -> ToolCall:
+    try:
+        raw, name, call_id = call["function"]["arguments"], call["function"]["name"], call["id"]
+    except (KeyError, TypeError):
+        raise ConfigError(
+            f"messages[{at}].tool_calls: expected {{'id': …, 'function': {{'name': …, 'arguments': …}}}}, got {call!r}"
+        ) from None
+    return ToolCall(call_id, name, _arguments(raw), raw if isinstance(raw, str) else json.dumps(raw))
+
+
+def _arguments(raw: Any) -> Mapping[str, Json] | None:
+    try:
+        value = json.loads(raw or "{}") if isinstance(raw, str) else raw
+    except ValueError:
+        return None
+    return cast("Mapping[str, Json]", value) if isinstance(value, Mapping) else None
+
+
+def _parts(content: Any, at: int) -> tuple[Part, ...]:
+    if content is None:
+        return ()
+    if isinstance(content, str):
+        return (Text(content),) if content else ()
+    if not isinstance(content, Sequence):
+        raise ConfigError(f"messages[{at}].content: expected text or a list of parts, got {type(content).__name__}")
+    return tuple(part for block in cast("Sequence[Any]", content) for part in _part(block, at))
+
+
+def _part(block: Any, at: int) -> tuple[Part, ...]:
+    if isinstance(block, str):
+        return (Text(block),)
+    kind = block.get("type") if isinstance(block, Mapping) else None
+    match cast("dict[str, Any]", block), kind:
+        case {"text": str(text)}, "text":
+            return (Text(text),) if text else ()
+        case {"image_url": image}, "image_url":
+            return (_image(image["url"] if isinstance(image, Mapping) else image),)
+        case _, "tool_use" | "reasoning" | "thinking" | "redacted_thinking":
+            return ()  # LangChain lists calls apart; another model's reasoning is shown to no one
+        case _:
+            raise ConfigError(f"messages[{at}].content: a part of type {kind!r} is unknown; known: text, image_url")
+
+
+def _image(url: str) -> Image:
+    if url.startswith("data:") and ";base64," in url:
+        head, data = url.removeprefix("data:").split(";base64,", 1)
+        return Image(head, data=data)
+    return Image("image/*", url=url)

@@ -1,0 +1,77 @@
+"""Sync twins: one background event loop per app, so that its connections live in one loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import Any, TypeVar
+
+from orchestra.errors import SyncInLoop
+
+T = TypeVar("T")
+
+
+class Portal:
+    """Runs coroutines for synchronous callers on a thread of its own, started at the first call."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def run(self, name: str, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """The coroutine's result. Raises SyncInLoop inside a running event loop; `name` is the sync method's."""
+        refuse_in_loop(name)
+        future = asyncio.run_coroutine_threadsafe(make(), self._running())
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def iterate(self, name: str, make: Callable[[], AsyncIterator[T]]) -> Iterator[T]:
+        """The async iterator's items, one by one; closing the generator closes the iterator."""
+        refuse_in_loop(name)
+        items = make()
+
+        async def following() -> tuple[bool, Any]:
+            try:
+                return True, await anext(items)
+            except StopAsyncIteration:
+                return False, None
+
+        async def end() -> None:
+            await items.aclose()  # type: ignore[attr-defined]  # every stream of ours is a generator
+
+        try:
+            while (item := self.run(name, following))[0]:
+                yield item[1]
+        finally:
+            self.run(name, end)
+
+    def close(self) -> None:
+        """Stop the thread; a later call starts a new one."""
+        with self._lock:
+            loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
+        if loop is not None and thread is not None:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=self._loop.run_forever, name="orchestra-sync", daemon=True)
+                self._thread.start()
+            return self._loop
+
+
+def refuse_in_loop(name: str) -> None:
+    """Raises SyncInLoop where an event loop is running: blocking it would block everything it serves."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise SyncInLoop(f"{name} was called inside a running event loop; await {name.removesuffix('_sync')} instead")
