@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from orchestra.errors import FleetError
 from orchestra.recovery import RecoveryPolicy
-from orchestra.routing import ContextPolicy, Policy, StepPolicy
+from orchestra.routing import Policy, bind, default_policies
 from orchestra.types import Decision, Mode, Reply, Step, StepContext, StreamEvent
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ class Orchestra:
             if isinstance(ledger, Ledger)
             else Ledger(ledger, content=content, secrets=secrets(fleet.models.values()))
         )
-        self.policies = (StepPolicy(fleet.rules), ContextPolicy()) if policies is None else tuple(policies)
+        chosen = default_policies(fleet) if policies is None else policies
+        self.policies = tuple(bind(policy, fleet) for policy in chosen)
         recovery = recovery or RecoveryPolicy()
         self.engine = Engine(
             fleet=fleet,
@@ -173,7 +174,7 @@ class Orchestra:
         self.portal.run("close", self.aclose)
         self.portal.close()
 
-    async def __aenter__(self) -> Orchestra:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(

@@ -1,1 +1,11 @@
-"""checks."""
+"""checks: reply → Verdict. Says of every reply whether it may be used, and if not, exactly what is wrong with it."""
+
+from orchestra.checks.calls import mend_calls
+from orchestra.checks.expect import Expect
+from orchestra.checks.judge import judge
+from orchestra.checks.mend import mend
+from orchestra.checks.output import parse_output
+from orchestra.checks.progress import no_progress
+from orchestra.checks.schema import violations
+
+__all__ = ["Expect", "judge", "mend", "mend_calls", "no_progress", "parse_output", "violations"]

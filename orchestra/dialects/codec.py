@@ -15,7 +15,8 @@ Delta: TypeAlias = TextDelta | ReasoningDelta
 class Encoded:
     """A request in a provider's format: `path` below base_url, headers without secrets, the body.
 
-    `notes` lists what the dialect cannot say and was therefore dropped. `tools` is what the reply may call.
+    `notes` lists what the dialect cannot say and was therefore dropped. `tools` is what the reply may call;
+    `structured` says that the answer is JSON under a schema.
     """
 
     path: str
@@ -26,6 +27,7 @@ class Encoded:
     tools: tuple[ToolSpec, ...] = ()
     card: ModelCard | None = None
     json_tools: bool = False
+    structured: bool = False
 
 
 class StreamReader(Protocol):

@@ -1,1 +1,19 @@
-"""fleet."""
+"""fleet: the models a user may use. task → **fleet candidates → gates** → scores → Decision."""
+
+from orchestra.fleet.candidates import revise
+from orchestra.fleet.fleet import DEFAULT_TIERS, Fleet, ProviderLimits
+from orchestra.fleet.gates import gate
+from orchestra.fleet.prices import bound, cost
+from orchestra.fleet.tokens import estimate, message_tokens
+
+__all__ = [
+    "DEFAULT_TIERS",
+    "Fleet",
+    "ProviderLimits",
+    "bound",
+    "cost",
+    "estimate",
+    "gate",
+    "message_tokens",
+    "revise",
+]

@@ -1,1 +1,10 @@
-"""recovery."""
+"""recovery: Verdict → Action. One table says what a failure leads to, and one ladder how far; nothing else decides."""
+
+from orchestra.recovery.drawing import diagram
+from orchestra.recovery.feedback import feedback
+from orchestra.recovery.ladder import Ladder
+from orchestra.recovery.moves import Move, next_move
+from orchestra.recovery.policy import RecoveryPolicy
+from orchestra.recovery.table import TABLE, Standing
+
+__all__ = ["TABLE", "Ladder", "Move", "RecoveryPolicy", "Standing", "diagram", "feedback", "next_move"]

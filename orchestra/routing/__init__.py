@@ -1,1 +1,26 @@
-"""routing."""
+"""routing: fleet candidates → gates → **scores → Decision**. Which model serves this step, and why."""
+
+from orchestra.fleet.candidates import revise
+from orchestra.routing.composition import bind, compose
+from orchestra.routing.context_policy import ContextPolicy
+from orchestra.routing.decision import decide, default_policies
+from orchestra.routing.explanation import explain
+from orchestra.routing.features import Features, features
+from orchestra.routing.policy import Policy, fingerprint, reject
+from orchestra.routing.step_policy import StepPolicy
+
+__all__ = [
+    "ContextPolicy",
+    "Features",
+    "Policy",
+    "StepPolicy",
+    "bind",
+    "compose",
+    "decide",
+    "default_policies",
+    "explain",
+    "features",
+    "fingerprint",
+    "reject",
+    "revise",
+]

@@ -38,11 +38,12 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
         if given is not None:
             given = given | {"run": given.get("run") or new_run_id()}
             config = _with_thread(config, given["run"])
-        self.checkpointer = self.checkpointer or self.checkpoints.saver()
-        if self.checkpointer:
+        if self.checkpoints.path is not None:
+            self.checkpointer = self.checkpoints.saver()  # where the graph was built outside of an event loop
             options.setdefault("durability", "async")
+        graph: Any = super()
         try:
-            async for chunk in super().astream(given or input, config, **options):
+            async for chunk in graph.astream(given or input, config, **options):
                 yield chunk
         except (asyncio.CancelledError, GeneratorExit, OrchestraError) as end:
             if given is not None:

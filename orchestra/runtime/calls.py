@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, TypedDict, cast
@@ -64,7 +64,7 @@ async def stream(
 
 async def _events(
     engine: Engine, messages: Messages, step: str | Step, options: CallOptions, *, commit: bool
-) -> AsyncIterator[StreamEvent]:
+) -> AsyncGenerator[StreamEvent]:
     ask, read = _ask(messages, step, options)
     scope = engine.scope(_limits(options))
     started = engine.clock()

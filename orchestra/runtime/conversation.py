@@ -81,14 +81,9 @@ class Conversation:
     def context(self) -> StepContext:
         """The step as policies see it at this moment."""
         ask, limits = self.ask, self.scope.limits
-        seen = features(self.messages, ask.tools)
         return StepContext(
             step=ask.step,
-            text=seen.text,
-            tokens=seen.tokens,
             output_tokens=ask.max_tokens,
-            modalities=seen.modalities,
-            tools=tuple(tool.name for tool in ask.tools),
             structured=ask.output_schema is not None,
             upstream=ask.upstream,
             history=tuple(self.scope.history),
@@ -98,9 +93,9 @@ class Conversation:
             money_left=self.scope.purse.left,
             allow_unknown_price=limits.allow_unknown_price,
             data_tags=limits.data_tags,
-            documents=seen.documents,
             mode=limits.mode,
             draw=self.engine.draw(),
+            **features(self.messages, ask.tools),
         )
 
     async def turn(self, *, tool_choice: ToolChoice = "auto") -> Reply:

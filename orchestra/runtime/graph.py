@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from langgraph.graph import END, START, StateGraph
 
 from orchestra.runtime.agent import Agent
@@ -16,7 +18,7 @@ def planner_executor(engine: Engine, blueprint: Blueprint, checkpoints: Checkpoi
     """The compiled graph."""
     runs = Runs(engine, blueprint.limits)
     nodes = Nodes(engine, blueprint, runs)
-    graph = StateGraph(RunState)
+    graph: Any = StateGraph(RunState)  # its own types are partly unknown to strict checking
     graph.add_node("plan", nodes.plan)
     graph.add_node("execute", nodes.execute)
     graph.add_node("finish", nodes.finish)
@@ -25,7 +27,8 @@ def planner_executor(engine: Engine, blueprint: Blueprint, checkpoints: Checkpoi
     graph.add_edge("execute", "finish")
     graph.add_edge("finish", END)
     compiled = graph.compile(checkpointer=checkpoints.saver(), name=blueprint.name)
-    parts = {key: value for key, value in vars(compiled).items() if key != "__orig_class__"}
+    parts = dict(cast("dict[str, Any]", vars(compiled)))
+    parts.pop("__orig_class__", None)  # typing's own mark, no argument of the class
     return Agent(runs=runs, checkpoints=checkpoints, **parts)
 
 

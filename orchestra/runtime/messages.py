@@ -116,15 +116,15 @@ def _parts(content: Any, at: int) -> tuple[Part, ...]:
 def _part(block: Any, at: int) -> tuple[Part, ...]:
     if isinstance(block, str):
         return (Text(block),)
-    kind = block.get("type") if isinstance(block, Mapping) else None
-    match cast("dict[str, Any]", block), kind:
+    fields = cast("dict[str, Any]", block if isinstance(block, dict) else {})
+    match fields, fields.get("type"):
         case {"text": str(text)}, "text":
             return (Text(text),) if text else ()
-        case {"image_url": image}, "image_url":
-            return (_image(image["url"] if isinstance(image, Mapping) else image),)
+        case {"image_url": {"url": str(url)} | str(url)}, "image_url":
+            return (_image(url),)
         case _, "tool_use" | "reasoning" | "thinking" | "redacted_thinking":
             return ()  # LangChain lists calls apart; another model's reasoning is shown to no one
-        case _:
+        case _, kind:
             raise ConfigError(f"messages[{at}].content: a part of type {kind!r} is unknown; known: text, image_url")
 
 

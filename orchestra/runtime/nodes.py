@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -44,14 +44,21 @@ class Nodes:
     def __init__(self, engine: Engine, blueprint: Blueprint, runs: Runs) -> None:
         self.engine, self.blueprint, self.runs = engine, blueprint, runs
 
-    async def plan(self, state: RunState) -> RunState:
+    async def plan(self, state: RunState) -> dict[str, Any]:
         """Task → plan; a plan that no model could be brought to write ends the run."""
-        text = state.get("task")
+        text: Any = state.get("task")
         if not isinstance(text, str) or not text.strip():
             raise ConfigError(f"{self.blueprint.name}: the input needs a 'task', a non-empty string; got {text!r}")
         scope, engine, work = self.runs.open(state), self.engine, self.blueprint.work
         mode = scope.limits.mode or engine.mode or engine.fleet.mode
-        fresh: RunState = {"started": time.time(), "plan": None, "steps": {}, "answer": None, "reason": "", "state": ""}
+        fresh: dict[str, Any] = {
+            "started": time.time(),
+            "plan": None,
+            "steps": {},
+            "answer": None,
+            "reason": "",
+            "state": "",
+        }
         with self._streaming(scope.run):
             scope.recorder.record("", RunStarted(self.blueprint.name, text, engine.fleet.fingerprint, mode))
             try:
@@ -69,7 +76,7 @@ class Nodes:
                 return {**fresh, "state": "failed", "reason": f"planning failed: {error}"}
         return {**fresh, "plan": _as_json(plan)}
 
-    async def execute(self, state: RunState) -> RunState:
+    async def execute(self, state: RunState) -> dict[str, Any]:
         """Plan → a result per step; a failed step is a result too."""
         plan = from_json(Plan, state["plan"])
         scope, engine, work = self.runs.open(state), self.engine, self.blueprint.work
@@ -97,7 +104,7 @@ class Nodes:
                     future.cancel()
         return {"steps": done | {sid: future.result() for sid, future in futures.items()}}
 
-    async def finish(self, state: RunState) -> RunState:
+    async def finish(self, state: RunState) -> dict[str, Any]:
         """Results → answer, or the reason why there is none."""
         run, out = state["run"], _outcome(state)
         with self._streaming(run):
@@ -111,7 +118,7 @@ class Nodes:
         return out
 
     @contextmanager
-    def _streaming(self, run: str) -> Iterator[None]:
+    def _streaming(self, run: str) -> Generator[None]:
         """While a node runs, the run's ledger rows go to LangGraph's custom stream."""
         stop = self.engine.ledger.subscribe(run, get_stream_writer())
         try:
@@ -120,7 +127,7 @@ class Nodes:
             stop()
 
 
-def _outcome(state: RunState) -> RunState:
+def _outcome(state: RunState) -> dict[str, Any]:
     if state.get("state") == "failed":
         return {"state": "failed", "answer": None, "reason": state.get("reason", "")}
     if state.get("plan_only"):

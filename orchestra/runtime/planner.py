@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from orchestra.errors import Exhausted, PlanError
 from orchestra.ledger import Planned, StepEnded, StepStarted
-from orchestra.planning import faults, order, plan_messages, plan_schema, plan_step, read_plan, single_step, with_answer
+from orchestra.planning import faults, order, plan_messages, plan_schema, read_plan, single_step, with_answer
 from orchestra.runtime.conversation import Ask, Conversation
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.scope import RunScope
-from orchestra.types import Attempt, Json, Plan, ToolSpec
+from orchestra.types import Attempt, Json, Plan, Step, ToolSpec
 
 
 async def make_plan(
@@ -38,7 +38,7 @@ async def make_plan(
         except PlanError as error:
             return error.faults
 
-    step = plan_step(task)
+    step = Step(id="plan", kind="plan", goal=task)
     scope.recorder.record(step.id, StepStarted(step.goal, step.kind))
     ask = Ask(
         step=step,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import get_args
+from typing import Any, get_args
 
 from orchestra.errors import ConfigError
 from orchestra.ledger import RunEnded, RunState, totals
@@ -50,7 +50,7 @@ def _one_of(mode: str) -> Mode:
     return mode  # type: ignore[return-value]  # just checked
 
 
-def _positive(name: str, value: float, unit: str) -> float:
+def _positive(name: str, value: Any, unit: str) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not value >= 0:
         raise ConfigError(f"{name}: expected a number of {unit} that is not negative, got {value!r}")
     return value

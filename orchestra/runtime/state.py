@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 
-class RunState(TypedDict, total=False):
+class RunState(TypedDict):
     """In: task, and optionally run, mode, budget (USD), deadline (seconds), plan_only. Out: the rest.
 
     `started` is Unix seconds, `plan` a Plan and `steps` a StepResult per step id, both as JSON.
@@ -14,10 +14,10 @@ class RunState(TypedDict, total=False):
 
     task: str
     run: str
-    mode: str | None
-    budget: float | None
-    deadline: float | None
-    plan_only: bool
+    mode: NotRequired[str | None]
+    budget: NotRequired[float | None]
+    deadline: NotRequired[float | None]
+    plan_only: NotRequired[bool]
     started: float
     plan: dict[str, Any] | None
     steps: dict[str, dict[str, Any]]

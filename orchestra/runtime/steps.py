@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestra.checks import no_progress
-from orchestra.errors import CallError, Refused
+from orchestra.errors import CallError, HumanNeeded, Refused
 from orchestra.ledger import StepEnded, StepStarted, ToolEnded, ToolStarted
 from orchestra.planning import step_messages
 from orchestra.runtime.conversation import Ask, Conversation
@@ -136,9 +136,18 @@ async def _run_tools(
         )
         return outcome
 
+    _refuse_unapproved(step, reply.tool_calls, work)
     if all(work.tools[call.name].spec.read_only for call in reply.tool_calls):
         return await asyncio.gather(*(run(call) for call in reply.tool_calls))
     return [await run(call) for call in reply.tool_calls]  # acts keep the order in which the model wrote them
+
+
+def _refuse_unapproved(step: Step, calls: Sequence[ToolCall], work: Work) -> None:
+    waiting = sorted({call.name for call in calls if work.tools[call.name].spec.needs_approval})
+    if waiting:
+        names = ", ".join(waiting)
+        text = f"step {step.id!r} called {names}, which needs a person's approval; nothing of this reply was executed"
+        raise HumanNeeded(text, trigger=Trigger.tool_rejected, evidence=(text,))
 
 
 def _trouble(outcomes: Iterable[ToolOutcome]) -> Verdict | None:

@@ -1,1 +1,19 @@
-"""transport."""
+"""transport: a request goes out, a status, headers and chunks come back; the only door to the network."""
+
+from orchestra.transport.aiohttp import AiohttpTransport
+from orchestra.transport.choice import default_transport
+from orchestra.transport.download import Download, download
+from orchestra.transport.httpx import HttpxTransport
+from orchestra.transport.seam import Transport, TransportFault, WireRequest, WireResponse
+
+__all__ = [
+    "AiohttpTransport",
+    "Download",
+    "HttpxTransport",
+    "Transport",
+    "TransportFault",
+    "WireRequest",
+    "WireResponse",
+    "default_transport",
+    "download",
+]

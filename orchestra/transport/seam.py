@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from orchestra.types import Sent, Trigger
@@ -14,8 +14,8 @@ class WireRequest:
     """An HTTP request as it goes out. `connect` bounds connecting, in seconds; all else is the caller's deadline."""
 
     url: str
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
+    headers: tuple[tuple[str, str], ...] = field(repr=False)  # they carry the API key
+    body: bytes = field(repr=False)
     method: str = "POST"
     connect: float = 5.0
 

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import math
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypeVar, Union, cast, get_args, get_origin
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Literal,
+    TypeAlias,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    overload,
+)
 
 if TYPE_CHECKING:
     Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | float | bool | None"
@@ -27,9 +40,12 @@ def to_json(value: object) -> Json:
     """The value as plain JSON: dataclasses become objects, tuples arrays, enums their value.
 
     A dataclass with a class variable `type` carries it as the key "type", so that unions can be
-    read back. Raises TypeError for anything that is not a value of this package or plain JSON.
+    read back. NaN and infinities, for which JSON has no number, become the texts `nan`, `inf`, `-inf`.
+    Raises TypeError for anything that is not a value of this package or plain JSON.
     """
     if value is None or isinstance(value, str | int | float | bool):
+        if isinstance(value, float) and not math.isfinite(value):
+            return str(value)
         return value.value if isinstance(value, enum.Enum) else value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         tag = {"type": cast(str, value.type)} if _tag(type(value)) else {}  # type: ignore[attr-defined]  # checked by _tag
@@ -41,12 +57,16 @@ def to_json(value: object) -> Json:
     raise TypeError(f"to_json: {type(value).__name__} is not a value of orchestra nor plain JSON")
 
 
-def from_json(cls: type[T], data: object) -> T:
-    """The value of type `cls` that `to_json` turned into `data`.
+@overload
+def from_json(cls: type[T], data: object) -> T: ...
+@overload
+def from_json(cls: Any, data: object) -> Any: ...
+def from_json(cls: Any, data: object) -> Any:
+    """The value of type `cls`, or of a union of them such as Part, that `to_json` turned into `data`.
 
     Raises JsonMismatch with the path of the first thing that does not fit; unknown keys do not fit.
     """
-    return cast(T, _reader(cls)(data, cls.__name__))
+    return _reader(cls)(data, getattr(cls, "__name__", "value"))
 
 
 @cache
@@ -98,7 +118,11 @@ def _dataclass(cls: Any) -> Reader:
         if wrong := (body.keys() - readers.keys()) | (required - body.keys()):
             known = ", ".join(readers)
             raise JsonMismatch(f"{path}: missing or unknown keys {', '.join(sorted(wrong))}; known: {known}")
-        return cls(**{name: readers[name](item, f"{path}.{name}") for name, item in body.items()})
+        values = {name: readers[name](item, f"{path}.{name}") for name, item in body.items()}
+        try:
+            return cls(**values)
+        except ValueError as error:  # what the value itself does not allow, such as an Image without data
+            raise JsonMismatch(f"{path}: {error}") from None
 
     return read
 
@@ -120,7 +144,8 @@ def _union(args: tuple[Any, ...]) -> Reader:
             except JsonMismatch:
                 if len(plain) == 1 and not tagged:
                     raise
-        raise JsonMismatch(f"{path}: {_short(data)} fits none of the expected types")
+        known = f", which are told apart by type: {', '.join(map(str, tagged))}" if tagged else ""
+        raise JsonMismatch(f"{path}: {_short(data)} fits none of the expected types{known}")
 
     return read
 
@@ -174,14 +199,24 @@ def _enum(cls: type[enum.Enum]) -> Reader:
 def _plain(cls: type) -> Reader:
     if cls not in (str, int, float, bool):
         raise TypeError(f"from_json: cannot read values of type {cls.__name__}")
-    wanted: tuple[type, ...] = (int, float) if cls is float else (cls,)
+    if cls is float:
+        return _float
 
     def read(data: Any, path: str) -> Any:
-        if not isinstance(data, wanted) or (isinstance(data, bool) and cls is not bool):
+        if not isinstance(data, cls) or (isinstance(data, bool) and cls is not bool):
             raise JsonMismatch(f"{path}: expected {cls.__name__}, got {_short(data)}")
-        return float(data) if cls is float else data
+        return data
 
     return read
+
+
+def _float(data: Any, path: str) -> float:
+    if (isinstance(data, int | float) and not isinstance(data, bool)) or data in ("nan", "inf", "-inf"):
+        try:
+            return float(data)
+        except OverflowError:
+            pass
+    raise JsonMismatch(f"{path}: expected float, got {_short(data)}")
 
 
 def _short(data: Any) -> str:

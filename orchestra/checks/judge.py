@@ -1,0 +1,123 @@
+"""The verdict on a reply: its checks, most specific first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias, cast
+
+from orchestra.checks.calls import WHOLE, judge_calls
+from orchestra.checks.expect import Expect
+from orchestra.checks.mend import mend
+from orchestra.checks.output import read_output
+from orchestra.checks.refusal import is_refusal
+from orchestra.checks.wording import cut, listing
+from orchestra.types import Document, Image, Json, ModelReply, Trigger, Verdict
+
+Finding: TypeAlias = tuple[Trigger, tuple[str, ...]]
+
+
+def judge(reply: ModelReply, expect: Expect) -> Verdict:
+    """Whether the reply may be used; the first check that objects gives the trigger, with all its evidence.
+
+    In order: how the reply ended (content_filter, context_overflow or truncated, refusal), its calls (unknown_tool,
+    malformed_args, schema_violation, repeated_call: of all calls together), then empty, refusal in words, no_call,
+    bad_output, low_confidence. `mend_calls` is expected to have run before.
+    """
+    mended = reply.mended
+    for check in _CHECKS:
+        if (finding := check(reply, expect)) is not None:
+            return Verdict(*finding, mended=mended)
+    structured = expect.output_schema is not None and not reply.tool_calls and reply.finish in WHOLE
+    _, notes = (mend(reply.text) if structured else None) or (None, ())
+    return Verdict(mended=mended + notes)
+
+
+def _filtered(reply: ModelReply, _: Expect) -> Finding | None:
+    if reply.finish != "content_filter":
+        return None
+    return Trigger.content_filter, ("the provider's content filter stopped the reply",)
+
+
+def _cut(reply: ModelReply, expect: Expect) -> Finding | None:
+    if reply.finish != "length":
+        return None
+    used = 0 if reply.usage is None else reply.usage.input + reply.usage.output
+    if expect.window is not None and used >= expect.window:
+        return Trigger.context_overflow, (f"{used} tokens filled the window of {expect.window} tokens",)
+    wrote = f" after {reply.usage.output} tokens" if reply.usage is not None else ""
+    return Trigger.truncated, (f"the reply was cut at the output limit{wrote}",)
+
+
+def _declined(reply: ModelReply, _: Expect) -> Finding | None:
+    if reply.finish != "refusal":
+        return None
+    return Trigger.refusal, (f"the model refused: {cut(reply.text, 200) or 'no words given'}",)
+
+
+def _calls(reply: ModelReply, expect: Expect) -> Finding | None:
+    return judge_calls(reply, expect) if reply.tool_calls else None
+
+
+def _empty(reply: ModelReply, expect: Expect) -> Finding | None:
+    media = any(isinstance(part, Image | Document) for part in reply.parts)
+    if expect.allow_empty or reply.tool_calls or media or reply.text.strip():
+        return None
+    only = "only reasoning, no answer" if reply.reasoning.strip() else "nothing"
+    return Trigger.empty, (f"the reply holds {only}",)
+
+
+def _declined_in_words(reply: ModelReply, _: Expect) -> Finding | None:
+    if reply.tool_calls or not is_refusal(reply.text):
+        return None
+    return Trigger.refusal, (f"the model refused: {cut(reply.text, 200)}",)
+
+
+def _no_call(reply: ModelReply, expect: Expect) -> Finding | None:
+    if reply.tool_calls:
+        return None
+    if (written := _call_in_text(reply, expect)) is not None:
+        return Trigger.no_call, (f"the call of {written} was written as text, so it was not made",)
+    if not expect.require_call and reply.finish != "tool_calls":
+        return None
+    names = listing([tool.name for tool in expect.tools])
+    return Trigger.no_call, (f"a tool call was required and none was made; known: {names}",)
+
+
+def _call_in_text(reply: ModelReply, expect: Expect) -> str | None:
+    """The name of a known tool whose call is the whole text: what models without native calls do."""
+    names = {tool.name for tool in expect.tools}
+    if not names or expect.output_schema is not None or not reply.text.strip().endswith(("}", "```")):
+        return None
+    value = (mend(reply.text) or (None,))[0]
+    if not isinstance(value, Mapping) or not ({"arguments", "parameters"} & value.keys()):
+        return None
+    name = cast("Mapping[str, Json]", value).get("name", value.get("tool"))
+    return name if isinstance(name, str) and name in names else None
+
+
+def _bad_output(reply: ModelReply, expect: Expect) -> Finding | None:
+    if expect.output_schema is None or reply.tool_calls:
+        return None
+    read = read_output(reply.text, expect.output_schema, whole=reply.finish in WHOLE)
+    faults = read.faults or (tuple(expect.check(read.value)) if expect.check is not None else ())
+    return (Trigger.bad_output, faults) if faults else None
+
+
+def _unsure(reply: ModelReply, expect: Expect) -> Finding | None:
+    if expect.min_logprob is None or reply.logprob is None or reply.logprob >= expect.min_logprob:
+        return None
+    text = f"mean token log-probability {reply.logprob:.2f} is below {expect.min_logprob:.2f}"
+    return Trigger.low_confidence, (text,)
+
+
+_CHECKS: tuple[Callable[[ModelReply, Expect], Finding | None], ...] = (
+    _filtered,
+    _cut,
+    _declined,
+    _calls,
+    _empty,
+    _declined_in_words,
+    _no_call,
+    _bad_output,
+    _unsure,
+)

@@ -1,0 +1,165 @@
+"""JSON Schema: what is wrong with a value, in words a model can act on."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import islice
+from typing import Any, cast
+
+from orchestra.checks.wording import cut, kind, known, listing, place, shown
+from orchestra.types import Json
+
+MOST = 10
+
+
+def violations(schema: Mapping[str, Json], instance: Json) -> tuple[str, ...]:
+    """Every way in which `instance` does not fit `schema`, at most ten; empty where it fits.
+
+    Each text names the place, the expectation and the value. Draft 2020-12 unless `$schema` says otherwise; `format`
+    is an annotation, as the specification has it; a `pattern` outside of Python's regular expressions is not checked.
+    A schema that cannot be used is itself a violation, never an exception, and a remote `$ref` is not fetched.
+    """
+    try:
+        validator = _validator(json.dumps(schema, default=dict))
+        if isinstance(validator, str):
+            return (validator,)
+        lines = dict.fromkeys(line for error in validator.iter_errors(instance) for line in _lines(error))
+        found = tuple(islice(lines, MOST))
+        return found if len(lines) <= MOST else (*found, f"… and {len(lines) - MOST} more")
+    except RecursionError:
+        return ("the value or its schema is nested without end",)
+    except Exception as error:  # noqa: BLE001  # strangers write schemas; referencing and re raise their own errors
+        return (f"the schema itself cannot be used: {cut(str(error), 200)}",)
+
+
+@lru_cache(maxsize=512)
+def _validator(schema_text: str) -> Any:
+    """A validator, or the text that says why there is none. Keyed by content, so no schema goes stale."""
+    from jsonschema import SchemaError, validators
+    from referencing import Registry
+
+    schema: Any = json.loads(schema_text)
+    drafts = cast(Any, validators)
+    draft = drafts.validator_for(schema, default=drafts.Draft202012Validator)
+    try:
+        draft.check_schema(schema, format_checker=None)  # the formats of a schema are its patterns, see _pattern
+    except SchemaError as error:
+        return f"the schema itself is not valid: {place(error.absolute_path)}: {cut(error.message, 200)}"
+    types = draft.TYPE_CHECKER.redefine_many({"object": _is_object, "array": _is_array})
+    checked = drafts.extend(draft, {"pattern": _pattern}, type_checker=types)
+    return checked(schema, registry=cast(Any, Registry)())  # the default registry fetches what it does not know
+
+
+def _is_object(_: object, value: object) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _is_array(_: object, value: object) -> bool:
+    return isinstance(value, list | tuple)
+
+
+def _pattern(validator: Any, pattern: str, instance: Any, _: Any) -> Iterator[Any]:
+    from jsonschema import ValidationError
+
+    if not validator.is_type(instance, "string"):
+        return
+    try:
+        matches = re.search(pattern, instance)
+    except re.error:  # ECMA 262 knows more than Python; an unreadable pattern must not make the tool unusable
+        return
+    if matches is None:
+        yield ValidationError("pattern")
+
+
+_EXPECTED: dict[str, str] = {
+    "type": "{}",
+    "enum": "one of {}",
+    "const": "{}",
+    "pattern": "text that matches the pattern {}",
+    "minimum": "at least {}",
+    "maximum": "at most {}",
+    "exclusiveMinimum": "more than {}",
+    "exclusiveMaximum": "less than {}",
+    "multipleOf": "a multiple of {}",
+    "minLength": "at least {} characters",
+    "maxLength": "at most {} characters",
+    "minItems": "at least {} items",
+    "maxItems": "at most {} items",
+    "minProperties": "at least {} properties",
+    "maxProperties": "at most {} properties",
+    "uniqueItems": "no item twice",
+}
+
+
+def _lines(error: Any) -> Iterable[str]:
+    special = _SPECIAL.get(error.validator)
+    if special is not None:
+        return special(error)
+    where = place(error.absolute_path)
+    if (expected := _EXPECTED.get(error.validator)) is None:
+        return (f"{where}: {cut(error.message, 200)}",)
+    text = expected.format(_wanted(error.validator, error.validator_value))
+    return (f"{where}: expected {text}, got {shown(error.instance)}{_hint(error)}",)
+
+
+def _wanted(keyword: str, value: Any) -> str:
+    if keyword == "enum":
+        return listing([shown(item) for item in value])
+    if keyword == "type":
+        return " or ".join([value] if isinstance(value, str) else value)
+    return value if keyword == "pattern" else shown(value)
+
+
+def _hint(error: Any) -> str:
+    if error.validator == "type":
+        return f" ({kind(error.instance)})"
+    if error.validator == "enum" and isinstance(error.instance, str):
+        near = known(error.instance, [item for item in error.validator_value if isinstance(item, str)])
+        return f"; {near.split(';')[0]}" if near.startswith("nearest") else ""
+    return ""
+
+
+def _required(error: Any) -> Iterable[str]:
+    missing = [name for name in error.validator_value if name not in error.instance]
+    return [f"{place([*error.absolute_path, name])}: required, but not given" for name in missing]
+
+
+def _additional(error: Any) -> Iterable[str]:
+    properties: Sequence[str] = list(error.schema.get("properties", {}))
+    patterns: Sequence[str] = list(error.schema.get("patternProperties", {}))
+    extra = [
+        name
+        for name in error.instance
+        if name not in properties and not any(re.search(pattern, name) for pattern in patterns)
+    ]
+    return [f"{place([*error.absolute_path, name])}: no such property; {known(name, properties)}" for name in extra]
+
+
+def _alternatives(error: Any) -> Iterable[str]:
+    where = place(error.absolute_path)
+    if not error.context:
+        return (f"{where}: fits more than one of the alternatives, expected exactly one",)
+    branches: dict[Any, list[Any]] = {}
+    for part in error.context:
+        branches.setdefault(part.relative_schema_path[0], []).append(part)
+    near = [parts for parts in branches.values() if not _other_type(parts)]
+    if not near:
+        types = dict.fromkeys(_wanted("type", parts[0].validator_value) for parts in branches.values())
+        return (f"{where}: expected {' or '.join(types)}, got {shown(error.instance)} ({kind(error.instance)})",)
+    closest = min(near, key=len)
+    return [line for part in closest for line in _lines(part)]
+
+
+def _other_type(parts: Sequence[Any]) -> bool:
+    return any(part.validator == "type" and not part.relative_path for part in parts)
+
+
+_SPECIAL: dict[str, Callable[[Any], Iterable[str]]] = {
+    "required": _required,
+    "additionalProperties": _additional,
+    "anyOf": _alternatives,
+    "oneOf": _alternatives,
+}

@@ -1,0 +1,56 @@
+"""The command tree: one file per command, and one place where every error becomes a line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from orchestra.cli import doctor, models, plan, route, run, runs, trace
+from orchestra.cli.exits import Exit, exit_code
+from orchestra.cli.screen import print_error
+from orchestra.errors import ConfigError, OrchestraError
+
+CODES = "Exit codes: " + ", ".join(f"{code.value} {code.means}" for code in Exit) + "."
+
+
+def commands() -> typer.Typer:
+    """The whole `orchestra` command."""
+    app = typer.Typer(
+        cls=_Commands,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,  # its traceback shows local variables, and keys among them
+        help="Planner-executor agents; every step routed to the model that fits it, every failed tool call caught.",
+        epilog=f'Try: orchestra run analyst "Which product sold best?" --data sales.csv   {CODES}',
+    )
+    for command in (run, plan, route, runs, trace, doctor):
+        name = command.__name__.rpartition(".")[2]
+        app.command(name, epilog=f"Example: {command.EXAMPLE}")(getattr(command, name))
+    app.add_typer(models.commands(), name="models")
+    return app
+
+
+class _Commands(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except OrchestraError as error:
+            print_error(str(error), _hint(error))
+            raise typer.Exit(exit_code(error)) from error
+        except KeyboardInterrupt as stop:
+            print_error("interrupted")
+            raise typer.Exit(Exit.interrupted) from stop
+        except BrokenPipeError as cut:
+            # whatever is still buffered has no reader; without this the interpreter complains at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(Exit.broken_pipe) from cut
+        return result
+
+
+def _hint(error: OrchestraError) -> str:
+    return "" if isinstance(error, ConfigError) else "orchestra doctor checks the setup; orchestra trace shows a run"

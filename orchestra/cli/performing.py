@@ -1,0 +1,62 @@
+"""One task through one agent: what `run` and `plan` have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestra.cli.options import ledger_file, open_app
+from orchestra.types import Mode
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the command line asks for; `budget` in USD, `deadline` in seconds, None for no limit."""
+
+    agent: str
+    task: str
+    fleet: Path | None = None
+    ledger: Path | None = None
+    data: Path | None = None
+    mode: Mode | None = None
+    budget: float | None = None
+    deadline: float | None = None
+    content: bool = False
+    plan_only: bool = False
+
+
+def perform(job: Job, *, quiet: bool) -> Mapping[str, Any]:
+    """The agent's result as plain JSON, after showing its progress on stderr unless `quiet`. Raises OrchestraError."""
+    import asyncio
+
+    return asyncio.run(_perform(job, quiet=quiet))
+
+
+async def _perform(job: Job, *, quiet: bool) -> Mapping[str, Any]:
+    from orchestra.cli.live import watching
+    from orchestra.ledger import new_run_id
+    from orchestra.runtime.catalog import load_agent
+
+    agent = load_agent(job.agent)  # before anything is opened: a misspelt name costs nothing
+    async with open_app(job.fleet, ledger_file(job.ledger), content=job.content) as app:
+        graph = agent.build(app, **({} if job.data is None else {"data": job.data}))
+        run = new_run_id()
+        with watching(f"{agent.name} {run}", quiet=quiet) as listener:
+            stop = app.ledger.subscribe(run, listener)
+            try:
+                return await graph.ainvoke(_input(job, run))
+            finally:
+                stop()
+
+
+def _input(job: Job, run: str) -> dict[str, Any]:
+    return {
+        "task": job.task,
+        "run": run,
+        "mode": job.mode,
+        "budget": job.budget,
+        "deadline": job.deadline,
+        "plan_only": job.plan_only,
+    }

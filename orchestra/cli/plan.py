@@ -1,0 +1,62 @@
+"""`orchestra plan`: the plan an agent makes of a task, without running it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from orchestra.cli.exits import Exit
+from orchestra.cli.options import AgentName, AsJson, Budget, Data, Deadline, Fleet, LedgerFile, ModeChoice, Task
+from orchestra.cli.performing import Job, perform
+from orchestra.cli.screen import one_line, print_error, print_json, safe, stdout
+
+if TYPE_CHECKING:
+    from orchestra.types import Plan
+
+EXAMPLE = 'orchestra plan analyst "Which species is heaviest?" --data penguins.csv'
+
+
+def plan(
+    agent: AgentName,
+    task: Task,
+    *,
+    fleet: Fleet = None,
+    mode: ModeChoice = None,
+    budget: Budget = None,
+    deadline: Deadline = None,
+    data: Data = None,
+    ledger: LedgerFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the plan for a task and run none of it."""
+    from orchestra.types import Plan, from_json
+
+    job = Job(agent, task, fleet, ledger, data, mode, budget, deadline, plan_only=True)
+    result = perform(job, quiet=True)
+    if as_json:
+        print_json({key: result.get(key) for key in ("run", "state", "reason", "plan")})
+    elif result["state"] == "done":
+        for line in plan_lines(from_json(Plan, result["plan"])):
+            stdout().print(safe(one_line(line)))
+    if result["state"] != "done":
+        if not as_json:
+            print_error(result["reason"] or "planning failed", f"orchestra trace {result['run']} shows where")
+        raise typer.Exit(Exit.failed)
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """The steps in the order in which they may run, a line each, and the plan's flags."""
+    from orchestra.planning import order
+
+    lines = [f"flags: {', '.join(plan.flags)}"] if plan.flags else []
+    for step in order(plan):
+        notes = (
+            step.kind if step.kind != "act" else "",
+            step.difficulty or "",
+            f"tools: {', '.join(step.tools)}" if step.tools else "",
+            f"needs: {', '.join(step.needs)}" if step.needs else "",
+        )
+        said = "; ".join(note for note in notes if note)
+        lines.append(f"{step.id}  {step.goal}" + (f"  ({said})" if said else ""))
+    return lines

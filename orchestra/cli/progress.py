@@ -1,0 +1,113 @@
+"""A run as it stands: one value per step, read from the ledger's rows so far, and the plain lines a row is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestra.ledger import (
+    AttemptEnded,
+    Decided,
+    Judged,
+    Planned,
+    Row,
+    StepEnded,
+    StepStarted,
+    StepView,
+    ToolEnded,
+    steps,
+)
+from orchestra.planning import order
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One step so far: `state` is waiting, running, done, failed or skipped; `trouble` is what went wrong in it."""
+
+    id: str
+    goal: str
+    needs: tuple[str, ...] = ()
+    state: str = "waiting"
+    model: str = ""
+    attempts: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    trouble: tuple[str, ...] = ()
+
+    @property
+    def figures(self) -> str:
+        """Model, attempts, tokens and seconds, as far as there are any."""
+        attempts = f"{self.attempts} attempt{'' if self.attempts == 1 else 's'}" if self.attempts else ""
+        tokens = f"{self.tokens:,} tokens" if self.tokens else ""
+        seconds = f"{self.seconds:.1f} s" if self.state != "waiting" else ""
+        return " · ".join(part for part in (self.model, attempts, tokens, seconds) if part)
+
+
+def progress(rows: Sequence[Row], now: float) -> tuple[Progress, ...]:
+    """Every step, planned or begun, in the order in which they may run; `now` is in Unix seconds."""
+    begun = {view.id: _begun(view, rows, now) for view in steps(rows)}
+    plans = [row.event.plan for row in rows if isinstance(row.event, Planned)]
+    planned = {step.id: Progress(step.id, step.goal, step.needs) for plan in plans for step in order(plan)}
+    # the planner's own step is in no plan and comes first
+    first = {name: step for name, step in begun.items() if name not in planned}
+    return tuple((first | planned | begun).values())
+
+
+def lines(row: Row, rows: Sequence[Row]) -> list[str]:
+    """The plain lines that tell of `row`, the last one of `rows`; [] for one that is not worth a line."""
+    match row.event:
+        case Planned(plan=plan):
+            flags = f" ({', '.join(plan.flags)})" if plan.flags else ""
+            told = [f"plan: {len(plan.steps)} step{'' if len(plan.steps) == 1 else 's'}{flags}"]
+            told += [f"  {step.id}: {step.goal}{_needs(step.needs)}" for step in order(plan)]
+        case StepStarted(goal=goal):
+            told = [f"{row.step}: running: {goal}"]
+        case Decided(decision=decision):
+            why = f": {decision.reasons[0].text}" if decision.reasons else ""
+            told = [f"{row.step}: routed to {decision.model} ({decision.tier}){why}"]
+        case StepEnded(state=state):
+            figures = next(one.figures for one in progress(rows, row.time) if one.id == row.step)
+            told = [*_troubles(row), f"{row.step}: {state}: {figures}"]
+        case _:
+            told = _troubles(row)
+    return told
+
+
+def _begun(view: StepView, rows: Sequence[Row], now: float) -> Progress:
+    own = [row for row in rows if row.step == view.id]
+    usages = [attempt.usage for attempt in view.attempts if attempt.usage]
+    return Progress(
+        id=view.id,
+        goal=view.goal,
+        needs=view.needs,
+        state=view.state,
+        model=view.attempts[-1].model if view.attempts else view.model or "",
+        attempts=len(view.attempts),
+        tokens=sum(usage.input + usage.output for usage in usages),
+        seconds=now - view.started if view.state == "running" else view.seconds,
+        trouble=tuple(trouble for row in own for trouble in _troubles(row)),
+    )
+
+
+def _troubles(row: Row) -> list[str]:
+    match row.event:
+        case AttemptEnded(trigger=trigger, model=model) if trigger is not None:
+            return [f"{row.step}: {model}: {trigger}"]
+        case Judged(trigger=trigger) if trigger is not None:
+            return [f"{row.step}: {_refused(row.event)}"]
+        case ToolEnded(trigger=trigger, tool=tool, result=result) if trigger is not None:
+            return [f"{row.step}: {tool}: {trigger}{f': {result}' if result else ''}"]
+        case StepEnded(state=state, evidence=evidence) if state != "done":
+            return [f"{row.step}: {text}" for text in evidence]
+        case _:
+            return []
+
+
+def _refused(event: Judged) -> str:
+    evidence = f" ({event.evidence[0]})" if event.evidence else ""
+    target = f" to {event.to_model}" if event.to_model and event.to_model != event.model else ""
+    return f"{event.model}: {event.trigger}{evidence}" + (f" → {event.action}{target}" if event.action else "")
+
+
+def _needs(needs: Sequence[str]) -> str:
+    return f" (needs {', '.join(needs)})" if needs else ""

@@ -1,0 +1,146 @@
+"""What this provider and model may see of a conversation. The log is lossless; a view need not be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from orchestra.types import Document, Image, Message, ModelCard, Part, Reasoning, Text, ToolCall, ToolResult
+
+NO_RESULT = "No result was recorded for this call."
+
+Content: TypeAlias = Text | Image | Document
+
+# Dialects whose tool results carry text only.
+_TEXT_RESULTS = frozenset({"openai-chat"})
+
+
+def view(messages: Iterable[Message], card: ModelCard) -> tuple[Message, ...]:
+    """The messages as `card`'s model may see them.
+
+    Reasoning and opaque state go only to the provider and model they came from; empty text is absent,
+    and so is a message of which nothing remains. Every call has exactly one result, right after its
+    message and in call order: a call without one gets a neutral error, a result without a call is
+    dropped, an id used twice is renamed. Media the model cannot read become a line of text; those in
+    results follow in a user message where the dialect's results carry text only.
+    """
+    visible = [replace(message, parts=tuple(_visible(message, card))) for message in messages]
+    paired = _paired(visible)
+    moved = _media_after_results(paired) if card.dialect in _TEXT_RESULTS else paired
+    return tuple(message for message in moved if message.parts)
+
+
+def _visible(message: Message, card: ModelCard) -> Iterator[Part]:
+    for part in message.parts:
+        if isinstance(part, Reasoning):
+            if message.role == "assistant" and _own(part, card):
+                yield part
+        elif isinstance(part, ToolResult):
+            yield replace(_stateless(part, card), content=tuple(_readable(part.content, card)))
+        elif isinstance(part, ToolCall):
+            if message.role == "assistant":
+                yield _stateless(part, card)
+        else:
+            yield from _readable((part,), card)
+
+
+def _own(part: Part, card: ModelCard) -> bool:
+    origin = part.origin
+    return origin is not None and (origin.provider, origin.api, origin.model) == (
+        card.provider,
+        card.dialect,
+        card.model,
+    )
+
+
+def _stateless(part: ToolCall | ToolResult, card: ModelCard) -> ToolCall | ToolResult:
+    return part if part.provider_state is None or _own(part, card) else replace(part, provider_state=None)
+
+
+def _readable(content: Iterable[Content], card: ModelCard) -> Iterator[Content]:
+    for part in content:
+        kept = part if part.provider_state is None or _own(part, card) else replace(part, provider_state=None)
+        if isinstance(kept, Text):
+            if kept.text:
+                yield kept
+        elif card.capabilities.images if isinstance(kept, Image) else card.capabilities.documents:
+            yield kept
+        else:
+            kind = "image" if isinstance(kept, Image) else f"document {kept.name}".rstrip()
+            yield Text(f"[{kind} left out: this model cannot read {kept.media_type}]")
+
+
+@dataclass(slots=True)
+class _Slot:
+    """A call and the result that was found for it."""
+
+    call: ToolCall
+    result: ToolResult | None = None
+
+    def answered(self) -> ToolResult:
+        if self.result is None:
+            return ToolResult(self.call.id, self.call.name, (Text(NO_RESULT),), is_error=True)
+        return replace(self.result, call_id=self.call.id)
+
+
+def _paired(messages: Sequence[Message]) -> list[Message]:
+    slots = _matched(messages)
+    result: list[Message] = []
+    for index, message in enumerate(messages):
+        here = iter(slots[index])
+        kept = tuple(
+            next(here).call if isinstance(part, ToolCall) else part
+            for part in message.parts
+            if not isinstance(part, ToolResult)
+        )
+        result.append(replace(message, parts=kept))
+        if slots[index]:
+            result.append(Message("tool", tuple(slot.answered() for slot in slots[index])))
+    return result
+
+
+def _matched(messages: Sequence[Message]) -> list[list[_Slot]]:
+    """Each message's calls, under ids that occur once, with the result that follows before the id returns."""
+    taken = {part.id for message in messages for part in message.parts if isinstance(part, ToolCall)}
+    seen: set[str] = set()
+    waiting: dict[str, _Slot] = {}
+    slots: list[list[_Slot]] = []
+    for message in messages:
+        slots.append([])
+        for part in message.parts:
+            if isinstance(part, ToolCall):
+                waiting[part.id] = slot = _Slot(replace(part, id=_once(part.id, seen, taken)))
+                slots[-1].append(slot)
+            elif isinstance(part, ToolResult) and (found := waiting.pop(part.call_id, None)):
+                found.result = part
+    return slots
+
+
+def _once(wanted: str, seen: set[str], taken: set[str]) -> str:
+    chosen, number = wanted, 2
+    while chosen in seen or (chosen != wanted and chosen in taken):
+        chosen, number = f"{wanted}-{number}", number + 1
+    seen.add(chosen)
+    return chosen
+
+
+def _media_after_results(messages: Iterable[Message]) -> Iterator[Message]:
+    for message in messages:
+        results = [part for part in message.parts if isinstance(part, ToolResult)]
+        media = [part for result in results for part in _announced(result)]
+        if not media:
+            yield message
+            continue
+        yield replace(message, parts=tuple(_text_only(part) for part in results))
+        yield Message("user", tuple(media))
+
+
+def _announced(result: ToolResult) -> list[Part]:
+    media = [part for part in result.content if not isinstance(part, Text)]
+    return [Text(f"Returned by {result.name} ({result.call_id}):"), *media] if media else []
+
+
+def _text_only(result: ToolResult) -> ToolResult:
+    kept = tuple(part for part in result.content if isinstance(part, Text))
+    return replace(result, content=kept or (Text("[see the next message]"),))

@@ -1,0 +1,202 @@
+"""Tools for models that cannot call them natively: every reply is JSON under a schema of typed calls.
+
+The tools stand in the system prompt; the reply is `{"tool": NAME, "arguments": {…}}` or `{"answer": …}`,
+enforced by the server through `response_format`. Earlier calls and results become plain text turns.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from orchestra.dialects.loose import is_object, mapping, parse_object, scalars, sequence, string
+from orchestra.dialects.tool_schema import rerooted
+from orchestra.types import Json, Message, Part, Request, Text, ToolCall, ToolResult, ToolSpec
+
+
+def reply_schema(request: Request) -> dict[str, Json]:
+    """The schema of a reply: one typed call, or the answer unless a call is required."""
+    branches: list[Json] = [_call_schema(tool, index) for index, tool in enumerate(request.tools)]
+    if request.tool_choice != "required":
+        pointer = f"#/anyOf/{len(branches)}/properties/answer"
+        answer = rerooted(request.output_schema, pointer) if request.output_schema is not None else {"type": "string"}
+        branches.append(_object({"answer": answer}))
+    return {"anyOf": branches}
+
+
+def instructed(messages: Sequence[Message], text: str) -> tuple[Message, ...]:
+    """The messages with `text` at the end of the first system message, which is made where there is none."""
+    if messages and messages[0].role == "system":
+        return Message.system(f"{messages[0].text}\n\n{text}"), *messages[1:]
+    return Message.system(text), *messages
+
+
+def instructions(request: Request) -> str:
+    """What the model is told: the tools as signatures, and the two forms a reply may have."""
+    answer = "" if request.tool_choice == "required" else '\nWhen you know the answer, reply {"answer": ...}.'
+    return (
+        "Tools:\n"
+        + "\n".join(_signature(tool) for tool in request.tools)
+        + '\nTo call a tool, reply {"tool": name, "arguments": {...}}.'
+        + answer
+        + "\nReply with one JSON object only."
+    )
+
+
+def flattened(messages: Iterable[Message]) -> tuple[Message, ...]:
+    """The messages with calls and results as text, in the form in which the model is asked to write them."""
+    return tuple(_flat(message) for message in messages)
+
+
+def _call_schema(tool: ToolSpec, index: int) -> dict[str, Json]:
+    arguments = rerooted(tool.schema, f"#/anyOf/{index}/properties/arguments")
+    return _object({"tool": {"const": tool.name}, "arguments": arguments})
+
+
+def _object(properties: Mapping[str, Json]) -> dict[str, Json]:
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def _signature(tool: ToolSpec) -> str:
+    required = sequence(tool.schema.get("required"))
+    properties = mapping(tool.schema.get("properties"))
+    named = ", ".join(
+        f"{name}{'' if name in required else '?'}: {_kind(mapping(schema))}" for name, schema in properties.items()
+    )
+    lines = [f"- {tool.name}({named}): {tool.description}".rstrip(": ")]
+    lines += [
+        f"    {name}: {described}"
+        for name, schema in properties.items()
+        if (described := string(mapping(schema).get("description")))
+    ]
+    return "\n".join(lines)
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    if choices := sequence(schema.get("enum")):
+        return " | ".join(_dumps(choice) for choice in choices)
+    kind = schema.get("type")
+    if kind == "array":
+        return f"array of {_kind(mapping(schema.get('items')))}"
+    if isinstance(kind, str) and kind != "object":
+        return kind
+    shown = {key: value for key, value in schema.items() if key != "description"}
+    return _dumps(shown) if shown else "any"
+
+
+def _flat(message: Message) -> Message:
+    if not any(isinstance(part, ToolCall | ToolResult) for part in message.parts):
+        return message
+    parts = tuple(_as_text(part) for part in message.parts)
+    return Message("user" if message.role == "tool" else message.role, _joined(parts))
+
+
+def _as_text(part: Part) -> Part:
+    if isinstance(part, ToolCall):
+        return Text(
+            _dumps({"tool": part.name, "arguments": part.arguments}) if part.arguments is not None else part.raw
+        )
+    if isinstance(part, ToolResult):
+        said = "".join(item.text for item in part.content if isinstance(item, Text))
+        return Text(f"{'Error from' if part.is_error else 'Result of'} {part.name}: {said or '(nothing)'}")
+    return part
+
+
+def _joined(parts: Iterable[Part]) -> tuple[Part, ...]:
+    """Neighbouring texts as one, a line apart, since only their places told them apart."""
+    result: list[Part] = []
+    for part in parts:
+        if isinstance(part, Text) and result and isinstance(last := result[-1], Text):
+            result[-1] = replace(last, text=f"{last.text}\n{part.text}")
+        else:
+            result.append(part)
+    return tuple(result)
+
+
+def _dumps(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+class AnswerText:
+    """Hands on the text of `{"answer": "…"}` while it is still being written, and nothing else."""
+
+    def __init__(self, *, structured: bool) -> None:
+        self._structured = structured
+        self._raw = ""
+        self._read = 0
+        self.shown = ""
+
+    def add(self, piece: str) -> str:
+        """The answer's text that this piece completes; empty while the reply may still be a call."""
+        self._raw += piece
+        if self._structured:
+            return ""
+        if not self._read:
+            opening = _OPENING.match(self._raw)
+            if opening is None:
+                return ""
+            self._read = opening.end()
+        text, self._read = _written(self._raw, self._read)
+        self.shown += text
+        return text
+
+    def close(self) -> str:
+        """What is left to hand on once the reply is complete."""
+        parts, _ = read(self._raw, structured=self._structured)
+        news = "".join(part.text for part in parts if isinstance(part, Text)).removeprefix(self.shown)
+        self.shown += news
+        return news
+
+
+_OPENING = re.compile(r'\s*\{\s*"answer"\s*:\s*"')
+# Whole characters only: an escape that is not complete, or half of a surrogate pair, waits for its rest.
+_WHOLE = re.compile(
+    r'(?:[^"\\]|\\["\\/bfnrt]|\\u(?:[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F]|(?![dD][89abAB])[0-9a-fA-F]{2})[0-9a-fA-F]{2})*'
+)
+_CALL = re.compile(r'\s*\{\s*"tool"\s*:\s*"((?:[^"\\]|\\.)*)"(?:\s*,\s*"arguments"\s*:\s*)?')
+_FENCED = re.compile(r"\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*", re.DOTALL)
+
+
+def read(raw: str, *, structured: bool) -> tuple[tuple[Text | ToolCall, ...], tuple[str, ...]]:
+    """The parts that the model's text stands for, and what was mended to read it.
+
+    A call whose arguments do not parse has None for them; a text that is neither call nor answer is itself the text.
+    """
+    fenced = _FENCED.fullmatch(raw)
+    text, mended = (fenced[1], ("removed the code fence around the reply",)) if fenced else (raw, ())
+    data = parse_object(text)
+    if data is None:
+        return _unfinished(raw), ()
+    if isinstance(name := data.get("tool"), str):
+        arguments: object = data.get("arguments", {})
+        known = arguments if is_object(arguments) else None
+        return (ToolCall("", name, known, raw=_dumps(arguments)),), mended
+    if "answer" not in data:
+        return _texts(raw), ()
+    answer = data["answer"]
+    return _texts(answer if isinstance(answer, str) and not structured else _dumps(answer)), mended
+
+
+def _unfinished(raw: str) -> tuple[Text | ToolCall, ...]:
+    if call := _CALL.match(raw):
+        return (ToolCall("", call[1], None, raw=raw[call.end() :]),)
+    return _texts(_answer_so_far(raw) or raw)
+
+
+def _answer_so_far(raw: str) -> str:
+    opening = _OPENING.match(raw)
+    return _written(raw, opening.end())[0] if opening else ""
+
+
+def _written(raw: str, start: int) -> tuple[str, int]:
+    """What the string literal whose inside begins at `start` says, as far as it is whole, and where that ends."""
+    whole = _WHOLE.match(raw, start)
+    assert whole is not None  # it matches the empty text too
+    return scalars(json.loads(f'"{whole[0]}"', strict=False)), whole.end()
+
+
+def _texts(text: str) -> tuple[Text, ...]:
+    return (Text(scalars(text)),) if text else ()

@@ -1,0 +1,53 @@
+"""Server-sent events out of bytes, however the bytes are split (WHATWG HTML, section 9.2)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+# A carriage return at the very end waits: its line feed may come with the next chunk.
+_LINE_END = re.compile(rb"\r\n|\n|\r(?=[\s\S])")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEvent:
+    """One event: its name ("" where none was given) and its data lines joined."""
+
+    name: str
+    data: str
+
+
+class EventStream:
+    """Collects bytes, gives events. Comments and unknown fields are skipped; invalid UTF-8 raises ValueError."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._name = ""
+        self._data: list[str] = []
+
+    def feed(self, chunk: bytes) -> Iterator[ServerEvent]:
+        """The events that this chunk completes, one by one."""
+        *lines, self._rest = _LINE_END.split(self._rest + chunk)
+        for line in lines:
+            if event := self._line(line):
+                yield event
+
+    def close(self) -> Iterator[ServerEvent]:
+        """What the last event holds where its closing blank line never came."""
+        yield from self.feed(b"\n\n\n")
+
+    def _line(self, line: bytes) -> ServerEvent | None:
+        if not line:
+            return self._dispatched()
+        field, _, value = line.decode("utf-8-sig").partition(":")
+        if field == "data":
+            self._data.append(value.removeprefix(" "))
+        elif field == "event":
+            self._name = value.removeprefix(" ")
+        return None
+
+    def _dispatched(self) -> ServerEvent | None:
+        name, data = self._name, self._data
+        self._name, self._data = "", []
+        return ServerEvent(name, "\n".join(data)) if data else None

@@ -1,0 +1,73 @@
+"""An attempt that fits the money: its upper bound reserved, its output tokens shrunk to what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from orchestra.dialects import Codec, Encoded
+from orchestra.dispatch.purse import Purse, Reservation
+from orchestra.fleet import bound
+from orchestra.types import Document, Image, ModelCard, Part, Price, Request, ToolResult
+
+MIN_OUTPUT = 64
+"""Output tokens below which an answer is not worth paying for: a call is not shrunk further."""
+
+PER_TOKEN = 1e-6  # prices are USD per million tokens
+
+IMAGE_BOUND = 4_096
+"""Tokens that no provider exceeds for one image."""
+
+
+async def afford(purse: Purse, request: Request, card: ModelCard, codec: Codec) -> tuple[Encoded, Reservation]:
+    """Encode `request` for `card` and reserve the most it can cost.
+
+    Waits for concurrent attempts to give back what they do not need before it shrinks `max_tokens`. Raises
+    BudgetExceeded where not even `MIN_OUTPUT` tokens fit, or the price is unknown under a cap.
+    """
+    if purse.cap is None:
+        return codec.encode(request, card), purse.reserve(None)
+    wanted = min(request.settings.max_tokens or card.max_output, card.max_output)
+    encoded = codec.encode(_with_max_tokens(request, wanted), card)
+    read = input_bound(encoded, request, card)
+    while purse.held > 0 and not purse.fits(bound(card.price, read, wanted)):
+        await purse.settled()
+    tokens = _affordable(purse, card.price, read, wanted)
+    if tokens < wanted:
+        encoded = codec.encode(_with_max_tokens(request, tokens), card)
+        encoded = replace(encoded, notes=(*encoded.notes, f"max_tokens {wanted} -> {tokens}: the money that is left"))
+    return encoded, purse.reserve(bound(card.price, read, tokens), model=f"model {card.name!r}")
+
+
+def input_bound(encoded: Encoded, request: Request, card: ModelCard) -> int:
+    """The most input tokens a request can have: one a byte, `IMAGE_BOUND` an image, never more than the window.
+
+    No tokenizer makes more than one token of a byte; a document by URL may fill the whole window.
+    """
+    media = [part for message in request.messages for part in _media(message.parts)]
+    if any(isinstance(part, Document) and part.url for part in media):
+        return card.window
+    images = [(part.data or "").encode() for part in media if isinstance(part, Image)]
+    sent = sum(len(data) for data in images if data in encoded.body)  # a codec may have left it out
+    return min(card.window, len(encoded.body) - sent + IMAGE_BOUND * len(images))
+
+
+def _media(parts: Iterable[Part]) -> Iterator[Image | Document]:
+    for part in parts:
+        if isinstance(part, Image | Document):
+            yield part
+        elif isinstance(part, ToolResult):
+            yield from _media(part.content)
+
+
+def _affordable(purse: Purse, price: Price | None, read: int, wanted: int) -> int:
+    """Output tokens that fit the money that is left, between the minimum and `wanted`."""
+    if price is None or purse.left is None or purse.fits(bound(price, read, wanted)):
+        return wanted
+    for_output = purse.left - read * price.input * PER_TOKEN
+    fitting = int(for_output / (price.output * PER_TOKEN)) if price.output else 0
+    return max(fitting, min(wanted, MIN_OUTPUT))
+
+
+def _with_max_tokens(request: Request, tokens: int) -> Request:
+    return replace(request, settings=replace(request.settings, max_tokens=tokens))

@@ -1,0 +1,82 @@
+"""Call: what dispatch is asked to do; Accepted: how it ends well; Endpoints: where models are served."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+from orchestra.checks import Expect
+from orchestra.dispatch.purse import Purse
+from orchestra.ledger import Recorder
+from orchestra.recovery import Ladder
+from orchestra.types import (
+    Attempt,
+    AttemptChanged,
+    Cost,
+    Decision,
+    ModelCard,
+    ModelReply,
+    ReasoningDelta,
+    Request,
+    TextDelta,
+    Verdict,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a model is served and with which key."""
+
+    base_url: str
+    key: str | None = field(repr=False)
+
+
+class Endpoints(Protocol):
+    """Finds endpoints at the moment of dispatch."""
+
+    async def resolve(self, card: ModelCard) -> Endpoint:
+        """The endpoint of a card. Raises ConfigError where a key or URL is missing, or weights cannot be had."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One turn of a step, to be brought to an accepted reply.
+
+    `ladder` is where the step stands, `deadline` on the dispatcher's clock in seconds. With `commit`, text and
+    reasoning are handed on as they arrive unless `request.output_schema` is set; else nothing is before it is accepted.
+    """
+
+    request: Request
+    decision: Decision
+    expect: Expect
+    ladder: Ladder
+    deadline: float
+    purse: Purse
+    recorder: Recorder
+    step: str
+    turn: int = 0
+    commit: bool = False
+
+    @property
+    def hands_on(self) -> bool:
+        """True where pieces of a reply are handed on before it is judged; JSON is of no use in pieces."""
+        return self.commit and self.request.output_schema is None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The accepted reply with its verdict, where the step stands now, and what it took.
+
+    `cost` is the sum over `attempts`; `degraded` is True where a model of a lower tier than decided has answered.
+    """
+
+    reply: ModelReply
+    verdict: Verdict
+    ladder: Ladder
+    attempts: tuple[Attempt, ...]
+    cost: Cost
+    degraded: bool
+
+
+DispatchEvent: TypeAlias = TextDelta | ReasoningDelta | AttemptChanged | Accepted

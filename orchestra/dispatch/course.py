@@ -1,0 +1,64 @@
+"""The course of one call so far: where the ladder stands, what was tried, what it cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from orchestra.dispatch.call import Accepted, Call
+from orchestra.ledger import Judged
+from orchestra.recovery import Ladder, Move
+from orchestra.types import Action, Attempt, AttemptChanged, CallFault, Cost, ModelReply, Verdict
+
+
+@dataclass(slots=True)
+class Course:
+    """Grows by one attempt at a time. `feedback` is what the next attempt's model is told, "" for nothing."""
+
+    call: Call
+    ladder: Ladder
+    feedback: str = ""
+    attempts: list[Attempt] = field(default_factory=list[Attempt])
+
+    def accept(self, attempt: Attempt, reply: ModelReply, verdict: Verdict) -> Accepted:
+        """The call is over, well."""
+        self.attempts.append(attempt)
+        self._write(Judged(attempt.id, attempt.model, mended=verdict.mended))
+        cost = sum((one.cost for one in self.attempts), Cost(0.0))
+        return Accepted(reply, verdict, self.ladder, tuple(self.attempts), cost, self.ladder.degraded)
+
+    def refuse(self, attempt: Attempt, failure: Verdict | CallFault, move: Move) -> None:
+        """The attempt came to nothing, and `move` follows."""
+        evidence = failure.evidence if isinstance(failure, Verdict) else (failure.text,)
+        self.attempts.append(replace(attempt, trigger=failure.trigger, evidence=evidence, action=move.action))
+        self._write(
+            Judged(
+                attempt=attempt.id,
+                model=attempt.model,
+                trigger=failure.trigger,
+                evidence=evidence,
+                mended=failure.mended if isinstance(failure, Verdict) else (),
+                action=move.action,
+                to_model=move.to_model,
+                reason=move.reason,
+                feedback=move.feedback,
+            )
+        )
+
+    def change(self, move: Move) -> AttemptChanged:
+        """The announcement of a move."""
+        trigger, to_model = self.attempts[-1].trigger, move.to_model
+        assert trigger is not None
+        assert to_model is not None
+        return AttemptChanged(move.action, self.ladder.model, to_model, trigger, move.reason, move.ladder.degraded)
+
+    def go_on(self, move: Move) -> None:
+        """Make the move. What a model was told is kept for the same request again, not for another model."""
+        self.ladder = move.ladder
+        self.feedback = self.feedback if move.action is Action.retry else move.feedback
+
+    def stop(self, reason: str) -> Move:
+        """The move that ends the call here."""
+        return Move(Action.fail, self.ladder, None, reason)
+
+    def _write(self, event: Judged) -> None:
+        self.call.recorder.record(self.call.step, event)

@@ -1,0 +1,75 @@
+"""The money of a call or run: reserved before an attempt, settled after it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from orchestra.errors import BudgetExceeded
+from orchestra.types import Cost
+
+ROUNDING = 1e-12  # USD; sums of floats may be off by less
+
+
+class Purse:
+    """A cap in USD (None: no cap) that the concurrent attempts of one event loop share.
+
+    What is spent and what is reserved never exceed the cap together. Under a cap a model whose price is unknown is
+    refused unless `allow_unknown`.
+    """
+
+    def __init__(self, cap: float | None, *, allow_unknown: bool = False) -> None:
+        self.cap = cap
+        self.allow_unknown = allow_unknown
+        self.spent = 0.0
+        self.held = 0.0
+        self._settled = asyncio.Event()
+
+    @property
+    def left(self) -> float | None:
+        """USD that are neither spent nor reserved; None without a cap."""
+        return None if self.cap is None else max(0.0, self.cap - self.spent - self.held)
+
+    def fits(self, bound: float | None) -> bool:
+        """True where `reserve(bound)` would succeed now."""
+        if self.left is None:
+            return True
+        return self.allow_unknown if bound is None else bound <= self.left + ROUNDING
+
+    def reserve(self, bound: float | None, *, model: str = "the model") -> Reservation:
+        """Hold `bound` USD, the most an attempt can cost (None: its price is unknown). Raises BudgetExceeded."""
+        if self.fits(bound):
+            return Reservation(self, bound or 0.0)
+        if bound is None:
+            raise BudgetExceeded(
+                f"{model} has no known price, and a money cap of ${self.cap:g} is set; "
+                "set its price in fleet.toml, or allow unknown prices (allow_unknown_price=True)"
+            )
+        raise BudgetExceeded(
+            f"{model} may cost ${bound:.6f} for the next attempt; ${self.left:.6f} of ${self.cap:g} is left"
+        )
+
+    async def settled(self) -> None:
+        """Wait until the next reservation is settled."""
+        await self._settled.wait()
+
+    def settle(self, held: float, spent: float) -> None:
+        """Give back `held` USD and spend `spent`; a reservation's own `settle` is what attempts call."""
+        self.held -= held
+        self.spent += spent
+        self._settled.set()
+        self._settled = asyncio.Event()
+
+
+class Reservation:
+    """Money held for one attempt until `settle` says what it really cost."""
+
+    def __init__(self, purse: Purse, usd: float) -> None:
+        self.usd = usd
+        self._purse: Purse | None = purse
+        purse.held += usd
+
+    def settle(self, cost: Cost) -> None:
+        """Spend `cost` and give back the rest; an unknown cost spends what was held. Only the first call counts."""
+        if self._purse is not None:
+            purse, self._purse = self._purse, None
+            purse.settle(self.usd, self.usd if cost.usd is None else cost.usd)

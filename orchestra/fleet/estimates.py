@@ -1,0 +1,99 @@
+"""What to expect of a model for a step: quality, cost and latency, each with its source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from orchestra.fleet.prices import PER_TOKEN
+from orchestra.types import ModelCard, Price, Reason, StepContext
+
+EXPECTED_OUTPUT = 512  # tokens, where the context does not say
+PROMPT_SPEED = 2_000.0  # tokens per second read, where the card does not say: a hosted model of middling speed
+SPEED = 60.0  # tokens per second written, likewise
+LOWEST_QUALITY, HIGHEST_QUALITY = 0.7, 0.9  # of the lowest and highest tier, where the card does not say
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Facts:
+    """A card with everything a decision needs worked out once; USD and seconds per token, None is unknown."""
+
+    card: ModelCard
+    name: str
+    rank: int
+    quality: float
+    input: float
+    output: float
+    cached: float
+    priced: bool
+    read: float
+    write: float
+    window: int
+    max_output: int
+    tags: frozenset[str]
+    sources: Mapping[str, str]
+    reasons: tuple[Reason, ...]
+
+
+def facts(card: ModelCard, tiers: tuple[str, ...]) -> Facts:
+    """The card's facts; an unknown quality is the tier's: 0.7 for the lowest to 0.9 for the highest."""
+    rank = tiers.index(card.tier)
+    price = card.price or Price(0.0, 0.0)
+    cached = price.input if price.cached_input is None else price.cached_input
+    return Facts(
+        card=card,
+        name=card.name,
+        rank=rank,
+        quality=_tier_quality(rank, len(tiers)) if card.quality is None else card.quality,
+        input=price.input * PER_TOKEN,
+        output=price.output * PER_TOKEN,
+        cached=cached * PER_TOKEN,
+        priced=card.price is not None,
+        read=1 / (card.prompt_speed or PROMPT_SPEED),
+        write=1 / (card.speed or SPEED),
+        window=card.window,
+        max_output=card.max_output,
+        tags=frozenset(tag.casefold() for tag in (*card.tags, *card.regions)),
+        sources=_sources(card),
+        reasons=() if card.deprecated is None else (Reason("fleet", f"deprecated on {card.deprecated}"),),
+    )
+
+
+def output_tokens(known: Facts, context: StepContext) -> int:
+    """Tokens the model is expected to write: what the context says, else 512, at most what it can."""
+    wanted = EXPECTED_OUTPUT if context.output_tokens is None else context.output_tokens
+    return wanted if wanted < known.max_output else known.max_output
+
+
+def estimator(context: StepContext) -> Callable[[Facts], tuple[float | None, float]]:
+    """A function from a model's facts to its expected USD (None: unknown price) and seconds for this step.
+
+    Seconds: tokens to read / prompt speed + tokens to write / speed. The model that served the conversation last finds
+    its cached tokens read and pays the cached price for them: that is what a switch loses.
+    """
+    tokens, current = context.tokens, context.current_model
+    cached = min(context.cached_tokens, tokens)
+
+    def expect(known: Facts) -> tuple[float | None, float]:
+        output = output_tokens(known, context)
+        warm = cached if known.name == current else 0
+        cold = tokens - warm
+        cost = cold * known.input + warm * known.cached + output * known.output if known.priced else None
+        return cost, cold * known.read + output * known.write
+
+    return expect
+
+
+def _tier_quality(rank: int, tiers: int) -> float:
+    return LOWEST_QUALITY + (HIGHEST_QUALITY - LOWEST_QUALITY) * rank / max(tiers - 1, 1)
+
+
+def _sources(card: ModelCard) -> dict[str, str]:
+    speeds = {card.sources.get(fact, "card") for fact in ("speed", "prompt_speed") if getattr(card, fact)}
+    missing = card.speed is None or card.prompt_speed is None
+    return {
+        "quality": "tier" if card.quality is None else card.sources.get("quality", "card"),
+        "cost": "unknown price" if card.price is None else card.sources.get("price", "card"),
+        "latency": " and ".join(sorted(speeds | ({"default speed"} if missing else set()))),
+        "health": "not measured",
+    }

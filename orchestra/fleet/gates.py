@@ -1,0 +1,125 @@
+"""Gates: which models may serve a step at all. Compliance first, then capability, window, money."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from orchestra.fleet.candidates import build
+from orchestra.fleet.estimates import Facts, estimator, output_tokens
+from orchestra.fleet.fleet import Fleet
+from orchestra.fleet.prices import bound
+from orchestra.types import Candidate, Rejection, StepContext
+
+Check: TypeAlias = Callable[[Facts], str | None]
+Scorer: TypeAlias = Callable[[Facts, float | None, float], float]
+
+
+def gate(
+    fleet: Fleet, context: StepContext, score: Scorer | None = None
+) -> tuple[tuple[Candidate, ...], tuple[Rejection, ...]]:
+    """The models that may serve the step, by name, each with its estimates; and those refused, with gate and reason.
+
+    The first gate that refuses a model speaks. `score` gives a candidate its first score from its facts, expected
+    USD (None: unknown) and seconds; without it every score is 0.
+    """
+    checks = [(name, check) for name, make in GATES.items() if (check := make(context)) is not None]
+    expect, score = estimator(context), score or _unscored
+    candidates: list[Candidate] = []
+    rejections: list[Rejection] = []
+    for known in fleet.facts:
+        for name, check in checks:
+            if (text := check(known)) is not None:
+                rejections.append(Rejection(known.name, name, text))
+                break
+        else:
+            cost, latency = expect(known)
+            candidates.append(build(known, cost, latency, score(known, cost, latency)))
+    return tuple(candidates), tuple(rejections)
+
+
+def _unscored(_: Facts, __: float | None, ___: float) -> float:
+    return 0.0
+
+
+def _tags(context: StepContext) -> Check | None:
+    if not context.data_tags:
+        return None
+    wanted = {tag.casefold(): tag for tag in context.data_tags}
+
+    def check(known: Facts) -> str | None:
+        if wanted.keys() <= known.tags:
+            return None
+        missing = ", ".join(repr(tag) for folded, tag in wanted.items() if folded not in known.tags)
+        return f"the data demands {missing}, its tags and regions are: {', '.join(sorted(known.tags)) or 'none'}"
+
+    return check
+
+
+def _deprecated(context: StepContext) -> Check | None:
+    today = context.signals.get("today")  # an ISO date: this room knows no clock
+    if not isinstance(today, str):
+        return None
+
+    def check(known: Facts) -> str | None:
+        ended = known.card.deprecated
+        return f"deprecated on {ended}, today is {today}" if ended is not None and ended <= today else None
+
+    return check
+
+
+def _capability(context: StepContext) -> Check | None:
+    needs = [
+        *(["tools"] if context.tools else []),
+        *(["structured output"] if context.structured else []),
+        *(modality for modality in context.modalities if modality != "text"),
+    ]
+    return (lambda known: _missing(known, needs)) if needs else None
+
+
+def _missing(known: Facts, needs: list[str]) -> str | None:
+    can = known.card.capabilities
+    has = {
+        "tools": can.tools != "none",
+        "structured output": can.structured_output,
+        "image": can.images,
+        "document": can.documents,
+    }
+    missing = [need for need in needs if not has.get(need, False)]
+    return f"the step needs {' and '.join(missing)}, which it cannot do" if missing else None
+
+
+def _window(context: StepContext) -> Check | None:
+    tokens = context.tokens
+
+    def check(known: Facts) -> str | None:
+        if tokens + output_tokens(known, context) <= known.window:
+            return None
+        output = output_tokens(known, context)
+        return f"{tokens:,} tokens in context and {output:,} to write exceed its window of {known.window:,}"
+
+    return check
+
+
+def _money(context: StepContext) -> Check | None:
+    left = context.money_left
+    if left is None:
+        return None
+
+    def check(known: Facts) -> str | None:
+        most = bound(known.card.price, context.tokens, output_tokens(known, context))
+        if most is None:
+            return None if context.allow_unknown_price else _UNKNOWN_PRICE
+        return None if most <= left else f"may cost up to ${most:.6f}, ${left:.6f} is left"
+
+    return check
+
+
+_UNKNOWN_PRICE = "its price is unknown and money is capped; give it a price or allow unknown prices"
+GATES: dict[str, Callable[[StepContext], Check | None]] = {
+    "tags": _tags,
+    "deprecated": _deprecated,
+    "capability": _capability,
+    "window": _window,
+    "money": _money,
+}

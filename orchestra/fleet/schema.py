@@ -1,0 +1,193 @@
+"""The shape of fleet.toml, in pydantic: the edge where strangers write. Imported only while a file is read."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+
+from orchestra.types import Mode
+
+
+class Table(BaseModel):
+    """A TOML table in which every key is known and no value is converted silently."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _as_text(value: Any) -> Any:
+    return value.isoformat()[:10] if isinstance(value, date) else value
+
+
+def _reference(key: str) -> str:
+    if not re.fullmatch(r"env:[A-Za-z_][A-Za-z0-9_]*", key):
+        raise ValueError(
+            'a key is named, never written: use "env:NAME" with the name of an environment variable; '
+            "a literal key is refused"
+        )
+    return key
+
+
+def _base_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, an unclosed bracket
+        parts, usable = urlsplit(""), False
+    if not usable:
+        raise ValueError('must be a URL such as "http://127.0.0.1:8080/v1"')
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError('must hold no user, password, query or fragment; a secret belongs in keys = ["env:NAME"]')
+    return url.rstrip("/")
+
+
+def _weights(weights: str) -> str:
+    if re.fullmatch(r"[0-9a-fA-F]{32,}", weights):
+        if len(weights) != 64:
+            raise ValueError(f"a sha256 has 64 hexadecimal digits, this has {len(weights)}; else give a path")
+        return weights.lower()
+    return weights
+
+
+def _expression(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as fault:
+        raise ValueError(f"is no regular expression: {fault}") from None
+    return pattern
+
+
+Name = Annotated[str, Field(min_length=1)]
+Names = Annotated[list[Name], BeforeValidator(_as_list)]
+Keys = Annotated[list[Annotated[str, AfterValidator(_reference)]], BeforeValidator(_as_list)]
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+Count = Annotated[int, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Usd = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Day = Annotated[str, BeforeValidator(_as_text), Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+
+
+class PriceTable(Table):
+    """USD per million tokens."""
+
+    input: Usd
+    output: Usd
+    cached_input: Usd | None = None
+
+
+class TimeoutsTable(Table):
+    """Seconds."""
+
+    connect: Positive | None = None
+    first_token: Positive | None = None
+    chunk: Positive | None = None
+    total: Positive | None = None
+
+
+class CapabilitiesTable(Table):
+    """What differs from the built-in card."""
+
+    tools: Literal["native", "json", "none"] | None = None
+    parallel_tools: bool | None = None
+    structured_output: bool | None = None
+    images: bool | None = None
+    documents: bool | None = None
+    logprobs: bool | None = None
+    streaming: bool | None = None
+    reasoning_effort: bool | None = None
+
+
+class ModelTable(Table):
+    """[models.X]."""
+
+    model: Name | None = None
+    provider: Name | None = None
+    dialect: Name | None = None
+    tier: Name | None = None
+    base_url: BaseUrl | None = None
+    price: PriceTable | None = None
+    window: Count | None = None
+    max_output: Count | None = None
+    capabilities: CapabilitiesTable | None = None
+    quality: Annotated[float, Field(ge=0, le=1)] | None = None
+    speed: Positive | None = None
+    prompt_speed: Positive | None = None
+    tags: Names | None = None
+    regions: Names | None = None
+    version: Name | None = None
+    deprecated: Day | None = None
+    keys: Keys | None = None
+    timeouts: TimeoutsTable | None = None
+    weights: Annotated[Name, AfterValidator(_weights)] | None = None
+
+
+class ProviderTable(Table):
+    """[providers.X]."""
+
+    dialect: Name | None = None
+    base_url: BaseUrl | None = None
+    keys: Keys | None = None
+    requests_per_minute: Count | None = None
+    tokens_per_minute: Count | None = None
+
+
+class MatchTable(Table):
+    """match = { … } of a rule."""
+
+    kind: Names = []
+    name: Names = []
+    tools: Names = []
+    tags: Names = []
+    contains: Names = []
+    matches: Annotated[list[Annotated[str, AfterValidator(_expression)]], BeforeValidator(_as_list)] = []
+    metadata: dict[str, JsonValue] = {}
+    tokens_over: Annotated[int, Field(ge=0)] | None = None
+    tokens_under: Count | None = None
+    code: bool | None = None
+
+
+class RuleTable(Table):
+    """[[routing.steps]]."""
+
+    match: MatchTable = MatchTable()
+    tier: Name | None = None
+    prefer: Names = []
+    escalate: Names = []
+    mode: Mode | None = None
+    max_tokens: Count | None = None
+    reasoning_effort: Literal["low", "medium", "high"] | None = None
+
+
+class RoutingTable(Table):
+    """[routing]."""
+
+    mode: Mode = "balanced"
+    steps: list[RuleTable] = []
+
+
+class FleetTable(Table):
+    """[fleet]."""
+
+    tiers: list[Name] | None = None
+
+
+class FleetFile(Table):
+    """The whole file."""
+
+    fleet: FleetTable = FleetTable()
+    models: dict[str, ModelTable] = {}
+    providers: dict[str, ProviderTable] = {}
+    routing: RoutingTable = RoutingTable()
+
+
+class RulesFile(Table):
+    """Rules alone, as StepPolicy takes them."""
+
+    rules: list[RuleTable]

@@ -1,0 +1,196 @@
+"""Redaction: secrets leave every string before it is stored, logged or handed to a listener.
+
+Two nets. The secrets that are known are replaced wherever they stand, also escaped as JSON, as a Python literal or in
+a URL. What merely looks like a secret is replaced too: better a harmless word lost than a key kept.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import Enum
+from functools import cache, lru_cache, partial
+from operator import is_
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin
+from urllib.parse import quote, quote_plus
+
+from orchestra.types import ModelCard
+
+MARK = "[redacted]"
+SHORTEST = 6
+"""A known secret shorter than this cannot be told from ordinary text and is left alone."""
+
+T = TypeVar("T")
+
+
+def redact(value: T, secrets: Iterable[str] = ()) -> T:
+    """`value` (text, plain JSON, or a value of this package) without `secrets` and whatever looks like one."""
+    return Redactor(secrets).value(value)
+
+
+class Redactor:
+    """Takes the given secrets, and whatever looks like one, out of strings and out of values made of strings."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        known = {form for secret in secrets if len(secret.strip()) >= SHORTEST for form in _forms(secret.strip())}
+        self._known = sorted(known, key=len, reverse=True)  # a secret that begins another must not leave its tail
+        self._short = lru_cache(maxsize=2048)(self._clean)  # names and reasons come again and again
+        self._visits: dict[type, Callable[[Any], Any]] = {ModelCard: self._card}
+        self._cards: dict[int, tuple[ModelCard, ModelCard]] = {}
+
+    def text(self, text: str) -> str:
+        """The text with each secret replaced by `[redacted]`; the same object where there is none."""
+        return self._short(text) if len(text) <= _SHORT else self._clean(text)
+
+    def value(self, value: T) -> T:
+        """The value with every string in it redacted, keys included; the same object where nothing was found."""
+        return self._visit(value)
+
+    def _clean(self, text: str) -> str:
+        for form in self._known:
+            if form in text:
+                text = text.replace(form, MARK)
+        lowered = text.lower()
+        if any(marker in lowered for marker in _MARKERS):
+            for pattern, replacement in _PATTERNS:
+                text = pattern.sub(replacement, text)
+        return text
+
+    def _visit(self, value: Any) -> Any:
+        cls = value.__class__
+        visit = self._visits.get(cls)
+        if visit is None:
+            visit = self._visits[cls] = self._visitor(cls)
+        return visit(value)
+
+    def _visitor(self, cls: Any) -> Callable[[Any], Any]:
+        if issubclass(cls, str):
+            return _untouched if issubclass(cls, Enum) else self.text
+        if issubclass(cls, tuple | list):
+            return self._items
+        if issubclass(cls, Mapping):
+            return self._mapping
+        if not dataclasses.is_dataclass(cls):
+            return _untouched
+        names = _text_fields(cls)
+        return partial(self._fields, names) if names else _untouched
+
+    def _card(self, card: ModelCard) -> ModelCard:
+        """A fleet's cards come with every decision: each is looked at once, and held so that its id stays its own."""
+        known = self._cards.get(id(card))
+        if known is None:
+            if len(self._cards) >= _CARDS:
+                self._cards.clear()
+            known = self._cards[id(card)] = (card, self._fields(_text_fields(ModelCard), card))
+        return known[1]
+
+    def _items(self, items: Sequence[Any]) -> Sequence[Any]:
+        clean = [self._visit(item) for item in items]
+        if all(map(is_, clean, items)):
+            return items
+        return tuple(clean) if isinstance(items, tuple) else clean
+
+    def _mapping(self, mapping: Mapping[Any, Any]) -> Mapping[Any, Any]:
+        clean = {self._visit(key): self._entry(key, value) for key, value in mapping.items()}
+        unchanged = len(clean) == len(mapping) and all(map(is_, clean, mapping))
+        return mapping if unchanged and all(map(is_, clean.values(), mapping.values())) else clean
+
+    def _entry(self, key: object, value: Any) -> Any:
+        if isinstance(key, str) and _names_secret(key[-_SHORT:]) and not isinstance(value, Mapping):
+            return _blank(value)
+        return self._visit(value)
+
+    def _fields(self, names: Sequence[str], value: Any) -> Any:
+        old = [getattr(value, name) for name in names]
+        new = [self._visit(item) for item in old]
+        if all(map(is_, new, old)):
+            return value
+        return dataclasses.replace(value, **dict(zip(names, new, strict=True)))
+
+
+_SHORT = 200  # characters
+_CARDS = 256
+
+
+def _untouched(value: Any) -> Any:
+    return value
+
+
+@lru_cache(maxsize=2048)
+def _names_secret(key: str) -> bool:
+    return _NAME.search(key) is not None
+
+
+def _blank(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_blank(item) for item in cast("Sequence[Any]", value)]
+    return value if value is None or isinstance(value, bool) else MARK
+
+
+def _forms(secret: str) -> set[str]:
+    escaped = (json.dumps(secret), json.dumps(secret, ensure_ascii=False), repr(secret))
+    return {secret, quote(secret, safe=""), quote_plus(secret), *(form[1:-1] for form in escaped)}
+
+
+@cache
+def _text_fields(cls: type) -> tuple[str, ...]:
+    """The fields that can hold free text; a word of the vocabulary is no secret, and numbers hold none."""
+    hints = typing.get_type_hints(cls)
+    return tuple(field.name for field in dataclasses.fields(cls) if _holds_text(hints[field.name]))
+
+
+@cache
+def _holds_text(hint: Any) -> bool:
+    if get_origin(hint) is Literal:
+        return False
+    if isinstance(hint, type):
+        if dataclasses.is_dataclass(hint):
+            return bool(_text_fields(hint))
+        return not issubclass(hint, Enum | int | float) and hint is not type(None)
+    return hint is Any or any(_holds_text(arg) for arg in get_args(hint) if arg is not Ellipsis)
+
+
+# What must stand in a text (lower case) for any pattern below to match; cheap to look for.
+_MARKERS = (
+    "sk-", "_live_", "_test_", "aiza", "akia", "asia", "ghp_", "gho_", "ghs_", "ghu_", "ghr_", "github_pat_", "glpat-",
+    "xox", "xapp-", "hf_", "gsk_", "ya29.", "eyj", "bearer", "key", "token", "secret", "passw", "passphrase", "pwd",
+    "authorization", "credential", "cookie", "@", "signature", "sig=",
+)  # fmt: skip
+
+# A key begins where a word begins; an escape such as \n or %2F before it is no part of a word.
+_EDGE = r"(?:(?<![A-Za-z])|(?<=\\[bfnrt])|(?<=%[0-9A-Fa-f]{2}))"
+_SHAPES = re.compile(
+    rf"""sk-(?:ant|proj|or)-[\w-]{{6,}} | {_EDGE}(?:
+        sk-[\w-]{{8,}} | [rsp]k_(?:live|test)_\w{{8,}} | xox[a-z]-[\w-]{{8,}} | xapp-[\w-]{{8,}} | hf_\w{{16,}} |
+        gsk_\w{{16,}} | ya29\.[\w-]{{16,}} )
+    | AIza[\w-]{{20,}} | (?:AKIA|ASIA)[A-Z0-9]{{12,}} | gh[opsur]_\w{{16,}} | github_pat_\w{{16,}} | glpat-[\w-]{{16,}}
+    | eyJ[\w-]{{6,1000}}\.[\w-]{{6,}}(?:\.[\w-]*)?""",
+    re.VERBOSE,
+)
+_PEM = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
+_BEARER = re.compile(r"(bearer(?:\s+|%20|\+))[\w.~+/=-]{6,}", re.IGNORECASE)
+_USERINFO = re.compile(r"(:(?:\\?/){2})[^/\s\"'<>\\]+@")
+_QUERY = re.compile(r"([?&;](?:x-)?(?:amz-|goog-)?(?:key|sig|signature|credential)=)[^&\s\"'#]+", re.IGNORECASE)
+
+_NAMES = (
+    r"(?:api|access|secret|private|signing|account|auth)[-_. ]?(?:key|token)|client[-_]?secret|secret"
+    r"|passw(?:or)?d|passphrase|pwd|token|authorization|credentials?|cookie"
+)
+_NAME = re.compile(rf"(?:{_NAMES})$", re.IGNORECASE)
+_VALUE = r"""\\+".*?(?:\\+"|\Z) | \\+'.*?(?:\\+'|\Z) | "(?:\\.|[^"\\])*"? | '(?:\\.|[^'\\])*'? | [^\s"'&;,]+(?:,+[^\s"'&;,]+)*"""
+_NAMED = re.compile(
+    rf"""((?:{_NAMES})\\*["']?\s*(?:=>?|:)\s*)  # the name and its separator stay
+    ((?:(?:bearer|basic|token)\s+)? (?:{_VALUE}))""",
+    re.IGNORECASE | re.VERBOSE | re.DOTALL,
+)
+_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (_PEM, MARK),
+    (_SHAPES, MARK),
+    (_BEARER, rf"\g<1>{MARK}"),
+    (_USERINFO, rf"\g<1>{MARK}@"),
+    (_QUERY, rf"\g<1>{MARK}"),
+    (_NAMED, rf"\g<1>{MARK}"),
+)

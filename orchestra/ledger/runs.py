@@ -1,0 +1,72 @@
+"""Runs: their ids, and each in one line."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from orchestra.ledger.events import Row, RunEnded, RunStarted, RunState
+from orchestra.ledger.totals import totals
+from orchestra.ledger.views import attempts
+from orchestra.types import Cost, Usage
+
+Standing: TypeAlias = RunState | Literal["running"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """A run in one line. `state` "running" means that no end is recorded: it runs, or its process died.
+
+    `started` is Unix seconds, `seconds` its time on the clock. `task` is empty unless content is kept.
+    """
+
+    run: str
+    agent: str
+    state: Standing
+    started: float
+    seconds: float
+    steps: int
+    attempts: int
+    models: tuple[str, ...]
+    usage: Usage
+    cost: Cost
+    task: str = ""
+    mode: str = ""
+    reason: str = ""
+
+
+def summary(rows: Sequence[Row]) -> RunSummary:
+    """The run in one line; `rows` are all of one run, at least one."""
+    start = next((row.event for row in rows if isinstance(row.event, RunStarted)), RunStarted(agent=""))
+    end = next((row.event for row in reversed(rows) if isinstance(row.event, RunEnded)), None)
+    total = totals(rows)
+    return RunSummary(
+        run=rows[0].run,
+        agent=start.agent,
+        state=end.state if end else "running",
+        started=rows[0].time,
+        seconds=end.seconds if end else rows[-1].time - rows[0].time,
+        steps=len({row.step for row in rows if row.step}),
+        attempts=total.attempts,
+        models=tuple(dict.fromkeys(attempt.model for attempt in attempts(rows))),
+        usage=total.usage,
+        cost=total.cost,
+        task=start.task,
+        mode=start.mode,
+        reason=end.reason if end else "",
+    )
+
+
+def new_run_id() -> str:
+    """A run id of 16 characters: ids sort by the microsecond they were made in, and end in 25 random bits."""
+    return _digits(time.time_ns() // 1000, 11) + _digits(secrets.randbits(25), 5)
+
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: nothing that reads like something else
+
+
+def _digits(number: int, width: int) -> str:
+    return "".join(_ALPHABET[number >> 5 * place & 31] for place in reversed(range(width)))

@@ -1,0 +1,85 @@
+"""What is said to the planner and to each step. Short: the embedded planner has 1.5 billion weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from orchestra.planning.graph import sinks
+from orchestra.types import Message, Plan, Step, ToolSpec
+
+PLANNER = """\
+You split a task into the fewest steps that solve it, at most {max_steps}. For each step write
+- id: s1, s2, s3, ...
+- goal: one thing to find out or do; name every value and column it needs
+- needs: ids of earlier steps whose results it uses; [] if none. Steps that do not need each other run at once
+- tools: the tools it may call; [] if it only thinks
+- difficulty: easy, medium or hard
+The last step uses the results of the others and gives the answer. Reply with JSON only. An example:
+Task: Who had more rain, Oslo or Bergen, and how much more?
+{example}"""
+
+EXECUTOR = """\
+You carry out one step of a plan. Do only this step. Use the tools for facts and never invent any. \
+When the step is done, reply with its result in one or two plain sentences that hold every value found."""
+
+ANSWERER = """\
+You write the final answer to a task from the results of the steps that were carried out. \
+Use only these results. Answer in one or two plain sentences; if a result is missing, say so."""
+
+
+def plan_messages(
+    task: str, tools: Sequence[ToolSpec], *, background: str = "", max_steps: int = 8
+) -> tuple[Message, ...]:
+    """The planner's messages: the rules, then tools, background (such as the tables there are) and the task."""
+    listing = "\n".join(f"- {_declaration(tool)}" for tool in tools) or "none"
+    return (
+        Message.system(PLANNER.format(max_steps=max_steps, example=_example(tools))),
+        Message.user(_sections(("Tools", listing), ("Background", background), ("Task", task))),
+    )
+
+
+def step_messages(plan: Plan, step: Step, results: Mapping[str, str], background: str = "") -> tuple[Message, ...]:
+    """The messages of one step: the task, its goal, and of `results` (by step id) those it needs and no other."""
+    goals = {each.id: each.goal for each in plan.steps}
+    seen = "\n\n".join(
+        f"[{need}] {goals.get(need, '')}\n{results.get(need, '(no result: this step failed)')}" for need in step.needs
+    )
+    last = sinks(plan) == (step,)
+    closing = "This is the last step: its result is the answer to the task." if last else ""
+    rules = ANSWERER if step.kind == "answer" else EXECUTOR
+    return (
+        Message.system(rules),
+        Message.user(
+            _sections(
+                ("Task (for orientation)" if not last else "Task", plan.task),
+                ("Background", background),
+                ("Results of earlier steps", seen),
+                ("Your step", f"{step.goal}\n{closing}".strip()),
+            )
+        ),
+    )
+
+
+def _example(tools: Sequence[ToolSpec]) -> str:
+    # small models copy a plan's shape better than they follow a rule about it: two steps at once, one joins them
+    names = [tool.name for tool in tools[:1]]
+    rows: list[tuple[str, str, list[str], list[str]]] = [
+        ("s1", "Find the rain in Oslo", [], names),
+        ("s2", "Find the rain in Bergen", [], names),
+        ("s3", "Compare the rain in Oslo and Bergen: who had more, and by how much", ["s1", "s2"], []),
+    ]
+    steps = [{"id": i, "goal": g, "needs": n, "tools": t, "difficulty": "easy"} for i, g, n, t in rows]
+    return json.dumps({"steps": steps})
+
+
+def _declaration(tool: ToolSpec) -> str:
+    properties = tool.schema.get("properties")
+    arguments = ", ".join(properties) if isinstance(properties, Mapping) else ""
+    # executors get the whole description; the planner only needs to know what the tool is for
+    summary = tool.description.strip().split("\n\n")[0]
+    return f"{tool.name}({arguments}): {' '.join(summary.split())}"
+
+
+def _sections(*sections: tuple[str, str]) -> str:
+    return "\n\n".join(f"{title}:\n{text.strip()}" for title, text in sections if text.strip())

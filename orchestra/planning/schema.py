@@ -1,0 +1,95 @@
+"""The form in which a planner writes a plan, and how it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast, get_args
+
+from orchestra.errors import PlanError
+from orchestra.types import Difficulty, Json, Plan, Step, ToolSpec
+
+
+def plan_schema(tools: Sequence[ToolSpec], max_steps: int) -> dict[str, Json]:
+    """The JSON Schema of a plan of at most `max_steps` steps that may call `tools`.
+
+    Kept small for constrained decoding: step ids are an enum (s1, s2, …), so that a need cannot name a
+    step that no plan has, and so are the names of the tools.
+    """
+    ids: Json = {"enum": [f"s{n}" for n in range(1, max_steps + 1)]}
+    fields: dict[str, Json] = {
+        "id": ids,
+        "goal": {"type": "string", "minLength": 1},
+        "needs": {"type": "array", "items": ids},
+        **({"tools": {"type": "array", "items": {"enum": [tool.name for tool in tools]}}} if tools else {}),
+        "difficulty": {"enum": list(get_args(Difficulty))},
+    }
+    steps: Json = {"type": "array", "minItems": 1, "maxItems": max_steps, "items": _object(fields)}
+    return _object({"steps": steps})
+
+
+def read_plan(task: str, value: Json) -> Plan:
+    """The plan that a planner wrote as `value`; `needs`, `tools` and `difficulty` may be left out.
+
+    Raises PlanError with every place that has not the form of `plan_schema`. Whether the plan can be
+    executed is for `faults` to say.
+    """
+    wrong: list[str] = []
+    items = _items(value, wrong)
+    steps = tuple(_step(item, f"steps[{at}]", wrong) for at, item in enumerate(items))
+    if wrong:
+        raise PlanError(f"this is no plan: {'; '.join(wrong)}", faults=tuple(wrong))
+    return Plan(task, steps)
+
+
+def _object(fields: Mapping[str, Json]) -> dict[str, Json]:
+    return {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
+
+
+def _items(value: Json, wrong: list[str]) -> Sequence[Json]:
+    steps = value.get("steps") if isinstance(value, Mapping) else None
+    if isinstance(steps, list | tuple):
+        return cast("Sequence[Json]", steps)
+    wrong.append(f'the plan must be an object {{"steps": [...]}}, not {_short(value)}')
+    return ()
+
+
+def _step(item: Json, place: str, wrong: list[str]) -> Step:
+    if not isinstance(item, Mapping):
+        wrong.append(f"{place}: expected an object, got {_short(item)}")
+        return Step("")
+    return Step(
+        id=_text(item, "id", place, wrong),
+        goal=_text(item, "goal", place, wrong).strip(),
+        needs=_texts(item, "needs", place, wrong),
+        tools=_texts(item, "tools", place, wrong),
+        difficulty=_difficulty(item, place, wrong),
+    )
+
+
+def _text(item: Mapping[str, Json], key: str, place: str, wrong: list[str]) -> str:
+    value = item.get(key)
+    if isinstance(value, str):
+        return value
+    wrong.append(f"{place}.{key}: expected text, got {_short(value) if key in item else 'nothing'}")
+    return ""
+
+
+def _texts(item: Mapping[str, Json], key: str, place: str, wrong: list[str]) -> tuple[str, ...]:
+    value = item.get(key) or ()
+    if isinstance(value, list | tuple) and all(isinstance(each, str) for each in cast("Sequence[Json]", value)):
+        return tuple(dict.fromkeys(cast("Sequence[str]", value)))
+    wrong.append(f"{place}.{key}: expected a list of texts, got {_short(value)}")
+    return ()
+
+
+def _difficulty(item: Mapping[str, Json], place: str, wrong: list[str]) -> Difficulty | None:
+    value = item.get("difficulty")
+    if value is None or value in get_args(Difficulty):
+        return cast("Difficulty | None", value)
+    wrong.append(f"{place}.difficulty: expected {', '.join(get_args(Difficulty))}, got {_short(value)}")
+    return None
+
+
+def _short(value: Json) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,79 @@
+"""The ladder: where a step stands, and where each action would take it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from orchestra.recovery.policy import RecoveryPolicy
+from orchestra.types import Action, Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """Where a step stands: its model, rungs climbed, and what has been used up.
+
+    `repairs` and `retries` count at this model, `sideways` over the whole step. `tried` are all models so far.
+    `degraded`: this model is of a lower tier than was decided. Every step starts its own ladder at its own tier.
+    """
+
+    model: str
+    rung: int = 0
+    repairs: int = 0
+    retries: int = 0
+    sideways: int = 0
+    tried: tuple[str, ...] = ()
+    degraded: bool = False
+
+    @classmethod
+    def start(cls, decision: Decision) -> Ladder:
+        """The ladder's foot: the model that routing chose."""
+        return cls(decision.model, tried=(decision.model,))
+
+
+def after(action: Action, policy: RecoveryPolicy, decision: Decision, ladder: Ladder) -> Ladder | None:
+    """The ladder once `action` is taken; None where its target does not exist or its allowance is used up."""
+    match action:
+        case Action.repair | Action.shrink_context:
+            return replace(ladder, repairs=ladder.repairs + 1) if ladder.repairs < policy.repairs else None
+        case Action.retry:
+            return replace(ladder, retries=ladder.retries + 1) if ladder.retries < policy.retries else None
+        case Action.sibling:
+            return _sideways(decision, ladder) if ladder.sideways < policy.sideways else None
+        case Action.escalate:
+            return next(_upwards(policy, decision, ladder), None)
+        case Action.wider_window:
+            return _wider(policy, decision, ladder)
+        case _:  # replan, ask_human and fail end the step where it stands
+            return ladder
+
+
+def _sideways(decision: Decision, ladder: Ladder) -> Ladder | None:
+    return next((replace(there, sideways=ladder.sideways + 1) for there in _siblings(decision, ladder)), None)
+
+
+def _siblings(decision: Decision, ladder: Ladder) -> Iterator[Ladder]:
+    ranks = {candidate.card.name: candidate.rank for candidate in decision.candidates}
+    for name in decision.siblings:
+        if name not in ladder.tried:
+            # Nothing is degraded silently: a sibling counts as lower unless the decision shows that it is not.
+            same_tier = name in ranks and ranks[name] >= ranks.get(decision.model, 0)
+            yield replace(_moved(ladder, name), degraded=not same_tier)
+
+
+def _upwards(policy: RecoveryPolicy, decision: Decision, ladder: Ladder) -> Iterator[Ladder]:
+    for rung, name in enumerate(decision.ladder[: policy.max_rungs], 1):
+        if rung > ladder.rung and name not in ladder.tried:
+            yield replace(_moved(ladder, name), rung=rung, degraded=False)
+
+
+def _wider(policy: RecoveryPolicy, decision: Decision, ladder: Ladder) -> Ladder | None:
+    windows = {candidate.card.name: candidate.card.window for candidate in decision.candidates}
+    places = chain(_siblings(decision, ladder), _upwards(policy, decision, ladder))
+    here = windows.get(ladder.model, 0)
+    return next((there for there in places if windows.get(there.model, 0) > here), None)
+
+
+def _moved(ladder: Ladder, name: str) -> Ladder:
+    return replace(ladder, model=name, repairs=0, retries=0, tried=(*ladder.tried, name))

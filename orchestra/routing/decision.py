@@ -1,0 +1,112 @@
+"""The decision: gates, scores, policies, then the chosen model, its ladder and its siblings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import attrgetter
+
+from orchestra.errors import NoCandidate
+from orchestra.fleet import Fleet, gate
+from orchestra.routing.composition import apply, bind, demanded_mode
+from orchestra.routing.context_policy import ContextPolicy
+from orchestra.routing.modes import SCORERS
+from orchestra.routing.policy import Policy
+from orchestra.routing.step_policy import StepPolicy
+from orchestra.types import Candidate, Decision, Mode, Reason, Rejection, StepContext
+
+_NAME = attrgetter("card.name")
+_RANK = attrgetter("rank")
+_STANDING = attrgetter("preference", "score")
+
+
+def default_policies(fleet: Fleet) -> tuple[Policy, ...]:
+    """What decides where the user names no policies: the fleet's own rules, then the context."""
+    return StepPolicy(fleet.rules, tiers=fleet.tiers), ContextPolicy()
+
+
+def decide(fleet: Fleet, policies: Sequence[Policy], context: StepContext, *, mode: Mode | None = None) -> Decision:
+    """The model for this step, with every reason; pure: same inputs, same Decision, ties by name.
+
+    The mode in force is the context's, else a matching rule's, else `mode`, else the fleet's. Raises NoCandidate with every rejection, PolicyError where a policy breaks its contract.
+    """
+    policies = [bind(policy, fleet) for policy in policies]
+    chosen_mode = context.mode or demanded_mode(policies, context) or mode or fleet.mode
+    passed, refused = gate(fleet, context, SCORERS[chosen_mode])
+    live, rejected = apply(policies, context, passed) if passed else (passed, [])
+    rejections = (*refused, *map(_rejection, rejected)) if rejected else refused
+    if not live:
+        raise _no_candidate(context, rejections)
+    ranked = sorted(live, key=_STANDING, reverse=True)  # stable: they come by name, so ties stay by name
+    best = ranked[0]
+    return Decision(
+        model=best.card.name,
+        tier=best.card.tier,
+        mode=chosen_mode,
+        ladder=_ladder(best, ranked),
+        siblings=_siblings(best, ranked),
+        quality=best.quality,
+        cost=best.cost,
+        latency=best.latency,
+        settings=best.settings,
+        reasons=(*best.reasons, *_reasons(context, chosen_mode, best, ranked)),
+        rejections=rejections,
+        candidates=tuple(ranked),
+    )
+
+
+def _ladder(best: Candidate, ranked: Sequence[Candidate]) -> tuple[str, ...]:
+    """Models upwards: in the order that `escalate` gives, else the best of each higher tier."""
+    firsts: dict[int, Candidate] = {}
+    for candidate in ranked:
+        if candidate.rank > best.rank:
+            firsts.setdefault(candidate.rank, candidate)
+    if best.escalate is None:
+        return tuple(firsts[rank].card.name for rank in sorted(firsts))
+    return _named_ladder(best, best.escalate, ranked, firsts)
+
+
+def _named_ladder(
+    best: Candidate, escalate: Sequence[str], ranked: Sequence[Candidate], firsts: dict[int, Candidate]
+) -> tuple[str, ...]:
+    places = {candidate.card.tier: candidate.card.name for candidate in firsts.values()}
+    places |= {candidate.card.name: candidate.card.name for candidate in ranked}  # a model's name beats a tier's
+    named = (places[name] for name in escalate if name in places)
+    return tuple(dict.fromkeys(name for name in named if name != best.card.name))
+
+
+def _siblings(best: Candidate, ranked: Sequence[Candidate]) -> tuple[str, ...]:
+    """Models sideways: the same tier, then lower tiers, the nearest first."""
+    level = [candidate for candidate in ranked if candidate.rank <= best.rank]
+    level.sort(key=_RANK, reverse=True)  # stable: within a tier the ranking stays, so the best stays first
+    return tuple(map(_NAME, level[1:]))
+
+
+def _reasons(context: StepContext, mode: Mode, best: Candidate, ranked: Sequence[Candidate]) -> tuple[Reason, ...]:
+    cost = "an unknown price" if best.cost is None else f"${best.cost:.6f}"
+    text = f"{mode}: score {best.score:.4f} from quality {best.quality:.2f}, {cost}, {best.latency:.1f} s"
+    reason = Reason("mode", text)
+    if best.cost is None:
+        last = ", so it comes after every known one" if mode == "cost" else ", so one usual for its tier was assumed"
+        reason = Reason("mode", text + last)
+    current = context.current_model
+    if not context.cached_tokens or current is None or current not in map(_NAME, ranked):
+        return (reason,)
+    return reason, _cache_reason(context, best, current)
+
+
+def _cache_reason(context: StepContext, best: Candidate, current: str) -> Reason:
+    cached = f"{context.cached_tokens:,} cached tokens"
+    if best.card.name == current:
+        return Reason("cache", f"staying on {current} keeps {cached}, counted in its cost and latency")
+    return Reason("cache", f"switching from {current} loses {cached}, and still ranks higher")
+
+
+def _rejection(candidate: Candidate) -> Rejection:
+    assert candidate.rejected is not None
+    return Rejection(candidate.card.name, candidate.rejected.policy, candidate.rejected.text)
+
+
+def _no_candidate(context: StepContext, rejections: tuple[Rejection, ...]) -> NoCandidate:
+    said = "".join(f"\n  {one.model}: {one.text} ({one.gate})" for one in rejections)
+    step = context.step.name or context.step.id
+    return NoCandidate(f"no model of the fleet may serve step {step!r}:{said}", rejections=rejections)

@@ -1,0 +1,54 @@
+"""What a conversation shows of itself without a model: text, length, modalities, documents, code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TypedDict
+
+from orchestra.fleet.tokens import message_tokens
+from orchestra.types import Document, Image, Message, Part, ToolResult, ToolSpec
+
+_FENCE = re.compile(r"^ {0,3}(```|~~~)", re.MULTILINE)  # CommonMark: a fence is indented by three spaces at most
+
+
+class Features(TypedDict):
+    """Fields of StepContext by their names: `StepContext(step, **features(messages))`."""
+
+    text: str
+    tokens: int
+    modalities: tuple[str, ...]
+    documents: int
+    tools: tuple[str, ...]
+
+
+def features(messages: Sequence[Message], tools: Sequence[ToolSpec] = ()) -> Features:
+    """What routing may know of these messages.
+
+    `text` is the last user message's (what is asked now), `tokens` estimates all messages and tool declarations,
+    `modalities` starts with "text", `documents` counts documents in messages and tool results.
+    """
+    media = [part for message in messages for part in _media(message.parts)]
+    documents = sum(isinstance(part, Document) for part in media)
+    images = len(media) > documents
+    asked = [message.text for message in messages if message.role == "user"]
+    return Features(
+        text=asked[-1] if asked else "",
+        tokens=message_tokens(messages, tools),
+        modalities=("text", *(["image"] if images else []), *(["document"] if documents else [])),
+        documents=documents,
+        tools=tuple(tool.name for tool in tools),
+    )
+
+
+def has_code_block(text: str) -> bool:
+    """True where the text has a fenced code block, closed or not."""
+    return _FENCE.search(text) is not None
+
+
+def _media(parts: Sequence[Part]) -> Iterator[Image | Document]:
+    for part in parts:
+        if isinstance(part, Image | Document):
+            yield part
+        elif isinstance(part, ToolResult):
+            yield from _media(part.content)

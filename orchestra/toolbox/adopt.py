@@ -1,0 +1,51 @@
+"""Takes tools in whatever form users have them: Tools, plain functions, LangChain tools."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+from orchestra.errors import ToolError
+from orchestra.toolbox.tool import Tool, tool
+from orchestra.types import Json
+
+
+def as_tools(objects: Iterable[object]) -> tuple[Tool, ...]:
+    """The objects as Tools, in order. Raises ToolError for what is no tool, and for a name given twice."""
+    if not isinstance(objects, Iterable) or isinstance(objects, str):  # type: ignore[redundant-expr]
+        raise ToolError(f"tools: expected a list of tools, got {type(objects).__name__}; write tools=[...]")
+    tools: dict[str, Tool] = {}
+    for item in objects:
+        found = _as_tool(item)
+        if found.name in tools:
+            raise ToolError(f"tools: two tools are named {found.name!r}; rename one: @tool(name=...)")
+        tools[found.name] = found
+    return tuple(tools.values())
+
+
+def _as_tool(item: object) -> Tool:
+    if isinstance(item, Tool):
+        return item
+    if all(hasattr(item, name) for name in ("name", "description", "args_schema", "ainvoke")):
+        return _from_langchain(item)
+    if callable(item) and not isinstance(item, type):
+        return tool(item)
+    raise ToolError(f"tools: {item!r:.80} is no tool; give a function, @tool, Tool.from_schema or a LangChain tool")
+
+
+def _from_langchain(item: Any) -> Tool:
+    # tool_call_schema leaves out what LangChain injects itself; args_schema is a model class or already JSON Schema
+    declared = getattr(item, "tool_call_schema", None) or item.args_schema
+    schema = cast("Mapping[str, Json]", declared) if isinstance(declared, Mapping) else _schema(item.name, declared)
+
+    async def call(**arguments: Json) -> object:
+        return await item.ainvoke(arguments)
+
+    return Tool.from_schema(item.name, item.description or "", schema, call)
+
+
+def _schema(name: str, declared: Any) -> Mapping[str, Json]:
+    for method in ("model_json_schema", "schema"):  # pydantic 2, pydantic 1
+        if callable(found := getattr(declared, method, None)):
+            return cast("Mapping[str, Json]", found())
+    raise ToolError(f"tools: LangChain tool {name!r} tells no argument schema")

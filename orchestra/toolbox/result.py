@@ -1,0 +1,112 @@
+"""A tool's return value as what a model reads: text as it is, anything else as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import decimal
+import enum
+import json
+import math
+import pathlib
+import uuid
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import cast
+
+from orchestra.types import Document, Image, Json, Text
+
+_AS_TEXT = (decimal.Decimal, dt.timedelta, uuid.UUID, pathlib.PurePath)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A result for a model: its parts, the JSON value behind them, and its size in characters before any cut."""
+
+    content: tuple[Text | Image | Document, ...]
+    value: Json
+    size: int
+
+
+def show(value: object, limit: int) -> Shown:
+    """The value for a model, text cut at `limit` characters with a note that says how much is missing.
+
+    Text, Image and Document parts pass through. Decimals, UUIDs and paths become text, dates ISO 8601, sets sorted
+    arrays, NaN and infinities their names. Raises TypeError naming the place of what JSON cannot say.
+    """
+    if parts := _parts(value):
+        return _show_parts(parts, limit)
+    plain = to_plain(value)
+    text = plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
+    return Shown((Text(cut(text, limit)),), plain, len(text))
+
+
+def cut(text: str, limit: int) -> str:
+    """The first `limit` characters, and a note where that is not all.
+
+    Lone surrogates, as in odd file names, become question marks: they would break every wire format.
+    """
+    text = text.encode(errors="replace").decode()
+    if len(text) <= limit:
+        return text
+    left = len(text) - limit
+    return f"{text[:limit]}\n[cut: {left:,} of {len(text):,} characters left out; ask for less]"
+
+
+def to_plain(value: object, path: str = "result") -> Json:
+    """The value as plain JSON. Raises TypeError naming the path of what JSON cannot say."""
+    if isinstance(value, enum.Enum):
+        return to_plain(value.value, path)
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, dt.date | dt.time):
+        return value.isoformat()
+    if isinstance(value, _AS_TEXT):
+        return str(value)
+    return _container(value, path)
+
+
+def _container(value: object, path: str) -> Json:
+    if isinstance(value, Mapping):
+        items = cast("Mapping[object, object]", value)
+        return {_key(key, path): to_plain(item, f"{path}.{key}") for key, item in items.items()}
+    if isinstance(value, list | tuple):
+        return [to_plain(item, f"{path}[{i}]") for i, item in enumerate(cast("Sequence[object]", value))]
+    if isinstance(value, AbstractSet):
+        return [to_plain(item, path) for item in sorted(cast("AbstractSet[object]", value), key=repr)]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_plain(getattr(value, f.name), f"{path}.{f.name}") for f in dataclasses.fields(value)}
+    for dump in ("model_dump", "tolist"):  # pydantic models; numpy and pandas values
+        if callable(method := getattr(value, dump, None)) and not isinstance(value, type):
+            return to_plain(method(), path)
+    raise TypeError(f"{path} is {type(value).__name__}, which JSON cannot say; return text, numbers, lists or dicts")
+
+
+def _key(key: object, path: str) -> str:
+    if isinstance(key, str | int | float | dt.date | uuid.UUID) or key is None:
+        return str(to_plain(key))
+    raise TypeError(f"{path} has the key {key!r:.60}; JSON keys are text")
+
+
+def _parts(value: object) -> list[Text | Image | Document]:
+    items: list[object] = list(cast("Sequence[object]", value)) if isinstance(value, list | tuple) else [value]
+    parts = [item for item in items if isinstance(item, Text | Image | Document)]
+    return parts if len(parts) == len(items) else []
+
+
+def _show_parts(parts: Sequence[Text | Image | Document], limit: int) -> Shown:
+    texts = [part.text for part in parts if isinstance(part, Text)]
+    content = tuple(Text(cut(p.text, limit)) if isinstance(p, Text) else p for p in parts)
+    return Shown(content, "\n".join(texts), sum(map(len, texts)))
+
+
+def one_line(error: BaseException, limit: int = 1000) -> str:
+    """An exception for a model: type and message on one line; a group as what it holds."""
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        return "; ".join(one_line(inner, limit) for inner in group.exceptions)
+    message = " ".join(str(error).split())
+    return cut(f"{type(error).__name__}: {message}" if message else type(error).__name__, limit)

@@ -1,0 +1,61 @@
+"""Runs a tool's function with its arguments: async on the loop, sync in a thread, both within a time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import inspect
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, cast
+
+from orchestra.toolbox.faults import ToolTimeout
+
+
+async def run(fn: Callable[..., Any], arguments: Mapping[str, Any], *, timeout: float | None) -> object:  # noqa: ASYNC109
+    """What `fn(**arguments)` returns, awaited where it is awaitable. `timeout` in seconds, None: no limit.
+
+    Raises ToolTimeout, or what the function raises. An async function is cancelled at its timeout. A thread
+    cannot be stopped: a sync function is only no longer waited for, and may still finish its work.
+    """
+    scope = asyncio.timeout(timeout)
+    try:
+        async with scope:
+            work = functools.partial(fn, **arguments)
+            value = work() if _is_async(fn) else await _in_thread(work)
+            return await cast("Awaitable[object]", value) if inspect.isawaitable(value) else value
+    except TimeoutError:
+        if not scope.expired():
+            raise
+        raise ToolTimeout(f"did not finish within {timeout:g} seconds") from None
+
+
+def _is_async(fn: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(type(fn), "__call__", None))  # noqa: B004
+
+
+async def _in_thread(work: Callable[[], object]) -> object:
+    """Not the loop's own executor: its few threads would be used up by hung tools, and hold the process at exit."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[tuple[object, BaseException | None]] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def settle(value: object, error: BaseException | None) -> None:
+        if not done.done():
+            done.set_result((value, error))
+
+    def body() -> None:
+        value, error = None, None
+        try:
+            value = context.run(work)
+        except BaseException as raised:  # noqa: BLE001  # it belongs to whoever awaits the tool
+            error = raised
+        if not loop.is_closed():  # nobody waits any more where the loop is gone
+            loop.call_soon_threadsafe(settle, value, error)
+
+    threading.Thread(target=body, daemon=True, name="tool").start()
+    value, error = await done
+    if error is not None:
+        raise error
+    return value

@@ -1,0 +1,127 @@
+"""The preferred transport (extra `fast`), on aiohttp."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from orchestra.errors import ConfigError
+from orchestra.transport.guard import LOOPBACK, check_headers, said
+from orchestra.transport.per_loop import PerLoop
+from orchestra.transport.seam import TransportFault, WireRequest
+from orchestra.types import Trigger
+
+if TYPE_CHECKING:
+    import aiohttp
+
+
+class AiohttpTransport:
+    """Sends through `aiohttp.ClientSession`: HTTP/1.1, proxies as the environment says, no redirects.
+
+    Raises ConfigError where aiohttp is not installed.
+    """
+
+    def __init__(self) -> None:
+        try:
+            import aiohttp as _  # noqa: F401  # found missing here, not in the middle of a run
+        except ImportError:
+            raise ConfigError("AiohttpTransport needs aiohttp: pip install 'orchestra-agents[fast]'") from None
+        self._sessions = PerLoop(_session)
+        self._proxies: dict[tuple[str, str], str | None] = {}
+
+    async def send(self, request: WireRequest) -> AiohttpResponse:
+        """Send and wait for the response's head. Raises TransportFault."""
+        import aiohttp
+
+        check_headers(request)
+        try:
+            response = await self._sessions.get().request(
+                request.method,
+                request.url,
+                headers=request.headers,
+                data=io.BytesIO(request.body),  # bytes above 1 MB would draw a warning
+                proxy=self._proxy(request.url),
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(connect=request.connect),
+            )
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise _before_head(error, request) from error
+        return AiohttpResponse(response)
+
+    async def aclose(self) -> None:
+        """Close every connection of the running loop."""
+        if session := self._sessions.pop():
+            await session.close()
+
+    def _proxy(self, url: str) -> str | None:
+        # aiohttp's own trust_env takes two thread hops per request and trips over ~/.netrc beside an API key.
+        parts = urlsplit(url)
+        origin = parts.scheme, parts.hostname or ""
+        if origin not in self._proxies:
+            self._proxies[origin] = _environment_proxy(*origin)
+        return self._proxies[origin]
+
+
+class AiohttpResponse:
+    """A WireResponse on aiohttp."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self._headers = {name.lower(): value for name, value in response.headers.items()}
+
+    @property
+    def status(self) -> int:
+        """The HTTP status code."""
+        return self._response.status
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Header names in lower case."""
+        return self._headers
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it arrives; raises TransportFault where the connection breaks."""
+        import aiohttp
+
+        try:
+            async for chunk in self._response.content.iter_any():
+                yield chunk
+        except (aiohttp.ClientError, OSError) as error:
+            raise TransportFault(Trigger.stream_cut, f"the reply broke off: {said(error)}", sent="yes") from error
+
+    async def aclose(self) -> None:
+        """Give the connection back, or drop it where the body was not read to its end."""
+        self._response.close()
+
+
+def _session() -> aiohttp.ClientSession:
+    import aiohttp
+
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0),
+        timeout=aiohttp.ClientTimeout(),  # the caller holds the deadlines; connecting is bounded per request
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )
+
+
+def _environment_proxy(scheme: str, host: str) -> str | None:
+    from urllib.request import getproxies, proxy_bypass
+
+    if host in LOOPBACK or host == "::1" or proxy_bypass(host):
+        return None
+    proxies = getproxies()
+    return proxies.get(scheme) or proxies.get("all")
+
+
+def _before_head(error: Exception, request: WireRequest) -> TransportFault:
+    import aiohttp
+
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return TransportFault(Trigger.timeout, f"no connection within {request.connect:g} s", sent="no")
+    if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError)):
+        return TransportFault(Trigger.connection, f"cannot connect: {said(error)}", sent="no")
+    if isinstance(error, (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, ValueError)):
+        return TransportFault(Trigger.connection, f"{request.url!r} is no usable URL: {said(error)}", sent="no")
+    return TransportFault(Trigger.connection, f"the connection broke before a reply: {said(error)}", sent="unknown")

@@ -1,0 +1,86 @@
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestra.dialects import codec
+from orchestra.types import Trigger
+
+CODEC = codec("openai-chat")
+
+
+def body(message="no", type=None, code=None):
+    return json.dumps({"error": {"message": message, "type": type, "param": None, "code": code}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "data", "trigger"),
+    [
+        (429, body("Rate limit reached", "requests", "rate_limit_exceeded"), "rate_limited"),
+        (429, body("You exceeded your current quota", "insufficient_quota", "insufficient_quota"), "quota"),
+        (402, body("Insufficient Balance"), "quota"),
+        (401, body("Incorrect API key provided", code="invalid_api_key"), "auth"),
+        (403, body("no access to this model"), "auth"),
+        (403, body("flagged by moderation"), "content_filter"),
+        (400, body("too many", "invalid_request_error", "context_length_exceeded"), "context_overflow"),
+        (400, body("This model's maximum context length is 8192 tokens."), "context_overflow"),
+        (400, body("the request exceeds the available context size", "exceed_context_size_error", 400), "context_overflow"),
+        (413, b"too large", "context_overflow"),
+        (400, body("bad", code="content_filter"), "content_filter"),
+        (400, body("triggered Azure OpenAI's content management policy"), "content_filter"),
+        (400, body("the field `timeout` is unknown"), "bad_request"),
+        (400, body("messages is required"), "bad_request"),
+        (404, body("The model `x` does not exist", code="model_not_found"), "bad_request"),
+        (422, b'{"detail": "field required"}', "bad_request"),
+        (307, b"", "bad_request"),
+        (408, b"", "timeout"),
+        (409, b"", "server_error"),
+        (500, body("The server had an error"), "server_error"),
+        (500, body("That model is currently overloaded"), "overloaded"),
+        (500, body("Request timed out"), "timeout"),
+        (502, b"<html>Bad Gateway</html>", "server_error"),
+        (503, body("Loading model", "unavailable_error"), "overloaded"),
+        (504, b"", "timeout"),
+        (529, b"", "overloaded"),
+        (429, b'[{"error": {"code": 429, "message": "You exceeded your current quota", "status": "RESOURCE_EXHAUSTED"}}]', "rate_limited"),
+        (500, b'{"error": "just a text"}', "server_error"),
+    ],
+)  # fmt: skip
+def test_an_error_response_becomes_the_trigger_it_stands_for(status, data, trigger):
+    fault = CODEC.error(status, {}, data)
+    assert (fault.trigger, fault.status, fault.sent) == (Trigger(trigger), status, "yes")
+
+
+def test_the_text_names_status_code_and_message():
+    assert CODEC.error(400, {}, body("no such thing", code="nope")).text == "HTTP 400: nope: no such thing"
+    assert CODEC.error(422, {}, b'{"detail": "field required"}').text == "HTTP 422: field required"
+    assert CODEC.error(502, {}, b"\xffproxy").text == "HTTP 502: \ufffdproxy"
+    assert CODEC.error(500, {}, b"").text == "HTTP 500: the body says nothing"
+
+
+def test_a_wrong_model_or_address_says_where_to_look():
+    assert "check the model's `model` and `base_url`" in CODEC.error(404, {}, b"").text
+    assert "check `base_url`" in CODEC.error(301, {}, b"").text
+
+
+def test_a_long_error_is_cut():
+    text = CODEC.error(500, {}, b"x" * 100_000).text
+    assert len(text) < 700
+    assert text.endswith("…")
+
+
+def test_the_wait_comes_from_the_headers_or_else_from_the_error_itself():
+    delayed = b'{"error": {"message": "slow down", "details": [{"@type": "x"}, {"retryDelay": "37s"}]}}'
+    assert CODEC.error(429, {"retry-after": "2"}, delayed).retry_after == 2
+    assert CODEC.error(429, {}, delayed).retry_after == 37
+    assert CODEC.error(429, {}, body()).retry_after is None
+
+
+@given(status=st.integers(300, 599), data=st.one_of(st.binary(), st.recursive(st.none() | st.text() | st.integers(), lambda x: st.lists(x) | st.dictionaries(st.sampled_from(["error", "message", "code", "type", "details"]), x)).map(lambda x: json.dumps(x).encode())))  # fmt: skip
+@settings(deadline=None)
+def test_no_body_makes_an_error_unreadable(status, data):
+    fault = CODEC.error(status, {}, data)
+    assert fault.status == status
+    assert fault.text.startswith(f"HTTP {status}")
+    fault.text.encode()

@@ -1,0 +1,313 @@
+"""What a model's answer on the wire becomes, whole or streamed, however its bytes are split."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestra.types import CallFault, ModelReply, Origin, Reasoning, Text, ToolCall, ToolSpec, Trigger, Usage
+from tests.dialects.chat import CODEC, NOW, ROWS, call, card, chunk, encoded, read, shown, stream, thought
+
+ORIGIN = Origin("acme", "openai-chat", "m-1")
+USAGE = {
+    "prompt_tokens": 11,
+    "completion_tokens": 7,
+    "prompt_tokens_details": {"cached_tokens": 4},
+    "completion_tokens_details": {"reasoning_tokens": 3},
+}
+ASKED = encoded(tools=(ROWS, NOW))
+
+
+def token(logprob):
+    return {"content": [{"token": "x", "logprob": logprob, "bytes": None, "top_logprobs": []}]}
+
+
+FULL = stream(
+    chunk({"role": "assistant", "content": ""}),
+    chunk({"reasoning_content": "hm "}),
+    chunk({"reasoning_content": "so"}),
+    chunk({"content": "Größe 😀"}),
+    chunk({"content": " ja"}),
+    chunk(call(0, "c1", "rows", "")),
+    chunk(call(0, arguments='{"sql": "ü')),
+    chunk(call(1, "c2", "now", "")),
+    chunk(call(0, arguments='"}')),
+    chunk({}, "tool_calls"),
+    {"model": "m-1-0613", "choices": [], "usage": USAGE},
+)
+REPLY = ModelReply(
+    (
+        Reasoning("hm so", ORIGIN),
+        Text("Größe 😀 ja", ORIGIN),
+        ToolCall("c1", "rows", {"sql": "ü"}, '{"sql": "ü"}', ORIGIN),
+        ToolCall("c2", "now", {}, "", ORIGIN),
+    ),
+    "tool_calls",
+    Usage(11, 7, 4, 3),
+    "m-1-0613",
+    raw='Größe 😀 ja\nrows({"sql": "ü"})\nnow()',
+)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, None])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_a_stream_reads_the_same_however_it_is_split(size, end):
+    deltas, reply = read(FULL.replace(b"\n", end), ASKED, size)
+    assert reply == REPLY
+    assert shown(deltas) == REPLY.text
+    assert thought(deltas) == REPLY.reasoning
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=30))
+@settings(deadline=None)
+def test_any_split_gives_the_same_reply(sizes):
+    reader, place = CODEC.reader(ASKED), 0
+    for size in sizes:
+        reader.feed(FULL[place : place + size])
+        place += size
+    reader.feed(FULL[place:])
+    assert reader.close() == REPLY
+
+
+def test_comments_and_keep_alives_between_chunks_are_nothing():
+    noisy = FULL.replace(b"\n\n", b"\n\n: OPENROUTER PROCESSING\n\n\n")
+    assert read(noisy, ASKED)[1] == REPLY
+
+
+def whole(message, finish="stop", **fields):
+    choice = {"index": 0, "message": {"role": "assistant"} | message, "finish_reason": finish}
+    return json.dumps({"model": "m-1-0613", "choices": [choice]} | fields).encode()
+
+
+def test_a_whole_body_reads_like_the_same_reply_streamed():
+    calls = [
+        {"id": "c1", "type": "function", "function": {"name": "rows", "arguments": '{"sql": "ü"}'}},
+        {"id": "c2", "type": "function", "function": {"name": "now", "arguments": ""}},
+    ]
+    message = {"content": "Größe 😀 ja", "reasoning_content": "hm so", "tool_calls": calls}
+    assert CODEC.decode(ASKED, whole(message, "tool_calls", usage=USAGE)) == REPLY
+
+
+def test_a_server_that_does_not_stream_although_it_was_asked_to_is_read_all_the_same():
+    body = b"\n" + whole({"content": "hello"})
+    for size in (1, None):
+        assert read(body, ASKED, size)[1].text == "hello"
+    assert read(b'{"choices": [', ASKED)[1].trigger is Trigger.bad_reply
+
+
+@pytest.mark.parametrize("index", [0, None])
+def test_parallel_calls_that_all_have_index_0_or_none_stay_apart_by_their_ids(index):
+    pieces = [call(index, "a", "rows", '{"sql": '), call(index, arguments='"1"}'), call(index, "b", "now", "{}")]
+    _, reply = read(stream(*map(chunk, pieces), chunk({}, "tool_calls")), ASKED)
+    assert [(each.id, each.name, each.arguments) for each in reply.tool_calls] == [
+        ("a", "rows", {"sql": "1"}),
+        ("b", "now", {}),
+    ]
+
+
+def test_calls_without_ids_stay_apart_once_the_first_is_whole():
+    pieces = [call(0, None, "rows", '{"sql": "1"}'), call(0, None, "rows", '{"sql": "2"}')]
+    _, reply = read(stream(*map(chunk, pieces), chunk({}, "tool_calls")), ASKED)
+    assert [each.arguments for each in reply.tool_calls] == [{"sql": "1"}, {"sql": "2"}]
+    assert len({each.id for each in reply.tool_calls}) == 2
+
+
+def test_a_server_that_repeats_id_and_name_or_changes_the_id_on_every_piece_makes_one_call():
+    repeated = [call(0, "a", "rows", '{"sql": '), call(0, "a", "rows", '"1"}')]
+    changing = [call(0, "a", "rows", '{"sql": '), call(0, "b", None, '"1"}')]
+    for pieces in (repeated, changing):
+        _, reply = read(stream(*map(chunk, pieces), chunk({}, "tool_calls")), ASKED)
+        assert [(each.id, each.name, each.arguments) for each in reply.tool_calls] == [("a", "rows", {"sql": "1"})]
+
+
+def test_a_name_in_pieces_is_joined():
+    pieces = [call(0, "a", "ro", ""), call(0, None, "ws", ""), call(0, arguments="{}")]
+    _, reply = read(stream(*map(chunk, pieces), chunk({}, "stop")), ASKED)
+    assert reply.tool_calls[0].name == "rows"
+    assert reply.finish == "tool_calls"
+
+
+def test_an_id_that_is_missing_repeated_or_already_in_the_request_becomes_a_new_one():
+    from orchestra.types import Message, ToolResult
+
+    earlier = (
+        Message("assistant", (ToolCall("call_0", "now", {}),)),
+        Message("tool", (ToolResult("call_0", "now", (Text("noon"),)),)),
+    )
+    asked = encoded(*earlier, tools=(NOW,))
+    pieces = [call(0, "call_0", "now", "{}"), call(1, "x", "now", "{}"), call(2, "x", "now", "{}"), call(3, None, "now", "{}")]
+    data = stream(*map(chunk, pieces), chunk({}, "tool_calls"))
+    ids = [each.id for each in read(data, asked)[1].tool_calls]
+    assert ids[1] == "x"
+    assert len({*ids, "call_0"}) == 5
+    assert ids == [each.id for each in read(data, asked, 1)[1].tool_calls]
+
+
+@pytest.mark.parametrize(
+    ("raw", "arguments"),
+    [
+        ('{"sql": "1"}', {"sql": "1"}),
+        ('{"sql": ', None),
+        ("", None),
+        ("[1]", None),
+        ('{"sql": NaN}', None),
+        ("[" * 100_000, None),
+        ('{"a": 1, "sql": "\\ud83d\\ude00"}', {"a": 1, "sql": "😀"}),
+    ],
+)
+def test_arguments_that_are_no_json_object_are_none_and_keep_what_was_written(raw, arguments):
+    _, reply = read(stream(chunk(call(0, "a", "rows", raw)), chunk({}, "tool_calls")), ASKED)
+    assert (reply.tool_calls[0].arguments, reply.tool_calls[0].raw) == (arguments, raw)
+
+
+def test_arguments_that_arrive_as_an_object_are_taken_as_they_are():
+    message = {"tool_calls": [{"id": "a", "function": {"name": "rows", "arguments": {"sql": "1"}}}]}
+    assert CODEC.decode(ASKED, whole(message)).tool_calls[0].arguments == {"sql": "1"}
+
+
+def test_a_name_respelled_on_the_wire_comes_back_as_it_was_declared_and_so_do_its_arguments():
+    odd = ToolSpec("shop.cart", "", {"anyOf": [{"type": "object", "required": ["a"]}]})
+    asked = encoded(tools=(odd,))
+    name = json.loads(asked.body)["tools"][0]["function"]["name"]
+    _, reply = read(stream(chunk(call(0, "a", name, '{"arguments": {"a": 1}}')), chunk({}, "tool_calls")), asked)
+    assert [(each.name, each.arguments) for each in reply.tool_calls] == [("shop.cart", {"a": 1})]
+
+
+def test_a_call_of_a_tool_nobody_declared_keeps_its_name():
+    _, reply = read(stream(chunk(call(0, "a", "made_up", "{}")), chunk({}, "tool_calls")), ASKED)
+    assert (reply.tool_calls[0].name, reply.tool_calls[0].arguments) == ("made_up", {})
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish"),
+    [("stop", "stop"), ("length", "length"), ("content_filter", "content_filter"), ("eos", "other"), ("function_call", "tool_calls")],
+)
+def test_finish_reasons_are_understood(reason, finish):
+    assert read(stream(chunk({"content": "x"}, reason)), ASKED)[1].finish == finish
+
+
+def test_a_refusal_is_text_that_was_not_handed_on_and_a_finish_of_its_own():
+    deltas, reply = read(stream(chunk({"refusal": "I can"}), chunk({"refusal": "not."}), chunk({}, "stop")), ASKED)
+    assert (reply.text, reply.finish, deltas, reply.raw) == ("I cannot.", "refusal", [], "I cannot.")
+
+
+def test_content_in_typed_pieces_is_text_and_reasoning():
+    pieces = [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "hello"}]
+    reply = CODEC.decode(ASKED, whole({"content": pieces}))
+    assert (reply.reasoning, reply.text) == ("hm", "hello")
+    assert CODEC.decode(ASKED, whole({"content": "a", "reasoning": "b"})).reasoning == "b"
+
+
+def test_the_mean_token_log_probability_is_reported():
+    first, last = chunk({"content": "a"}), chunk({"content": "b"}, "stop")
+    first["choices"][0]["logprobs"], last["choices"][0]["logprobs"] = token(-0.5), token(-1.5)
+    assert read(stream(first, last), ASKED)[1].logprob == -1.0
+    assert read(stream(chunk({"content": "a"}, "stop")), ASKED)[1].logprob is None
+
+
+def test_usage_may_come_with_every_chunk_and_the_last_one_counts():
+    data = stream(chunk({"content": "a"}, usage={"prompt_tokens": 1}), chunk({}, "stop", usage=USAGE))
+    assert read(data, ASKED)[1].usage == Usage(11, 7, 4, 3)
+    strange = {"prompt_tokens": None, "completion_tokens": "7", "prompt_tokens_details": None}
+    assert read(stream(chunk({}, "stop", usage=strange)), ASKED)[1].usage == Usage(0, 0, 0, 0)
+    assert read(stream(chunk({}, "stop")), ASKED)[1].usage is None
+
+
+def test_other_choices_than_the_first_are_not_mixed_in():
+    second = {"choices": [{"index": 1, "delta": {"content": "other"}}]}
+    assert read(stream(chunk({"content": "a"}), second, chunk({}, "stop")), ASKED)[1].text == "a"
+
+
+def test_a_surrogate_pair_split_over_two_chunks_is_one_character():
+    deltas, reply = read(stream(chunk({"content": "a\ud83d"}), chunk({"content": "\ude00b"}), chunk({}, "stop")), ASKED)
+    assert (reply.text, shown(deltas)) == ("a😀b", "a😀b")
+    assert read(stream(chunk({"content": "\ude00"}, "stop")), ASKED)[1].text == "\ufffd"
+
+
+def test_an_empty_reply_is_a_reply_without_parts():
+    reply = read(stream(chunk({"content": ""}, "stop")), ASKED)[1]
+    assert (reply.parts, reply.raw, reply.finish) == ((), "", "stop")
+
+
+def test_a_stream_without_finish_reason_and_done_is_cut_and_keeps_what_had_arrived():
+    deltas, fault = read(stream(chunk({"content": "half"}), done=False), ASKED)
+    assert (fault.trigger, fault.partial_text, shown(deltas)) == (Trigger.stream_cut, "half", "half")
+    assert read(b"", ASKED)[1].trigger is Trigger.stream_cut
+    assert read(b'data: {"choices": [{"delta": {"content": "ha', ASKED)[1].trigger is Trigger.stream_cut
+
+
+def test_a_finish_reason_or_done_alone_completes_a_stream():
+    assert read(stream(chunk({"content": "a"}, "stop"), done=False), ASKED)[1].text == "a"
+    assert read(stream(chunk({"content": "a"})), ASKED)[1].finish == "stop"
+    unclosed = stream(chunk({"content": "a"})).rstrip(b"\n")
+    assert read(unclosed, ASKED)[1].text == "a"
+
+
+@pytest.mark.parametrize("bad", [b"data: {nope\n\n", b"data: [1]\n\n", b"data: \xff\n\n", b"data: " + b"[" * 100_000 + b"\n\n"])
+def test_a_malformed_chunk_is_a_bad_reply_with_what_had_arrived(bad):
+    _, fault = read(stream(chunk({"content": "half"}), done=False) + bad, ASKED)
+    assert (fault.trigger, fault.partial_text) == (Trigger.bad_reply, "half")
+
+
+@pytest.mark.parametrize(
+    ("data", "trigger"),
+    [
+        (b'data: {"error": {"message": "overloaded", "type": "overloaded_error"}}\n\n', "overloaded"),
+        (b'data: {"error": {"message": "slow down", "code": 429}}\n\n', "rate_limited"),
+        (b'data: {"error": {"message": "boom", "code": 500}}\n\n', "server_error"),
+        (b'data: {"error": {"message": "bad", "type": "invalid_request_error"}}\n\n', "bad_request"),
+        (b'event: error\ndata: {"message": "boom"}\n\n', "server_error"),
+        (b'data: {"error": "boom"}\n\n', "server_error"),
+        (b'data: {"error": {"message": "boom"}}', "server_error"),
+    ],
+)
+def test_an_error_inside_the_stream_is_a_fault_with_what_had_arrived(data, trigger):
+    _, fault = read(stream(chunk({"content": "half"}), done=False) + data, ASKED)
+    assert (fault.trigger, fault.partial_text) == (Trigger(trigger), "half")
+
+
+@pytest.mark.parametrize("data", [b"", b"<html>", b"[]", b'{"choices": []}', b'{"object": "list"}', b"\xff"])
+def test_a_body_that_is_no_completion_is_a_bad_reply(data):
+    assert CODEC.decode(ASKED, data).trigger is Trigger.bad_reply
+
+
+def test_an_error_in_a_successful_body_is_a_fault():
+    assert CODEC.decode(ASKED, b'{"error": {"code": 503, "message": "busy"}}').trigger is Trigger.overloaded
+
+
+LOOSE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(
+        st.sampled_from("choices delta message content tool_calls function name id index arguments usage logprobs".split()),
+        inner,
+        max_size=4,
+    ),
+    max_leaves=25,
+)
+
+
+@given(st.lists(LOOSE, max_size=4), st.booleans())
+@settings(deadline=None)
+def test_no_json_however_strange_raises(chunks, json_tools):
+    asked = encoded(tools=(ROWS, NOW), card=card(capabilities={"tools": "json" if json_tools else "native"}))
+    _, reply = read(stream(*chunks), asked)
+    assert isinstance(reply, ModelReply | CallFault)
+    for each in chunks:
+        assert isinstance(CODEC.decode(asked, json.dumps({"choices": [each]}).encode()), ModelReply | CallFault)
+
+
+@given(st.lists(LOOSE, max_size=3))
+@settings(deadline=None)
+def test_no_choice_however_strange_raises(pieces):
+    chunks = [{"choices": [{"index": 0, "delta": each, "logprobs": each}], "usage": each} for each in pieces]
+    _, reply = read(stream(*chunks), ASKED)
+    assert isinstance(reply, ModelReply | CallFault)
+
+
+@given(st.binary(max_size=200))
+@settings(deadline=None)
+def test_no_bytes_raise(data):
+    assert isinstance(read(data, ASKED, 3)[1], ModelReply | CallFault)
+    assert isinstance(CODEC.decode(ASKED, data), ModelReply | CallFault)

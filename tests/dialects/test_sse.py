@@ -1,0 +1,52 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestra.dialects.sse import EventStream, ServerEvent
+
+TEXT = 'event: note\ndata: {"a": "ü€😀"}\n\n: keep-alive\n\ndata:one\ndata: two\nid: 7\n\ndata: [DONE]\n\n'.encode()
+EVENTS = [ServerEvent("note", '{"a": "ü€😀"}'), ServerEvent("", "one\ntwo"), ServerEvent("", "[DONE]")]
+
+
+def read(chunks):
+    stream = EventStream()
+    events = [event for chunk in chunks for event in stream.feed(chunk)]
+    return events + list(stream.close())
+
+
+@given(
+    cuts=st.lists(st.integers(0, len(TEXT)), max_size=20),
+    end=st.sampled_from([b"\n", b"\r\n", b"\r"]),
+)
+@settings(deadline=None)
+def test_events_do_not_depend_on_where_the_bytes_are_split_or_how_lines_end(cuts, end):
+    text = TEXT.replace(b"\n", end)
+    places = [0, *sorted(cuts), len(text)]
+    assert read([text[a:b] for a, b in zip(places, places[1:], strict=False)]) == EVENTS
+
+
+def test_every_byte_alone_gives_the_same_events():
+    for end in (b"\n", b"\r\n", b"\r"):
+        text = TEXT.replace(b"\n", end)
+        assert read([text[i : i + 1] for i in range(len(text))]) == EVENTS
+
+
+def test_a_byte_order_mark_is_skipped():
+    assert read([b"\xef\xbb\xbfdata: x\n\n"]) == [ServerEvent("", "x")]
+
+
+def test_an_event_without_its_closing_blank_line_comes_out_at_the_end():
+    assert read([b"data: a\n\ndata: b"]) == [ServerEvent("", "a"), ServerEvent("", "b")]
+
+
+def test_only_the_first_space_after_the_colon_is_dropped():
+    assert read([b"data:  a\n\n"]) == [ServerEvent("", " a")]
+
+
+def test_an_event_name_without_data_is_no_event_and_does_not_stick():
+    assert read([b"event: x\n\ndata: a\n\n"]) == [ServerEvent("", "a")]
+
+
+def test_bytes_that_are_no_utf8_are_a_value_error():
+    with pytest.raises(ValueError):
+        read([b"data: \xff\n\n"])

@@ -1,0 +1,49 @@
+import re
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestra.dialects.tool_names import ID_LIMIT, NAME_LIMIT, wire_names
+
+NAMES = st.lists(
+    st.one_of(
+        st.text(max_size=80),
+        st.text("a._-", max_size=4),
+        st.sampled_from(["a.b", "a_b", "a/b", "x" * 64, "x" * 65, "日本", "", "é", "__"]),
+    ),
+    max_size=12,
+)
+
+
+@given(names=NAMES, history=NAMES, limit=st.sampled_from([ID_LIMIT, NAME_LIMIT]))
+@settings(deadline=None)
+def test_names_are_mapped_one_to_one_into_the_pattern(names, history, limit):
+    mapped = wire_names(names, limit=limit)
+    extended = wire_names(history, known=mapped, limit=limit)
+    assert set(extended) == set(names) | set(history)
+    assert len(set(extended.values())) == len(extended)
+    assert all(re.fullmatch(rf"[A-Za-z0-9_-]{{1,{limit}}}", spelled) for spelled in extended.values())
+    assert extended | mapped == extended
+
+
+@given(names=NAMES)
+@settings(deadline=None)
+def test_names_that_fit_stay_as_they_are(names):
+    mapped = wire_names(names)
+    assert all(mapped[name] == name for name in names if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name))
+
+
+def test_a_dotted_name_stays_readable():
+    assert wire_names(["shop.cart.add"]) == {"shop.cart.add": "shop_cart_add"}
+
+
+def test_a_name_that_fits_keeps_its_spelling_against_one_that_would_turn_into_it():
+    mapped = wire_names(["a.b", "a_b"])
+    assert mapped["a_b"] == "a_b"
+    assert re.fullmatch(r"a_b_[0-9a-f]{8}", mapped["a.b"])
+
+
+def test_a_name_of_history_never_takes_the_spelling_of_a_declared_tool():
+    mapped = wire_names(["a_b"], known=wire_names(["a.b"]))
+    assert mapped["a.b"] == "a_b"
+    assert mapped["a_b"] != "a_b"

@@ -1,0 +1,90 @@
+"""Whoever stops listening stops the exchange: it is closed, settled and recorded."""
+
+import asyncio
+from contextlib import aclosing
+
+import pytest
+
+from orchestra.dispatch import Purse
+from orchestra.errors import LedgerError
+from orchestra.types import Cost, TextDelta
+from tests.dispatch.doubles import SILENCE, Bench, Served, frame, say
+
+
+async def started(bench):
+    while not bench.rows.started or not bench.transport.models:
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(("served", "opened"), [(SILENCE, 0), (Served([SILENCE]), 1)])
+async def test_a_cancelled_call_closes_its_exchange_and_records_an_end_without_a_verdict(served, opened):
+    bench = Bench({"small": [served]})
+    task = asyncio.create_task(bench.run())
+    await started(bench)
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert bench.transport.opened == bench.transport.closed == opened
+    (ended,) = bench.rows.ended
+    assert (ended.trigger, ended.finish) == (None, None)
+    assert ended.sent == ("yes" if opened else "unknown")
+    assert not bench.rows.judged
+
+
+async def test_leaving_a_stream_early_closes_and_records_it_with_what_was_said():
+    purse = Purse(1.0)
+    bench = Bench({"small": [Served([frame({"content": "half"}), frame({"content": " more"}), SILENCE])]})
+    async with aclosing(bench.dispatcher.stream(bench.call(commit=True, purse=purse))) as events:
+        assert await anext(events) == TextDelta("half")
+    (ended,) = bench.rows.ended
+    assert ended.raw == "half"
+    assert ended.cost.estimated
+    assert purse.held == 0
+    assert purse.spent == pytest.approx(ended.cost.usd)
+    assert bench.transport.closed == 1
+
+
+async def test_cancelling_while_it_waits_to_retry_leaves_nothing_open():
+    bench = Bench({"small": [Served([], 500)]})
+
+    async def forever(_):
+        await asyncio.Event().wait()
+
+    bench.dispatcher._sleep = forever
+    task = asyncio.create_task(bench.run())
+    while not bench.rows.judged:
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(bench.rows.started) == len(bench.rows.ended) == 1
+
+
+@pytest.mark.parametrize("broken", ["AttemptStarted", "AttemptEnded", "Judged"])
+async def test_a_ledger_that_cannot_be_written_ends_the_call_and_holds_no_money(broken):
+    bench, purse = Bench({"small": [say("ok")]}), Purse(1.0)
+    record = bench.rows.record
+
+    def full(step, event):
+        if type(event).__name__ == broken:
+            raise LedgerError("the disk is full")
+        record(step, event)
+
+    bench.rows.record = full
+    with pytest.raises(LedgerError):
+        await bench.run(purse=purse)
+    assert purse.held == 0
+    assert bench.transport.opened == bench.transport.closed
+
+
+async def test_an_attempt_cancelled_before_it_was_sent_costs_nothing():
+    bench = Bench({}, broken={"small": SILENCE})
+    task = asyncio.create_task(bench.run())
+    while not bench.rows.started:
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (bench.rows.ended[0].sent, bench.rows.ended[0].cost) == ("no", Cost(0.0))

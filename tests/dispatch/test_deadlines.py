@@ -1,0 +1,128 @@
+"""No hang past a deadline: connect, first token, between chunks, a whole attempt, the whole call."""
+
+import pytest
+
+from orchestra.dispatch.backoff import backoff
+from orchestra.errors import DeadlineExceeded, StreamCut
+from orchestra.types import Capabilities, Trigger
+from tests.dispatch.doubles import CARDS, DONE, SILENCE, Bench, Served, card, decide, error, frame, hasty, say
+
+SHORT = 0.01
+
+
+def bench_with(scripts, cards=CARDS, **timeouts):
+    return Bench(scripts, cards=(hasty(cards[0], **timeouts), *cards[1:]))
+
+
+@pytest.mark.parametrize("silent", [SILENCE, Served([SILENCE]), Served([b": keep-alive\n\n", b"\n", SILENCE])])
+async def test_no_first_token_goes_sideways(silent):
+    bench = bench_with({"small": [silent], "twin": [say("ok")]}, first_token=SHORT)
+    accepted = await bench.run()
+    assert bench.transport.models == ["small", "twin"]
+    assert accepted.attempts[0].trigger is Trigger.timeout
+    assert "no first token within 0.01 s" in accepted.attempts[0].evidence[0]
+    assert accepted.attempts[0].first_token is None
+
+
+async def test_silence_in_the_middle_goes_sideways_before_commit():
+    bench = bench_with({"small": [Served([frame({"content": "a"}), SILENCE])], "twin": [say("ok")]}, chunk=SHORT)
+    accepted = await bench.run()
+    assert "silent for 0.01 s" in accepted.attempts[0].evidence[0]
+
+
+async def test_silence_in_the_middle_is_a_cut_after_commit():
+    bench = bench_with({"small": [Served([frame({"content": "a"}), SILENCE])]}, chunk=SHORT)
+    with pytest.raises(StreamCut) as caught:
+        await bench.run(commit=True)
+    assert (caught.value.trigger, caught.value.partial_text) == (Trigger.timeout, "a")
+
+
+async def test_keep_alives_are_silence():
+    bench = bench_with({}, chunk=5.0)
+    ping = [lambda: bench.clock.move(3), b": ping\n\n"]
+    bench.transport.scripts["small"] = [Served([frame({"content": "a"}), *ping, *ping, SILENCE])]
+    with pytest.raises(StreamCut, match="silent for 5 s"):
+        await bench.run(commit=True)
+
+
+async def test_a_slow_reader_is_not_a_silent_model():
+    bench = bench_with({"small": [say("a", "b", "c")]}, chunk=5.0)
+    async for event in bench.dispatcher.stream(bench.call(commit=True)):
+        bench.clock.move(60)
+        bench.events.append(event)
+    assert bench.texts == ["a", "b", "c"]
+
+
+async def test_an_attempt_ends_at_its_total_however_lively_the_stream_is():
+    bench = bench_with({"twin": [say("ok")]}, total=5.0)
+    step = [lambda: bench.clock.move(3), frame({"content": "x"})]
+    bench.transport.scripts["small"] = [Served([*step, *step, SILENCE])]
+    accepted = await bench.run()
+    assert "no complete reply within 5 s" in accepted.attempts[0].evidence[0]
+
+
+async def test_a_reply_that_is_not_streamed_has_no_first_token_deadline():
+    whole = b'{"choices": [{"message": {"content": "late"}, "finish_reason": "stop"}]}'
+    cards = (card("small", capabilities=Capabilities(streaming=False)),)
+    bench = bench_with({}, cards, first_token=1.0, chunk=1.0)
+    bench.transport.scripts["small"] = [Served([whole[:9], lambda: bench.clock.move(50), whole[9:]])]
+    assert (await bench.run(decision=decide(cards=cards))).reply.text == "late"
+
+
+async def test_an_error_is_acted_on_though_its_body_never_ends():
+    stuck = Served([b'{"error"', SILENCE], 503, {})
+    bench = bench_with({"small": [stuck, say("ok")]}, chunk=SHORT)
+    accepted = await bench.run()
+    assert [one.trigger for one in accepted.attempts] == [Trigger.overloaded, None]
+    assert accepted.attempts[0].cost.usd == 0
+
+
+async def test_the_calls_deadline_bounds_the_attempt():
+    bench = Bench({"small": [SILENCE]})
+
+    def late(_):
+        bench.clock.move(600)
+        return SILENCE
+
+    bench.transport.scripts["small"] = [late]
+    with pytest.raises(DeadlineExceeded, match="timeout on small") as caught:
+        await bench.run()
+    assert bench.transport.models == ["small"]
+    assert [one.trigger for one in caught.value.attempts] == [Trigger.timeout]
+    assert bench.rows.judged[0].reason == "the deadline has passed"
+
+
+async def test_a_deadline_that_has_passed_begins_nothing():
+    bench = Bench({"small": [say("ok")]})
+    with pytest.raises(DeadlineExceeded, match="before the first attempt") as caught:
+        await bench.run(deadline=0)
+    assert bench.transport.models == []
+    assert caught.value.attempts == ()
+    assert not bench.rows
+
+
+async def test_a_deadline_that_passes_in_an_attempt_allows_no_further_one():
+    bench = Bench({"twin": [say("ok")]})
+
+    def late(_):
+        bench.clock.move(700)
+        return error(500)
+
+    bench.transport.scripts["small"] = [late]
+    with pytest.raises(DeadlineExceeded):
+        await bench.run()
+    assert bench.transport.models == ["small"]
+
+
+async def test_an_endpoint_that_is_never_ready_ends_at_the_deadline():
+    bench = Bench({}, broken={"small": SILENCE})
+    with pytest.raises(DeadlineExceeded, match="not ready before the deadline"):
+        await bench.run(deadline=SHORT, decision=decide(siblings=()))
+
+
+@pytest.mark.parametrize(
+    ("retries", "retry_after", "draw", "wait"),
+    [(0, None, 0.5, 0.1), (1, None, 0.5, 0.2), (30, None, 0.5, 15.0), (0, 2.0, 0.99, 2.0), (9, 1.0, 0.1, 3.0)],
+)
+def test_back_off_is_full_jitter_capped_and_never_below_what_the_provider_asks(retries, retry_after, draw, wait):
+    assert backoff(retries, retry_after, draw) == pytest.approx(wait)

@@ -1,0 +1,173 @@
+"""Redaction, by both nets, in every kind of value."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestra.ledger import AttemptEnded, Decided, Judged, ToolStarted, redact
+from orchestra.ledger.redact import MARK, SHORTEST, Redactor
+from orchestra.types import Candidate, Decision, ModelCard, Reason, Step, StepContext, Trigger
+
+PLANTED = {
+    "openai": "sk-proj-Zq8PLANTED0123456789abcdef",
+    "old openai": "sk-Zq8PLANTED0123456789abcdef",
+    "anthropic": "sk-ant-api03-PLANTED_xyz-0123456789",
+    "google": "AIzaSyPLANTED0123456789abcdefghijklmno",
+    "aws": "AKIAPLANTED012345678",
+    "github": "ghp_PLANTED0123456789abcdefghijklmnop",
+    "github fine": "github_pat_11PLANTED0_abcdefghijklmnop",
+    "gitlab": "glpat-PLANTED0123456789ab",
+    "slack": "xoxb-1234-PLANTED0123",
+    "hugging face": "hf_PLANTED0123456789abcdef",
+    "stripe": "sk_live_PLANTED0123456789",
+    "jwt": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJQTEFOVEVEIn0.PLANTED_sig-natureXYZ",
+}
+SENTENCES = ["{}", "used {} here", "ключ={}。", '{{"a": ["{}"]}}', "a\\n{}", "x%2F{}", "({})", "'{}',", "…{}…"]
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+@pytest.mark.parametrize("name", PLANTED)
+def test_what_has_the_shape_of_a_key_is_replaced_wherever_it_stands(name: str, sentence: str) -> None:
+    assert "PLANTED" not in redact(sentence.format(PLANTED[name]))
+    assert MARK in redact(sentence.format(PLANTED[name]))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Authorization: Bearer PLANTED0123", f"Authorization: {MARK}"),
+        ("sent Bearer PLANTED0123 along", f"sent Bearer {MARK} along"),
+        ("authorization=Basic UExBTlRFRA==", f"authorization={MARK}"),
+        ("api_key=PLANTED&b=1", f"api_key={MARK}&b=1"),
+        ("X-Api-Key: PLANTED", f"X-Api-Key: {MARK}"),
+        ("password = 'PLANTED with spaces' ok", f"password = {MARK} ok"),
+        ('{"password": "PLANTED \\" quoted", "b": 1}', f'{{"password": {MARK}, "b": 1}}'),
+        ('{\\"api_key\\": \\"PLANTED\\", \\"b\\": 1}', f'{{\\"api_key\\": {MARK}, \\"b\\": 1}}'),
+        ("f(token='PLANTED', user='ana')", f"f(token={MARK}, user='ana')"),
+        ("DB_PASSWORD=PLANT,ED;HOST=x", f"DB_PASSWORD={MARK};HOST=x"),
+        ("get https://ana:PLANTED@host/x?key=PLANTED&b=1", f"get https://{MARK}@host/x?key={MARK}&b=1"),
+        ("postgres://ana:PLAN@TED@db:5432/x", f"postgres://{MARK}@db:5432/x"),
+        ("https:\\/\\/ana:PLANTED@host", f"https:\\/\\/{MARK}@host"),
+        ("s3?X-Amz-Signature=PLANTED&x=1", f"s3?X-Amz-Signature={MARK}&x=1"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nPLANTED\n-----END RSA PRIVATE KEY-----.", f"{MARK}."),
+        ("-----BEGIN PRIVATE KEY-----\nPLANTED cut", MARK),
+    ],
+)
+def test_what_is_named_as_a_secret_is_replaced_and_its_surroundings_stay(text: str, expected: str) -> None:
+    assert redact(text) == expected
+    assert redact(expected) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "task-list-of-everything and risk-assessment-report",
+        "1,200 tokens in context; max_tokens=800",
+        "the primary key is id; keys: a, b",
+        "mail ana@example.org about https://example.org/a@b",
+        "a bearer of bad news",
+        "ab" * 32,
+        "Κλειδί 鍵 🔑",
+    ],
+)
+def test_ordinary_text_stays_as_it_is(text: str) -> None:
+    assert redact(text) is text
+
+
+@pytest.mark.parametrize("secret", ['pa"ss\\wörd 鍵', "plain-secret", "with space+plus/slash", "line\nbreak-secret"])
+@pytest.mark.parametrize(
+    "written",
+    [str, repr, json.dumps, lambda text: json.dumps(text, ensure_ascii=False), lambda text: quote(text, safe="")],
+)
+def test_a_known_secret_is_replaced_in_every_way_it_is_written(secret: str, written: object) -> None:
+    text = written(secret)  # type: ignore[operator]
+    found = redact(f"<{text}>", [secret])
+    assert MARK in found
+    assert found.replace(MARK, "").strip("<>\"'") == ""
+
+
+def test_a_secret_that_begins_another_leaves_no_tail() -> None:
+    assert redact("abcdef-ghijkl abcdef", ["abcdef", "abcdef-ghijkl"]) == f"{MARK} {MARK}"
+
+
+def test_blanks_around_a_known_secret_do_not_hide_it_and_short_ones_are_left_alone() -> None:
+    assert redact("key zzplanted", ["zzplanted\n"]) == f"key {MARK}"
+    assert redact("an x in the box", ["x", "", "  ", "y" * (SHORTEST - 1)]) == "an x in the box"
+
+
+def test_mappings_lists_and_keys_are_redacted_however_deep() -> None:
+    value = {
+        "headers": {"X-Api-Key": "PLANTED", "Accept": "json"},
+        "password": ["PLANTED", 12345, None, True],
+        "pin token": 4711,
+        PLANTED["openai"]: [{"deep": (f"see {PLANTED['github']}",)}],
+        "schema": {"properties": {"password": {"type": "string"}}},
+    }
+    found = redact(value)
+    assert "PLANTED" not in json.dumps(found)
+    assert found["headers"] == {"X-Api-Key": MARK, "Accept": "json"}
+    assert found["password"] == [MARK, MARK, None, True]
+    assert found["pin token"] == MARK
+    assert found["schema"] == {"properties": {"password": {"type": "string"}}}
+
+
+def test_a_value_without_secrets_comes_back_as_the_same_object() -> None:
+    event = ToolStarted("c", "t", arguments={"sql": "select 1", "list": [1, 2.5, None, "x"]})
+    assert redact(event) is event
+
+
+def test_the_vocabulary_is_no_secret_even_where_a_secret_reads_like_it() -> None:
+    event = AttemptEnded("a", "m", trigger=Trigger.overloaded, sent="unknown", raw="it was overloaded")
+    found = redact(event, ["overloaded", "unknown"])
+    assert found == AttemptEnded("a", "m", trigger=Trigger.overloaded, sent="unknown", raw=f"it was {MARK}")
+
+
+def test_a_decision_is_redacted_down_to_its_candidates_cards() -> None:
+    card = ModelCard("m", "m", "p", "openai-chat", "efficient", base_url="http://ana:PLANTED@host/v1")
+    candidate = Candidate(card, 0, 0.5, None, 1.0, reasons=(Reason("p", "password: PLANTED"),))
+    context = StepContext(Step("s", "use token=PLANTED"), signals={"secret": "PLANTED"})
+    event = Decided(context, Decision("m", "efficient", "cost", candidates=(candidate, candidate)))
+    redactor = Redactor()
+    for _ in range(2):  # cards are remembered
+        found = redactor.value(event)
+        assert "PLANTED" not in repr(found)
+        assert found.decision.candidates[0].card.base_url == f"http://{MARK}@host/v1"
+
+
+def test_cards_are_remembered_for_a_few_fleets_not_for_ever() -> None:
+    redactor = Redactor(["PLANTED"])
+    cards = [ModelCard(f"m{number}", "PLANTED", "p", "d", "t") for number in range(600)]
+    assert {redactor.value(card).model for card in cards + cards} == {MARK}
+    assert len(redactor._cards) <= 256
+
+
+def test_exceptions_as_evidence_lose_their_secrets() -> None:
+    error = ValueError(f"401 for url https://host/v1?key=PLANTED with {PLANTED['anthropic']!r}")
+    assert "PLANTED" not in repr(redact(Judged("a", "m", Trigger.auth, (str(error), repr(error)))))
+
+
+@settings(deadline=None)
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    )
+)
+def test_redacting_twice_is_redacting_once(value: object) -> None:
+    once = redact(value, ["secret-one"])
+    assert redact(once, ["secret-one"]) == once
+
+
+@settings(deadline=None)
+@given(st.text(), st.text(), st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=8))
+def test_no_known_secret_survives_in_json_text(before: str, after: str, secret: str) -> None:
+    if len(secret.strip()) < SHORTEST or secret.strip() in MARK:
+        return
+    assert secret.strip() not in redact(
+        json.dumps({"k": before + secret.strip() + after}, ensure_ascii=False), [secret]
+    )

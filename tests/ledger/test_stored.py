@@ -1,0 +1,143 @@
+"""How events are stored and read back."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from types import MappingProxyType
+from typing import get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestra.errors import LedgerError
+from orchestra.ledger import AttemptEnded, Decided, Event, Planned, RunStarted, ToolStarted
+from orchestra.ledger.stored import bare, decode, encode
+from orchestra.types import Candidate, Cost, Decision, ModelCard, Plan, Price, Reason, Settings, Step, StepContext
+
+TEXT = st.text(alphabet=st.characters())  # lone surrogates and NUL too
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT,
+    lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
+    max_leaves=8,
+)
+
+
+@settings(deadline=None)
+@given(TEXT, TEXT, st.dictionaries(TEXT, JSON))
+def test_whatever_people_and_models_write_is_read_back_as_it_was(
+    call: str, tool: str, arguments: dict[str, object]
+) -> None:
+    event = ToolStarted(call, tool, arguments=arguments)  # type: ignore[arg-type]
+    assert decode(event.type, encode(event)) == event
+
+
+def test_each_kind_of_event_is_read_back() -> None:
+    from_types = {cls.type: cls for cls in get_args(Event)}
+    for name, cls in from_types.items():
+        event = cls(**{field.name: _sample(field.name) for field in dataclasses.fields(cls) if _required(field)})
+        assert decode(name, encode(event)) == event
+
+
+def _required(field: dataclasses.Field[object]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _sample(name: str) -> object:
+    values = {
+        "plan": Plan("task", (Step("a"),)),
+        "context": StepContext(Step("a")),
+        "decision": Decision("m", "t", "cost"),
+        "state": "done",
+        "needs": (),
+    }
+    return values.get(name, name)
+
+
+def test_a_decision_keeps_what_chose_and_what_was_weighed_and_leaves_out_the_rest_of_the_cards() -> None:
+    card = ModelCard("m", "wire-m", "p", "gemini", "t", price=Price(0, 2), window=99, keys=("env:K",), regions=("eu",))
+    full = Candidate(
+        card,
+        2,
+        0.5,
+        None,
+        1.5,
+        health=0.25,
+        score=0.1,
+        preference=3.0,
+        settings=Settings(800, "low"),
+        escalate=("up",),
+        reasons=(Reason("p", "why"),),
+        rejected=Reason("q", "why not"),
+        sources={"cost": "unknown price"},
+    )
+    context = StepContext(
+        Step("s", tags=("x",), metadata={"k": [1]}), tokens=9, deadline=2.0, signals={"label": "easy"}
+    )
+    event = Decided(context, Decision("m", "t", "latency", candidates=(full,), cost=None), "fp")
+    slim = dataclasses.replace(full, card=ModelCard("m", "wire-m", "p", "gemini", "t", price=Price(0, 2)))
+    expected = Decided(context, dataclasses.replace(event.decision, candidates=(slim,)), "fp")
+    assert decode("decided", encode(event)) == expected
+    assert "window" not in encode(event)
+
+
+def test_a_small_decision_is_stored_small() -> None:
+    card = ModelCard("m", "m", "p", "d", "t")
+    twenty = Decision("m", "t", "cost", candidates=tuple(Candidate(card, 0, 0.5, 0.1, 1.0) for _ in range(20)))
+    assert len(encode(Decided(StepContext(Step("s")), twenty))) < 3_000
+
+
+def test_fields_of_an_event_itself_are_stored_even_at_their_defaults_so_that_sql_finds_them() -> None:
+    assert json.loads(encode(AttemptEnded("a", "m", cost=Cost(None)))) == {
+        "attempt": "a",
+        "model": "m",
+        "wire_model": None,
+        "trigger": None,
+        "status": None,
+        "sent": "yes",
+        "finish": None,
+        "usage": None,
+        "cost": {"usd": None, "estimated": False},
+        "seconds": 0.0,
+        "first_token": None,
+        "raw_sha256": "",
+        "raw": "",
+    }
+
+
+def test_bare_events_hold_nothing_that_people_or_models_wrote() -> None:
+    said = "PLANTED"
+    events: list[Event] = [
+        RunStarted("agent", said),
+        Planned(Plan(said, (Step("a", "goal"),))),
+        Decided(StepContext(Step("a"), text=said), Decision("m", "t", "cost")),
+        AttemptEnded("a", "m", raw=said),
+        ToolStarted("c", "t", arguments={"sql": said}),
+    ]
+    assert said not in repr([bare(event) for event in events])
+    assert bare(events[1]).plan.steps == (Step("a", "goal"),)  # type: ignore[union-attr]
+
+
+def test_mappings_of_any_kind_are_stored_as_objects() -> None:
+    event = ToolStarted("c", "t", arguments=MappingProxyType({"a": (1, 2)}))
+    assert decode("tool_started", encode(event)) == ToolStarted("c", "t", arguments={"a": [1, 2]})
+
+
+def _loop() -> dict[str, object]:
+    loop: dict[str, object] = {}
+    loop["again"] = loop
+    return loop
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"a": object()}, {"a": {1, 2}}, _loop(), {("a",): 1}], ids=["object", "set", "loop", "key"]
+)
+def test_what_is_not_json_is_refused_naming_the_event(wrong: dict[str, object]) -> None:
+    with pytest.raises(LedgerError, match="'tool_started' holds something that is not plain JSON"):
+        encode(ToolStarted("c", "t", arguments=wrong))  # type: ignore[arg-type]
+
+
+def test_an_unknown_type_is_refused_naming_those_that_are_known() -> None:
+    with pytest.raises(ValueError, match="'dreamt' is unknown; known: run_started, planned"):
+        decode("dreamt", "{}")

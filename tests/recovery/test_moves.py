@@ -1,0 +1,281 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestra.recovery import Ladder, Move, RecoveryPolicy, next_move
+from orchestra.types import (
+    Action,
+    CallFault,
+    Candidate,
+    Decision,
+    Fault,
+    ModelCard,
+    ToolSpec,
+    Trigger,
+    Verdict,
+)
+
+RANKS = {"tiny": 0, "small": 1, "twin": 1, "medium": 2, "large": 3, "huge": 4}
+
+
+def candidate(name: str, window: int = 1000) -> Candidate:
+    card = ModelCard(name, name, "p", "openai-chat", str(RANKS[name]), window=window)
+    return Candidate(card, RANKS[name], 0.5, None, 1.0)
+
+
+DECISION = Decision(
+    "small",
+    "efficient",
+    "balanced",
+    ladder=("medium", "large", "huge"),
+    siblings=("twin", "tiny"),
+    candidates=tuple(candidate(name) for name in RANKS),
+)
+ALONE = Decision("small", "efficient", "balanced")
+START = Ladder.start(DECISION)
+MODEL_FAULT = Verdict(Trigger.schema_violation, ("rows: sql: required, but not given",))
+
+
+def walk(
+    *faults: Verdict | CallFault, decision: Decision = DECISION, policy: RecoveryPolicy | None = None
+) -> list[Move]:
+    """The moves that these faults lead to, one after the other."""
+    ladder, moves = Ladder.start(decision), []
+    for fault in faults:
+        moves.append(next_move(policy or RecoveryPolicy(), decision, ladder, fault))
+        ladder = moves[-1].ladder
+    return moves
+
+
+def actions(moves: list[Move]) -> list[tuple[str, str | None]]:
+    return [(move.action.value, move.to_model) for move in moves]
+
+
+def fault(trigger: str) -> CallFault:
+    return CallFault(Trigger(trigger), "seen")
+
+
+def test_a_models_fault_gets_feedback_then_climbs_at_most_two_rungs_with_feedback_on_each():
+    assert actions(walk(*[MODEL_FAULT] * 6)) == [
+        ("repair", "small"),
+        ("escalate", "medium"),
+        ("repair", "medium"),
+        ("escalate", "large"),
+        ("repair", "large"),
+        ("fail", None),
+    ]
+
+
+def test_a_repair_carries_exact_feedback_and_no_other_move_does():
+    repair, escalate = walk(MODEL_FAULT, MODEL_FAULT)
+    assert "- rows: sql: required, but not given" in repair.feedback
+    assert repair.reason == "schema_violation on small: tell it what was wrong, time 1"
+    assert escalate.feedback == ""
+    assert escalate.reason == "schema_violation on small: up to medium, rung 1"
+
+
+def test_the_next_step_starts_at_its_own_tier():
+    assert walk(MODEL_FAULT, MODEL_FAULT)[-1].ladder.rung == 1
+    assert Ladder.start(DECISION) == Ladder("small", tried=("small",))
+
+
+def test_a_models_fault_without_a_stronger_model_gets_feedback_and_then_fails():
+    assert actions(walk(MODEL_FAULT, MODEL_FAULT, decision=ALONE)) == [("repair", "small"), ("fail", None)]
+
+
+@pytest.mark.parametrize("trigger", ["server_error", "overloaded", "connection", "stream_cut", "bad_reply"])
+def test_a_providers_hiccup_is_retried_once_and_then_goes_sideways(trigger):
+    assert actions(walk(*[fault(trigger)] * 4)) == [
+        ("retry", "small"),
+        ("sibling", "twin"),
+        ("retry", "twin"),
+        ("fail", None),
+    ]
+
+
+@pytest.mark.parametrize("trigger", ["rate_limited", "timeout"])
+def test_waiting_costs_more_than_moving_so_limits_and_silence_go_sideways_at_once(trigger):
+    assert actions(walk(*[fault(trigger)] * 3)) == [("sibling", "twin"), ("retry", "twin"), ("fail", None)]
+    assert actions(walk(*[fault(trigger)] * 2, decision=ALONE)) == [("retry", "small"), ("fail", None)]
+
+
+@pytest.mark.parametrize("trigger", ["auth", "quota"])
+def test_a_dead_key_goes_sideways_or_fails_and_never_asks_again(trigger):
+    assert actions(walk(*[fault(trigger)] * 2)) == [("sibling", "twin"), ("fail", None)]
+    assert actions(walk(fault(trigger), decision=ALONE)) == [("fail", None)]
+
+
+def test_a_sibling_of_the_same_tier_is_no_degradation_a_lower_one_is():
+    policy = RecoveryPolicy(sideways=2, retries=0)
+    first, second = walk(fault("server_error"), fault("server_error"), policy=policy)
+    assert (first.to_model, first.ladder.degraded) == ("twin", False)
+    assert (second.to_model, second.ladder.degraded) == ("tiny", True)
+    assert second.reason == "server_error on twin: sideways to tiny, a lower tier"
+
+
+def test_a_sibling_of_unknown_tier_counts_as_degraded_rather_than_silently_so():
+    decision = Decision("small", "efficient", "balanced", siblings=("other",))
+    assert walk(fault("quota"), decision=decision)[0].ladder.degraded
+
+
+def test_climbing_from_a_degraded_sibling_ends_the_degradation():
+    moves = walk(fault("auth"), fault("auth"), MODEL_FAULT, MODEL_FAULT, policy=RecoveryPolicy(sideways=2))
+    assert actions(moves) == [("sibling", "twin"), ("sibling", "tiny"), ("repair", "tiny"), ("escalate", "medium")]
+    assert [move.ladder.degraded for move in moves] == [False, True, True, False]
+
+
+def test_a_model_that_failed_already_is_not_climbed_to():
+    decision = Decision("small", "efficient", "balanced", ladder=("small", "medium"), siblings=("small",))
+    assert actions(walk(MODEL_FAULT, MODEL_FAULT, decision=decision))[1] == ("escalate", "medium")
+    assert actions(walk(fault("auth"), decision=decision)) == [("fail", None)]
+
+
+def overflowing(**windows: int) -> Decision:
+    return Decision(
+        "small",
+        "efficient",
+        "balanced",
+        ladder=("medium", "large", "huge"),
+        siblings=("twin", "tiny"),
+        candidates=tuple(candidate(name, windows.get(name, 1000)) for name in RANKS),
+    )
+
+
+def test_an_overflowing_context_goes_to_the_nearest_wider_window_sideways_first():
+    assert actions(walk(fault("context_overflow"), decision=overflowing(tiny=2000, medium=3000))) == [
+        ("wider_window", "tiny")
+    ]
+    up = walk(fault("context_overflow"), decision=overflowing(large=3000))[0]
+    assert (up.to_model, up.ladder.rung, up.reason) == (
+        "large",
+        2,
+        "context_overflow on small: to the wider window of large",
+    )
+
+
+def test_after_a_leap_to_a_wider_window_nothing_leads_down_the_ladder_again():
+    moves = walk(fault("context_overflow"), MODEL_FAULT, MODEL_FAULT, decision=overflowing(large=3000))
+    assert actions(moves) == [("wider_window", "large"), ("repair", "large"), ("fail", None)]
+
+
+def test_without_a_wider_window_the_context_shrinks_once():
+    decision = overflowing(huge=9000)  # beyond two rungs
+    moves = walk(fault("context_overflow"), fault("context_overflow"), decision=decision)
+    assert actions(moves) == [("shrink_context", "small"), ("fail", None)]
+    assert moves[0].reason == "context_overflow on small: with a smaller context"
+
+
+@pytest.mark.parametrize("trigger", ["bad_request", "content_filter"])
+def test_the_requests_own_fault_ends_the_call(trigger):
+    assert actions(walk(fault(trigger))) == [("fail", None)]
+
+
+def test_the_users_policy_may_take_filtered_content_to_another_model():
+    policy = RecoveryPolicy(overrides={"content_filter": "sibling"})
+    assert actions(walk(*[fault("content_filter")] * 2, policy=policy)) == [("sibling", "twin"), ("fail", None)]
+
+
+def test_low_confidence_climbs_without_feedback_and_ends_with_a_person():
+    moves = walk(*[Verdict(Trigger.low_confidence, ("-1.07",))] * 3)
+    assert actions(moves) == [("escalate", "medium"), ("escalate", "large"), ("ask_human", None)]
+
+
+def test_an_unknown_call_is_repeated_only_if_its_tool_may_be():
+    unknown = Verdict(Trigger.tool_unknown, ("started, end not recorded",))
+    reader, writer = ToolSpec("r", "", {}, read_only=True), ToolSpec("w", "", {})
+    idempotent = ToolSpec("i", "", {}, idempotent=True)
+    policy = RecoveryPolicy()
+    assert next_move(policy, DECISION, START, unknown).action is Action.ask_human
+    assert next_move(policy, DECISION, START, unknown, tool=writer).action is Action.ask_human
+    assert next_move(policy, DECISION, START, unknown, tool=idempotent).action is Action.retry
+    again = next_move(policy, DECISION, START, unknown, tool=reader)
+    assert again.action is Action.retry
+    assert next_move(policy, DECISION, again.ladder, unknown, tool=reader).action is Action.ask_human
+
+
+def test_a_replan_ends_the_step_where_the_users_policy_asks_for_it():
+    policy = RecoveryPolicy(repairs=0, max_rungs=0, overrides={"tool_error": ["repair", "escalate", "replan"]})
+    (move,) = walk(Verdict(Trigger.tool_error), policy=policy)
+    assert (move.action, move.to_model) == (Action.replan, None)
+    assert move.reason == "tool_error on small: the step cannot be done as planned"
+
+
+def test_an_accepted_verdict_is_nothing_to_recover_from():
+    with pytest.raises(ValueError, match="accepted"):
+        next_move(RecoveryPolicy(), DECISION, START, Verdict())
+
+
+NAMES = st.sampled_from([*RANKS, "stranger"])
+DECISIONS = st.builds(
+    lambda model, ladder, siblings, windows: Decision(
+        model,
+        "t",
+        "balanced",
+        ladder=tuple(ladder),
+        siblings=tuple(siblings),
+        candidates=tuple(candidate(name, window) for name, window in windows.items()),
+    ),
+    NAMES,
+    st.lists(NAMES, max_size=6),
+    st.lists(NAMES, max_size=6),
+    st.dictionaries(st.sampled_from(list(RANKS)), st.integers(1, 5)),
+)
+COUNTS = st.integers(0, 4)
+WAYS = st.lists(st.sampled_from([action for action in Action if action is not Action.repair]), min_size=1, max_size=3)
+POLICIES = st.builds(RecoveryPolicy, COUNTS, COUNTS, COUNTS, COUNTS)
+OVERRIDDEN = st.builds(
+    RecoveryPolicy, COUNTS, COUNTS, COUNTS, COUNTS, st.dictionaries(st.sampled_from(list(Trigger)), WAYS)
+)
+TRIGGERS = st.lists(st.sampled_from(list(Trigger)), min_size=1, max_size=60)
+
+
+def followed(policy: RecoveryPolicy, decision: Decision, triggers: list[Trigger]) -> list[tuple[Trigger, Ladder, Move]]:
+    ladder, steps = Ladder.start(decision), []
+    for trigger in triggers * 5:
+        move = next_move(policy, decision, ladder, Verdict(trigger, ("e",)))
+        steps.append((trigger, ladder, move))
+        if move.to_model is None:
+            break
+        ladder = move.ladder
+    return steps
+
+
+@settings(deadline=None)
+@given(POLICIES | OVERRIDDEN, DECISIONS, TRIGGERS)
+def test_there_is_always_a_move_and_any_sequence_of_faults_ends(policy, decision, triggers):
+    steps = followed(policy, decision, triggers)
+    models = 1 + len(set(decision.ladder[: policy.max_rungs]) | set(decision.siblings))
+    bound = models * (1 + policy.repairs + policy.retries)
+    assert len(steps) <= bound or len(steps) == len(triggers) * 5 < bound
+    assert all(move.reason for _, _, move in steps)
+
+
+@settings(deadline=None)
+@given(POLICIES | OVERRIDDEN, DECISIONS, TRIGGERS)
+def test_no_step_climbs_more_than_its_rungs_nor_above_the_ladder_nor_serves_a_model_twice(policy, decision, triggers):
+    steps = followed(policy, decision, triggers)
+    ladders = [before for _, before, _ in steps] + [steps[-1][2].ladder]
+    assert max(ladder.rung for ladder in ladders) <= min(policy.max_rungs, len(decision.ladder))
+    assert [ladder.rung for ladder in ladders] == sorted(ladder.rung for ladder in ladders)
+    assert sum(move.action is Action.escalate for _, _, move in steps) <= policy.max_rungs
+    assert len(set(ladders[-1].tried)) == len(ladders[-1].tried)
+    assert set(ladders[-1].tried) <= {decision.model, *decision.ladder, *decision.siblings}
+    assert all(move.ladder.model in (move.to_model, before.model) for _, before, move in steps)
+
+
+@settings(deadline=None)
+@given(POLICIES, DECISIONS, TRIGGERS)
+def test_a_providers_fault_never_climbs_and_a_models_fault_never_goes_sideways(policy, decision, triggers):
+    for trigger, before, move in followed(policy, decision, triggers):
+        if trigger.fault is Fault.provider:
+            assert move.ladder.rung == before.rung
+            assert move.action in {Action.retry, Action.sibling, Action.fail}
+        if trigger.fault is Fault.model:
+            assert move.action in {Action.repair, Action.escalate, Action.ask_human, Action.fail}
+            assert move.ladder.sideways == before.sideways
+
+
+@settings(deadline=None)
+@given(POLICIES | OVERRIDDEN, DECISIONS, TRIGGERS)
+def test_same_faults_same_moves(policy, decision, triggers):
+    assert followed(policy, decision, triggers) == followed(policy, decision, triggers)
