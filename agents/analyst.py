@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from orchestra.runtime.agent import Agent
 
 PROMPT = Path(__file__).with_suffix(".md")
-DESCRIBED = 4_000  # characters of table descriptions that every step carries; describe_table tells the rest
+DESCRIBED = 4_000  # characters of table descriptions that every step carries
 
 
 def build(app: Orchestra, *, data: Path | None = None) -> Agent:
@@ -25,7 +25,9 @@ def build(app: Orchestra, *, data: Path | None = None) -> Agent:
     describe = load_tools("describe_table").describe_table(source)
     tables = "\n".join(_in_words(describe(table.name)) for table in source.tables)
     background = PROMPT.read_text(encoding="utf-8").format(tables=tables[:DESCRIBED])
-    tools = [load_tools("sqlite_query").sqlite_query(source), load_tools("calculator").calculator, describe]
+    tools = [load_tools("sqlite_query").sqlite_query(source), load_tools("calculator").calculator]
+    if len(tables) > DESCRIBED:  # what fits is told; a tool to ask again would only tempt a small model
+        tools.append(describe)
     return app.planner_executor(tools, name="analyst", max_steps=6, background=background)
 
 

@@ -11,7 +11,7 @@ from typing import cast
 from orchestra.checks.expect import Expect
 from orchestra.checks.mend import mend
 from orchestra.checks.schema import violations
-from orchestra.checks.strict import NotJson, object_fault, read_json, value_fault
+from orchestra.checks.strict import GivenTwice, NotJson, object_fault, read_json, value_fault
 from orchestra.checks.wording import cut, known, shown
 from orchestra.types import Finish, Json, ModelReply, Part, ToolCall, ToolSpec, Trigger
 
@@ -105,8 +105,10 @@ def _given_twice(raw: str) -> str | None:
     # was either mended or belongs to a dialect whose arguments are no text.
     try:
         read_json(raw)
-    except NotJson as error:
-        return str(error) if "more than once" in str(error) else None
+    except GivenTwice as error:
+        return str(error)
+    except NotJson:
+        return None
     return None
 
 

@@ -17,6 +17,10 @@ class NotJson(ValueError):
     """The text is not JSON in the strict sense; the exception's text says why, for the model to read."""
 
 
+class GivenTwice(NotJson):
+    """An object has the same key more than once."""
+
+
 def read_json(text: str) -> Json:
     """The value the text stands for.
 
@@ -70,7 +74,7 @@ def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise NotJson(f"{shown(twice)} is given more than once")
+        raise GivenTwice(f"{shown(twice)} is given more than once")
     return found
 
 

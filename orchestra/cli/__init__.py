@@ -3,6 +3,12 @@
 
 def main() -> None:
     """The `orchestra` command. Ends with one of the exit codes that `orchestra --help` lists."""
+    import sys
+    from io import TextIOWrapper
+
     from orchestra.cli.commands import commands
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a letter is no reason to end
     commands()(prog_name="orchestra")

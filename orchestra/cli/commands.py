@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -46,8 +47,9 @@ class _Commands(TyperGroup):
             print_error("interrupted")
             raise typer.Exit(Exit.interrupted) from stop
         except BrokenPipeError as cut:
-            # whatever is still buffered has no reader; without this the interpreter complains at its end
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            # what is still buffered has no reader; without this the interpreter complains at its end
+            with Path(os.devnull).open("w") as nowhere:
+                os.dup2(nowhere.fileno(), sys.stdout.fileno())
             raise typer.Exit(Exit.broken_pipe) from cut
         return result
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 import typer
+from rich.text import Text
 
 from orchestra.cli.exits import Exit
 from orchestra.cli.options import AsJson, Fleet, LedgerFile, fleet_file, ledger_file, read_fleet
@@ -58,8 +59,6 @@ def doctor(
     if as_json:
         print_json({"ok": well, "findings": [to_json(one) for one in found]})
     else:
-        from rich.text import Text
-
         rows = [(Text(one.state, STYLES[one.state]), one.what, safe(one.text)) for one in found]
         stdout().print(table(("state", "what", "found"), rows))
     if not well:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+from rich.tree import Tree
 
 from orchestra.cli.progress import Progress, lines, progress
 from orchestra.cli.screen import one_line, safe, stderr
 from orchestra.ledger import Row
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.text import Text
-    from rich.tree import Tree
 
 STYLES = {"waiting": "dim", "running": "yellow", "done": "green", "failed": "bold red", "skipped": "magenta"}
 PER_SECOND = 4
@@ -27,7 +26,6 @@ def watching(title: str, *, quiet: bool = False) -> Generator[Callable[[Row], No
     if quiet:
         yield rows.append
     elif console.is_terminal and not console.is_dumb_terminal:
-        from rich.live import Live
 
         def draw() -> Tree:
             return tree(title, progress(tuple(rows), time.time()))  # a copy: rows come in while it is drawn
@@ -40,8 +38,6 @@ def watching(title: str, *, quiet: bool = False) -> Generator[Callable[[Row], No
 
 def tree(title: str, steps: Sequence[Progress]) -> Tree:
     """The steps with state, model, attempts, tokens and seconds, and below each what went wrong; a line each."""
-    from rich.tree import Tree
-
     root = Tree(_line((title, "bold")))
     for step in steps:
         needs = f" ← {', '.join(step.needs)}" if step.needs else ""
@@ -53,8 +49,6 @@ def tree(title: str, steps: Sequence[Progress]) -> Tree:
 
 
 def _line(*parts: tuple[str, str]) -> Text:
-    from rich.text import Text
-
     # cut at the terminal's edge: a line that wraps makes the redrawn tree jump
     return Text.assemble(*((safe(one_line(text)), style) for text, style in parts), no_wrap=True, overflow="ellipsis")
 

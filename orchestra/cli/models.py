@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from orchestra.cli.options import AsJson
-from orchestra.cli.screen import print_json, safe, stderr, stdout, table
+from orchestra.cli.screen import print_json, say, stderr, stdout, table
 
 if TYPE_CHECKING:
     from orchestra.local import StoredWeights, Weights
@@ -36,7 +36,7 @@ def pull(names: Names = None) -> None:
     for weights in _wanted(names):
         with showing(weights.name) as progress:
             path = WeightStore().pull(weights, progress)
-        stdout().print(safe(f"{weights.name}: verified, {path}"))
+        say(f"{weights.name}: verified, {path}")
 
 
 def list_(*, as_json: AsJson = False) -> None:
@@ -63,7 +63,7 @@ def verify(names: Names = None) -> None:
 
     for weights in _wanted(names):
         stderr().print(f"hashing {weights.name}", style="dim")
-        stdout().print(safe(f"{weights.name}: verified, {WeightStore().verify(weights)}"))
+        say(f"{weights.name}: verified, {WeightStore().verify(weights)}")
 
 
 def remove(name: Name) -> None:
@@ -71,7 +71,7 @@ def remove(name: Name) -> None:
     from orchestra.local import WeightStore, find_weights
 
     weights = find_weights(name)
-    stdout().print(f"{weights.name}: removed, {_size(WeightStore().remove(weights))} freed")
+    say(f"{weights.name}: removed, {_size(WeightStore().remove(weights))} freed")
 
 
 def _wanted(names: list[str] | None) -> list[Weights]:

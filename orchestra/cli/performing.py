@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from orchestra.cli.exits import Exit
 from orchestra.cli.options import ledger_file, open_app
 from orchestra.types import Mode
+
+if TYPE_CHECKING:
+    from orchestra.ledger import Comparison, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +31,25 @@ class Job:
     plan_only: bool = False
 
 
-def perform(job: Job, *, quiet: bool) -> Mapping[str, Any]:
-    """The agent's result as plain JSON, after showing its progress on stderr unless `quiet`. Raises OrchestraError."""
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The agent's `result` as plain JSON, what it took beside the alternatives, and how the command ends."""
+
+    result: Mapping[str, Any]
+    comparison: Comparison
+    exit: Exit
+
+
+def perform(job: Job, *, quiet: bool) -> Outcome:
+    """Run the job, showing its progress on stderr unless `quiet`. Raises OrchestraError."""
     import asyncio
 
     return asyncio.run(_perform(job, quiet=quiet))
 
 
-async def _perform(job: Job, *, quiet: bool) -> Mapping[str, Any]:
+async def _perform(job: Job, *, quiet: bool) -> Outcome:
     from orchestra.cli.live import watching
-    from orchestra.ledger import new_run_id
+    from orchestra.ledger import compare, new_run_id
     from orchestra.runtime.catalog import load_agent
 
     agent = load_agent(job.agent)  # before anything is opened: a misspelt name costs nothing
@@ -46,9 +59,11 @@ async def _perform(job: Job, *, quiet: bool) -> Mapping[str, Any]:
         with watching(f"{agent.name} {run}", quiet=quiet) as listener:
             stop = app.ledger.subscribe(run, listener)
             try:
-                return await graph.ainvoke(_input(job, run))
+                result = await graph.ainvoke(_input(job, run))
             finally:
                 stop()
+        rows = app.ledger.events(run)
+        return Outcome(result, compare(rows, app.fleet.models), _exit(result, rows))
 
 
 def _input(job: Job, run: str) -> dict[str, Any]:
@@ -60,3 +75,13 @@ def _input(job: Job, run: str) -> dict[str, Any]:
         "deadline": job.deadline,
         "plan_only": job.plan_only,
     }
+
+
+def _exit(result: Mapping[str, Any], rows: Sequence[Row]) -> Exit:
+    from orchestra.ledger import StepEnded
+
+    if result["state"] == "done":
+        return Exit.ok
+    failed = [row.event for row in rows if isinstance(row.event, StepEnded) and row.event.state == "failed"]
+    # a step that no model failed at (it has no trigger) ended for want of a candidate, money or time
+    return Exit.limit if failed and all(one.trigger is None for one in failed) else Exit.failed

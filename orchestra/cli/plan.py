@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from orchestra.cli.exits import Exit
 from orchestra.cli.options import AgentName, AsJson, Budget, Data, Deadline, Fleet, LedgerFile, ModeChoice, Task
 from orchestra.cli.performing import Job, perform
-from orchestra.cli.screen import one_line, print_error, print_json, safe, stdout
+from orchestra.cli.screen import one_line, print_error, print_json, say
 
 if TYPE_CHECKING:
     from orchestra.types import Plan
 
 EXAMPLE = 'orchestra plan analyst "Which species is heaviest?" --data penguins.csv'
+KEYS = ("run", "state", "reason", "plan")
 
 
 def plan(
@@ -33,16 +33,16 @@ def plan(
     from orchestra.types import Plan, from_json
 
     job = Job(agent, task, fleet, ledger, data, mode, budget, deadline, plan_only=True)
-    result = perform(job, quiet=True)
+    done = perform(job, quiet=True)
+    result = done.result
     if as_json:
-        print_json({key: result.get(key) for key in ("run", "state", "reason", "plan")})
+        print_json({key: result.get(key) for key in KEYS})
     elif result["state"] == "done":
         for line in plan_lines(from_json(Plan, result["plan"])):
-            stdout().print(safe(one_line(line)))
-    if result["state"] != "done":
-        if not as_json:
-            print_error(result["reason"] or "planning failed", f"orchestra trace {result['run']} shows where")
-        raise typer.Exit(Exit.failed)
+            say(one_line(line))
+    else:
+        print_error(result["reason"] or "planning failed", f"orchestra trace {result['run']} shows where")
+    raise typer.Exit(done.exit)
 
 
 def plan_lines(plan: Plan) -> list[str]:

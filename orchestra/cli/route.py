@@ -9,7 +9,7 @@ from typing import Annotated, cast
 import typer
 
 from orchestra.cli.options import AsJson, Budget, Deadline, Fleet, ModeChoice, read_fleet
-from orchestra.cli.screen import print_json, safe, stdout
+from orchestra.cli.screen import print_json, say
 from orchestra.types import Decision, Json, Message, Priority, Step, StepContext, to_json
 
 EXAMPLE = 'orchestra route "Sum up this contract" --kind act --tools rows --data-tags eu --explain'
@@ -57,7 +57,7 @@ def route(
     if as_json:
         print_json(to_json(decision))
     else:
-        stdout().print(safe(explained(decision, context) if explain else "\n".join(_lines(decision))))
+        say(explained(decision, context) if explain else "\n".join(_lines(decision)))
 
 
 def _lines(decision: Decision) -> list[str]:

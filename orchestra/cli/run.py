@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from orchestra.cli.exits import Exit
 from orchestra.cli.options import AgentName, AsJson, Budget, Data, Deadline, Fleet, LedgerFile, ModeChoice, Task
 from orchestra.cli.performing import Job, perform
-from orchestra.cli.screen import print_error, print_json, safe, stderr, stdout
+from orchestra.cli.screen import print_error, print_json, say, stderr
+from orchestra.types import to_json
 
 EXAMPLE = 'orchestra run analyst "Which species is heaviest?" --data penguins.csv --mode cost'
 KEYS = ("run", "state", "answer", "reason", "plan", "steps")
@@ -30,13 +30,14 @@ def run(
 ) -> None:
     """Run a task: progress on stderr, the answer on stdout."""
     job = Job(agent, task, fleet, ledger, data, mode, budget, deadline, content)
-    result = perform(job, quiet=as_json)
+    done = perform(job, quiet=as_json)
+    result = done.result
     if as_json:
-        print_json({key: result.get(key) for key in KEYS})
+        print_json({key: result.get(key) for key in KEYS} | {"comparison": to_json(done.comparison)})
     elif result["state"] == "done":
-        stdout().print(safe(result["answer"] or ""))
+        say(result["answer"] or "")
+        stderr().print("\n".join(done.comparison.findings), style="dim")
         stderr().print(f"orchestra trace {result['run']} shows every decision", style="dim")
-    if result["state"] != "done":
-        if not as_json:
-            print_error(result["reason"] or "the run failed", f"orchestra trace {result['run']} shows where")
-        raise typer.Exit(Exit.failed)
+    else:
+        print_error(result["reason"] or "the run failed", f"orchestra trace {result['run']} shows where")
+    raise typer.Exit(done.exit)

@@ -6,14 +6,12 @@ import json
 import sys
 import unicodedata
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from orchestra.types import Json
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
 WIDE = 10_000  # columns for a pipe: its lines are for grep and awk, so they are not wrapped
 
@@ -26,6 +24,11 @@ def stdout() -> Console:
 def stderr() -> Console:
     """The console for progress and errors."""
     return _console(stderr=True)
+
+
+def say(text: str) -> None:
+    """A line or more on stdout, word for word but for control characters; the terminal itself wraps it."""
+    sys.stdout.write(safe(text) + "\n")
 
 
 def print_json(value: Json) -> None:
@@ -54,18 +57,19 @@ def one_line(text: str) -> str:
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> Table:
     """Columns under a bold head. Cells may wrap on a terminal, never in a pipe."""
-    from rich.table import Table
-
     made = Table(*head, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         made.add_row(*row)
     return made
 
 
-def _console(*, stderr: bool) -> Console:
-    from rich.console import Console
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise  # noqa: PLE0704  # called while it is handled; rich itself would end the process with its own code
 
-    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+def _console(*, stderr: bool) -> Console:
+    console = _Console(stderr=stderr, highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.soft_wrap = True
         console.width = WIDE

@@ -6,14 +6,14 @@ import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
+from rich.tree import Tree
 
 from orchestra.cli.options import AsJson, LedgerFile, open_ledger
 from orchestra.cli.screen import one_line, print_json, safe, stdout
 from orchestra.errors import LedgerError
 
 if TYPE_CHECKING:
-    from rich.tree import Tree
-
     from orchestra.ledger import Ledger, TraceNode
 
 EXAMPLE = "orchestra trace 3k2 --mermaid > run.mmd"
@@ -47,11 +47,8 @@ def trace(
 
 def branch(node: TraceNode) -> Tree:
     """A node of the trace with all below it, coloured by how it ended."""
-    from rich.text import Text
-    from rich.tree import Tree
-
     style = "green" if node.state in GOOD else "red" if node.state in BAD else "yellow"
-    title = Text(safe(one_line(node.title)), "bold" if node.kind in ("run", "step") else "")
+    title = Text().append(safe(one_line(node.title)), "bold" if node.kind in ("run", "step") else "")
     title.append(f" [{node.state}]" if node.state else "", style)
     for note in node.notes:
         title.append(f"\n· {safe(one_line(note))}", style="dim")

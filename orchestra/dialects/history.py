@@ -102,7 +102,6 @@ def _paired(messages: Sequence[Message]) -> list[Message]:
 
 def _matched(messages: Sequence[Message]) -> list[list[_Slot]]:
     """Each message's calls, under ids that occur once, with the result that follows before the id returns."""
-    taken = {part.id for message in messages for part in message.parts if isinstance(part, ToolCall)}
     seen: set[str] = set()
     waiting: dict[str, _Slot] = {}
     slots: list[list[_Slot]] = []
@@ -110,16 +109,16 @@ def _matched(messages: Sequence[Message]) -> list[list[_Slot]]:
         slots.append([])
         for part in message.parts:
             if isinstance(part, ToolCall):
-                waiting[part.id] = slot = _Slot(replace(part, id=_once(part.id, seen, taken)))
+                waiting[part.id] = slot = _Slot(replace(part, id=_once(part.id, seen)))
                 slots[-1].append(slot)
             elif isinstance(part, ToolResult) and (found := waiting.pop(part.call_id, None)):
                 found.result = part
     return slots
 
 
-def _once(wanted: str, seen: set[str], taken: set[str]) -> str:
+def _once(wanted: str, seen: set[str]) -> str:
     chosen, number = wanted, 2
-    while chosen in seen or (chosen != wanted and chosen in taken):
+    while chosen in seen:
         chosen, number = f"{wanted}-{number}", number + 1
     seen.add(chosen)
     return chosen

@@ -156,7 +156,7 @@ _OPENING = re.compile(r'\s*\{\s*"answer"\s*:\s*"')
 _WHOLE = re.compile(
     r'(?:[^"\\]|\\["\\/bfnrt]|\\u(?:[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F]|(?![dD][89abAB])[0-9a-fA-F]{2})[0-9a-fA-F]{2})*'
 )
-_CALL = re.compile(r'\s*\{\s*"tool"\s*:\s*"((?:[^"\\]|\\.)*)"(?:\s*,\s*"arguments"\s*:\s*)?')
+_CALL = re.compile(r'\s*\{\s*"tool"\s*:\s*"((?:[^"\\]|\\.)*)"(\s*,\s*"arguments"\s*:\s*)?')
 _FENCED = re.compile(r"\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*", re.DOTALL)
 
 
@@ -173,11 +173,17 @@ def read(raw: str, *, structured: bool) -> tuple[tuple[Text | ToolCall, ...], tu
     if isinstance(name := data.get("tool"), str):
         arguments: object = data.get("arguments", {})
         known = arguments if is_object(arguments) else None
-        return (ToolCall("", name, known, raw=_dumps(arguments)),), mended
+        return (ToolCall("", name, known, raw=_as_written(text) or _dumps(arguments)),), mended
     if "answer" not in data:
         return _texts(raw), ()
     answer = data["answer"]
     return _texts(answer if isinstance(answer, str) and not structured else _dumps(answer)), mended
+
+
+def _as_written(text: str) -> str:
+    """The arguments' own text, which may say more than its value: a key given twice, say."""
+    call = _CALL.match(text)
+    return text[call.end() : json.JSONDecoder().raw_decode(text, call.end())[1]] if call and call[2] else ""
 
 
 def _unfinished(raw: str) -> tuple[Text | ToolCall, ...]:

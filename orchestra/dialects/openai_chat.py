@@ -86,6 +86,7 @@ class _Draft:
             self.notes.append(f"tools left out: {card.name} cannot call tools")
         self.json_tools = support == "json" and bool(request.tools) and request.tool_choice != "none"
         self.native = support == "native"
+        self._compiled = compile_tools(self.tools) if self.native else {}
 
     def body(self) -> dict[str, Any]:
         """The sections in the order in which people read them."""
@@ -105,7 +106,7 @@ class _Draft:
         elif self.request.output_schema is not None and not self.card.capabilities.structured_output:
             self.notes.append(f"response_format left out: {self.card.name} has none; the schema stands in the prompt")
             messages = json_tools.instructed(messages, _ANSWER_WITH + json.dumps(self.request.output_schema))
-        return _Messages(messages, compile_tools(self.tools)).written()
+        return _Messages(messages, self._compiled).written()
 
     def _tools(self) -> dict[str, Any]:
         request, one_call = self.request, not self.card.capabilities.parallel_tools
@@ -113,7 +114,7 @@ class _Draft:
             self.notes.append(f"parallel_tools left out: {self.card.name} writes one call a reply")
         if not (self.native and request.tools):
             return {}
-        section: dict[str, Any] = {"tools": [tool.declaration for tool in compile_tools(self.tools).values()]}
+        section: dict[str, Any] = {"tools": [tool.declaration for tool in self._compiled.values()]}
         if request.tool_choice != "auto":
             section["tool_choice"] = request.tool_choice
         if request.parallel_tools is not None and not (one_call and request.parallel_tools):
@@ -210,20 +211,18 @@ class _Messages:
 
 
 def _content(parts: Iterable[Part]) -> str | list[dict[str, Any]]:
-    parts = tuple(parts)
-    if all(isinstance(part, Text) for part in parts):
-        return "".join(part.text for part in parts if isinstance(part, Text))
-    return [piece for part in parts if (piece := _piece(part))]
+    said = [part for part in parts if isinstance(part, Text | Image | Document)]
+    if all(isinstance(part, Text) for part in said):
+        return "".join(part.text for part in said if isinstance(part, Text))
+    return [_piece(part) for part in said]
 
 
-def _piece(part: Part) -> dict[str, Any] | None:
+def _piece(part: Text | Image | Document) -> dict[str, Any]:
     if isinstance(part, Text):
         return {"type": "text", "text": part.text}
     if isinstance(part, Image):
         return {"type": "image_url", "image_url": {"url": part.url or f"data:{part.media_type};base64,{part.data}"}}
-    if isinstance(part, Document):
-        if part.url:
-            return {"type": "text", "text": f"[document {part.name}: {part.url}]"}
-        data = f"data:{part.media_type};base64,{part.data}"
-        return {"type": "file", "file": {"filename": part.name or "document", "file_data": data}}
-    return None
+    if part.url:
+        return {"type": "text", "text": f"[document {part.name}: {part.url}]"}
+    data = f"data:{part.media_type};base64,{part.data}"
+    return {"type": "file", "file": {"filename": part.name or "document", "file_data": data}}

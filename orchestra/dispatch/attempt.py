@@ -117,7 +117,7 @@ class LiveAttempt:
         except ConfigError as error:
             self._cannot_ask(error)
         except TimeoutError:
-            self._result = CallFault(Trigger.timeout, f"{card.name} was not ready before the deadline", sent="no")
+            self._result = CallFault(Trigger.timeout, f"{card.name} was not ready in time", sent="no")
         except Exception as error:  # noqa: BLE001  # a stranger's endpoints must not end the run
             text = f"the endpoint of {card.name} cannot be had: {type(error).__name__}: {error}"
             self._result = CallFault(Trigger.connection, text, sent="no")
@@ -151,13 +151,11 @@ class LiveAttempt:
         return cost(card.price, Usage(read, estimate(self._raw())), estimated=True)
 
     def _raw(self) -> str:
-        match self._result:
-            case ModelReply():
-                return self._result.raw
-            case CallFault():
-                return self._result.partial_text
-            case None:
-                return self._exchange.text if self._exchange else ""
+        if isinstance(self._result, ModelReply):
+            return self._result.raw
+        if isinstance(self._result, CallFault):
+            return self._result.partial_text
+        return self._exchange.text if self._exchange else ""
 
     def _end(self, charged: Cost) -> None:
         result, exchange, raw = self._result, self._exchange, self._raw()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TypeAlias
@@ -83,16 +83,25 @@ class Exchange:
             while (chunk := await self._next(chunks)) is not None:
                 deltas = reader.feed(chunk)
                 if isinstance(deltas, CallFault):
+                    for rest in self._rest(deltas):
+                        yield rest
                     yield deltas
                     return
                 for delta in deltas:
                     self._texts.append(delta.text if isinstance(delta, TextDelta) else "")
                     yield delta
-                self._deadlines.wait_anew()  # whoever took the deltas may have taken long
+                    self._deadlines.wait_anew()  # whoever took the delta may have taken long
         except TransportFault as fault:
             yield _cut(reader, fault)
         else:
             yield reader.close()
+
+    def _rest(self, fault: CallFault) -> Iterator[TextDelta]:
+        """Text that came in the same chunk as the fault, where the text before it may have been handed on."""
+        if self.text and fault.partial_text.startswith(self.text) and fault.partial_text != self.text:
+            rest = fault.partial_text.removeprefix(self.text)
+            self._texts.append(rest)
+            yield TextDelta(rest)
 
     async def _whole(self, response: WireResponse) -> bytes:
         body = bytearray()

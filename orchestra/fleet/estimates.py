@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from orchestra.fleet.prices import PER_TOKEN
-from orchestra.types import ModelCard, Price, Reason, StepContext
+from orchestra.types import Capabilities, ModelCard, Price, Reason, StepContext
 
 EXPECTED_OUTPUT = 512  # tokens, where the context does not say
 PROMPT_SPEED = 2_000.0  # tokens per second read, where the card does not say: a hosted model of middling speed
@@ -31,6 +31,7 @@ class Facts:
     window: int
     max_output: int
     tags: frozenset[str]
+    abilities: frozenset[str]
     sources: Mapping[str, str]
     reasons: tuple[Reason, ...]
 
@@ -54,15 +55,15 @@ def facts(card: ModelCard, tiers: tuple[str, ...]) -> Facts:
         window=card.window,
         max_output=card.max_output,
         tags=frozenset(tag.casefold() for tag in (*card.tags, *card.regions)),
+        abilities=_abilities(card.capabilities),
         sources=_sources(card),
         reasons=() if card.deprecated is None else (Reason("fleet", f"deprecated on {card.deprecated}"),),
     )
 
 
-def output_tokens(known: Facts, context: StepContext) -> int:
-    """Tokens the model is expected to write: what the context says, else 512, at most what it can."""
-    wanted = EXPECTED_OUTPUT if context.output_tokens is None else context.output_tokens
-    return wanted if wanted < known.max_output else known.max_output
+def wanted_tokens(context: StepContext) -> int:
+    """Tokens the step wants written: what the context says, else 512. A model writes at most its max_output."""
+    return EXPECTED_OUTPUT if context.output_tokens is None else context.output_tokens
 
 
 def estimator(context: StepContext) -> Callable[[Facts], tuple[float | None, float]]:
@@ -71,11 +72,11 @@ def estimator(context: StepContext) -> Callable[[Facts], tuple[float | None, flo
     Seconds: tokens to read / prompt speed + tokens to write / speed. The model that served the conversation last finds
     its cached tokens read and pays the cached price for them: that is what a switch loses.
     """
-    tokens, current = context.tokens, context.current_model
+    tokens, wanted, current = context.tokens, wanted_tokens(context), context.current_model
     cached = min(context.cached_tokens, tokens)
 
     def expect(known: Facts) -> tuple[float | None, float]:
-        output = output_tokens(known, context)
+        output = min(wanted, known.max_output)
         warm = cached if known.name == current else 0
         cold = tokens - warm
         cost = cold * known.input + warm * known.cached + output * known.output if known.priced else None
@@ -86,6 +87,18 @@ def estimator(context: StepContext) -> Callable[[Facts], tuple[float | None, flo
 
 def _tier_quality(rank: int, tiers: int) -> float:
     return LOWEST_QUALITY + (HIGHEST_QUALITY - LOWEST_QUALITY) * rank / max(tiers - 1, 1)
+
+
+def _abilities(can: Capabilities) -> frozenset[str]:
+    """In the words of the capability gate."""
+    abilities = {
+        "text": True,
+        "tools": can.tools != "none",
+        "structured output": can.structured_output,
+        "image": can.images,
+        "document": can.documents,
+    }
+    return frozenset(name for name, has in abilities.items() if has)
 
 
 def _sources(card: ModelCard) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from orchestra.fleet.candidates import build
-from orchestra.fleet.estimates import Facts, estimator, output_tokens
+from orchestra.fleet.estimates import Facts, estimator, wanted_tokens
 from orchestra.fleet.fleet import Fleet
 from orchestra.fleet.prices import bound
 from orchestra.types import Candidate, Rejection, StepContext
@@ -69,45 +69,42 @@ def _deprecated(context: StepContext) -> Check | None:
 
 
 def _capability(context: StepContext) -> Check | None:
-    needs = [
-        *(["tools"] if context.tools else []),
-        *(["structured output"] if context.structured else []),
-        *(modality for modality in context.modalities if modality != "text"),
-    ]
-    return (lambda known: _missing(known, needs)) if needs else None
+    needs = set(context.modalities) - {"text"}
+    if context.tools:
+        needs.add("tools")
+    if context.structured:
+        needs.add("structured output")
+    if not needs:
+        return None
 
+    def check(known: Facts) -> str | None:
+        if needs <= known.abilities:
+            return None
+        return f"the step needs {' and '.join(sorted(needs - known.abilities))}, which it cannot do"
 
-def _missing(known: Facts, needs: list[str]) -> str | None:
-    can = known.card.capabilities
-    has = {
-        "tools": can.tools != "none",
-        "structured output": can.structured_output,
-        "image": can.images,
-        "document": can.documents,
-    }
-    missing = [need for need in needs if not has.get(need, False)]
-    return f"the step needs {' and '.join(missing)}, which it cannot do" if missing else None
+    return check
 
 
 def _window(context: StepContext) -> Check | None:
-    tokens = context.tokens
+    tokens, wanted = context.tokens, wanted_tokens(context)
+    most = tokens + wanted
 
     def check(known: Facts) -> str | None:
-        if tokens + output_tokens(known, context) <= known.window:
+        if most <= known.window or tokens + known.max_output <= known.window:
             return None
-        output = output_tokens(known, context)
+        output = min(wanted, known.max_output)
         return f"{tokens:,} tokens in context and {output:,} to write exceed its window of {known.window:,}"
 
     return check
 
 
 def _money(context: StepContext) -> Check | None:
-    left = context.money_left
+    left, wanted = context.money_left, wanted_tokens(context)
     if left is None:
         return None
 
     def check(known: Facts) -> str | None:
-        most = bound(known.card.price, context.tokens, output_tokens(known, context))
+        most = bound(known.card.price, context.tokens, min(wanted, known.max_output))
         if most is None:
             return None if context.allow_unknown_price else _UNKNOWN_PRICE
         return None if most <= left else f"may cost up to ${most:.6f}, ${left:.6f} is left"

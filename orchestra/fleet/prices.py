@@ -20,6 +20,13 @@ def cost(price: Price | None, usage: Usage, *, estimated: bool = False) -> Cost:
     return Cost(usd * PER_TOKEN, estimated)
 
 
+def in_words(usd: float | None) -> str:
+    """A sum as reasons and explanations write it."""
+    if usd is None:
+        return "cost unknown"
+    return f"${usd:.6f}" if usd else "free"
+
+
 def bound(price: Price | None, input_tokens: int, max_tokens: int) -> float | None:
     """The most a call can cost in USD: no cache hit, every output token used. None where the price is unknown."""
     if price is None:

@@ -103,10 +103,10 @@ def _ranks(rows: Iterable[Row], cards: Iterable[ModelCard]) -> dict[str, int]:
     return {card.name: seen.get(card.name, usual.get(card.tier, -1)) for card in cards}
 
 
-def _dearness(estimate: Estimate, rank: int) -> tuple[bool, float, bool, float, int]:
-    """Known prices first; among equal ones, such as free models, the quicker is the cheaper."""
+def _dearness(estimate: Estimate, rank: int) -> tuple[bool, float, int, bool, float]:
+    """Known prices first; among equal ones, such as free models, the lower tier is the cheaper, then the quicker."""
     usd, time = estimate.usd, estimate.seconds
-    return usd is None, usd or 0.0, time is None, time or 0.0, rank
+    return usd is None, usd or 0.0, rank, time is None, time or 0.0
 
 
 def _strength(card: ModelCard, rank: int) -> tuple[int, float, float, float]:

@@ -36,7 +36,7 @@ class Ledger:
         sinks: Iterable[Sink] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.path = None if path is None else Path(path).expanduser()
+        self.path = None if path is None else Path(path).expanduser().absolute()
         self._store = None if self.path is None else Store(self.path)
         self._content = content
         self._redactor = Redactor(secrets)

@@ -180,10 +180,11 @@ _NAMES = (
     r"|passw(?:or)?d|passphrase|pwd|token|authorization|credentials?|cookie"
 )
 _NAME = re.compile(rf"(?:{_NAMES})$", re.IGNORECASE)
-_VALUE = r"""\\+".*?(?:\\+"|\Z) | \\+'.*?(?:\\+'|\Z) | "(?:\\.|[^"\\])*"? | '(?:\\.|[^'\\])*'? | [^\s"'&;,]+(?:,+[^\s"'&;,]+)*"""
+_QUOTED = r"""\\+".*?(?:\\+"|\Z) | \\+'.*?(?:\\+'|\Z) | "(?:\\.|[^"\\])*"? | '(?:\\.|[^'\\])*'?"""
+_UNQUOTED = r"""[^\s"'&;,]+(?:,+[^\s"'&;,]+)*"""
 _NAMED = re.compile(
     rf"""((?:{_NAMES})\\*["']?\s*(?:=>?|:)\s*)  # the name and its separator stay
-    ((?:(?:bearer|basic|token)\s+)? (?:{_VALUE}))""",
+    ((?:(?:bearer|basic|token)\s+)? (?:{_QUOTED} | {_UNQUOTED}))""",
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (

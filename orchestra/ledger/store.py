@@ -31,6 +31,8 @@ class Store:
 
     def add(self, run: str, step: str, time: float, kind: str, data: str) -> int:
         """Append one row, safe when this returns; its sequence number."""
+        if not self.path.exists():  # SQLite would go on writing into the removed file without a word
+            raise LedgerError(f"cannot append to the ledger {self.path}: it was removed while it was open; run again")
         return self._use("append to", lambda db: db.execute(_INSERT, (run, step, time, kind, data)).lastrowid or 0)
 
     def rows(self, run: str) -> list[Stored]:
@@ -93,6 +95,8 @@ COMMIT;
 
 
 def _connect(path: Path) -> sqlite3.Connection:
+    if path.name == ":memory:":
+        raise LedgerError("a ledger is a file: name one, or give None to keep nothing; ':memory:' is neither")
     if path.is_dir():
         raise LedgerError(f"cannot open the ledger {path}: it is a folder; name a file, such as {path / 'ledger.db'}")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -156,4 +160,4 @@ def _explain(error: Exception) -> str:
     known = next((text for start, text in _EXPLAINED.items() if name.startswith(start)), None)
     if known:
         return f"{known} ({error})"
-    return f"{error}; {_ELSEWHERE.removeprefix('or ')}" if isinstance(error, OSError) else str(error)
+    return str(error) if "closed" in str(error) else f"{error}; check the file, {_ELSEWHERE}"

@@ -56,8 +56,11 @@ def _plain(value: Any) -> Any:
         fields = _fields(cls)
         if cls not in _SPARSE:
             return {name: getattr(value, name) for name, _ in fields}
-        items = ((name, getattr(value, name), default) for name, default in fields)
-        return {name: item for name, item, default in items if item is not default and item != default}
+        return {
+            name: item
+            for name, default in fields
+            if (item := getattr(value, name)) is not default and item != default  # most are the default itself
+        }
     if isinstance(value, Mapping):
         return dict(cast("Mapping[Any, Any]", value))
     raise TypeError(f"{cls.__name__} is no value of orchestra")

@@ -40,8 +40,9 @@ def _own(name: str, path: Path) -> Path:
     try:
         with path.open("rb") as file:
             magic = file.read(len(_MAGIC))
-    except OSError as error:
-        raise WeightsError(f"model {name!r}: cannot read its weights {str(path)!r}: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
+        why = getattr(error, "strerror", None) or error
+        raise WeightsError(f"model {name!r}: cannot read its weights {str(path)!r}: {why}") from error
     if magic != _MAGIC:
         raise WeightsError(
             f"model {name!r}: {str(path)!r} is not a GGUF file (it begins with {magic!r}, not {_MAGIC!r})"

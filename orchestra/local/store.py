@@ -49,15 +49,18 @@ class WeightStore:
         return path if path.is_file() else None
 
     def pull(self, weights: Weights, progress: Progress | None = None) -> Path:
-        """The file, downloaded and verified where it is not here yet; an interrupted pull goes on.
+        """The file, verified, and downloaded where it is not here or wrong; an interrupted pull goes on.
 
         Concurrent pulls, also of other processes, download once. Raises WeightsError saying what was tried.
         """
         progress = progress or Silent()
         with self._locked(weights, progress):
             path = self.path(weights.sha256)
-            if path is None or path.stat().st_size != weights.size:
-                path = self._download(weights, progress)
+            if path is not None and _sha256(path) != weights.sha256:
+                progress.note(f"{path} holds other bytes; deleted")
+                path.unlink()
+                path = None
+            path = path or self._download(weights, progress)
         progress.at(weights.size, weights.size)
         return path
 
@@ -67,14 +70,13 @@ class WeightStore:
             path = self.path(weights.sha256)
             if path is None:
                 raise WeightsError(f"{weights.name}: not in {self.root}; get it with {_pull(weights)}")
-            with path.open("rb") as file:
-                digest, size = hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size
+            digest = _sha256(path)
             if digest == weights.sha256:
                 return path
             path.unlink()
         raise WeightsError(
-            f"{weights.name}: {path} held other bytes ({size} with sha256 {digest[:12]}…, expected "
-            f"{weights.size} with {weights.sha256[:12]}…) and was deleted; get it again with {_pull(weights)}"
+            f"{weights.name}: {path} held other bytes (sha256 {digest[:12]}…, expected "
+            f"{weights.sha256[:12]}…) and was deleted; get it again with {_pull(weights)}"
         )
 
     def list(self) -> tuple[StoredWeights, ...]:
@@ -151,6 +153,11 @@ def _default_root() -> Path:
     chosen = os.environ.get("ORCHESTRA_WEIGHTS")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return Path(chosen).expanduser() if chosen else cache / "orchestra" / "weights"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _pull(weights: Weights) -> str:

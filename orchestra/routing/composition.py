@@ -87,8 +87,11 @@ def _same_cards(given: Sequence[Candidate], answered: object) -> bool:
     """True where the answer holds the same cards in the same order, as nearly every answer does."""
     if not isinstance(answered, list | tuple):
         return False
-    theirs = cast("Sequence[object]", answered)
-    return set(map(type, theirs)) == {Candidate} and list(map(_CARD, given)) == list(map(_CARD, theirs))
+    theirs = cast("Sequence[Candidate]", answered)
+    try:
+        return list(map(_CARD, given)) == list(map(_CARD, theirs))  # identical cards compare at once
+    except AttributeError:  # no candidates at all
+        return False
 
 
 def _audited(policy: Policy, given: Sequence[Candidate], answered: object) -> list[Candidate]:

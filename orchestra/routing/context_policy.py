@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import ClassVar, TypeAlias
 
+from orchestra.errors import PolicyError
 from orchestra.fleet import revise
+from orchestra.fleet.prices import in_words
 from orchestra.routing.policy import LIMIT, MOVED, STAY, TIER
 from orchestra.types import Candidate, Fault, Reason, StepContext
 
 Shift: TypeAlias = tuple[int, str]  # +1 up, -1 down, and why
-_STANDING = attrgetter("preference", "score")
+_STANDING, _PLACE = attrgetter("preference", "score"), attrgetter("rank", "score")
+GIVEN_UP = 0.05  # of the mode's score: what a move down may cost; in mode `quality` a tier costs more
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +26,12 @@ class ContextPolicy:
     Up: a hard step, high priority, `long_context` tokens or more, `fan_in` upstream results or more, upstream results
     that conflict or failed, models of the starting tier that failed in `failures` other steps of this run, images or
     documents to look at, `documents` documents or more. Down: an easy step, low priority; never below the tier that
-    a rule set, never in mode `quality`. Signals add up, the move is at most one tier.
+    a rule set, nor where the mode's score gives up more than 0.05 by it, as in `quality`. Signals add up; the start
+    moves one tier at most.
 
     Limits sink a model below those that keep them: slower than the deadline allows, dearer than `money_share` of
-    the money left, or last seen failing by its provider's fault. A step that has begun keeps its model; models that
-    a rule names in `prefer` are not touched by signals.
+    the money left, or last seen failing by its provider's fault. A step that has begun keeps its model; where a rule
+    names models in `prefer`, signals move nothing. Raises PolicyError for a threshold that is not positive.
     """
 
     name: ClassVar[str] = "context"
@@ -36,6 +40,12 @@ class ContextPolicy:
     failures: int = 2
     documents: int = 3
     money_share: float = 0.25
+
+    def __post_init__(self) -> None:
+        for threshold in fields(self):
+            value = getattr(self, threshold.name)
+            if not value > 0:
+                raise PolicyError(f"ContextPolicy: {threshold.name} must be positive, got {value!r}")
 
     @property
     def fingerprint(self) -> str:
@@ -75,10 +85,12 @@ def _limits(policy: ContextPolicy, context: StepContext, candidates: Sequence[Ca
         slow = _over({one.card.name: one.latency for one in candidates}, left)
         sunk |= {name: f"needs about {seconds:.1f} s, {left:.1f} s are left" for name, seconds in slow.items()}
     if (money := context.money_left) is not None:
-        costs = {one.card.name: math.inf if one.cost is None else one.cost for one in candidates}
-        dear = _over(costs, policy.money_share * money)
+        costs = {one.card.name: one.cost for one in candidates}
+        dear = _over(
+            {name: math.inf if usd is None else usd for name, usd in costs.items()}, policy.money_share * money
+        )
         share = f"over {policy.money_share:.0%} of the ${money:.6f} left"
-        sunk |= {name: f"costs {_usd(usd)}, {share}" for name, usd in dear.items()}
+        sunk |= {name: f"{in_words(costs[name])}, {share}" for name in dear}
     return sunk
 
 
@@ -106,10 +118,6 @@ def _sunk(candidate: Candidate, sunk: Mapping[str, str]) -> Candidate:
     return revise(candidate, Reason("context", f"sinks: {text}"), preference=candidate.preference - LIMIT)
 
 
-def _usd(usd: float) -> str:
-    return "an unknown sum" if math.isinf(usd) else f"about ${usd:.6f}"
-
-
 # The shift: signals added up, one tier up or down from where the step would start.
 
 
@@ -122,7 +130,8 @@ def _shifted(
     start = max(candidates, key=_STANDING)
     signals += _failures(policy, context, {one.card.name for one in candidates if one.rank == start.rank})
     shift = sum(shift for shift, _ in signals)
-    target = _target(context, start, shift, {one.rank for one in candidates if one.card.name not in sunk})
+    eligible = [one for one in candidates if one.card.name not in sunk]
+    target = _target(start, shift, eligible)
     if target is None:
         return candidates
     moved = "raised" if shift > 0 else "lowered"
@@ -135,14 +144,15 @@ def _shifted(
     ]
 
 
-def _target(context: StepContext, start: Candidate, shift: int, ranks: Collection[int]) -> int | None:
+def _target(start: Candidate, shift: int, eligible: Sequence[Candidate]) -> int | None:
     """The rank to start at instead; None where the start stays."""
     if start.preference > MOVED:  # a model that a rule names
         return None
     if shift > 0:
-        return min((rank for rank in ranks if rank > start.rank), default=None)
-    if shift < 0 and start.preference < TIER and context.mode != "quality":
-        return max((rank for rank in ranks if rank < start.rank), default=None)
+        return min((one.rank for one in eligible if one.rank > start.rank), default=None)
+    if shift < 0 and start.preference < TIER:
+        lower = max((one for one in eligible if one.rank < start.rank), key=_PLACE, default=None)
+        return None if lower is None or start.score - lower.score > GIVEN_UP else lower.rank
     return None
 
 

@@ -7,6 +7,7 @@ from operator import attrgetter
 
 from orchestra.errors import NoCandidate
 from orchestra.fleet import Fleet, gate
+from orchestra.fleet.prices import in_words
 from orchestra.routing.composition import apply, bind, demanded_mode
 from orchestra.routing.context_policy import ContextPolicy
 from orchestra.routing.modes import SCORERS
@@ -17,6 +18,8 @@ from orchestra.types import Candidate, Decision, Mode, Reason, Rejection, StepCo
 _NAME = attrgetter("card.name")
 _RANK = attrgetter("rank")
 _STANDING = attrgetter("preference", "score")
+_UNKNOWN_IN_COST = "no model of known price is left to come before it"
+_UNKNOWN_ELSEWHERE = "scored at a price usual for its tier"
 
 
 def default_policies(fleet: Fleet) -> tuple[Policy, ...]:
@@ -27,7 +30,8 @@ def default_policies(fleet: Fleet) -> tuple[Policy, ...]:
 def decide(fleet: Fleet, policies: Sequence[Policy], context: StepContext, *, mode: Mode | None = None) -> Decision:
     """The model for this step, with every reason; pure: same inputs, same Decision, ties by name.
 
-    The mode in force is the context's, else a matching rule's, else `mode`, else the fleet's. Raises NoCandidate with every rejection, PolicyError where a policy breaks its contract.
+    The mode in force is the context's, else a matching rule's, else `mode`, else the fleet's. Raises NoCandidate
+    with every rejection, PolicyError where a policy breaks its contract or does not fit the fleet.
     """
     policies = [bind(policy, fleet) for policy in policies]
     chosen_mode = context.mode or demanded_mode(policies, context) or mode or fleet.mode
@@ -38,12 +42,13 @@ def decide(fleet: Fleet, policies: Sequence[Policy], context: StepContext, *, mo
         raise _no_candidate(context, rejections)
     ranked = sorted(live, key=_STANDING, reverse=True)  # stable: they come by name, so ties stay by name
     best = ranked[0]
+    ladder, siblings = _around(best, ranked)
     return Decision(
         model=best.card.name,
         tier=best.card.tier,
         mode=chosen_mode,
-        ladder=_ladder(best, ranked),
-        siblings=_siblings(best, ranked),
+        ladder=ladder,
+        siblings=siblings,
         quality=best.quality,
         cost=best.cost,
         latency=best.latency,
@@ -54,18 +59,27 @@ def decide(fleet: Fleet, policies: Sequence[Policy], context: StepContext, *, mo
     )
 
 
-def _ladder(best: Candidate, ranked: Sequence[Candidate]) -> tuple[str, ...]:
-    """Models upwards: in the order that `escalate` gives, else the best of each higher tier."""
+def _around(best: Candidate, ranked: Sequence[Candidate]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The ladder: as `escalate` orders, else the best of each higher tier. The siblings: this tier, then lower ones."""
     firsts: dict[int, Candidate] = {}
+    level: list[str] = []
+    lower: list[Candidate] = []
+    rank = best.rank
     for candidate in ranked:
-        if candidate.rank > best.rank:
+        if candidate.rank > rank:
             firsts.setdefault(candidate.rank, candidate)
-    if best.escalate is None:
-        return tuple(firsts[rank].card.name for rank in sorted(firsts))
-    return _named_ladder(best, best.escalate, ranked, firsts)
+        elif candidate.rank < rank:
+            lower.append(candidate)
+        else:
+            level.append(candidate.card.name)
+    lower.sort(key=_RANK, reverse=True)  # stable: within a tier the ranking stays
+    siblings = (*level[1:], *map(_NAME, lower))
+    if best.escalate is not None:
+        return _ladder(best, best.escalate, ranked, firsts), siblings
+    return tuple([firsts[rank].card.name for rank in sorted(firsts)]), siblings
 
 
-def _named_ladder(
+def _ladder(
     best: Candidate, escalate: Sequence[str], ranked: Sequence[Candidate], firsts: dict[int, Candidate]
 ) -> tuple[str, ...]:
     places = {candidate.card.tier: candidate.card.name for candidate in firsts.values()}
@@ -74,20 +88,13 @@ def _named_ladder(
     return tuple(dict.fromkeys(name for name in named if name != best.card.name))
 
 
-def _siblings(best: Candidate, ranked: Sequence[Candidate]) -> tuple[str, ...]:
-    """Models sideways: the same tier, then lower tiers, the nearest first."""
-    level = [candidate for candidate in ranked if candidate.rank <= best.rank]
-    level.sort(key=_RANK, reverse=True)  # stable: within a tier the ranking stays, so the best stays first
-    return tuple(map(_NAME, level[1:]))
-
-
 def _reasons(context: StepContext, mode: Mode, best: Candidate, ranked: Sequence[Candidate]) -> tuple[Reason, ...]:
-    cost = "an unknown price" if best.cost is None else f"${best.cost:.6f}"
-    text = f"{mode}: score {best.score:.4f} from quality {best.quality:.2f}, {cost}, {best.latency:.1f} s"
-    reason = Reason("mode", text)
+    text = (
+        f"{mode}: score {best.score:.4f} from quality {best.quality:.2f}, {in_words(best.cost)}, {best.latency:.1f} s"
+    )
     if best.cost is None:
-        last = ", so it comes after every known one" if mode == "cost" else ", so one usual for its tier was assumed"
-        reason = Reason("mode", text + last)
+        text += f"; {_UNKNOWN_IN_COST if mode == 'cost' else _UNKNOWN_ELSEWHERE}"
+    reason = Reason("mode", text)
     current = context.current_model
     if not context.cached_tokens or current is None or current not in map(_NAME, ranked):
         return (reason,)

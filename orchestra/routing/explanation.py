@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestra.fleet.prices import in_words
 from orchestra.types import Candidate, Decision, StepContext
 
 
@@ -22,7 +23,7 @@ def _chosen(decision: Decision, context: StepContext) -> list[str]:
     said = [
         f"step {step.name or step.id} ({step.kind}): {context.tokens:,} tokens in context",
         f"model {decision.model} ({decision.tier}), mode {decision.mode}",
-        f"expected: quality {decision.quality:.2f}, {_usd(decision.cost)}, {decision.latency:.1f} s",
+        f"expected: quality {decision.quality:.2f}, {in_words(decision.cost)}, {decision.latency:.1f} s",
     ]
     if settings.max_tokens is not None:
         said.append(f"max tokens: {settings.max_tokens:,}")
@@ -38,14 +39,10 @@ def _row(candidate: Candidate) -> str:
     return (
         f"  {candidate.card.name} ({candidate.card.tier}): score {candidate.score:.4f}{preference}; "
         f"quality {candidate.quality:.2f} ({sources.get('quality', 'policy')}), "
-        f"{_usd(candidate.cost)} ({sources.get('cost', 'policy')}), "
+        f"{in_words(candidate.cost)} ({sources.get('cost', 'policy')}), "
         f"{candidate.latency:.1f} s ({sources.get('latency', 'policy')}){reasons}"
     )
 
 
 def _names(names: tuple[str, ...]) -> str:
     return " → ".join(names) or "none"
-
-
-def _usd(usd: float | None) -> str:
-    return "cost unknown" if usd is None else f"${usd:.6f}"

@@ -89,7 +89,7 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Slow:
-    """The response's head comes at once, the first token of `reply` only after so many seconds."""
+    """The first token of `reply` comes only after so many seconds; a stream's head comes at once."""
 
     seconds: float
     reply: Said = "late"

@@ -85,13 +85,15 @@ class FakeProvider:
             self._thread.stop()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        import h11
+
         task = asyncio.current_task()
         assert task is not None  # start_server makes one for each connection
         self._tasks.add(task)
         self.open_connections += 1
         try:
             await _Connection(reader, writer, self._answer).run()
-        except (ConnectionError, asyncio.CancelledError):
+        except (ConnectionError, h11.RemoteProtocolError, asyncio.CancelledError):
             writer.transport.abort()
         finally:
             self.open_connections -= 1
@@ -102,7 +104,7 @@ class FakeProvider:
         try:
             body: dict[str, Any] = json.loads(data)
         except ValueError:
-            return play(Error(400, f"FakeProvider: the body of {path} is no JSON"), {})
+            return play(_refused(400, f"the body of {path} is no JSON"), {})
         model = str(body.get("model"))
         self.requests.append(Received(model, path, headers, body))
         try:
@@ -110,16 +112,20 @@ class FakeProvider:
             return iter(list(play(self._behaviour(model, path, body), body)))
         except (Exception, ScriptError) as error:  # noqa: BLE001  # raised again when the test leaves the provider
             self._broken = self._broken or error
-            return play(Error(500, f"the script failed: {error}"), body)
+            return play(_refused(500, f"the script failed: {error}"), body)
 
     def _behaviour(self, model: str, path: str, body: dict[str, Any]) -> Fixed:
         if path != "/v1/chat/completions":
-            return Error(404, f"FakeProvider serves /v1/chat/completions, not {path}")
+            return _refused(404, f"serves /v1/chat/completions, not {path}")
         script = self._scripts.get(model)
         if script is None:
-            return Error(404, f"FakeProvider has no model {model!r}; known: {', '.join(self._scripts)}")
+            return _refused(404, f"has no model {model!r}; known: {', '.join(self._scripts)}")
         chosen = script[min(self.count(model), len(script)) - 1]
         return chosen(body) if callable(chosen) else chosen
+
+
+def _refused(status: int, text: str) -> Error:
+    return Error(status, {"error": {"message": f"FakeProvider: {text}", "type": "invalid_request_error"}})
 
 
 def _script(given: Behaviour | list[Behaviour] | tuple[Behaviour, ...]) -> tuple[Behaviour, ...]:

@@ -61,7 +61,8 @@ def play(behaviour: Fixed, body: Mapping[str, Any]) -> Iterator[WireEvent]:
             yield Pause(None)
         case Slow():
             head, *rest = _response(behaviour.reply, body)
-            yield from (head, Pause(behaviour.seconds), *rest)
+            late = Pause(behaviour.seconds)
+            yield from (head, late, *rest) if body.get("stream") else (late, head, *rest)
         case CutStream():
             yield from _broken(behaviour.reply, behaviour.after, Cut(), body)
         case Stall():

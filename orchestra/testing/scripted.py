@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from orchestra.testing.behaviours import Behaviour, Fixed, ScriptError
-from orchestra.testing.openai_wire import Cut, Head, Pause, WireEvent, play
+from orchestra.testing.openai_wire import Head, Pause, WireEvent, play
 from orchestra.transport.seam import TransportFault, WireRequest
 from orchestra.types import ModelCard, Price, Trigger
 
@@ -94,11 +94,9 @@ class ScriptedTransport:
             known = ", ".join(self._models) or "none"
             raise ScriptError(f"no scripted model {body['model']!r} for {request.url}; known: {known}")
         events = model.answer(body)
-        for event in events:
-            if isinstance(event, Head):
-                return ScriptedResponse(event, events)
+        while not isinstance(event := next(events), Head):
             await _wait(event, TransportFault(Trigger.connection, "the connection was reset", sent="unknown"))
-        raise AssertionError("a response begins with its head")
+        return ScriptedResponse(event, events)
 
     async def aclose(self) -> None:
         """Nothing is open."""
@@ -126,10 +124,9 @@ class ScriptedResponse:
 
 
 async def _wait(event: WireEvent, cut: TransportFault) -> None:
-    if isinstance(event, Cut):
+    if not isinstance(event, Pause):
         raise cut
-    if isinstance(event, Pause):
-        await (asyncio.Event().wait() if event.seconds is None else asyncio.sleep(event.seconds))
+    await (asyncio.Event().wait() if event.seconds is None else asyncio.sleep(event.seconds))
 
 
 def _last_message(body: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from orchestra.errors import ConfigError
-from orchestra.transport.guard import LOOPBACK, check_headers, said
+from orchestra.transport.guard import LOOPBACK, check, said, unsent
 from orchestra.transport.per_loop import PerLoop
 from orchestra.transport.seam import TransportFault, WireRequest
 from orchestra.types import Trigger
@@ -35,7 +35,7 @@ class AiohttpTransport:
         """Send and wait for the response's head. Raises TransportFault."""
         import aiohttp
 
-        check_headers(request)
+        check(request)
         try:
             response = await self._sessions.get().request(
                 request.method,
@@ -107,7 +107,7 @@ def _session() -> aiohttp.ClientSession:
 
 
 def _environment_proxy(scheme: str, host: str) -> str | None:
-    from urllib.request import getproxies, proxy_bypass
+    from urllib.request import getproxies, proxy_bypass  # noqa: TID251  # reads the environment, opens nothing
 
     if host in LOOPBACK or host == "::1" or proxy_bypass(host):
         return None
@@ -121,7 +121,7 @@ def _before_head(error: Exception, request: WireRequest) -> TransportFault:
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return TransportFault(Trigger.timeout, f"no connection within {request.connect:g} s", sent="no")
     if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError)):
-        return TransportFault(Trigger.connection, f"cannot connect: {said(error)}", sent="no")
-    if isinstance(error, (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, ValueError)):
-        return TransportFault(Trigger.connection, f"{request.url!r} is no usable URL: {said(error)}", sent="no")
+        return unsent(f"cannot connect: {said(error)}")
+    if isinstance(error, (aiohttp.InvalidURL, ValueError)):
+        return unsent(f"{urlsplit(request.url).hostname!r} cannot be asked: {said(error)}")
     return TransportFault(Trigger.connection, f"the connection broke before a reply: {said(error)}", sent="unknown")

@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+from orchestra.transport.guard import said
 from orchestra.transport.seam import TransportFault
 from orchestra.types import Trigger
 
@@ -35,20 +36,24 @@ def download(
     """
     import httpx
 
-    headers = {"accept-encoding": "identity"} | ({"range": f"bytes={offset}-"} if offset else {})
     timeout = httpx.Timeout(silence, connect=connect)
-    sent = False
-    try:
-        with (
-            httpx.Client(timeout=timeout, follow_redirects=True, max_redirects=REDIRECTS) as client,
-            client.stream("GET", url, headers=headers) as response,
-        ):
-            sent = True
+    with httpx.Client(timeout=timeout, follow_redirects=True, max_redirects=REDIRECTS) as client:
+        response = _open(client, url, offset)
+        try:
             yield Download(response.status_code, _total(response), _chunks(response))
+        finally:
+            response.close()
+
+
+def _open(client: httpx.Client, url: str, offset: int) -> httpx.Response:
+    import httpx
+
+    headers = {"accept-encoding": "identity"} | ({"range": f"bytes={offset}-"} if offset else {})
+    try:
+        return client.send(client.build_request("GET", url, headers=headers), stream=True)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        if sent:
-            raise
-        raise _fault(error, url) from error
+        trigger = Trigger.timeout if isinstance(error, httpx.TimeoutException) else Trigger.connection
+        raise TransportFault(trigger, f"cannot download {url!r}: {said(error)}", sent="unknown") from error
 
 
 def _chunks(response: httpx.Response) -> Iterator[bytes]:
@@ -57,15 +62,9 @@ def _chunks(response: httpx.Response) -> Iterator[bytes]:
     try:
         yield from response.iter_raw()
     except httpx.HTTPError as error:
-        raise TransportFault(Trigger.stream_cut, f"the download broke off: {error}", sent="yes") from error
-
-
-def _fault(error: Exception, url: str) -> TransportFault:
-    import httpx
-
-    trigger = Trigger.timeout if isinstance(error, httpx.TimeoutException) else Trigger.connection
-    said = str(error) or type(error).__name__
-    return TransportFault(trigger, f"cannot download {url!r}: {said}", sent="unknown")
+        raise TransportFault(
+            Trigger.stream_cut, f"the download of {response.url} broke off: {said(error)}", sent="yes"
+        ) from error
 
 
 def _total(response: httpx.Response) -> int | None:

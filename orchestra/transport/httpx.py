@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from orchestra.transport.guard import LOOPBACK, check_headers, said
+from orchestra.transport.guard import LOOPBACK, check, said, unsent
 from orchestra.transport.per_loop import PerLoop
 from orchestra.transport.seam import TransportFault, WireRequest
 from orchestra.types import Trigger
@@ -26,7 +27,7 @@ class HttpxTransport:
         """Send and wait for the response's head. Raises TransportFault."""
         import httpx
 
-        check_headers(request)
+        check(request)
         client = self._clients.get()
         try:
             built = client.build_request(
@@ -98,7 +99,7 @@ def _before_head(error: Exception, request: WireRequest) -> TransportFault:
     if isinstance(error, httpx.ConnectTimeout):
         return TransportFault(Trigger.timeout, f"no connection within {request.connect:g} s", sent="no")
     if isinstance(error, (httpx.ConnectError, httpx.ProxyError)):
-        return TransportFault(Trigger.connection, f"cannot connect: {said(error)}", sent="no")
-    if isinstance(error, (httpx.UnsupportedProtocol, httpx.InvalidURL, ValueError)):
-        return TransportFault(Trigger.connection, f"{request.url!r} is no usable URL: {said(error)}", sent="no")
+        return unsent(f"cannot connect: {said(error)}")
+    if isinstance(error, (httpx.InvalidURL, ValueError)):
+        return unsent(f"{urlsplit(request.url).hostname!r} cannot be asked: {said(error)}")
     return TransportFault(Trigger.connection, f"the connection broke before a reply: {said(error)}", sent="unknown")

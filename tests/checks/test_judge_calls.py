@@ -189,3 +189,7 @@ def test_mending_twice_is_mending_once_and_every_reply_gets_a_verdict(raw, name)
     assert mend_calls(once, EXPECT) == once
     found = judge(once, EXPECT)
     assert found.accepted is (found.evidence == ())
+
+
+def test_mended_arguments_that_speak_of_something_given_more_than_once_are_no_double_keys():
+    assert verdict(call(raw='{"sql": "is given more than once",}')).accepted

@@ -24,11 +24,14 @@ def request(*messages, **fields):
     return Request(messages or (Message.user("hi"),), **fields)
 
 
-def encoded(*messages, card=card(), **fields):
+MINE = card()
+
+
+def encoded(*messages, card=MINE, **fields):
     return CODEC.encode(request(*messages, **fields), card)
 
 
-def body(*messages, card=card(), **fields):
+def body(*messages, card=MINE, **fields):
     return json.loads(encoded(*messages, card=card, **fields).body)
 
 

@@ -10,9 +10,11 @@ def test_a_codec_is_found_under_its_own_name():
 
 
 def test_an_unknown_dialect_names_the_known_ones_and_the_nearest():
-    with pytest.raises(ConfigError, match=r"unknown dialect 'openai_chat'; known: openai-chat; did you mean 'openai-chat'\?"):
+    with pytest.raises(
+        ConfigError, match=r"unknown dialect 'openai_chat'; known: openai-chat; did you mean 'openai-chat'\?"
+    ):
         codec("openai_chat")
-    with pytest.raises(ConfigError, match="unknown dialect 'zzz'; known: openai-chat$"):
+    with pytest.raises(ConfigError, match=r"unknown dialect 'zzz'; known: openai-chat$"):
         codec("zzz")
 
 

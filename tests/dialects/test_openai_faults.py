@@ -14,6 +14,9 @@ def body(message="no", type=None, code=None):
     return json.dumps({"error": {"message": message, "type": type, "param": None, "code": code}}).encode()
 
 
+GOOGLE = b'[{"error": {"code": 429, "message": "You exceeded your current quota", "status": "RESOURCE_EXHAUSTED"}}]'
+
+
 @pytest.mark.parametrize(
     ("status", "data", "trigger"),
     [
@@ -21,11 +24,12 @@ def body(message="no", type=None, code=None):
         (429, body("You exceeded your current quota", "insufficient_quota", "insufficient_quota"), "quota"),
         (402, body("Insufficient Balance"), "quota"),
         (401, body("Incorrect API key provided", code="invalid_api_key"), "auth"),
+        (401, body("no key; see billing"), "auth"),
         (403, body("no access to this model"), "auth"),
         (403, body("flagged by moderation"), "content_filter"),
         (400, body("too many", "invalid_request_error", "context_length_exceeded"), "context_overflow"),
         (400, body("This model's maximum context length is 8192 tokens."), "context_overflow"),
-        (400, body("the request exceeds the available context size", "exceed_context_size_error", 400), "context_overflow"),
+        (400, body("exceeds the available context size", "exceed_context_size_error", 400), "context_overflow"),
         (413, b"too large", "context_overflow"),
         (400, body("bad", code="content_filter"), "content_filter"),
         (400, body("triggered Azure OpenAI's content management policy"), "content_filter"),
@@ -43,7 +47,7 @@ def body(message="no", type=None, code=None):
         (503, body("Loading model", "unavailable_error"), "overloaded"),
         (504, b"", "timeout"),
         (529, b"", "overloaded"),
-        (429, b'[{"error": {"code": 429, "message": "You exceeded your current quota", "status": "RESOURCE_EXHAUSTED"}}]', "rate_limited"),
+        (429, GOOGLE, "rate_limited"),
         (500, b'{"error": "just a text"}', "server_error"),
     ],
 )  # fmt: skip
@@ -77,7 +81,13 @@ def test_the_wait_comes_from_the_headers_or_else_from_the_error_itself():
     assert CODEC.error(429, {}, body()).retry_after is None
 
 
-@given(status=st.integers(300, 599), data=st.one_of(st.binary(), st.recursive(st.none() | st.text() | st.integers(), lambda x: st.lists(x) | st.dictionaries(st.sampled_from(["error", "message", "code", "type", "details"]), x)).map(lambda x: json.dumps(x).encode())))  # fmt: skip
+KEYS = st.sampled_from(["error", "message", "code", "type", "details", "retryDelay"])
+STRANGE = st.recursive(
+    st.none() | st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner)
+)
+
+
+@given(status=st.integers(300, 599), data=st.binary() | STRANGE.map(lambda value: json.dumps(value).encode()))
 @settings(deadline=None)
 def test_no_body_makes_an_error_unreadable(status, data):
     fault = CODEC.error(status, {}, data)

@@ -136,7 +136,12 @@ def test_an_id_that_is_missing_repeated_or_already_in_the_request_becomes_a_new_
         Message("tool", (ToolResult("call_0", "now", (Text("noon"),)),)),
     )
     asked = encoded(*earlier, tools=(NOW,))
-    pieces = [call(0, "call_0", "now", "{}"), call(1, "x", "now", "{}"), call(2, "x", "now", "{}"), call(3, None, "now", "{}")]
+    pieces = [
+        call(0, "call_0", "now", "{}"),
+        call(1, "x", "now", "{}"),
+        call(2, "x", "now", "{}"),
+        call(3, None, "now", "{}"),
+    ]
     data = stream(*map(chunk, pieces), chunk({}, "tool_calls"))
     ids = [each.id for each in read(data, asked)[1].tool_calls]
     assert ids[1] == "x"
@@ -181,7 +186,13 @@ def test_a_call_of_a_tool_nobody_declared_keeps_its_name():
 
 @pytest.mark.parametrize(
     ("reason", "finish"),
-    [("stop", "stop"), ("length", "length"), ("content_filter", "content_filter"), ("eos", "other"), ("function_call", "tool_calls")],
+    [
+        ("stop", "stop"),
+        ("length", "length"),
+        ("content_filter", "content_filter"),
+        ("eos", "other"),
+        ("function_call", "tool_calls"),
+    ],
 )
 def test_finish_reasons_are_understood(reason, finish):
     assert read(stream(chunk({"content": "x"}, reason)), ASKED)[1].finish == finish
@@ -244,7 +255,9 @@ def test_a_finish_reason_or_done_alone_completes_a_stream():
     assert read(unclosed, ASKED)[1].text == "a"
 
 
-@pytest.mark.parametrize("bad", [b"data: {nope\n\n", b"data: [1]\n\n", b"data: \xff\n\n", b"data: " + b"[" * 100_000 + b"\n\n"])
+@pytest.mark.parametrize(
+    "bad", [b"data: {nope\n\n", b"data: [1]\n\n", b"data: \xff\n\n", b"data: " + b"[" * 100_000 + b"\n\n"]
+)
 def test_a_malformed_chunk_is_a_bad_reply_with_what_had_arrived(bad):
     _, fault = read(stream(chunk({"content": "half"}), done=False) + bad, ASKED)
     assert (fault.trigger, fault.partial_text) == (Trigger.bad_reply, "half")
@@ -276,14 +289,10 @@ def test_an_error_in_a_successful_body_is_a_fault():
     assert CODEC.decode(ASKED, b'{"error": {"code": 503, "message": "busy"}}').trigger is Trigger.overloaded
 
 
+KEYS = ["choices", "delta", "message", "content", "tool_calls", "function", "name", "id", "index", "arguments", "usage"]
 LOOSE = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from("choices delta message content tool_calls function name id index arguments usage logprobs".split()),
-        inner,
-        max_size=4,
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
     max_leaves=25,
 )
 

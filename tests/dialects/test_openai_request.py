@@ -4,7 +4,19 @@ import json
 
 import pytest
 
-from orchestra.types import Document, Image, Message, Origin, Reasoning, Request, Settings, Text, ToolCall, ToolResult, ToolSpec
+from orchestra.types import (
+    Document,
+    Image,
+    Message,
+    Origin,
+    Reasoning,
+    Request,
+    Settings,
+    Text,
+    ToolCall,
+    ToolResult,
+    ToolSpec,
+)
 from tests.dialects.chat import CODEC, NOW, ROWS, body, card, encoded, request
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
@@ -79,7 +91,9 @@ def test_an_output_schema_becomes_the_response_format():
 
 
 def test_without_structured_output_the_schema_stands_in_the_prompt_and_a_note_says_so():
-    sent = encoded(Message.system("be brief"), output_schema=SCHEMA, card=card(capabilities={"structured_output": False}))
+    sent = encoded(
+        Message.system("be brief"), output_schema=SCHEMA, card=card(capabilities={"structured_output": False})
+    )
     sent_body = json.loads(sent.body)
     assert "response_format" not in sent_body
     assert sent_body["messages"][0]["content"].startswith("be brief\n\nAnswer with JSON only")
@@ -114,7 +128,9 @@ def test_what_the_model_cannot_do_is_left_out_with_a_note():
 
 
 def test_extra_parameters_reach_only_their_own_provider_or_dialect():
-    sent = encoded(extra={"acme.top_k": 5, "openai-chat.user": "u", "other.x": 1, "bare": 2, "acme.": 3, "acme.model": "no"})
+    sent = encoded(
+        extra={"acme.top_k": 5, "openai-chat.user": "u", "other.x": 1, "bare": 2, "acme.": 3, "acme.model": "no"}
+    )
     sent_body = json.loads(sent.body)
     assert (sent_body["top_k"], sent_body["user"], sent_body["model"]) == (5, "u", "m-1")
     assert not {"x", "bare", ""} & sent_body.keys()
@@ -130,7 +146,9 @@ def test_calls_and_results_keep_their_order_and_an_error_says_that_it_is_one():
     one, two = ToolCall("c1", "rows", {"sql": "ü"}), ToolCall("c2", "now", {})
     sent = body(
         Message("assistant", (Text("let me see"), one, two)),
-        Message("tool", (ToolResult("c2", "now", (Text("noon"),)), ToolResult("c1", "rows", (Text("no table"),), True))),
+        Message(
+            "tool", (ToolResult("c2", "now", (Text("noon"),)), ToolResult("c1", "rows", (Text("no table"),), True))
+        ),
     )["messages"]
     assert sent == [
         {
@@ -225,7 +243,7 @@ def _forbid_unknown_keys():
 @pytest.mark.parametrize(
     "asked",
     [
-        Request((Message.system("s"), Message.user("u")), settings=Settings(max_tokens=5), temperature=0.5, seed=1, stop=("x",)),
+        Request((Message.system("s"), Message.user("u")), settings=Settings(max_tokens=5), seed=1, stop=("x",)),
         Request((Message.user("u"),), tools=(ROWS, NOW), tool_choice="required", parallel_tools=False),
         Request(
             (Message.user("u"), *turn(ToolCall("c", "rows", {"sql": "1"}), Image("image/png", data="QUJD"))),

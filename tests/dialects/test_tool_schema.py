@@ -16,7 +16,12 @@ def parameters(compiled):
 
 
 def test_an_object_schema_passes_through_untouched():
-    schema = {"type": "object", "properties": {"a": {"type": "integer", "minimum": 1}}, "$defs": {"x": {}}, "required": ["a"]}
+    schema = {
+        "type": "object",
+        "properties": {"a": {"type": "integer", "minimum": 1}},
+        "$defs": {"x": {}},
+        "required": ["a"],
+    }
     compiled = compile_tool(tool(schema), "openai-chat")
     assert compiled.declaration == {
         "type": "function",
@@ -34,10 +39,11 @@ def test_a_root_that_does_not_say_object_is_made_to_say_it_since_arguments_are_a
     assert compiled.encode({"a": 1}) == {"a": 1}
 
 
+STRING = {"type": "string"}
 ROOTS = [
     {"type": "object", "properties": {"a": {}, "b": {}}, "anyOf": [{"required": ["a"]}, {"required": ["b"]}]},
-    {"oneOf": [{"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}]},
-    {"$ref": "#/$defs/X", "$defs": {"X": {"type": "object", "properties": {"a": {"$ref": "#/$defs/Y"}}}, "Y": {"type": "string"}}},
+    {"oneOf": [{"type": "object", "properties": {"a": STRING}, "required": ["a"]}]},
+    {"$ref": "#/$defs/X", "$defs": {"X": {"type": "object", "properties": {"a": {"$ref": "#/$defs/Y"}}}, "Y": STRING}},
 ]  # fmt: skip
 
 
@@ -57,6 +63,7 @@ def test_a_root_that_servers_refuse_moves_under_arguments_without_a_loss(schema)
 def test_arguments_that_a_model_did_not_wrap_are_understood():
     compiled = compile_tool(tool(ROOTS[0]), "openai-chat")
     assert compiled.decode({"a": 1}) == {"a": 1}
+    assert compiled.decode({"arguments": {}, "a": 1}) == {"arguments": {}, "a": 1}
     assert compiled.decode({"arguments": "text"}) == {"arguments": "text"}
     assert compiled.decode(compiled.encode({"arguments": {"a": 1}})) == {"arguments": {"a": 1}}
 

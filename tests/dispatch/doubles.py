@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
@@ -24,7 +25,9 @@ from orchestra.types import (
 )
 
 SILENCE = object()
-ROWS = ToolSpec("rows", "Run a query", {"type": "object", "properties": {"sql": {"type": "string"}}, "required": ["sql"]})
+ROWS = ToolSpec(
+    "rows", "Run a query", {"type": "object", "properties": {"sql": {"type": "string"}}, "required": ["sql"]}
+)
 
 
 @dataclass
@@ -64,12 +67,19 @@ def error(status, text="no", code="error", headers=None):
     return Served([body], status, {"content-type": "application/json", **(headers or {})})
 
 
+async def hang(waiting):
+    """Says that it waits, and does so for ever."""
+    waiting.set()
+    await asyncio.Event().wait()
+
+
 class MemoryTransport:
     """Answers each model's requests from its script; the last one repeats. Records requests and closed responses."""
 
     def __init__(self, scripts):
         self.scripts = {name: list(acts) for name, acts in scripts.items()}
         self.requests, self.models, self.opened, self.closed = [], [], 0, 0
+        self.waiting = asyncio.Event()
 
     async def send(self, request):
         body = json.loads(request.body)
@@ -80,7 +90,7 @@ class MemoryTransport:
         if callable(act):
             act = act(body)
         if act is SILENCE:
-            await asyncio.Event().wait()
+            await hang(self.waiting)
         if isinstance(act, BaseException):
             raise act
         self.opened += 1
@@ -101,7 +111,7 @@ class MemoryResponse:
     async def chunks(self):
         for piece in self._served.pieces:
             if piece is SILENCE:
-                await asyncio.Event().wait()
+                await hang(self._transport.waiting)
             elif isinstance(piece, BaseException):
                 raise piece
             elif callable(piece):
@@ -130,15 +140,22 @@ class Clock:
         self.move(seconds)
 
 
+class RealClock(Clock):
+    """For deadlines that pass while nothing happens."""
+
+    def __call__(self):
+        return time.monotonic()
+
+
 class Endpoints:
     """Every model is served, but those named, which raise."""
 
     def __init__(self, broken=None):
-        self.broken = broken or {}
+        self.broken, self.waiting = broken or {}, asyncio.Event()
 
     async def resolve(self, card):
         if (why := self.broken.get(card.name)) is SILENCE:
-            await asyncio.Event().wait()
+            await hang(self.waiting)
         elif why is not None:
             raise why
         return Endpoint("http://provider.invalid/v1/", "sk-planted-key")
@@ -192,10 +209,10 @@ class Bench:
         self.clock, self.rows = clock or Clock(), Rows()
         self.transport = transport or MemoryTransport(scripts or {})
         self.events = []
-        self.cards = cards
+        self.cards, self.endpoints = cards, Endpoints(broken)
         self.dispatcher = Dispatcher(
             Fleet.from_cards(cards),
-            Endpoints(broken),
+            self.endpoints,
             self.transport,
             recovery or RecoveryPolicy(),
             clock=self.clock,

@@ -8,23 +8,22 @@ import pytest
 from orchestra.dispatch import Purse
 from orchestra.errors import LedgerError
 from orchestra.types import Cost, TextDelta
-from tests.dispatch.doubles import SILENCE, Bench, Served, frame, say
+from tests.dispatch.doubles import SILENCE, Bench, Served, frame, hang, say
 
 
-async def started(bench):
-    while not bench.rows.started or not bench.transport.models:
-        await asyncio.sleep(0)
+async def cancelled(bench, waiting, **options):
+    """Runs a call until it waits, then cancels it."""
+    task = asyncio.create_task(bench.run(**options))
+    await waiting.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 @pytest.mark.parametrize(("served", "opened"), [(SILENCE, 0), (Served([SILENCE]), 1)])
 async def test_a_cancelled_call_closes_its_exchange_and_records_an_end_without_a_verdict(served, opened):
     bench = Bench({"small": [served]})
-    task = asyncio.create_task(bench.run())
-    await started(bench)
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    await cancelled(bench, bench.transport.waiting)
     assert bench.transport.opened == bench.transport.closed == opened
     (ended,) = bench.rows.ended
     assert (ended.trigger, ended.finish) == (None, None)
@@ -48,16 +47,9 @@ async def test_leaving_a_stream_early_closes_and_records_it_with_what_was_said()
 async def test_cancelling_while_it_waits_to_retry_leaves_nothing_open():
     bench = Bench({"small": [Served([], 500)]})
 
-    async def forever(_):
-        await asyncio.Event().wait()
-
-    bench.dispatcher._sleep = forever
-    task = asyncio.create_task(bench.run())
-    while not bench.rows.judged:
-        await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    waiting = asyncio.Event()
+    bench.dispatcher._sleep = lambda _: hang(waiting)
+    await cancelled(bench, waiting)
     assert len(bench.rows.started) == len(bench.rows.ended) == 1
 
 
@@ -80,11 +72,5 @@ async def test_a_ledger_that_cannot_be_written_ends_the_call_and_holds_no_money(
 
 async def test_an_attempt_cancelled_before_it_was_sent_costs_nothing():
     bench = Bench({}, broken={"small": SILENCE})
-    task = asyncio.create_task(bench.run())
-    while not bench.rows.started:
-        await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    await cancelled(bench, bench.endpoints.waiting)
     assert (bench.rows.ended[0].sent, bench.rows.ended[0].cost) == ("no", Cost(0.0))

@@ -4,12 +4,24 @@ import asyncio
 
 import pytest
 
+from orchestra.dialects import codec
 from orchestra.dispatch import Purse
 from orchestra.dispatch.afford import MIN_OUTPUT, input_bound
-from orchestra.dialects import codec
 from orchestra.errors import BudgetExceeded, DeadlineExceeded
 from orchestra.transport import TransportFault
-from orchestra.types import Capabilities, Cost, Document, Image, Message, Price, Request, Settings, Text, ToolResult, Trigger
+from orchestra.types import (
+    Capabilities,
+    Cost,
+    Document,
+    Image,
+    Message,
+    Price,
+    Request,
+    Settings,
+    Text,
+    ToolResult,
+    Trigger,
+)
 from tests.dispatch.doubles import SILENCE, Bench, Served, card, decide, error, frame, say
 
 CUT = TransportFault(Trigger.stream_cut, "cut", sent="yes")
@@ -53,7 +65,7 @@ def test_tenths_add_up_to_the_whole_cap():
 
 
 def test_an_unknown_price_is_refused_under_a_cap_unless_allowed():
-    with pytest.raises(BudgetExceeded, match="no known price.*allow_unknown_price=True"):
+    with pytest.raises(BudgetExceeded, match=r"no known price.*allow_unknown_price=True"):
         Purse(1.0).reserve(None)
     assert Purse(1.0, allow_unknown=True).reserve(None).usd == 0
     assert Purse(None).reserve(None).usd == 0
@@ -173,8 +185,7 @@ async def test_a_cancelled_attempt_gives_its_reservation_back():
     purse = Purse(0.02)
     bench = Bench({"small": [SILENCE]})
     task = asyncio.create_task(bench.run(purse=purse))
-    while not bench.transport.models:
-        await asyncio.sleep(0)
+    await bench.transport.waiting.wait()
     assert purse.held > 0
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

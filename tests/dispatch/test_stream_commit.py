@@ -35,7 +35,9 @@ async def test_before_the_first_piece_a_fault_fails_over_and_is_announced():
 
 
 async def test_a_cut_after_the_first_piece_is_a_typed_error_with_the_partial_text():
-    bench = Bench({"small": [Served([frame({"content": "half of "}), frame({"content": "it"}), CUT])], "twin": [say("x")]})
+    bench = Bench(
+        {"small": [Served([frame({"content": "half of "}), frame({"content": "it"}), CUT])], "twin": [say("x")]}
+    )
     with pytest.raises(StreamCut) as caught:
         await bench.run(commit=True)
     assert caught.value.partial_text == "half of it" == "".join(bench.texts)
@@ -125,3 +127,11 @@ async def test_usage_after_the_text_is_part_of_the_accepted_reply():
     accepted = await bench.run(commit=True)
     assert accepted.reply.usage.input == 100
     assert not accepted.cost.estimated
+
+
+async def test_text_in_the_same_chunk_as_the_fault_is_not_lost():
+    both = frame({"content": " and this"}) + b"data: {oops\n\n"
+    bench = Bench({"small": [Served([frame({"content": "this"}), both])]})
+    with pytest.raises(StreamCut) as caught:
+        await bench.run(commit=True)
+    assert caught.value.partial_text == "".join(bench.texts) == "this and this"

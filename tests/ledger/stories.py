@@ -35,9 +35,10 @@ from orchestra.types import (
 )
 
 Story = list[tuple[str, Event]]
+FREE = Price(0.0, 0.0)
 
 
-def card(name: str, tier: str = "efficient", price: Price | None = Price(0.0, 0.0), **facts: object) -> ModelCard:
+def card(name: str, tier: str = "efficient", price: Price | None = FREE, **facts: object) -> ModelCard:
     return ModelCard(name, f"{name}-1b", "local", "openai-chat", tier, price=price, **facts)  # type: ignore[arg-type]
 
 
@@ -136,8 +137,9 @@ def agent_story() -> Story:
     ]
 
 
-def call_story(*, cost: Cost = Cost(0.0), usage: Usage | None = Usage(80, 8)) -> Story:
+def call_story(*, usd: float | None = 0.0, metered: bool = True) -> Story:
     """One `complete` call outside a run: a run of its own."""
+    usage, cost = Usage(80, 8) if metered else None, Cost(usd)
     ended = AttemptEnded("b1", "small", usage=usage, cost=cost, seconds=0.9, first_token=0.1)
     return [
         ("", RunStarted("complete", "Summarise …", "fleet-1")),

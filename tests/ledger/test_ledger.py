@@ -190,7 +190,7 @@ def test_a_run_whose_id_holds_a_secret_is_still_found_by_it(file: Path) -> None:
 
 def test_runs_are_listed_newest_activity_first_with_what_they_took(ledger: Ledger) -> None:
     write(ledger, "agent", agent_story())
-    write(ledger, "call", call_story(cost=Cost(None)))
+    write(ledger, "call", call_story(usd=None))
     ledger.append("dead", "s", StepStarted("go", "act"))
     dead, call, agent = ledger.runs()
     assert (dead.run, dead.agent, dead.state, dead.seconds, dead.steps) == ("dead", "", "running", 0.0, 1)

@@ -152,7 +152,7 @@ def test_exceptions_as_evidence_lose_their_secrets() -> None:
     assert "PLANTED" not in repr(redact(Judged("a", "m", Trigger.auth, (str(error), repr(error)))))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(
     st.recursive(
         st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)

@@ -128,6 +128,14 @@ def test_a_forked_process_writes_through_a_connection_of_its_own(ledger: Ledger)
     assert [row.step for row in ledger.events("run")] == ["", "child", ""]
 
 
+def test_a_process_that_is_not_the_one_that_opened_the_file_opens_it_again(ledger: Ledger) -> None:
+    assert ledger._store is not None
+    before, ledger._store._pid = ledger._store._db, -1
+    ledger.append("run", "", RunStarted("a"))
+    assert ledger._store._db is not before
+    before.close()
+
+
 def test_a_folder_is_refused_with_a_name_that_would_do(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match=r"it is a folder; name a file, such as .*ledger\.db"):
         Ledger(tmp_path)
@@ -202,6 +210,36 @@ def test_a_full_disk_ends_the_run_and_not_the_ledger(ledger: Ledger) -> None:
     ledger._store._db.execute("PRAGMA max_page_count = 1000000")
     ledger.append("run", "", RunEnded("failed"))
     assert [row.event.type for row in ledger.events("run")] == ["run_started", "run_ended"]
+
+
+def test_a_ledger_that_is_removed_under_a_run_ends_it(file: Path, ledger: Ledger) -> None:
+    ledger.append("run", "", RunStarted("a"))
+    file.unlink()
+    with pytest.raises(LedgerError, match="it was removed while it was open"):
+        ledger.append("run", "", RunEnded("done"))
+
+
+def test_a_relative_path_stays_the_same_file_when_the_process_moves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ledger = Ledger("here.db")
+    monkeypatch.chdir("/")
+    ledger.append("run", "", RunStarted("a"))
+    assert ledger.path == tmp_path / "here.db"
+    ledger.close()
+
+
+def test_a_ledger_in_memory_is_refused_with_what_to_give_instead() -> None:
+    with pytest.raises(LedgerError, match="name one, or give None to keep nothing"):
+        Ledger(":memory:")
+
+
+def test_a_ledger_that_lost_its_table_says_so(file: Path, ledger: Ledger) -> None:
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("DROP TABLE events")
+    with pytest.raises(LedgerError, match="no such table: events; check the file, or give another path"):
+        ledger.events("run")
 
 
 def test_a_file_that_became_read_only_ends_the_run(ledger: Ledger) -> None:

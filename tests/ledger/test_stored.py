@@ -24,7 +24,7 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(TEXT, TEXT, st.dictionaries(TEXT, JSON))
 def test_whatever_people_and_models_write_is_read_back_as_it_was(
     call: str, tool: str, arguments: dict[str, object]

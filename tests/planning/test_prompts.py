@@ -7,7 +7,6 @@ from orchestra.planning import (
     faults,
     plan_messages,
     read_plan,
-    replan_messages,
     single_step,
     step_messages,
     with_answer,

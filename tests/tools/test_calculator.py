@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from orchestra.toolbox import ToolRejected, execute, load_tools
 from orchestra.types import Text, ToolCall, Trigger
 
-module = load_tools("tools/calculator.py")
+module = load_tools("calculator")
 calculator = module.calculator
 
 

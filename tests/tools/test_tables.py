@@ -15,8 +15,8 @@ from orchestra.toolbox.data import Data, open_data
 from orchestra.types import Text, ToolCall
 
 PENGUINS = Path(__file__).parents[2] / "examples" / "data" / "penguins.csv"
-queries = load_tools("tools/sqlite_query.py")
-descriptions = load_tools("tools/describe_table.py")
+queries = load_tools("sqlite_query")
+descriptions = load_tools("describe_table")
 
 
 @pytest.fixture(scope="module")

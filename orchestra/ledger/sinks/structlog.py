@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from orchestra.ledger.events import Decided, Planned, Row
-from orchestra.ledger.stored import bare
 from orchestra.types import to_json
 
 
@@ -30,7 +29,7 @@ def _failed(row: Row) -> bool:
 
 
 def _keys(row: Row) -> dict[str, Any]:
-    event = bare(row.event)
+    event = row.event
     if isinstance(event, Decided):
         decision = event.decision
         return {

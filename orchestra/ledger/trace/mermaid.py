@@ -20,7 +20,7 @@ def mermaid(rows: Sequence[Row]) -> str:
         *_edges(views, nodes),
         *(f"    classDef {state} stroke:{colour}" for state, colour in _COLOURS.items()),
     ]
-    return "\n".join(["flowchart TD", *body]) + "\n"
+    return "\n".join(["flowchart TD", *body])
 
 
 _COLOURS = {"done": "#2e7d32", "failed": "#c62828", "skipped": "#757575", "running": "#1565c0"}

@@ -54,10 +54,8 @@ def _guard(connection: sqlite3.Connection, seconds: float) -> None:
     connection.set_authorizer(_authorize)
 
 
-def _authorize(action: int, _first: str | None, second: str | None, *_: object) -> int:
-    if action in _ALLOWED and (second or "").lower() != "load_extension":
-        return sqlite3.SQLITE_OK
-    return sqlite3.SQLITE_DENY
+def _authorize(action: int, *_: object) -> int:
+    return sqlite3.SQLITE_OK if action in _ALLOWED else sqlite3.SQLITE_DENY
 
 
 def _distinct(names: Sequence[str]) -> tuple[str, ...]:

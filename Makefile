@@ -1,0 +1,56 @@
+# Everything lives in .venv. A second run installs nothing and needs no network.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
+SMALL := qwen2.5-coder-0.5b-instruct
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+
+demo: .venv/.user ## set everything up, pull the weights of two small models, and run the main job
+	@echo "== weights"
+	@$(BIN)/orchestra models pull
+	@echo "== demo"
+	@$(BIN)/python examples/demo.py
+
+test: .venv/.dev ## set everything up, and check it the way the pipeline does
+	@echo "== style"
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@echo "== types"
+	@$(BIN)/pyright --pythonpath $(BIN)/python
+	@echo "== layers"
+	@$(BIN)/lint-imports --no-logo
+	@echo "== tests"
+	@$(BIN)/python -m pytest -q -n 2 -m "not weights" --cov --cov-report=term
+	@echo "== examples"
+	@for example in examples/[0-9]*.py; do echo "$$example"; $(BIN)/python "$$example" >/dev/null || exit 1; done
+	@echo "== a real model"
+	@$(BIN)/orchestra models pull $(SMALL) || echo "no weights: the smoke test says so and skips"
+	@$(BIN)/python -m pytest -q -m weights tests/smoke
+
+bench: .venv/.dev ## measure what the README promises
+	@for benchmark in benchmarks/*.py; do $(BIN)/python "$$benchmark" || exit 1; done
+
+clean: ## remove what the other targets made; weights stay, `orchestra models remove` deletes them
+	rm -rf .venv .orchestra .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
+
+.venv/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "orchestra needs Python 3.11 or newer, and $(PYTHON) is not; try: make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "== virtual environment (.venv)"
+	@"$(PYTHON)" -m venv .venv
+	@touch $@
+
+.venv/.user: pyproject.toml | .venv/.made
+	@echo "== orchestra and its dependencies"
+	@$(PIP) install --editable '.[local,fast]'
+	@touch $@
+
+.venv/.dev: pyproject.toml | .venv/.made
+	@echo "== orchestra, its dependencies and the tools that check it"
+	@$(PIP) install --editable '.[local,fast,dev]'
+	@touch .venv/.user $@

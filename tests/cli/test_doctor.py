@@ -1,0 +1,117 @@
+import json
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+
+import pytest
+
+from orchestra.cli import doctor
+from orchestra.ledger import Ledger
+from tests.cli.conftest import Cli
+
+HOSTED = """
+[models.mine]
+model = "x"
+dialect = "openai-chat"
+base_url = "http://127.0.0.1:9/v1"
+tier = "efficient"
+keys = ["env:MINE_A", "env:MINE_B"]
+"""
+
+
+def found(cli: Cli, *arguments: str) -> dict[str, tuple[str, str]]:
+    told = json.loads(cli("doctor", "--json", *arguments).stdout)
+    assert told["ok"] == all(one["state"] != "missing" for one in told["findings"])
+    return {one["what"]: (one["state"], one["text"]) for one in told["findings"]}
+
+
+@pytest.fixture
+def hosted(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MINE_B", "sk-secret-value")
+    monkeypatch.delenv("MINE_A", raising=False)
+    (project / "fleet.toml").write_text(HOSTED)
+    return project / "fleet.toml"
+
+
+@pytest.mark.usefixtures("hosted")
+def test_a_sound_setup_ends_with_0(cli: Cli) -> None:
+    result = cli("doctor")
+    assert result.exit_code == 0, result.stdout
+    assert "missing" not in result.stdout
+
+
+@pytest.mark.usefixtures("hosted")
+def test_a_key_is_said_to_be_set_and_never_shown(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert found(cli)["key of mine"] == ("ok", "MINE_B set")
+    assert "secret" not in cli("doctor").output
+    monkeypatch.delenv("MINE_B")
+    assert found(cli)["key of mine"] == ("missing", "not set; set MINE_A or MINE_B")
+    assert cli("doctor").exit_code == 1
+
+
+def test_the_embedded_models_need_weights_and_the_server(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "find_spec", lambda name: None)
+    told = found(cli)
+    assert told["fleet"] == ("ok", "embedded: small, strong")
+    assert told["weights of small"] == ("missing", "not here; orchestra models pull")
+    assert told["extra local"][0] == "missing"
+    assert told["extra fast"][0] == "optional"
+
+
+@pytest.mark.usefixtures("hosted")
+def test_a_hosted_fleet_needs_no_local_server(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "find_spec", lambda name: None)
+    assert found(cli)["extra local"][0] == "optional"
+
+
+def test_weights_that_were_pulled_are_found(cli: Cli, project: Path) -> None:
+    from orchestra.fleet import Fleet
+
+    sha = Fleet.embedded().models["small"].weights
+    (project / "weights").mkdir()
+    (project / "weights" / f"{sha}.gguf").touch()
+    assert found(cli)["weights of small"][0] == "ok"
+
+
+def test_weights_by_path_are_looked_up_where_they_are(cli: Cli, project: Path) -> None:
+    (project / "fleet.toml").write_text(
+        '[models.own]\nmodel = "own"\nprovider = "local"\ntier = "efficient"\nweights = "own.gguf"\n'
+    )
+    assert found(cli)["weights of own"] == (
+        "missing",
+        "own.gguf; there is no such file; mend `weights` in the fleet",
+    )
+    (project / "own.gguf").touch()
+    assert found(cli)["weights of own"] == ("ok", "own.gguf")
+
+
+@pytest.mark.usefixtures("hosted")
+def test_a_missing_package_and_an_old_python_are_told(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(doctor, "version", version)
+    monkeypatch.setattr(doctor.sys, "version_info", (3, 10))
+    told = found(cli)
+    assert told["package httpx"] == ("missing", "not installed; pip install httpx")
+    assert told["python"][0] == "missing"
+
+
+def test_a_fleet_that_does_not_hold_is_a_finding(cli: Cli) -> None:
+    state, text = found(cli, "--fleet", "no.toml")["fleet"]
+    assert state == "missing"
+    assert "no.toml: cannot be read" in text
+
+
+@pytest.mark.usefixtures("hosted")
+def test_a_ledger_to_come_is_looked_for_without_leaving_anything(cli: Cli, project: Path) -> None:
+    assert found(cli)["ledger"][0] == "ok"
+    assert not (project / ".orchestra").exists()
+    assert found(cli, "--ledger", "fleet.toml/ledger.db")["ledger"][0] == "missing"
+
+
+@pytest.mark.usefixtures("hosted")
+def test_a_ledger_that_is_there_is_opened(cli: Cli, project: Path) -> None:
+    Ledger(project / "own.db").close()
+    assert found(cli, "--ledger", "own.db")["ledger"] == ("ok", "own.db")
+    (project / "bad.db").write_text("no database " * 100)
+    assert found(cli, "--ledger", "bad.db")["ledger"][0] == "missing"

@@ -1,0 +1,249 @@
+"""Tools for models that cannot call them natively."""
+
+import json
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestra.types import Message, Text, ToolCall, ToolResult, ToolSpec, Trigger
+from tests.dialects.chat import CODEC, NOW, ROWS, card, chunk, encoded, read, shown, stream
+
+SMALL = card(capabilities={"tools": "json", "logprobs": True})
+SCHEMA = {
+    "type": "object",
+    "properties": {"n": {"$ref": "#/$defs/N"}},
+    "required": ["n"],
+    "$defs": {"N": {"type": "integer"}},
+}
+RICH = ToolSpec(
+    "rich",
+    "All kinds",
+    {
+        "type": "object",
+        "properties": {
+            "unit": {"enum": ["kg", "g"], "description": "of mass"},
+            "ids": {"type": "array", "items": {"type": "integer"}},
+            "where": {"type": "object", "properties": {"a": {"$ref": "#/$defs/A"}}},
+            "any": {},
+        },
+        "required": ["unit"],
+        "$defs": {"A": {"type": "string"}},
+    },
+)
+
+
+def ask(*messages, **fields):
+    return encoded(*messages, card=SMALL, **fields)
+
+
+def schema(asked):
+    return json.loads(asked.body)["response_format"]["json_schema"]["schema"]
+
+
+def prompt(asked):
+    return json.loads(asked.body)["messages"][0]["content"]
+
+
+def answer(raw, size=3, asked=None, finish="stop"):
+    pieces = [raw[start : start + size] for start in range(0, len(raw), size)]
+    return read(
+        stream(*(chunk({"content": piece}) for piece in pieces), chunk({}, finish)), asked or ask(tools=(ROWS, NOW))
+    )
+
+
+def test_a_reply_is_one_typed_call_or_the_answer():
+    asked = ask(tools=(ROWS, NOW))
+    assert asked.json_tools
+    assert "tools" not in json.loads(asked.body)
+    assert schema(asked)["anyOf"][0] == {
+        "type": "object",
+        "properties": {"tool": {"const": "rows"}, "arguments": ROWS.schema},
+        "required": ["tool", "arguments"],
+        "additionalProperties": False,
+    }
+    assert schema(asked)["anyOf"][2]["properties"] == {"answer": {"type": "string"}}
+
+
+def test_references_inside_tools_and_answer_still_hold_where_they_now_stand():
+    validator = jsonschema.Draft202012Validator(schema(ask(tools=(NOW, RICH), output_schema=SCHEMA)))
+    assert validator.is_valid({"tool": "rich", "arguments": {"unit": "kg", "where": {"a": "x"}}})
+    assert not validator.is_valid({"tool": "rich", "arguments": {"unit": "kg", "where": {"a": 1}}})
+    assert validator.is_valid({"answer": {"n": 1}})
+    assert not validator.is_valid({"answer": {"n": "one"}})
+
+
+def test_a_required_call_leaves_no_room_for_an_answer():
+    asked = ask(tools=(ROWS,), tool_choice="required")
+    assert len(schema(asked)["anyOf"]) == 1
+    assert "answer" not in prompt(asked)
+
+
+def test_without_tools_or_with_the_choice_none_the_model_is_asked_plainly():
+    for asked in (ask(), ask(tools=(ROWS,), tool_choice="none")):
+        assert not asked.json_tools
+        assert "response_format" not in json.loads(asked.body)
+        assert read(stream(chunk({"content": '{"answer": "x"}'}, "stop")), asked)[1].text == '{"answer": "x"}'
+
+
+def test_a_plain_output_schema_is_sent_as_it_is():
+    asked = ask(output_schema=SCHEMA)
+    assert schema(asked) == SCHEMA
+    assert read(stream(chunk({"content": '{"n": 1}'}, "stop")), asked)[1].text == '{"n": 1}'
+
+
+def test_the_prompt_shows_tools_as_signatures_behind_what_the_system_says():
+    text = prompt(ask(Message.system("You count."), Message.user("hi"), tools=(ROWS, RICH)))
+    assert text.startswith("You count.\n\n")
+    assert "- rows(sql: string): Run one SELECT" in text
+    assert '- rich(unit: "kg" | "g", ids?: array of integer, where?: {"type": "object", "properties": ' in text
+    assert "any?: any): All kinds\n    unit: of mass" in text
+
+
+def test_without_a_system_message_the_tools_make_one():
+    roles = [each["role"] for each in json.loads(ask(tools=(ROWS,)).body)["messages"]]
+    assert roles == ["system", "user"]
+
+
+def test_earlier_calls_and_results_are_text_in_the_form_the_model_writes():
+    call = ToolCall("c", "rows", {"sql": "ü"})
+    sent = json.loads(
+        ask(
+            Message("assistant", (Text("let me see"), call, ToolCall("d", "rows", None, raw="{broken"))),
+            Message("tool", (ToolResult("c", "rows", (Text("3"),)), ToolResult("d", "rows", (), is_error=True))),
+            tools=(ROWS,),
+        ).body
+    )["messages"][1:]
+    assert [each["role"] for each in sent] == ["assistant", "user"]
+    assert sent[0]["content"] == 'let me see\n{"tool": "rows", "arguments": {"sql": "ü"}}\n{broken'
+    assert sent[1]["content"].startswith("Result of rows: 3\nError from rows: (nothing)")
+
+
+def test_images_in_a_turn_of_results_stay_images():
+    from orchestra.types import Image
+
+    small = card(capabilities={"tools": "json", "images": True})
+    seen = Message(
+        "user", (ToolResult("c", "rows", (Text("3"),)), Text("a"), Image("image/png", url="https://x"), Text("b"))
+    )
+    sent = json.loads(encoded(Message("assistant", (ToolCall("c", "rows", {}),)), seen, card=small).body)["messages"]
+    assert [piece["type"] for piece in sent[-1]["content"]] == ["text", "image_url", "text"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 1000])
+def test_a_call_is_decoded_and_none_of_it_is_handed_on_as_text(size):
+    raw = '{ "tool" : "rows", "arguments": {"sql": "SELECT \\"ü\\""} }'
+    deltas, reply = answer(raw, size)
+    assert deltas == []
+    assert [(each.name, each.arguments) for each in reply.tool_calls] == [("rows", {"sql": 'SELECT "ü"'})]
+    assert (reply.text, reply.raw, reply.finish) == ("", raw, "tool_calls")
+    assert reply.tool_calls[0].id
+    assert reply.tool_calls[0].origin is not None
+
+
+@given(text=st.text(), size=st.integers(1, 9), ascii=st.booleans(), indent=st.sampled_from([None, 1]))
+@settings(deadline=None)
+def test_an_answer_streams_as_its_text_alone_whatever_it_says_and_however_it_is_split(text, size, ascii, indent):
+    raw = json.dumps({"answer": text}, ensure_ascii=ascii, indent=indent)
+    deltas, reply = answer(raw, size)
+    assert shown(deltas) == reply.text == text
+    assert reply.raw == raw
+    assert reply.finish == "stop"
+
+
+def test_an_answer_is_handed_on_while_it_is_still_being_written():
+    reader = CODEC.reader(ask(tools=(ROWS,)))
+    assert [delta.text for delta in reader.feed(stream(chunk({"content": '{"answer": "one \\u00'}), done=False))] == [
+        "one "
+    ]
+    assert [delta.text for delta in reader.feed(stream(chunk({"content": "fc two"}), done=False))] == ["ü two"]
+
+
+def test_half_a_surrogate_pair_waits_for_its_other_half():
+    deltas, reply = answer('{"answer": "\\ud83d\\ude00 \\ud83d"}', 1)
+    assert shown(deltas) == reply.text == "😀 \ufffd"
+    deltas, reply = answer('{"answer": "\\ude00 lone"}', 1)
+    assert shown(deltas) == reply.text == "\ufffd lone"
+
+
+def test_a_structured_answer_is_handed_on_as_json_once_it_is_complete():
+    asked = ask(tools=(ROWS,), output_schema=SCHEMA)
+    deltas, reply = answer('{"answer": {"n": 7, "t": "ü"}}', 2, asked)
+    assert shown(deltas) == reply.text == '{"n": 7, "t": "ü"}'
+    assert len(deltas) == 1
+    deltas, reply = answer('{"answer": "x"}', 2, ask(tools=(ROWS,), output_schema={"type": "string"}))
+    assert shown(deltas) == reply.text == '"x"'
+
+
+@pytest.mark.parametrize(("finish", "done"), [(None, True), ("stop", False)])
+def test_a_structured_answer_is_handed_on_whatever_ends_the_stream(finish, done):
+    asked = ask(tools=(ROWS,), output_schema=SCHEMA)
+    deltas, reply = read(stream(chunk({"content": '{"answer": {"n": 7}}'}, finish), done=done), asked)
+    assert shown(deltas) == reply.text == '{"n": 7}'
+
+
+def test_the_whole_body_reads_the_same():
+    message = {"role": "assistant", "content": '{"tool": "now", "arguments": {}}'}
+    body = json.dumps({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}).encode()
+    assert CODEC.decode(ask(tools=(NOW,)), body).tool_calls[0].name == "now"
+
+
+@pytest.mark.parametrize(
+    ("raw", "written"),
+    [
+        ('{"tool": "rows", "arguments": {"sql":"a", "sql" : "b"}}', '{"sql":"a", "sql" : "b"}'),
+        ('{"arguments": {"sql":"a"}, "tool": "rows"}', '{"sql": "a"}'),
+        ('{"tool": "rows", "why": 1, "arguments": {"sql":"a"}}', '{"sql": "a"}'),
+    ],
+)
+def test_a_call_keeps_its_arguments_as_they_were_written_where_that_can_be_told(raw, written):
+    assert answer(raw)[1].tool_calls[0].raw == written
+
+
+def test_a_truncated_call_has_no_arguments_and_keeps_what_was_written():
+    deltas, reply = answer('{"tool": "rows", "arguments": {"sql": "SEL', finish="length")
+    assert [(each.name, each.arguments, each.raw) for each in reply.tool_calls] == [("rows", None, '{"sql": "SEL')]
+    assert (reply.finish, deltas) == ("length", [])
+    assert answer('{"tool": "rows", "arg', finish="length")[1].tool_calls[0].raw == ', "arg'
+
+
+def test_a_truncated_answer_is_the_text_so_far():
+    deltas, reply = answer('{"answer": "half a sen', finish="length")
+    assert shown(deltas) == reply.text == "half a sen"
+    assert reply.finish == "length"
+
+
+@pytest.mark.parametrize(("raw", "arguments"), [('{"tool": "now"}', {}), ('{"tool": "now", "arguments": "x"}', None)])
+def test_arguments_may_be_missing_but_not_of_another_kind(raw, arguments):
+    assert answer(raw)[1].tool_calls[0].arguments == arguments
+
+
+@pytest.mark.parametrize("raw", ["just words", '{"other": 1}', "[1]", "", '{"answer": "a"} and more'])
+def test_what_is_neither_call_nor_answer_is_text_and_is_handed_on_at_the_end(raw):
+    deltas, reply = answer(raw)
+    assert shown(deltas) == reply.text
+    assert reply.tool_calls == ()
+    assert reply.text in (raw, "a")
+
+
+def test_a_fence_around_the_reply_is_removed_and_said():
+    deltas, reply = answer('```json\n{"tool": "now", "arguments": {}}\n```')
+    assert reply.tool_calls[0].name == "now"
+    assert reply.mended == ("removed the code fence around the reply",)
+    assert deltas == []
+    assert shown(answer('```\n{"answer": "hi"}\n```')[0]) == "hi"
+
+
+def test_a_refusal_is_no_json_and_stays_as_it_is():
+    _, reply = read(stream(chunk({"refusal": "no"}), chunk({}, "stop")), ask(tools=(ROWS,)))
+    assert (reply.text, reply.finish) == ("no", "refusal")
+
+
+def test_a_cut_keeps_the_answers_text_and_not_its_json():
+    _, fault = read(stream(chunk({"content": '{"answer": "half'}), done=False), ask(tools=(ROWS,)))
+    assert (fault.trigger, fault.partial_text) == (Trigger.stream_cut, "half")
+
+
+def test_one_call_a_reply_is_noted_where_several_were_wanted():
+    assert ask(tools=(ROWS,), parallel_tools=True).notes == ("parallel_tools left out: mine writes one call a reply",)

@@ -1,0 +1,125 @@
+"""Composition: the contract between policies."""
+
+from dataclasses import replace
+
+import pytest
+
+from orchestra.errors import NoCandidate, PolicyError
+from orchestra.fleet import Fleet, gate
+from orchestra.routing import StepPolicy, compose, decide, fingerprint, reject, revise
+from orchestra.types import Reason, Rejection, StepRule
+
+
+def only_small(context, candidates):
+    return [one for one in candidates if one.card.name == "small"]
+
+
+class Frugal:
+    name = "frugal"
+
+    def __call__(self, context, candidates):
+        return [reject(one, "frugal", "too dear") if one.rank == 2 else one for one in candidates]
+
+
+def favour_large(context, candidates):
+    reason = Reason("mine", "tenant pays")
+    return [revise(one, reason, preference=5.0) if one.card.name == "large" else one for one in candidates]
+
+
+def test_a_policy_is_any_function_and_its_reason_is_kept(fleet, context):
+    decision = decide(fleet, [favour_large], context)
+    assert decision.model == "large"
+    assert decision.reasons[0] == Reason("mine", "tenant pays")
+
+
+def test_a_rejection_carries_policy_and_reason(fleet, context):
+    decision = decide(fleet, [Frugal()], context)
+    assert decision.rejections == (Rejection("large", "frugal", "too dear"),)
+    assert decision.ladder == ("middle",)
+
+
+def test_a_silent_drop_is_recorded(fleet, context):
+    decision = decide(fleet, [only_small], context)
+    assert decision.rejections == tuple(
+        Rejection(model, "only_small", "dropped by policy 'only_small' without a reason")
+        for model in ("large", "middle")
+    )
+
+
+def test_what_one_policy_rejects_the_next_never_sees(fleet, context):
+    seen = []
+
+    def watch(context, candidates):
+        seen.extend(one.card.name for one in candidates)
+        return candidates
+
+    decide(fleet, [Frugal(), watch], context)
+    assert seen == ["middle", "small"]
+    seen.clear()
+    decide(fleet, [only_small, watch], context)
+    assert seen == ["small"]
+
+
+def test_policies_run_in_order_also_when_composed(fleet, context):
+    both = compose(Frugal(), favour_large)
+    assert decide(fleet, [both], context).model == "small"
+    nested = decide(fleet, [compose(both, StepPolicy([StepRule(tier="capable", mode="cost")]))], context)
+    assert (nested.model, nested.mode) == ("middle", "cost")
+    assert nested.rejections == (Rejection("large", "frugal", "too dear"),)
+
+
+def test_the_order_of_the_answer_does_not_matter(fleet, context):
+    tied = Fleet.from_cards([replace(fleet.models["small"], name=name) for name in "abc"])
+    assert decide(tied, [lambda context, candidates: list(reversed(candidates))], context).model == "a"
+
+
+def test_all_rejected_is_no_candidate(fleet, context):
+    with pytest.raises(NoCandidate, match="dropped by policy 'nothing' without a reason"):
+        decide(fleet, [_named("nothing", [])], context)
+
+
+def _named(name, answer):
+    def policy(context, candidates):
+        return answer
+
+    policy.__name__ = name
+    return policy
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (None, "policy 'odd' returned NoneType; return a list of the candidates given"),
+        (["small", "middle", "large"], "policy 'odd' returned a str among its candidates"),
+        (["small"], "policy 'odd' returned a str among its candidates"),
+    ],
+)
+def test_what_is_no_answer_is_a_policy_error(fleet, context, answer, said):
+    with pytest.raises(PolicyError, match=said):
+        decide(fleet, [_named("odd", answer)], context)
+
+
+def test_an_invented_candidate_is_a_policy_error(fleet, context):
+    foreign = gate(Fleet.from_cards([replace(fleet.models["small"], name="ghost")]), context)[0]
+    with pytest.raises(
+        PolicyError, match="returned model 'ghost', which it was not given; known: large, middle, small"
+    ):
+        decide(fleet, [_named("odd", foreign)], context)
+    altered = [replace(one, card=replace(one.card, window=1)) for one in gate(fleet, context)[0]]
+    with pytest.raises(PolicyError, match="returned model 'large', which it was not given"):
+        decide(fleet, [_named("odd", altered)], context)
+
+
+def test_a_candidate_twice_is_a_policy_error(fleet, context):
+    with pytest.raises(PolicyError, match="returned model 'large' twice"):
+        decide(fleet, [lambda context, candidates: [candidates[0], *candidates]], context)
+
+
+def test_a_policy_without_a_name_goes_by_its_class(fleet, context):
+    class Picky:
+        def __call__(self, context, candidates):
+            return candidates[:1]
+
+    decision = decide(fleet, [Picky()], context)
+    assert {one.gate for one in decision.rejections} == {"Picky"}
+    assert fingerprint([Picky()]) == fingerprint([Picky()]) != fingerprint([Frugal()])

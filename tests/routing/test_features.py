@@ -1,0 +1,46 @@
+"""What messages show of themselves."""
+
+import pytest
+
+from orchestra.fleet import message_tokens
+from orchestra.routing import features
+from orchestra.routing.features import has_code_block
+from orchestra.types import Document, Image, Message, Step, StepContext, Text, ToolResult, ToolSpec
+
+PICTURE = Image("image/png", data="AA==")
+REPORT = Document("application/pdf", url="http://x/r.pdf")
+
+
+def test_features_are_fields_of_the_context():
+    messages = [Message.system("Be brief"), Message.user("first"), Message.assistant("ok"), Message.user("second")]
+    tools = [ToolSpec("rows", "", {})]
+    context = StepContext(Step("s"), **features(messages, tools))
+    assert (context.text, context.tools, context.modalities, context.documents) == ("second", ("rows",), ("text",), 0)
+    assert context.tokens == message_tokens(messages, tools)
+
+
+def test_images_and_documents_are_found_also_in_tool_results():
+    seen = features(
+        [Message("user", (Text("look"), PICTURE)), Message("tool", (ToolResult("1", "t", (REPORT, REPORT)),))]
+    )
+    assert (seen["modalities"], seen["documents"]) == (("text", "image", "document"), 2)
+    assert features([Message("user", (REPORT,))])["modalities"] == ("text", "document")
+
+
+def test_no_messages_are_no_error():
+    assert features([]) == {"text": "", "tokens": 0, "modalities": ("text",), "documents": 0, "tools": ()}
+
+
+@pytest.mark.parametrize(
+    ("text", "has"),
+    [
+        ("```py\nx\n```", True),
+        ("see:\n  ~~~\nx", True),
+        ("the ``` in a line", False),
+        ("    ```\nindented by four", False),
+        ("`inline`", False),
+        ("", False),
+    ],
+)
+def test_a_code_block_is_a_fence_at_the_start_of_a_line(text, has):
+    assert has_code_block(text) is has
