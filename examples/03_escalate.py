@@ -38,7 +38,9 @@ async def main() -> None:
             reply, attempts = None, end.attempts
         for attempt in attempts:
             said = "; ".join(attempt.evidence) or "accepted"
-            print(f"{attempt.model:7} {attempt.trigger or 'ok'}: {said}" + (f" → {attempt.action}" * bool(attempt.action)))
+            print(
+                f"{attempt.model:7} {attempt.trigger or 'ok'}: {said}" + (f" → {attempt.action}" * bool(attempt.action))
+            )
         if reply is None:
             print("No model could do it: nothing was ordered.")
         else:

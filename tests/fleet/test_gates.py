@@ -166,3 +166,5 @@ def test_revise_replaces_what_is_given_and_leaves_the_original():
     changes = {"score": 0.0, "preference": 3.0, "settings": Settings(7), "escalate": ("x",), "rejected": why}
     assert revise(built, why, **changes) == replace(built, reasons=(why,), **changes)
     assert built.reasons == ()
+    then = Reason("q", "too")
+    assert revise(revise(built, why), then).reasons == (why, then)

@@ -121,7 +121,9 @@ def test_the_tier_of_a_rule_may_be_raised_and_is_never_lowered(fleet, context):
 
 def test_a_model_that_a_rule_names_is_not_moved(fleet, context):
     policies = [StepPolicy([StepRule(prefer=("small",))]), ContextPolicy()]
-    assert decide(fleet, policies, replace(context, step=HARD, priority="high")).model == "small"
+    decision = decide(fleet, policies, replace(context, step=HARD, priority="high"))
+    assert decision.model == "small"
+    assert not any("raised" in reason.text for one in decision.candidates for reason in one.reasons)
 
 
 def test_a_model_too_slow_for_the_deadline_sinks(fleet, context):
@@ -168,7 +170,8 @@ def test_a_model_whose_provider_just_failed_sinks_until_it_succeeds(fleet, conte
     up = replace(context, history=(*down, Earlier("b", "small")))
     assert decide(fleet, [ContextPolicy()], up).model == "small"
     all_down = sum((failed("a", model=name, trigger=Trigger.timeout) for name in fleet.models), ())
-    assert decide(fleet, [ContextPolicy()], replace(context, history=all_down)).model == "small"
+    decision = decide(fleet, [ContextPolicy()], replace(context, history=all_down))
+    assert (decision.model, texts(decision)) == ("small", [])
 
 
 def test_a_limit_undoes_the_tier_of_a_rule_and_keeps_a_raise_away(fleet, context):

@@ -187,12 +187,20 @@ async def test_a_body_of_several_megabytes_arrives_whole(transport):
     assert body == large
 
 
-@pytest.mark.parametrize(
-    "url", ["ftp://host/x", "not a url", "http://", "http://[::1", "http://127.0.0.1:99999/", "http://\u2024\u2024/"]
-)
+@pytest.mark.parametrize("url", ["ftp://host/x", "not a url", "http://", "http://[::1", "http://127.0.0.1:99999/"])
 async def test_an_unusable_url_is_a_fault_that_was_not_sent(transport, url):
     error = await fault(transport, WireRequest(url, (), b""))
     assert (error.trigger, error.sent) == (Trigger.connection, "no")
+
+
+@pytest.mark.parametrize("rest", ["/\x00", "/"])
+async def test_a_url_the_client_itself_refuses_is_a_fault_that_does_not_quote_its_password(
+    transport, unused_tcp_port, rest
+):
+    url = f"http://user:planted@127.0.0.1:{unused_tcp_port}{rest}"
+    error = await fault(transport, WireRequest(url, (("authorization", "Bearer key"),), b""))
+    assert (error.trigger, error.sent) == (Trigger.connection, "no")
+    assert "planted" not in str(error)
 
 
 @pytest.mark.parametrize("key", ["sk-secret\nx", "sk-secret-ключ", "sk-secret\u2028ключ", "sk-secret\x00"])

@@ -90,7 +90,7 @@ def _children(rows: Sequence[Row]) -> Iterator[TraceNode]:
             case ToolStarted():
                 yield _tool(next(ran))
             case Judged() as event if any(event is verdict for verdict in later):
-                yield TraceNode("verdict", f"verdict {event.trigger or 'accepted'}", notes=_verdict(event))
+                yield TraceNode("verdict", "verdict after its tools", notes=_verdict(event))
             case _:
                 pass
 
@@ -122,7 +122,7 @@ def _attempt(view: AttemptView) -> TraceNode:
             took,
             f"mended: {_joined(view.mended)}" if view.mended else "",
             *_verdict(view),
-            f"raw reply sha256 {view.raw_sha256}" if view.raw_sha256 else "",
+            f"raw reply sha256 {view.raw_sha256}" if view.raw_sha256 and view.trigger else "",
             f"raw reply: {plain(view.raw, 1000)}" if view.raw and view.trigger else "",
         ),
     )
