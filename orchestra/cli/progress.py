@@ -67,9 +67,9 @@ def lines(row: Row, rows: Sequence[Row]) -> list[str]:
             told = [f"{row.step}: routed to {decision.model} ({decision.tier}){why}"]
         case StepEnded(state=state):
             figures = next(one.figures for one in progress(rows, row.time) if one.id == row.step)
-            told = [*_troubles(row), f"{row.step}: {state}: {figures}"]
+            told = [*(f"{row.step}: {trouble}" for trouble in _troubles(row)), f"{row.step}: {state}: {figures}"]
         case _:
-            told = _troubles(row)
+            told = [f"{row.step}: {trouble}" for trouble in _troubles(row)]
     return told
 
 
@@ -92,13 +92,13 @@ def _begun(view: StepView, rows: Sequence[Row], now: float) -> Progress:
 def _troubles(row: Row) -> list[str]:
     match row.event:
         case AttemptEnded(trigger=trigger, model=model) if trigger is not None:
-            return [f"{row.step}: {model}: {trigger}"]
+            return [f"{model}: {trigger}"]
         case Judged(trigger=trigger) if trigger is not None:
-            return [f"{row.step}: {_refused(row.event)}"]
+            return [_refused(row.event)]
         case ToolEnded(trigger=trigger, tool=tool, result=result) if trigger is not None:
-            return [f"{row.step}: {tool}: {trigger}{f': {result}' if result else ''}"]
+            return [f"{tool}: {trigger}{f': {result}' if result else ''}"]
         case StepEnded(state=state, evidence=evidence) if state != "done":
-            return [f"{row.step}: {text}" for text in evidence]
+            return list(evidence)
         case _:
             return []
 

@@ -46,9 +46,21 @@ def instructions(request: Request) -> str:
     )
 
 
-def flattened(messages: Iterable[Message]) -> tuple[Message, ...]:
-    """The messages with calls and results as text, in the form in which the model is asked to write them."""
-    return tuple(_flat(message) for message in messages)
+def reminder(request: Request) -> str:
+    """What stands behind results, where a small model otherwise repeats its call or their JSON."""
+    if request.tool_choice == "required":
+        return ""
+    form = "..." if request.output_schema is not None else '"the answer in a sentence"'
+    return f'When this holds the answer, reply {{"answer": {form}}}.'
+
+
+def flattened(messages: Iterable[Message], reminder: str = "") -> tuple[Message, ...]:
+    """The messages with calls and results as text, in the form in which the model is asked to write them.
+
+    `reminder` follows every turn of results without an error; in all of them, so that the prompt's beginning stays
+    the same from turn to turn and its cache holds.
+    """
+    return tuple(_flat(message, reminder) for message in messages)
 
 
 def _call_schema(tool: ToolSpec, index: int) -> dict[str, Json]:
@@ -87,10 +99,13 @@ def _kind(schema: dict[str, Any]) -> str:
     return _dumps(shown) if shown else "any"
 
 
-def _flat(message: Message) -> Message:
+def _flat(message: Message, reminder: str) -> Message:
     if not any(isinstance(part, ToolCall | ToolResult) for part in message.parts):
         return message
-    parts = tuple(_as_text(part) for part in message.parts)
+    parts = [_as_text(part) for part in message.parts]
+    failed = any(isinstance(part, ToolResult) and part.is_error for part in message.parts)
+    if reminder and message.role == "tool" and not failed:
+        parts.append(Text(reminder))
     return Message("user" if message.role == "tool" else message.role, _joined(parts))
 
 

@@ -100,7 +100,8 @@ class _Draft:
     def _messages(self) -> list[dict[str, Any]]:
         messages = view(self.request.messages, self.card)
         if not self.native:
-            messages = json_tools.flattened(messages)
+            reminder = json_tools.reminder(self.request) if self.json_tools else ""
+            messages = json_tools.flattened(messages, reminder)
         if self.json_tools:
             messages = json_tools.instructed(messages, json_tools.instructions(self.request))
         elif self.request.output_schema is not None and not self.card.capabilities.structured_output:

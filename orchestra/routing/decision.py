@@ -82,10 +82,12 @@ def _around(best: Candidate, ranked: Sequence[Candidate]) -> tuple[tuple[str, ..
 def _ladder(
     best: Candidate, escalate: Sequence[str], ranked: Sequence[Candidate], firsts: dict[int, Candidate]
 ) -> tuple[str, ...]:
+    wanted = set(escalate)
     places = {candidate.card.tier: candidate.card.name for candidate in firsts.values()}
-    places |= {candidate.card.name: candidate.card.name for candidate in ranked}  # a model's name beats a tier's
-    named = (places[name] for name in escalate if name in places)
-    return tuple(dict.fromkeys(name for name in named if name != best.card.name))
+    places |= {name: name for name in map(_NAME, ranked) if name in wanted}  # a model's name beats a tier's
+    named = dict.fromkeys(places[name] for name in escalate if name in places)
+    named.pop(best.card.name, None)
+    return tuple(named)
 
 
 def _reasons(context: StepContext, mode: Mode, best: Candidate, ranked: Sequence[Candidate]) -> tuple[Reason, ...]:

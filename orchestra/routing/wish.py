@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from orchestra.fleet import revise
 from orchestra.fleet.candidates import NO_SETTINGS
 from orchestra.routing.policy import NAMED, TIER
 from orchestra.types import Candidate, Reason, Settings, StepRule
+
+_Place: TypeAlias = tuple[float, tuple[Reason, ...]]  # a preference, and why
+_NOTHING: _Place = (0.0, ())
 
 
 class Wish:
@@ -29,30 +32,33 @@ class Wish:
 
     def grant(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
         """The candidates with what is wished for each; those for which nothing is are returned as they came."""
-        start, reasons = None, (self._in_tier,)
-        if self._rank is not None:
-            start = _nearest(self._rank, {one.rank for one in candidates})
-            if start != self._rank:
-                reasons = (self._instead(start, candidates),)
-        named, for_all, nothing = self._named, self._for_all, (0.0, ())
-        in_tier = (TIER, reasons)
-        return [
-            self._revised(one, *place)
-            if (place := named.get(one.card.name) or (in_tier if one.rank == start else nothing)) is not nothing
-            or for_all
-            else one
-            for one in candidates
-        ]
+        start, in_tier = self._starting(candidates)
+        settings, escalate, named, for_all = self._settings, self._escalate, self._named, self._for_all
+        granted: list[Candidate] = []
+        for one in candidates:
+            preference, reasons = named.get(one.card.name) or (in_tier if one.rank == start else _NOTHING)
+            if not (preference or for_all):
+                granted.append(one)
+                continue
+            ours = settings if one.settings is NO_SETTINGS else self._merged(one.settings)
+            preference += one.preference
+            granted.append(revise(one, *reasons, preference=preference, settings=ours, escalate=escalate))
+        return granted
 
-    def _revised(self, one: Candidate, preference: float, reasons: tuple[Reason, ...]) -> Candidate:
-        settings, given = self._settings, one.settings
-        if given is not NO_SETTINGS:  # an earlier policy's settings stay where these rules are silent
-            effort = settings.reasoning_effort or given.reasoning_effort
-            settings = Settings(settings.max_tokens or given.max_tokens, effort)
-        preference += one.preference
-        return revise(one, *reasons, preference=preference, settings=settings, escalate=self._escalate)
+    def _starting(self, candidates: Sequence[Candidate]) -> tuple[int | None, _Place]:
+        """The rank where the step starts and what its models get."""
+        if self._rank is None:
+            return None, _NOTHING
+        start = _nearest(self._rank, {one.rank for one in candidates})
+        reason = self._in_tier if start == self._rank else self._instead(start, candidates)
+        return start, (TIER, (reason,))
 
-    def _place(self, prefer: Sequence[str], index: int) -> tuple[float, tuple[Reason, ...]]:
+    def _merged(self, given: Settings) -> Settings:
+        """An earlier policy's settings stay where these rules are silent."""
+        ours = self._settings
+        return Settings(ours.max_tokens or given.max_tokens, ours.reasoning_effort or given.reasoning_effort)
+
+    def _place(self, prefer: Sequence[str], index: int) -> _Place:
         text = f"rule {self._number} prefers it, place {index + 1} of {len(prefer)}"
         return NAMED * (len(prefer) - index), (Reason("step", text),)
 

@@ -73,12 +73,14 @@ async def _events(
     state, reason, answer = "cancelled", "the caller stopped", ""
     try:
         conversation = Conversation(engine, scope, ask)
-        async for event in conversation.stream(tool_choice=options.get("tool_choice", "auto"), commit=commit):
-            if not isinstance(event, End):
-                yield event
-                continue
-            state, reason, answer = "done", "", event.reply.text
-            yield End(replace(event.reply, output=read(event.reply.output)))
+        tool_choice = options.get("tool_choice", "auto")
+        async with aclosing(conversation.stream(tool_choice=tool_choice, commit=commit)) as events:
+            async for event in events:
+                if not isinstance(event, End):
+                    yield event
+                    continue
+                state, reason, answer = "done", "", event.reply.text
+                yield End(replace(event.reply, output=read(event.reply.output)))
     except CallError as error:
         state, reason = "failed", str(error)
         raise

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from orchestra.checks import Expect, parse_output
 from orchestra.dispatch import Accepted, Call
-from orchestra.errors import Exhausted
+from orchestra.errors import CallError, Exhausted
 from orchestra.ledger import Judged
 from orchestra.recovery import Ladder, Move, next_move
 from orchestra.routing import features
@@ -100,27 +101,31 @@ class Conversation:
 
     async def turn(self, *, tool_choice: ToolChoice = "auto") -> Reply:
         """One accepted reply, appended to the messages. Raises the CallError that ended it."""
-        async for event in self.stream(tool_choice=tool_choice, commit=False):
-            if isinstance(event, End):
-                return event.reply
+        async with aclosing(self.stream(tool_choice=tool_choice, commit=False)) as events:
+            async for event in events:
+                if isinstance(event, End):
+                    return event.reply
         raise AssertionError("a stream ends with End or raises")
 
-    async def stream(self, *, tool_choice: ToolChoice = "auto", commit: bool = True) -> AsyncIterator[StreamEvent]:
+    async def stream(self, *, tool_choice: ToolChoice = "auto", commit: bool = True) -> AsyncGenerator[StreamEvent]:
         """The turn as events; with `commit` text is handed on as it arrives and is then final."""
         try:
-            async for event in self.engine.dispatcher.stream(self._call(tool_choice, commit)):
-                if not isinstance(event, Accepted):
-                    yield event
-                    continue
-                reply = self._accept(event)
-                for call in reply.tool_calls:
-                    yield ToolCallReady(call)
-                if reply.usage:
-                    yield UsageReported(reply.usage)
-                yield End(reply)
-        except Exhausted as end:
+            async with aclosing(self.engine.dispatcher.stream(self._call(tool_choice, commit))) as events:
+                async for event in events:
+                    if not isinstance(event, Accepted):
+                        yield event
+                        continue
+                    for last in self._closing(self._accept(event)):
+                        yield last
+        except CallError as end:
             self._remember(end.attempts)
             raise
+
+    def _closing(self, reply: Reply) -> Iterator[StreamEvent]:
+        yield from (ToolCallReady(call) for call in reply.tool_calls)
+        if reply.usage:
+            yield UsageReported(reply.usage)
+        yield End(reply)
 
     def add(self, message: Message) -> None:
         """A message from outside the model: a tool's results."""

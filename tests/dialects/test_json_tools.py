@@ -120,6 +120,22 @@ def test_earlier_calls_and_results_are_text_in_the_form_the_model_writes():
     assert sent[1]["content"].startswith("Result of rows: 3\nError from rows: (nothing)")
 
 
+def after_result(is_error=False, tools=(ROWS,), **fields):
+    result = ToolResult("c", "rows", (Text("3"),), is_error)
+    asked = ask(Message("assistant", (ToolCall("c", "rows", {}),)), Message("tool", (result,)), tools=tools, **fields)
+    return json.loads(asked.body)["messages"][-1]["content"]
+
+
+def test_a_result_reminds_the_model_of_the_form_of_an_answer():
+    assert after_result().endswith('3\nWhen this holds the answer, reply {"answer": "the answer in a sentence"}.')
+    assert after_result(output_schema=SCHEMA).endswith('3\nWhen this holds the answer, reply {"answer": ...}.')
+
+
+def test_nothing_reminds_of_an_answer_after_an_error_or_where_none_can_be_given():
+    assert after_result(is_error=True) == "Error from rows: 3"
+    assert after_result(tool_choice="required") == after_result(tools=()) == "Result of rows: 3"
+
+
 def test_images_in_a_turn_of_results_stay_images():
     from orchestra.types import Image
 

@@ -20,7 +20,7 @@ from orchestra.ledger import (
     trace_lines,
     tree,
 )
-from orchestra.types import Cost, Trigger
+from orchestra.types import Action, Cost, Trigger
 from tests.ledger.stories import Story, agent_story, call_story, write
 
 
@@ -103,11 +103,23 @@ def test_a_step_that_failed_says_why() -> None:
     assert "empty: no text; no call" in told
 
 
+def test_a_verdict_on_a_step_without_an_attempt_is_told_too() -> None:
+    judged = Judged("", "m", Trigger.tool_unknown, action=Action.ask_human, reason="send is not idempotent")
+    lines = trace_lines(rows_of([("s", judged), ("s", StepEnded("failed", trigger=Trigger.tool_unknown))]))
+    assert lines[2:] == [
+        "  s [failed]",
+        "    · tool_unknown",
+        "    verdict on what its tools showed",
+        "      · tool_unknown",
+        "      · then ask_human: send is not idempotent",
+    ]
+
+
 def test_foreign_text_cannot_command_the_terminal_or_break_the_lines() -> None:
     nasty = "\x1b[2J\x1b]0;owned\x07 line\nbreak\r\u202eevil"
     story: Story = [
-        ("s", StepStarted(nasty, "act")),
-        ("s", AttemptStarted("a", "m")),
+        (nasty, StepStarted(nasty, nasty, (nasty,))),
+        ("s", AttemptStarted("a", "m", notes=(nasty,))),
         ("s", AttemptEnded("a", "m", trigger=Trigger.bad_reply, raw=nasty)),
         ("s", Judged("a", "m", Trigger.bad_reply, (nasty * 100,))),
     ]

