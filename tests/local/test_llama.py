@@ -13,13 +13,6 @@ from orchestra.types import ModelCard
 
 
 @pytest.fixture
-def card(tmp_path: Path) -> ModelCard:
-    path = tmp_path / "modèle.gguf"
-    path.write_bytes(b"GGUF and more")
-    return ModelCard("small", "tiny-instruct", "local", "openai-chat", "efficient", weights=str(path))
-
-
-@pytest.fixture
 def llama(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """A module in the place of xllamacpp; its Server keeps the params it was given."""
     module = ModuleType("xllamacpp")

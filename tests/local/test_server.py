@@ -13,13 +13,6 @@ from orchestra.local import LocalServers, WeightStore
 from orchestra.types import ModelCard
 
 
-@pytest.fixture
-def card(tmp_path: Path) -> ModelCard:
-    path = tmp_path / "modèle.gguf"
-    path.write_bytes(b"GGUF and more")
-    return ModelCard("small", "tiny-instruct", "local", "openai-chat", "efficient", weights=str(path))
-
-
 class Listening:
     """A server that listens nowhere."""
 
