@@ -104,7 +104,9 @@ def _bad_output(reply: ModelReply, expect: Expect) -> Finding | None:
 
 
 def _unsure(reply: ModelReply, expect: Expect) -> Finding | None:
-    if expect.min_logprob is None or reply.logprob is None or reply.logprob >= expect.min_logprob:
+    """Only calls and structured answers: there it was measured to tell; prose has many right next words."""
+    formal = reply.tool_calls or expect.output_schema is not None
+    if not formal or expect.min_logprob is None or reply.logprob is None or reply.logprob >= expect.min_logprob:
         return None
     text = f"mean token log-probability {reply.logprob:.2f} is below {expect.min_logprob:.2f}"
     return Trigger.low_confidence, (text,)

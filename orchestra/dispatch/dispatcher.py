@@ -69,7 +69,7 @@ class Dispatcher:
                     yield delta
             failure = attempt.outcome
             if isinstance(failure, ModelReply):
-                reply, failure = self._judge(call, course.ladder.model, failure)
+                reply, failure = self._judge(course, failure)
                 if failure.accepted:
                     accepted = course.accept(attempt.record, reply, failure)
                     if call.commit and reply.text and not any(attempt.handed_on):
@@ -92,13 +92,22 @@ class Dispatcher:
             return past_deadline(step, attempts)
         return attempt.error or refused(step, attempts, move.reason)
 
-    def _judge(self, call: Call, model: str, reply: ModelReply) -> tuple[ModelReply, Verdict]:
-        expect = replace(call.expect, window=self._means.models[model].window)
+    def _judge(self, course: Course, reply: ModelReply) -> tuple[ModelReply, Verdict]:
+        expect = replace(course.call.expect, window=self._means.models[course.ladder.model].window)
         try:
             mended = mend_calls(reply, expect)
-            return mended, judge(mended, expect)
+            return mended, self._kept(course, judge(mended, expect))
         except Exception as error:  # noqa: BLE001  # a user's own check may raise anything
             return reply, Verdict(Trigger.bad_output, (f"checking the reply failed: {type(error).__name__}: {error}",))
+
+    def _kept(self, course: Course, verdict: Verdict) -> Verdict:
+        """A doubtful reply is a reason to ask a stronger model; where none is left it is kept, and that is said."""
+        doubt = Trigger.low_confidence
+        if verdict.trigger is not doubt or doubt in self._recovery.overrides:
+            return verdict
+        if next_move(self._recovery, course.call.decision, course.ladder, verdict).action in GOES_ON:
+            return verdict
+        return Verdict(mended=(*verdict.mended, f"kept although {verdict.evidence[0]}: no stronger model is left"))
 
     def _next(self, course: Course, failure: Verdict | CallFault, *, committed: bool) -> tuple[Move, float]:
         """What follows a failure, and the seconds to wait before it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import threading
 from concurrent.futures import Future
 from pathlib import Path
@@ -14,7 +15,7 @@ from orchestra.types import ModelCard
 
 
 class LocalServers:
-    """One server per weights file and window, started when first asked for, shared, and kept until `close()`."""
+    """One server per weights file and window, started when first asked for, shared, and stopped at exit or before."""
 
     def __init__(self, store: WeightStore | None = None, serve: Serve = serve_gguf) -> None:
         self._store = store or WeightStore()
@@ -33,13 +34,16 @@ class LocalServers:
             running = self._running.get(key)
             if running is None or running.failed:
                 running = self._running[key] = _Running(self._serve, path, card)
+                # llama.cpp's threads crash the interpreter if they still work while it is torn down.
+                atexit.register(self.close)
         return await asyncio.wrap_future(running.base_url)
 
     def close(self) -> None:
         """Stop every server and give its memory back; close the connections to them first.
 
-        llama.cpp waits up to 30 s for open exchanges. At the end of the process nothing needs closing.
+        llama.cpp waits for exchanges that are still open, up to 30 s, and nothing else runs meanwhile.
         """
+        atexit.unregister(self.close)
         with self._lock:
             stopping, self._running = self._running, {}
         for running in stopping.values():
@@ -47,7 +51,7 @@ class LocalServers:
 
 
 class _Running:
-    """A server owned by a daemon thread: its destructor runs there on `stop`, and never while Python exits."""
+    """A server owned by a thread: it is started there, and its destructor, which stops it, runs there."""
 
     def __init__(self, serve: Serve, path: Path, card: ModelCard) -> None:
         self.base_url = Future[str]()

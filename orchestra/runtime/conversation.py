@@ -96,6 +96,7 @@ class Conversation:
             data_tags=limits.data_tags,
             mode=limits.mode,
             draw=self.engine.draw(),
+            signals={"today": self.engine.today()},
             **features(self.messages, ask.tools),
         )
 

@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 
 from orchestra.dispatch import Dispatcher, Purse
 from orchestra.fleet import Fleet
@@ -29,6 +30,7 @@ class Engine:
     min_logprob: float | None = None
     clock: Callable[[], float] = time.monotonic
     draw: Callable[[], float] = random.random
+    today: Callable[[], str] = lambda: date.today().isoformat()  # noqa: DTZ011  # the user's own calendar day
 
     def decide(self, context: StepContext) -> Decision:
         """The decision for a context: no call, no I/O. Raises NoCandidate."""

@@ -16,7 +16,7 @@ from typing import Any, cast
 from langgraph.config import get_stream_writer
 from langgraph.func import task
 
-from orchestra.errors import CallError, ConfigError
+from orchestra.errors import CallError, ConfigError, Refused
 from orchestra.ledger import RunStarted, StepEnded
 from orchestra.planning import answer_step
 from orchestra.runtime.engine import Engine
@@ -72,7 +72,8 @@ class Nodes:
                     temperature=work.temperature,
                 )
             except CallError as error:
-                scope.recorder.record("plan", StepEnded("failed", evidence=(str(error),)))
+                trigger = error.trigger if isinstance(error, Refused) else None
+                scope.recorder.record("plan", StepEnded("failed", trigger=trigger, evidence=(str(error),)))
                 return {**fresh, "state": "failed", "reason": f"planning failed: {error}"}
         return {**fresh, "plan": _as_json(plan)}
 

@@ -38,7 +38,7 @@ async def make_plan(
         except PlanError as error:
             return error.faults
 
-    step = Step(id="plan", kind="plan", goal=task)
+    step = Step(id="plan", kind="plan", goal="Split the task into steps")
     scope.recorder.record(step.id, StepStarted(step.goal, step.kind))
     ask = Ask(
         step=step,

@@ -169,16 +169,21 @@ def test_calls_are_not_held_against_the_schema_of_the_answer():
     assert judge(calls, Expect(tools=(TOOL,), output_schema=SCHEMA)).accepted
 
 
-def test_low_confidence_is_judged_where_a_bound_and_a_probability_exist():
-    unsure = say("42", logprob=-1.07)
-    assert judge(unsure, Expect(min_logprob=-0.5)) == Verdict(
+def test_low_confidence_is_judged_of_calls_and_structured_answers_where_a_bound_and_a_probability_exist():
+    unsure = say('{"n": 42}', logprob=-1.07)
+    form = {"type": "object"}
+    assert judge(unsure, Expect(output_schema=form, min_logprob=-0.5)) == Verdict(
         Trigger.low_confidence, ("mean token log-probability -1.07 is below -0.50",)
     )
-    assert judge(unsure, Expect(min_logprob=-1.07)).accepted
-    assert judge(unsure, Expect()).accepted
-    assert judge(say("42"), Expect(min_logprob=-0.5)).accepted
+    assert judge(unsure, Expect(output_schema=form, min_logprob=-1.07)).accepted
+    assert judge(unsure, Expect(output_schema=form)).accepted
+    assert judge(say('{"n": 42}'), Expect(output_schema=form, min_logprob=-0.5)).accepted
     call = ModelReply((ToolCall("1", "rows", {}),), "tool_calls", logprob=-2.0)
     assert judge(call, Expect(tools=(TOOL,), min_logprob=-1.0)).trigger is Trigger.low_confidence
+
+
+def test_prose_has_many_right_next_words_and_is_not_judged_by_their_probability():
+    assert judge(say("It rained.", logprob=-3.0), Expect(min_logprob=-1.0)).accepted
 
 
 def test_the_most_specific_check_speaks_first():

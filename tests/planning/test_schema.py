@@ -112,6 +112,6 @@ def test_whatever_fits_the_schema_can_be_read(value: Json) -> None:
 def test_the_single_step_has_every_tool_the_whole_task_and_a_flag() -> None:
     plan = single_step("the task", TOOLS)
     assert plan.flags == ("single_step",)
-    assert plan.steps[0].goal == "the task"
+    assert (plan.task, plan.steps[0].goal) == ("the task", "Carry out the task")
     assert plan.steps[0].tools == ("rows", "計算")
     assert faults(plan, [tool.name for tool in TOOLS], 1) == ()
