@@ -147,9 +147,9 @@ class Orchestra:
         """A compiled LangGraph graph that plans a task, runs its steps and answers.
 
         `await agent.ainvoke({"task": …}, config)` gives `{"answer", "run", "state", "plan", "steps", "reason"}`; the
-        input may also hold `run`, `mode`, `budget`, `deadline`, `plan_only`. `background` tells planner and steps
-        about the data. Deadlines are seconds, per step and per run; `budget` is USD per run. A failed run is a
-        state, not an exception; `stream_mode="custom"` yields typed events while it runs.
+        input may also hold `run`, `mode`, `budget`, `deadline`, `plan_only`. `background` tells the planner about
+        the data; a step knows what its tools' descriptions tell. Deadlines are seconds, per step and per run; `budget`
+        is USD per run. A failed run is a state, not an exception; `stream_mode="custom"` yields typed events.
         """
         from orchestra.runtime import graph
         from orchestra.runtime.nodes import Blueprint
@@ -159,8 +159,10 @@ class Orchestra:
 
         limits = Limits(deadline, budget, allow_unknown_price, mode, data_tags=tuple(data_tags))
         known = {tool.name: tool for tool in as_tools(tools)}
-        work = Work(known, max_turns, step_deadline, background, temperature)
-        return graph.planner_executor(self.engine, Blueprint(name, max_steps, limits, work), self.checkpoints)
+        work = Work(known, max_turns, step_deadline, temperature)
+        return graph.planner_executor(
+            self.engine, Blueprint(name, max_steps, limits, work, background), self.checkpoints
+        )
 
     async def aclose(self) -> None:
         """Close connections, embedded servers, checkpoints and the ledger."""

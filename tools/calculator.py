@@ -24,7 +24,7 @@ def calculator(expression: str) -> str:
     """Compute an arithmetic expression: + - * / // % **, parentheses, abs, max, min, round, sqrt, sum.
 
     Args:
-        expression: numbers and operators, such as (3700.5 - 3400) / 3400 * 100
+        expression: numbers from the results and operators, such as 12.5 - 3
     """
     return _text(evaluate(expression))
 

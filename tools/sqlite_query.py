@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from orchestra.toolbox import Tool, tool
-from orchestra.toolbox.data import Data, Selection
+from orchestra.toolbox.data import Data, Selection, in_words
 from orchestra.types import Json
 
 ROWS = 50
 SECONDS = 5.0
 CELL = 500
-_LISTED = 2_000
 
 _ABOUT = """Run one SELECT (SQLite dialect) and get its rows. Only reading is allowed.
-Let SQL do counting, averages, rounding and sorting. Tables: {tables}"""
+Let SQL do counting, averages, rounding and sorting.
+
+{tables}"""
 
 _NO_ROWS = "no rows: nothing matches; text must be spelled exactly as in the table, capitals too (see describe_table)"
 _ONLY_NULL = "the result is NULL: nothing matches, or there are no values; check the spelling of text values"
@@ -20,10 +21,8 @@ _ONLY_NULL = "the result is NULL: nothing matches, or there are no values; check
 
 def sqlite_query(data: Data) -> Tool:
     """The tool for `data`. At most ROWS rows within SECONDS; a text cell is cut at CELL characters."""
-    tables = ", ".join(map(str, data.tables))
-    tables = tables if len(tables) <= _LISTED else f"{tables[:_LISTED]} ... (see describe_table)"
 
-    @tool(read_only=True, description=_ABOUT.format(tables=tables))
+    @tool(read_only=True, description=_ABOUT.format(tables=in_words(data)))
     def sqlite_query(sql: str) -> dict[str, Json]:
         """Run one SELECT.
 

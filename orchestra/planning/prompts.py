@@ -39,7 +39,7 @@ def plan_messages(
     )
 
 
-def step_messages(plan: Plan, step: Step, results: Mapping[str, str], background: str = "") -> tuple[Message, ...]:
+def step_messages(plan: Plan, step: Step, results: Mapping[str, str]) -> tuple[Message, ...]:
     """The messages of one step: the task, its goal, and of `results` (by step id) those it needs and no other."""
     goals = {each.id: each.goal for each in plan.steps}
     seen = "\n\n".join(
@@ -53,7 +53,6 @@ def step_messages(plan: Plan, step: Step, results: Mapping[str, str], background
         Message.user(
             _sections(
                 ("Task (for orientation)" if not last else "Task", plan.task),
-                ("Background", background),
                 ("Results of earlier steps", seen),
                 ("Your step", f"{step.goal}\n{closing}".strip()),
             )

@@ -67,6 +67,7 @@ class Conversation:
         self.engine, self.scope, self.ask = engine, scope, ask
         self.messages = list(ask.messages)
         self.calls: list[ToolCall] = []
+        self.sound = (len(self.messages), 0)  # messages and calls up to which nothing has failed
         self.attempts: list[Attempt] = []
         self.turns = 0
         self.cost = Cost(0.0)
@@ -128,13 +129,16 @@ class Conversation:
             yield UsageReported(reply.usage)
         yield End(reply)
 
-    def add(self, message: Message) -> None:
-        """A message from outside the model: a tool's results."""
-        self.messages.append(message)
+    def add(self, results: Message, *, sound: bool) -> None:
+        """A turn's tool results. A turn is `sound` unless every call in it failed, and failed without any effect."""
+        self.messages.append(results)
+        if sound:
+            self.sound = (len(self.messages), len(self.calls))
 
     def recover(self, verdict: Verdict) -> Move:
         """What to do about a failure that a tool showed; the ladder moves accordingly.
 
+        A stronger model starts after the last sound turn: shown what the weaker one got wrong, models repeat it.
         Raises Exhausted where the table says that nothing is left to try.
         """
         move = next_move(self.engine.recovery, self.decision, self.ladder, verdict)
@@ -156,6 +160,9 @@ class Conversation:
             assert verdict.trigger is not None
             text = f"step {self.ask.step.id!r}: {verdict.trigger}: {'; '.join(verdict.evidence)}; {move.reason}"
             raise Exhausted(text, trigger=verdict.trigger, evidence=verdict.evidence, attempts=tuple(self.attempts))
+        if move.to_model != self.model:
+            messages, calls = self.sound
+            del self.messages[messages:], self.calls[calls:]
         self.ladder = move.ladder
         return move
 

@@ -30,12 +30,13 @@ from orchestra.types import Plan, from_json, to_json
 
 @dataclass(frozen=True, slots=True)
 class Blueprint:
-    """What an agent was built with."""
+    """What an agent was built with; `background` is told to the planner, a step knows what its tools tell."""
 
     name: str
     max_steps: int
     limits: Limits
     work: Work
+    background: str = ""
 
 
 class Nodes:
@@ -68,7 +69,7 @@ class Nodes:
                     text,
                     [tool.spec for tool in work.tools.values()],
                     max_steps=self.blueprint.max_steps,
-                    background=work.background,
+                    background=self.blueprint.background,
                     temperature=work.temperature,
                 )
             except CallError as error:

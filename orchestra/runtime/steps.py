@@ -35,12 +35,11 @@ from orchestra.types import (
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """How steps are worked on: the tools at hand, turns at most, seconds per step, text about the data."""
+    """How steps are worked on: the tools at hand, turns at most, seconds per step."""
 
     tools: Mapping[str, Tool]
     max_turns: int = 6
     step_deadline: float = 300.0
-    background: str = ""
     temperature: float | None = None
 
 
@@ -80,7 +79,7 @@ def _ask(plan: Plan, step: Step, upstream: Mapping[str, StepResult], work: Work)
     texts = {sid: result.text or f"(no result: {'; '.join(result.evidence)})" for sid, result in upstream.items()}
     return Ask(
         step=step,
-        messages=step_messages(plan, step, texts, background=work.background),
+        messages=step_messages(plan, step, texts),
         tools=tuple(work.tools[name].spec for name in step.tools),
         output_schema=step.output_schema,
         temperature=work.temperature,
@@ -97,7 +96,7 @@ async def _converse(engine: Engine, scope: RunScope, ask: Ask, work: Work, talk:
         if not reply.tool_calls:
             return _done(reply, conversation)
         outcomes = await _run_tools(engine, scope, ask.step, reply, work, turn)
-        conversation.add(Message("tool", tuple(outcome.result for outcome in outcomes)))
+        conversation.add(Message("tool", tuple(outcome.result for outcome in outcomes)), sound=_sound(outcomes, work))
         results += [(call, _text(outcome.result)) for call, outcome in zip(reply.tool_calls, outcomes, strict=True)]
         verdict = _trouble(outcomes) or no_progress(results)
         if not verdict.accepted:
@@ -148,6 +147,15 @@ def _refuse_unapproved(step: Step, calls: Sequence[ToolCall], work: Work) -> Non
         names = ", ".join(waiting)
         text = f"step {step.id!r} called {names}, which needs a person's approval; nothing of this reply was executed"
         raise HumanNeeded(text, trigger=Trigger.tool_rejected, evidence=(text,))
+
+
+def _sound(outcomes: Sequence[ToolOutcome], work: Work) -> bool:
+    """Whether a turn has to stay in history: something succeeded, or a failed act may have had an effect."""
+    return any(
+        outcome.trigger is None
+        or not (outcome.trigger is Trigger.tool_rejected or work.tools[outcome.result.name].spec.read_only)
+        for outcome in outcomes
+    )
 
 
 def _trouble(outcomes: Iterable[ToolOutcome]) -> Verdict | None:

@@ -29,7 +29,7 @@ def test_the_answer_stands_alone_on_stdout_and_the_progress_on_stderr(cli: Cli, 
         result = cli("run", "weather", TASK)
     assert (result.exit_code, result.stdout) == (0, ANSWER + "\n")
     told = result.stderr.splitlines()
-    assert told[0] == f"plan: running: {TASK}"
+    assert told[0] == "plan: running: Split the task into steps"
     assert "plan: 2 steps" in told
     assert "  s2: Say it — für alle (needs s1)" in told
     assert "s1: routed to small (efficient): rule 2 prefers it, place 1 of 1" in told

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
+import textwrap
 import threading
 import weakref
 from dataclasses import replace
@@ -165,3 +168,26 @@ async def test_weights_that_cannot_be_used_are_named_before_anything_starts(
     with pytest.raises(error, match=text):
         await LocalServers(WeightStore(tmp_path), start).endpoint(replace(card, weights=weights))
     assert start.started == []
+
+
+def test_servers_nobody_closed_are_stopped_before_the_interpreter_is_torn_down(card: ModelCard) -> None:
+    program = textwrap.dedent("""
+        import asyncio, atexit, sys
+        from pathlib import Path
+        from orchestra.local import LocalServers
+        from orchestra.types import ModelCard
+
+        class Listening:
+            listening_address = "http://127.0.0.1:1"
+            def __del__(self):
+                print("stopped", flush=True)
+
+        atexit.register(print, "torn down", flush=True)  # runs last: exit handlers run in reverse
+        card = ModelCard("small", "tiny", "local", "openai-chat", "efficient", weights=sys.argv[1])
+        servers = LocalServers(serve=lambda path, card: Listening())
+        asyncio.run(servers.endpoint(card))
+    """)
+    ended = subprocess.run(
+        [sys.executable, "-c", program, str(card.weights)], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.splitlines() == ["stopped", "torn down"]

@@ -30,8 +30,8 @@ DAG = Plan(
 RESULTS = {"s1": "763 mm in Oslo", "s2": "2250 mm in Bergen", "s3": "little"}
 
 
-def asked(plan: Plan, step: str, results: dict[str, str] = RESULTS, background: str = "") -> tuple[str, str]:
-    system, user = step_messages(plan, next(one for one in plan.steps if one.id == step), results, background)
+def asked(plan: Plan, step: str, results: dict[str, str] = RESULTS) -> tuple[str, str]:
+    system, user = step_messages(plan, next(one for one in plan.steps if one.id == step), results)
     assert (system.role, user.role) == ("system", "user")
     return system.text, user.text
 
@@ -74,8 +74,8 @@ def test_a_step_sees_the_results_it_needs_and_only_those() -> None:
 
 
 def test_a_step_without_needs_sees_no_results_at_all() -> None:
-    _, user = asked(DAG, "s1", background="Table rain")
-    assert user == "Task (for orientation):\nWho had more rain?\n\nBackground:\nTable rain\n\nYour step:\nOslo"
+    _, user = asked(DAG, "s1")
+    assert user == "Task (for orientation):\nWho had more rain?\n\nYour step:\nOslo"
 
 
 def test_results_of_results_are_not_passed_on() -> None:

@@ -67,7 +67,9 @@ async def test_a_task_is_planned_by_one_model_and_executed_by_another(tmp_path):
     async with app_of(by_step, [TWO_AND_JOIN], ledger=tmp_path / "l.db") as app:
         answer = await app.planner_executor([rain]).ainvoke({"task": "Oslo or Bergen?"})
         assert (answer["state"], answer["answer"]) == ("done", "Bergen, by 1449.5 mm")
-        served = {row.step: row.event.model for row in app.ledger.events(answer["run"]) if isinstance(row.event, AttemptEnded)}
+        served = {
+            row.step: row.event.model for row in app.ledger.events(answer["run"]) if isinstance(row.event, AttemptEnded)
+        }
         assert served == {"plan": "strong", "s1": "small", "s2": "small", "s3": "small"}
         assert json.loads(json.dumps(answer)) == answer
 
@@ -109,7 +111,9 @@ async def test_a_wrong_tool_call_never_executes_goes_back_then_up_and_the_next_s
         judged = [(e.model, str(e.trigger), str(e.action)) for e in events(app, run, Judged) if e.trigger]
         assert judged == [("small", "unknown_tool", "repair"), ("small", "schema_violation", "escalate")]
         assert [e.tool for e in events(app, run, ToolStarted)] == ["rain"]
-        assert {e: s for e, s in ((r.step, r.event.model) for r in app.ledger.events(run) if isinstance(r.event, StepEnded))} == {
+        assert {
+            e: s for e, s in ((r.step, r.event.model) for r in app.ledger.events(run) if isinstance(r.event, StepEnded))
+        } == {
             "plan": "strong",
             "s1": "strong",
             "s2": "small",
@@ -163,12 +167,35 @@ async def test_a_tool_error_is_shown_to_the_model_which_may_mend_its_call():
         return "paid"
 
     small = ScriptedModel("small", [CallTool("pay", amount=11), CallTool("pay", amount=10), "done"])
-    app = scripted_app(small, ScriptedModel("strong", [plan(("s1", "pay", [], ["pay"]))], tier="capable"), policies=[BOTH])
+    app = scripted_app(
+        small, ScriptedModel("strong", [plan(("s1", "pay", [], ["pay"]))], tier="capable"), policies=[BOTH]
+    )
     async with app:
         answer = await app.planner_executor([pay]).ainvoke({"task": "?"})
     assert answer["answer"] == "done"
     assert calls == ["11", "10"]
     assert any("at most 10 cents" in str(m["content"]) for m in small.requests[1]["messages"])
+
+
+async def test_a_stronger_model_is_not_shown_what_the_weaker_one_got_wrong_unless_it_may_have_had_an_effect():
+    @tool
+    def pay(amount: int) -> str:
+        """Pay.
+
+        Args:
+            amount: cents
+        """
+        raise ToolRejected("no") if amount > 10 else OSError("the line broke")
+
+    async def strong_saw(amounts: tuple[int, int]) -> str:
+        small = ScriptedModel("small", [CallTool("pay", amount=amounts[0]), CallTool("pay", amount=amounts[1])])
+        strong = ScriptedModel("strong", [plan(("s1", "pay", [], ["pay"])), "gave up"], tier="capable")
+        async with scripted_app(small, strong, policies=[BOTH]) as app:
+            await app.planner_executor([pay]).ainvoke({"task": "?"})
+        return json.dumps(strong.requests[1]["messages"])
+
+    assert "tool_call" not in await strong_saw((11, 12))
+    assert "the line broke" in await strong_saw((1, 2))
 
 
 async def test_a_failed_critical_step_fails_the_run_skips_what_needs_it_and_keeps_the_rest():
@@ -181,7 +208,11 @@ async def test_a_failed_critical_step_fails_the_run_skips_what_needs_it_and_keep
     async with app_of(small, strong) as app:
         answer = await app.planner_executor([rain]).ainvoke({"task": "?"})
     assert answer["state"] == "failed"
-    assert {sid: one["state"] for sid, one in answer["steps"].items()} == {"s1": "failed", "s2": "done", "s3": "skipped"}
+    assert {sid: one["state"] for sid, one in answer["steps"].items()} == {
+        "s1": "failed",
+        "s2": "done",
+        "s3": "skipped",
+    }
     assert "s1" in answer["reason"]
 
 
@@ -192,7 +223,9 @@ async def test_plan_only_plans_and_executes_nothing():
     assert (answer["state"], answer["steps"]) == ("done", {})
 
 
-@pytest.mark.parametrize("bad", [{}, {"task": ""}, {"task": 3}, {"task": "x", "mode": "chaep"}, {"task": "x", "budget": -1}])
+@pytest.mark.parametrize(
+    "bad", [{}, {"task": ""}, {"task": 3}, {"task": "x", "mode": "chaep"}, {"task": "x", "budget": -1}]
+)
 async def test_an_input_that_makes_no_sense_is_refused_with_what_is_expected(bad):
     async with app_of([], []) as app:
         with pytest.raises(ConfigError, match="task|mode|budget"):
@@ -297,7 +330,13 @@ async def test_decisions_of_a_run_carry_the_context_they_were_made_in(tmp_path):
 
 
 async def test_a_tool_from_raw_json_schema_takes_part(tmp_path):
-    echo = Tool.from_schema("echo", "Echo.", {"type": "object", "properties": {"x": {"const": 1}}, "required": ["x"]}, lambda x: x, read_only=True)
+    echo = Tool.from_schema(
+        "echo",
+        "Echo.",
+        {"type": "object", "properties": {"x": {"const": 1}}, "required": ["x"]},
+        lambda x: x,
+        read_only=True,
+    )
     small = [CallTool("echo", x=2), CallTool("echo", x=1), "1"]
     async with app_of(small, [plan(("s1", "echo", [], ["echo"]))], ledger=tmp_path / "l.db") as app:
         answer = await app.planner_executor([echo]).ainvoke({"task": "?"})

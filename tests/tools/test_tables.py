@@ -51,7 +51,7 @@ async def test_a_select_brings_its_rows_by_name(penguins: Data) -> None:
 
 def test_the_query_tool_tells_models_the_tables_and_changes_nothing(penguins: Data) -> None:
     tool = queries.sqlite_query(penguins)
-    assert "penguins(species TEXT, island TEXT, bill_length_mm REAL" in tool.description
+    assert "Table penguins (344 rows): species TEXT (Adelie, Chinstrap, Gentoo); island TEXT" in tool.description
     assert (tool.name, tool.read_only) == ("sqlite_query", True)
     assert tool.schema["required"] == ["sql"]
 
@@ -128,7 +128,7 @@ async def test_an_empty_table_and_its_neighbours_are_described(tmp_path: Path) -
 async def test_ranges_of_a_large_table_are_those_of_its_first_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(descriptions, "SAMPLED", 3)
+    monkeypatch.setattr("orchestra.toolbox.data.described.SAMPLED", 3)
     data = database(tmp_path / "a.db", "CREATE TABLE t(x); INSERT INTO t VALUES (1), (2), (3), (9)")
     found = await asked(descriptions.describe_table(data))
     assert (found["rows"], found["columns"][0]["max"]) == (4, 3)
