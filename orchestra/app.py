@@ -153,16 +153,15 @@ class Orchestra:
         """
         from orchestra.runtime import graph
         from orchestra.runtime.nodes import Blueprint
-        from orchestra.runtime.scope import Limits
+        from orchestra.runtime.scope import Limits, words
         from orchestra.runtime.steps import Work
         from orchestra.toolbox import as_tools
 
-        limits = Limits(deadline, budget, allow_unknown_price, mode, data_tags=tuple(data_tags))
+        limits = Limits(deadline, budget, allow_unknown_price, mode, data_tags=words(data_tags))
         known = {tool.name: tool for tool in as_tools(tools)}
         work = Work(known, max_turns, step_deadline, temperature)
-        return graph.planner_executor(
-            self.engine, Blueprint(name, max_steps, limits, work, background), self.checkpoints
-        )
+        blueprint = Blueprint(name, max_steps, limits, work, background)
+        return graph.planner_executor(self.engine, blueprint, self.checkpoints, self.portal)
 
     async def aclose(self) -> None:
         """Close connections, embedded servers, checkpoints and the ledger."""

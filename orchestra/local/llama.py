@@ -49,6 +49,8 @@ def serve_gguf(path: Path, card: ModelCard) -> RunningServer:
     params.cache_ram_mib = _PROMPT_CACHE
     params.cpuparams.n_threads = usable_cores()
     params.verbosity = 0
+    params.sampling.temp = 0.0  # the default of a request that names none: small models are best at their likeliest
+    params.n_predict = card.max_output  # likewise; llama.cpp's own is to write until the window is full
     params.ui = params.endpoint_slots = False  # /slots would show everybody's prompts
     try:
         return xllamacpp.Server(params)

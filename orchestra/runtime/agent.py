@@ -9,19 +9,30 @@ from typing import Any, cast
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
 
-from orchestra.errors import OrchestraError
 from orchestra.ledger import new_run_id
 from orchestra.runtime.checkpoints import Checkpoints
+from orchestra.runtime.portal import Portal
 from orchestra.runtime.runs import Runs
 
 
 class Agent(CompiledStateGraph[Any, Any, Any, Any]):
     """A compiled LangGraph graph: input `{"task": …}`, output plain JSON; see `Orchestra.planner_executor`."""
 
-    def __init__(self, *, runs: Runs, checkpoints: Checkpoints, **compiled: Any) -> None:
+    def __init__(self, *, runs: Runs, checkpoints: Checkpoints, portal: Portal, **compiled: Any) -> None:
+        self.checkpoints = checkpoints
+        self._saver: Any = None
         super().__init__(**compiled)
         self.runs = runs
-        self.checkpoints = checkpoints
+        self.portal = portal
+
+    @property
+    def checkpointer(self) -> Any:
+        """The saver that was set, else the app's own in the running event loop: a graph may be built outside of one."""
+        return self._saver or self.checkpoints.saver()
+
+    @checkpointer.setter
+    def checkpointer(self, saver: Any) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        self._saver = saver
 
     async def astream(
         self,
@@ -39,19 +50,22 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
             given = given | {"run": given.get("run") or new_run_id()}
             config = _with_thread(config, given["run"])
         if self.checkpoints.path is not None:
-            self.checkpointer = self.checkpoints.saver()  # where the graph was built outside of an event loop
             options.setdefault("durability", "async")
         graph: Any = super()
         try:
             async for chunk in graph.astream(given or input, config, **options):
                 yield chunk
-        except (asyncio.CancelledError, GeneratorExit, OrchestraError) as end:
+        except BaseException as end:
+            left = isinstance(end, asyncio.CancelledError | GeneratorExit)
             if given is not None:
-                failed = isinstance(end, OrchestraError)
-                self.runs.close(
-                    given["run"], "failed" if failed else "cancelled", str(end) or "cancelled by the caller"
-                )
+                reason = "cancelled by the caller" if left else str(end) or type(end).__name__
+                self.runs.abandon(given["run"], "cancelled" if left else "failed", reason)
             raise
+
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Any:  # noqa: A002
+        """`ainvoke` for synchronous code. Raises SyncInLoop inside a running event loop."""
+        graph: Any = self
+        return self.portal.run("invoke", lambda: graph.ainvoke(input, config, **options))
 
 
 def _with_thread(config: RunnableConfig | None, run: str) -> RunnableConfig:

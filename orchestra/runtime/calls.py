@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any, TypedDict, cast
 
-from orchestra.errors import CallError, ConfigError
+from orchestra.errors import ConfigError, OrchestraError
 from orchestra.ledger import RunEnded, RunStarted
 from orchestra.runtime.conversation import Ask, Conversation
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.messages import Messages, canonical
-from orchestra.runtime.scope import Limits
+from orchestra.runtime.scope import Limits, words
 from orchestra.toolbox import as_tools
 from orchestra.types import End, Json, Mode, Priority, Reply, Step, StreamEvent, ToolChoice
 
@@ -81,14 +82,19 @@ async def _events(
                     continue
                 state, reason, answer = "done", "", event.reply.text
                 yield End(replace(event.reply, output=read(event.reply.output)))
-    except CallError as error:
-        state, reason = "failed", str(error)
+    except Exception as error:
+        kind = "" if isinstance(error, OrchestraError) else f"{type(error).__name__}: "
+        state, reason = "failed", f"{kind}{error}"
         raise
     finally:
         scope.recorder.record("", RunEnded(state, engine.clock() - started, reason, answer))
 
 
 def _ask(messages: Messages, step: str | Step, options: CallOptions) -> tuple[Ask, Callable[[Json], Any]]:
+    for name in options.keys() - CallOptions.__annotations__.keys():
+        known = sorted(CallOptions.__annotations__)
+        near = "".join(f"did you mean {one!r}? " for one in get_close_matches(name, known, n=1))
+        raise ConfigError(f"{name}: no option of a call; {near}known: {', '.join(known)}")
     schema, check, read = _output(options.get("output"))
     ask = Ask(
         step=Step(id=step, name=step, kind=step) if isinstance(step, str) else step,
@@ -100,7 +106,7 @@ def _ask(messages: Messages, step: str | Step, options: CallOptions) -> tuple[As
         max_tokens=options.get("max_tokens"),
         temperature=options.get("temperature"),
         seed=options.get("seed"),
-        stop=tuple(options.get("stop", ())),
+        stop=words(options.get("stop", ())),
         extra=options.get("extra", {}),
     )
     return ask, read
@@ -114,7 +120,7 @@ def _limits(options: CallOptions) -> Limits:
         mode=options.get("mode"),
         tenant=options.get("tenant"),
         priority=options.get("priority", "normal"),
-        data_tags=tuple(options.get("data_tags", ())),
+        data_tags=words(options.get("data_tags", ())),
     )
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from asyncio import AbstractEventLoop
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,28 +16,29 @@ if TYPE_CHECKING:
 
 
 class Checkpoints:
-    """The checkpoint file of an app; `path=None` keeps none."""
+    """The checkpoint file of an app; `path=None` keeps none. Its savers belong to one event loop each."""
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
-        self._saver: AsyncSqliteSaver | None = None
+        self._savers: dict[AbstractEventLoop, AsyncSqliteSaver] = {}
 
     def saver(self) -> Any:
-        """LangGraph's own saver on this file, or None without a file or a running event loop."""
-        if self.path is None or self._saver is not None:
-            return self._saver
+        """LangGraph's own saver on this file; None without a file or a running event loop.
+
+        Raises ConfigError for a file that cannot be used.
+        """
         try:
-            asyncio.get_running_loop()
+            loop = asyncio.get_running_loop()
         except RuntimeError:
             return None
-        self._saver = _open(self.path)
-        return self._saver
+        if self.path is not None and loop not in self._savers:
+            self._savers[loop] = _open(self.path)
+        return self._savers.get(loop)
 
     async def aclose(self) -> None:
         """Close the file; what was written stays."""
-        if self._saver is not None:
-            await self._saver.conn.close()
-            self._saver = None
+        while self._savers:
+            await self._savers.popitem()[1].conn.close()
 
 
 def _open(path: Path) -> AsyncSqliteSaver:
@@ -43,6 +47,8 @@ def _open(path: Path) -> AsyncSqliteSaver:
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"checkpoints {str(path)!r}: cannot make its folder: {error.strerror}") from error
+        with closing(sqlite3.connect(path)) as probe:  # the saver itself opens it in a thread, and later
+            probe.execute("PRAGMA user_version")
+    except (OSError, sqlite3.Error) as error:
+        raise ConfigError(f"checkpoints {str(path)!r} cannot be used: {error}; give the ledger another path") from error
     return AsyncSqliteSaver(aiosqlite.connect(path))

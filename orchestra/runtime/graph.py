@@ -10,11 +10,12 @@ from orchestra.runtime.agent import Agent
 from orchestra.runtime.checkpoints import Checkpoints
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.nodes import Blueprint, Nodes
+from orchestra.runtime.portal import Portal
 from orchestra.runtime.runs import Runs
 from orchestra.runtime.state import RunState
 
 
-def planner_executor(engine: Engine, blueprint: Blueprint, checkpoints: Checkpoints) -> Agent:
+def planner_executor(engine: Engine, blueprint: Blueprint, checkpoints: Checkpoints, portal: Portal) -> Agent:
     """The compiled graph."""
     runs = Runs(engine, blueprint.limits)
     nodes = Nodes(engine, blueprint, runs)
@@ -26,10 +27,10 @@ def planner_executor(engine: Engine, blueprint: Blueprint, checkpoints: Checkpoi
     graph.add_conditional_edges("plan", _after_plan, ["execute", "finish"])
     graph.add_edge("execute", "finish")
     graph.add_edge("finish", END)
-    compiled = graph.compile(checkpointer=checkpoints.saver(), name=blueprint.name)
+    compiled = graph.compile(name=blueprint.name)
     parts = dict(cast("dict[str, Any]", vars(compiled)))
     parts.pop("__orig_class__", None)  # typing's own mark, no argument of the class
-    return Agent(runs=runs, checkpoints=checkpoints, **parts)
+    return Agent(runs=runs, checkpoints=checkpoints, portal=portal, **parts)
 
 
 def _after_plan(state: RunState) -> str:

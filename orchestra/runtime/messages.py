@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, cast
 from orchestra.errors import ConfigError
 from orchestra.types import Document, Image, Json, Message, Part, Role, Text, ToolCall, ToolResult
 
-Messages: TypeAlias = str | Message | Sequence[Any]
+Messages: TypeAlias = str | Message | Mapping[str, Any] | Sequence[Any]
 
 _ROLES: dict[str, Role] = {
     "system": "system",
@@ -18,23 +18,29 @@ _ROLES: dict[str, Role] = {
     "human": "user",
     "assistant": "assistant",
     "ai": "assistant",
+    "AIMessageChunk": "assistant",  # LangChain's name for a message that was streamed
     "tool": "tool",
 }
 
 
 def canonical(messages: Messages) -> tuple[Message, ...]:
-    """The messages as canonical values.
+    """The messages as canonical values; one message may stand alone.
 
-    Raises ConfigError for an empty list and for anything that is none of the four forms, naming its place.
+    Raises ConfigError for an empty list, for messages that say nothing, and for anything that is none of the four
+    forms, naming its place.
     """
-    if isinstance(messages, str):
-        return (Message.user(messages),)
-    if isinstance(messages, Message):
-        return (messages,)
-    found = tuple(_message(item, i) for i, item in enumerate(messages))
+    several = isinstance(messages, Sequence) and not isinstance(messages, str | bytes)
+    items = cast("Sequence[Any]", messages if several else [messages])
+    found = tuple(_message(item, i) for i, item in enumerate(items))
     if not found:
         raise ConfigError("messages: the list is empty; give a string or at least one message")
+    if not any(_says(part) for message in found for part in message.parts):
+        raise ConfigError("messages: every text is blank; give a prompt that says something")
     return found
+
+
+def _says(part: Part) -> bool:
+    return not isinstance(part, Text) or bool(part.text.strip())
 
 
 def _message(item: Any, at: int) -> Message:
@@ -56,8 +62,10 @@ def _from_dict(item: Mapping[str, Any], at: int) -> Message:
     role = _role(item.get("role"), at)
     content = item.get("content")
     if role == "tool":
-        return _tool_result(str(item.get("tool_call_id", "")), str(item.get("name", "")), content, at)
-    calls = tuple(_openai_call(call, at) for call in item.get("tool_calls") or ())
+        if not isinstance(call_id := item.get("tool_call_id"), str):
+            raise ConfigError(f"messages[{at}]: a tool's message needs the 'tool_call_id' it answers, got {call_id!r}")
+        return _tool_result(call_id, str(item.get("name", "")), content, at)
+    calls = tuple(_openai_call(call, at) for call in _listed(item.get("tool_calls") or ()))
     return Message(role, (*_parts(content, at), *calls))
 
 
@@ -75,7 +83,7 @@ def _from_langchain(item: Any, at: int) -> Message:
 
 
 def _role(role: Any, at: int) -> Role:
-    if role not in _ROLES:
+    if not isinstance(role, str) or role not in _ROLES:
         raise ConfigError(f"messages[{at}]: role {role!r} is unknown; known: {', '.join(_ROLES)}")
     return _ROLES[role]
 
@@ -83,6 +91,10 @@ def _role(role: Any, at: int) -> Role:
 def _tool_result(call_id: str, name: str, content: Any, at: int, *, is_error: bool = False) -> Message:
     parts = tuple(part for part in _parts(content, at) if isinstance(part, Text | Image | Document))
     return Message("tool", (ToolResult(call_id, name, parts, is_error),))
+
+
+def _listed(calls: Any) -> Iterable[Any]:
+    return cast("Iterable[Any]", calls) if isinstance(calls, list | tuple) else (calls,)
 
 
 def _openai_call(call: Any, at: int) -> ToolCall:

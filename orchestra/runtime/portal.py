@@ -57,15 +57,33 @@ class Portal:
         if loop is not None and thread is not None:
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
-            loop.close()
 
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=self._loop.run_forever, name="orchestra-sync", daemon=True)
+                self._thread = threading.Thread(target=_serve, args=(self._loop,), name="orchestra-sync", daemon=True)
                 self._thread.start()
             return self._loop
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    """Run until stopped; then cancel what other threads still wait for, or they would wait forever."""
+    loop.run_forever()
+    waiting = asyncio.all_tasks(loop)
+    for task in waiting:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*waiting, return_exceptions=True))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+
+
+_INSTEAD = {
+    "complete_sync": "await complete(...)",
+    "stream_sync": "iterate over stream(...) with async for",
+    "close": "await aclose()",
+    "invoke": "await ainvoke(...)",
+}
 
 
 def refuse_in_loop(name: str) -> None:
@@ -74,4 +92,4 @@ def refuse_in_loop(name: str) -> None:
         asyncio.get_running_loop()
     except RuntimeError:
         return
-    raise SyncInLoop(f"{name} was called inside a running event loop; await {name.removesuffix('_sync')} instead")
+    raise SyncInLoop(f"{name} was called inside a running event loop; {_INSTEAD[name]} instead")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, get_args
+from typing import Any
 
-from orchestra.errors import ConfigError
 from orchestra.ledger import RunEnded, RunState, totals
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.scope import Limits, RunScope
 from orchestra.runtime.state import RunState as GraphState
-from orchestra.types import Mode
 
 
 class Runs:
@@ -33,24 +31,11 @@ class Runs:
         self._open.pop(run, None)
         self.engine.ledger.append(run, "", RunEnded(state, seconds, reason, answer))
 
+    def abandon(self, run: str, state: RunState, reason: str) -> None:
+        """The last word on a run that was left before its end; none where it never began or has ended."""
+        if run in self._open:
+            self.close(run, state, reason)
+
     def _limits(self, state: GraphState) -> Limits:
-        limits = self.limits
-        if (mode := state.get("mode")) is not None:
-            limits = dataclasses.replace(limits, mode=_one_of(mode))
-        if (budget := state.get("budget")) is not None:
-            limits = dataclasses.replace(limits, budget=_positive("budget", budget, "USD"))
-        if (deadline := state.get("deadline")) is not None:
-            limits = dataclasses.replace(limits, deadline=_positive("deadline", deadline, "seconds"))
-        return limits
-
-
-def _one_of(mode: str) -> Mode:
-    if mode not in get_args(Mode):
-        raise ConfigError(f"mode {mode!r} is unknown; known: {', '.join(get_args(Mode))}")
-    return mode  # type: ignore[return-value]  # just checked
-
-
-def _positive(name: str, value: Any, unit: str) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not value >= 0:
-        raise ConfigError(f"{name}: expected a number of {unit} that is not negative, got {value!r}")
-    return value
+        given: dict[str, Any] = {name: state.get(name) for name in ("mode", "budget", "deadline")}
+        return dataclasses.replace(self.limits, **{name: value for name, value in given.items() if value is not None})

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, get_args
 
 from orchestra.dispatch import Purse
+from orchestra.errors import ConfigError
 from orchestra.ledger import Recorder
 from orchestra.types import Earlier, Mode, Priority
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a run or call may take, and for whom. `deadline` in seconds, `budget` in USD (None: no cap)."""
+    """What a run or call may take, and for whom. `deadline` in seconds, `budget` in USD (None: no cap).
+
+    Raises ConfigError for a limit that makes no sense.
+    """
 
     deadline: float = 600.0
     budget: float | None = None
@@ -20,6 +27,29 @@ class Limits:
     tenant: str | None = None
     priority: Priority = "normal"
     data_tags: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _number("deadline", self.deadline, "seconds")
+        if self.budget is not None:
+            _number("budget", self.budget, "USD")
+        if self.mode is not None:
+            _known("mode", self.mode, get_args(Mode))
+        _known("priority", self.priority, get_args(Priority))
+
+
+def _number(name: str, value: Any, unit: str) -> None:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < math.inf:
+        raise ConfigError(f"{name}: expected a number of {unit} that is not negative, got {value!r}")
+
+
+def _known(name: str, value: Any, known: Sequence[str]) -> None:
+    if value not in known:
+        raise ConfigError(f"{name} {value!r} is unknown; known: {', '.join(known)}")
+
+
+def words(given: Sequence[str]) -> tuple[str, ...]:
+    """The words given; a single string is one word, not its letters."""
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,9 @@ from orchestra.types import ModelCard
 def llama(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """A module in the place of xllamacpp; its Server keeps the params it was given."""
     module = ModuleType("xllamacpp")
-    module.CommonParams = lambda: SimpleNamespace(model=SimpleNamespace(), cpuparams=SimpleNamespace())
+    module.CommonParams = lambda: SimpleNamespace(
+        model=SimpleNamespace(), cpuparams=SimpleNamespace(), sampling=SimpleNamespace()
+    )
     module.Server = lambda params: SimpleNamespace(params=params, listening_address="http://127.0.0.1:1")
     monkeypatch.setitem(sys.modules, "xllamacpp", module)
     return module
@@ -30,6 +32,7 @@ def test_a_server_listens_on_loopback_with_the_whole_window_for_every_slot(card:
     assert params.model.path == card.weights
     assert params.model_alias == {"tiny-instruct"}  # not the machine's path, which would go into the ledger
     assert (params.ui, params.endpoint_slots, params.verbosity) == (False, False, 0)
+    assert (params.sampling.temp, params.n_predict) == (0.0, card.max_output)
     assert params.cpuparams.n_threads >= 1
 
 

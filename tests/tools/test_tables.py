@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -128,7 +129,7 @@ async def test_an_empty_table_and_its_neighbours_are_described(tmp_path: Path) -
 async def test_ranges_of_a_large_table_are_those_of_its_first_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestra.toolbox.data.described.SAMPLED", 3)
+    monkeypatch.setattr(sys.modules["orchestra.toolbox.data.described"], "SAMPLED", 3)
     data = database(tmp_path / "a.db", "CREATE TABLE t(x); INSERT INTO t VALUES (1), (2), (3), (9)")
     found = await asked(descriptions.describe_table(data))
     assert (found["rows"], found["columns"][0]["max"]) == (4, 3)
