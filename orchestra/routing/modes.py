@@ -14,7 +14,7 @@ from orchestra.types import Mode
 WEIGHTS: Mapping[Mode, tuple[float, float, float]] = {
     "quality": (1.0, 0.001, 0.001),
     "balanced": (0.2, 0.4, 0.4),
-    "cost": (0.001, 1.0, 0.001),
+    "cost": (0.0001, 1.0, 0.001),  # between free models time is the cost
     "latency": (0.001, 0.001, 1.0),
 }
 FREE = 1e-6  # USD: what costs this little counts as nearly free

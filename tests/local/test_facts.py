@@ -93,3 +93,10 @@ def test_a_process_without_a_console_is_told_nothing(monkeypatch: pytest.MonkeyP
     with showing("tiny") as progress:
         progress.note("unheard")
         progress.at(1, 2)
+
+
+def test_the_fleet_in_the_docs_is_one_that_can_be_read() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "local.md").read_text(encoding="utf-8")
+    mine, served = Fleet.from_toml(page.split("```toml\n")[1].split("```")[0]).models.values()
+    assert (mine.weights, mine.capabilities.tools) == ("/path/to/model.gguf", "json")
+    assert served.base_url == "http://127.0.0.1:11434/v1"

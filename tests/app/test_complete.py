@@ -1,0 +1,313 @@
+"""complete: what may be asked and how, what the reply tells, and how a call ends."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+
+import pytest
+from langchain_core.messages import HumanMessage, SystemMessage
+from pydantic import BaseModel, field_validator
+
+from orchestra import BudgetExceeded, DeadlineExceeded, Exhausted, Message, NoCandidate, Step, StepPolicy
+from orchestra.errors import BadRequest, CallError, ConfigError, ContentFiltered
+from orchestra.ledger import Decided, RunEnded, RunStarted, StepEnded
+from orchestra.testing import CallTool, Error, Say, ScriptedModel, Silence, scripted_app
+from orchestra.types import Price, Trigger
+from tests.app.doubles import LOW, app_of, events, rain, rows
+
+
+class Verse(BaseModel):
+    title: str
+    lines: int
+    mood: Literal["glad", "sad"] = "glad"
+
+    @field_validator("lines")
+    @classmethod
+    def _even(cls, value: int) -> int:
+        if value % 2:
+            raise ValueError("a verse has an even number of lines")
+        return value
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        "Wie groß?",
+        Message.user("Wie groß?"),
+        [Message.user("Wie groß?")],
+        {"role": "user", "content": "Wie groß?"},
+        [{"role": "user", "content": [{"type": "text", "text": "Wie groß?"}]}],
+        [HumanMessage("Wie groß?")],
+        HumanMessage("Wie groß?"),
+        ["Wie groß?"],
+    ],
+    ids=["text", "message", "messages", "dict", "dicts", "langchain", "langchain-one", "texts"],
+)
+async def test_a_prompt_may_be_written_in_every_usual_form(messages):
+    model = ScriptedModel("small", ["Sehr."])
+    async with scripted_app(model) as app:
+        assert (await app.complete(messages)).text == "Sehr."
+    assert model.requests[0]["messages"] == [{"role": "user", "content": "Wie groß?"}]
+
+
+async def test_a_system_message_goes_first_whoever_wrote_it():
+    model = ScriptedModel("small", ["a", "b"])
+    async with scripted_app(model) as app:
+        await app.complete([SystemMessage("Be brief."), HumanMessage("Hi")])
+        await app.complete([{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "Hi"}])
+    assert [[m["content"] for m in request["messages"]] for request in model.requests] == [["Be brief.", "Hi"]] * 2
+
+
+@pytest.mark.parametrize(
+    ("messages", "said"),
+    [
+        ("", "blank"),
+        ("  \n\t", "blank"),
+        ([], "empty"),
+        ([Message.system(" "), {"role": "user", "content": ""}], "blank"),
+        ([{"role": "user", "content": None}], "blank"),
+        ([{"role": "usr", "content": "x"}], r"messages\[0\]: role 'usr' is unknown; known: system, .*user"),
+        ([{"role": ["user"], "content": "x"}], r"role \['user'\] is unknown"),
+        (["ok", {"role": "user", "content": [{"type": "video"}]}], r"messages\[1\].content: .*'video'.*known: text"),
+        ([{"role": "user", "content": 7}], "expected text or a list of parts, got int"),
+        ([{"role": "tool", "content": "x"}], "tool_call_id"),
+        ([{"role": "assistant", "tool_calls": 3}], "tool_calls: expected"),
+        ([{"role": "assistant", "tool_calls": [{"id": "1"}]}], "tool_calls: expected"),
+        (7, "int is no message"),
+        (b"x", "bytes is no message"),
+        ([None], r"messages\[0\]: NoneType is no message"),
+    ],
+)
+async def test_messages_that_make_no_sense_are_refused_before_any_request(messages, said, tmp_path):
+    model = ScriptedModel("small", [])
+    async with scripted_app(model, ledger=tmp_path / "l.db") as app:
+        with pytest.raises(ConfigError, match=said):
+            await app.complete(messages)
+        with pytest.raises(ConfigError, match=said):
+            async for _ in app.stream(messages):
+                pass
+        assert rows(app) == []
+    assert model.requests == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"bugdet": 1}, "bugdet: no option of a call; did you mean 'budget'"),
+        ({"zzz": 1}, "zzz: no option of a call; known: allow_unknown_price, budget"),
+        ({"mode": "chaep"}, "mode 'chaep' is unknown; known: quality, balanced, cost, latency"),
+        ({"priority": "urgent"}, "priority 'urgent' is unknown; known: low, normal, high"),
+        ({"budget": -1}, "budget: expected a number of USD that is not negative, got -1"),
+        ({"budget": "1"}, "budget: expected a number"),
+        ({"budget": float("nan")}, "budget: expected a number"),
+        ({"deadline": True}, "deadline: expected a number of seconds"),
+        ({"output": 3}, "output: expected a pydantic model or a JSON Schema, got 3"),
+        ({"tools": ["rain"]}, "'rain' is no tool"),
+        ({"tools": [rain, rain]}, "two tools are named 'rain'"),
+    ],
+)
+async def test_an_option_that_makes_no_sense_is_refused_before_any_request(options, said):
+    model = ScriptedModel("small", [])
+    async with scripted_app(model) as app:
+        with pytest.raises(ConfigError, match=said):
+            await app.complete("x", **options)
+    assert model.requests == []
+
+
+@pytest.mark.parametrize("step", ["draft", Step("draft", name="draft", kind="draft")])
+async def test_a_step_is_a_name_or_a_step_and_rules_see_it(step):
+    policy = StepPolicy([{"match": {"name": "draft"}, "tier": "capable"}])
+    async with app_of([], ["well drafted"], policies=[policy]) as app:
+        reply = await app.complete("x", step=step)
+    assert (reply.model, reply.text) == ("strong", "well drafted")
+    assert [reason.text for reason in reply.decisions[0].reasons if reason.policy == "step_policy"] == ["?"]
+
+
+async def test_a_pydantic_model_is_asked_for_by_its_schema_and_comes_back_as_an_instance():
+    model = ScriptedModel("small", ['{"title": "Ä", "lines": 4}'])
+    async with scripted_app(model) as app:
+        reply = await app.complete("A verse", output=Verse)
+    assert reply.output == Verse(title="Ä", lines=4)
+    assert model.requests[0]["response_format"]["json_schema"]["schema"]["required"] == ["title", "lines"]
+
+
+async def test_what_only_a_validator_sees_goes_back_to_the_model_in_its_words():
+    model = ScriptedModel("small", ['{"title": "a", "lines": 3}', '{"title": "a", "lines": 4}'])
+    async with scripted_app(model) as app:
+        reply = await app.complete("A verse", output=Verse)
+    assert reply.output.lines == 4
+    assert [(one.trigger, one.action) for one in reply.attempts] == [("bad_output", "repair"), (None, None)]
+    assert "even number of lines" in model.requests[1]["messages"][-1]["content"]
+
+
+async def test_a_json_schema_gives_plain_json():
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    async with app_of(['{"n": "one"}', '{"n": 1}']) as app:
+        reply = await app.complete("x", output=schema)
+    assert reply.output == {"n": 1}
+
+
+async def test_a_call_may_come_before_the_structured_answer_and_then_there_is_no_output():
+    async with app_of([CallTool("rain", city="Oslo")]) as app:
+        reply = await app.complete("x", tools=[rain], output=Verse)
+    assert reply.tool_calls[0].arguments == {"city": "Oslo"}
+    assert reply.output is None
+
+
+async def test_calls_are_judged_and_given_back_never_executed():
+    async with app_of([CallTool("rain", city="Bodø")]) as app:
+        reply = await app.complete("How much rain?", tools=[rain])
+    assert [(call.name, call.arguments) for call in reply.tool_calls] == [("rain", {"city": "Bodø"})]
+    assert reply.finish == "tool_calls"
+
+
+async def test_the_reply_tells_who_answered_what_it_took_and_why():
+    strong = ScriptedModel("strong", [Say("hi", usage=(100, 10))], tier="capable", price=Price(10, 20))
+    small = ScriptedModel("small", [Say("", usage=(100, 0)), Say("", usage=(100, 0))], price=Price(1, 2))
+    async with scripted_app(small, strong, policies=[LOW]) as app:
+        reply = await app.complete("x")
+    assert (reply.text, reply.model, reply.wire_model, reply.degraded) == ("hi", "strong", "strong", False)
+    assert (reply.usage.input, reply.usage.output) == (100, 10)
+    assert reply.cost.usd == pytest.approx((2 * 100 * 1 + 100 * 10 + 10 * 20) / 1e6)
+    assert not reply.cost.estimated
+    assert [(one.model, one.trigger) for one in reply.attempts] == [("small", "empty")] * 2 + [("strong", None)]
+    assert reply.decisions[0].model == "small"
+    assert reply.message.text == "hi"
+    assert len(reply.run) == 16
+
+
+async def test_a_mode_is_a_wish_and_is_written_down(tmp_path):
+    small = ScriptedModel("small", ["cheap"], price=Price(0.1, 0.1))
+    strong = ScriptedModel("strong", ["good"], tier="capable", price=Price(10, 20))
+    async with scripted_app(small, strong, ledger=tmp_path / "l.db") as app:
+        assert (await app.complete("x", mode="cost")).model == "small"
+        assert (await app.complete("x", mode="quality")).model == "strong"
+        assert [event.mode for event in events(rows(app), RunStarted)] == ["cost", "quality"]
+
+
+async def test_settings_of_a_call_reach_the_wire():
+    model = ScriptedModel("small", ["x"])
+    async with scripted_app(model) as app:
+        await app.complete("x", max_tokens=7, temperature=0.2, seed=3, stop="END", tools=[rain], tool_choice="none")
+    request = model.requests[0]
+    assert (request["temperature"], request["seed"], request["stop"]) == (0.2, 3, ["END"])
+    assert 7 in (request.get("max_tokens"), request.get("max_completion_tokens"))
+
+
+async def test_a_data_tag_is_a_word_not_its_letters():
+    tagged = ScriptedModel("eu", ["hier"], tags=("eu",))
+    async with scripted_app(ScriptedModel("us", []), tagged) as app:
+        assert (await app.complete("x", data_tags="eu")).model == "eu"
+
+
+async def test_a_budget_caps_the_call_and_says_what_was_left(tmp_path):
+    dear = ScriptedModel("small", [], price=Price(1000, 1000))
+    async with scripted_app(dear, ledger=tmp_path / "l.db") as app:
+        with pytest.raises(CallError, match="money|left") as raised:
+            await app.complete("x", budget=0.0001)
+        assert isinstance(raised.value, NoCandidate | BudgetExceeded)
+        assert [event.state for event in events(rows(app), RunEnded)] == ["failed"]
+    assert dear.requests == []
+
+
+async def test_an_unknown_price_is_refused_under_a_budget_unless_allowed():
+    model = ScriptedModel("small", ["ok"], price=None)
+    async with scripted_app(model) as app:
+        with pytest.raises(NoCandidate, match="price") as raised:
+            await app.complete("x", budget=1.0)
+        assert raised.value.rejections[0].gate == "money"
+        reply = await app.complete("x", budget=1.0, allow_unknown_price=True)
+    assert reply.cost.usd is None
+
+
+async def test_a_passed_deadline_ends_the_call_with_what_was_tried():
+    async with app_of([Silence()] * 9) as app:
+        with pytest.raises(DeadlineExceeded) as raised:
+            await asyncio.wait_for(app.complete("x", deadline=0.2), 10)
+    assert [one.trigger for one in raised.value.attempts] == ["timeout"]
+
+
+ENDS = [
+    ([""] * 9, Exhausted, Trigger.empty),
+    ([Error(500)] * 9, Exhausted, Trigger.server_error),
+    ([Error(400)] * 9, BadRequest, Trigger.bad_request),
+    ([Error.content_filter()] * 9, ContentFiltered, Trigger.content_filter),
+    ([CallTool("rian", city="x")] * 9, Exhausted, Trigger.unknown_tool),
+]
+
+
+@pytest.mark.parametrize(("script", "kind", "trigger"), ENDS, ids=[kind.__name__ + t for _, kind, t in ENDS])
+async def test_every_error_that_ends_a_call_carries_its_attempts_and_ends_the_run(script, kind, trigger, tmp_path):
+    async with app_of(script, script, ledger=tmp_path / "l.db") as app:
+        with pytest.raises(kind) as raised:
+            await app.complete("x", tools=[rain])
+        (ended,) = events(rows(app), RunEnded)
+    assert raised.value.attempts
+    assert raised.value.trigger is trigger
+    assert (ended.state, ended.reason) == ("failed", str(raised.value))
+
+
+async def test_a_policy_that_breaks_ends_the_run_as_failed_not_as_cancelled(tmp_path):
+    def broken(context, candidates):
+        raise ZeroDivisionError("a bug of yours")
+
+    async with app_of(["x"], policies=[broken], ledger=tmp_path / "l.db") as app:
+        with pytest.raises(Exception, match="a bug of yours"):
+            await app.complete("x")
+        (ended,) = events(rows(app), RunEnded)
+    assert ended.state == "failed"
+    assert "a bug of yours" in ended.reason
+
+
+async def test_a_missing_key_names_its_variable_and_ends_the_run_as_failed(tmp_path, monkeypatch):
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    model = ScriptedModel("small", [], keys=("env:NO_SUCH_KEY",))
+    async with scripted_app(model, ledger=tmp_path / "l.db") as app:
+        with pytest.raises(ConfigError, match=r"model 'small': none of its keys is set; set NO_SUCH_KEY"):
+            await app.complete("x")
+        (ended,) = events(rows(app), RunEnded)
+    assert ended.state == "failed"
+    assert "NO_SUCH_KEY" in ended.reason
+
+
+async def test_a_cancelled_call_ends_the_run_as_cancelled(tmp_path):
+    asked = asyncio.Event()
+
+    def silent(request):
+        asked.set()
+        return Silence()
+
+    async with app_of(silent, ledger=tmp_path / "l.db") as app:
+        running = asyncio.create_task(app.complete("x"))
+        await asked.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert [event.state for event in events(rows(app), RunEnded)] == ["cancelled"]
+
+
+async def test_a_call_is_a_run_with_one_decision_and_no_steps(tmp_path):
+    async with app_of(["x"], ledger=tmp_path / "l.db") as app:
+        reply = await app.complete("geheim?", step="draft")
+        found = app.ledger.events(reply.run)
+    assert [event.context.step.id for event in events(found, Decided)] == ["draft"]
+    assert events(found, StepEnded) == []
+    assert "geheim" not in str(found)
+
+
+async def test_a_hundred_calls_at_once_get_each_their_own_answer():
+    async with app_of(lambda request: request["messages"][-1]["content"][::-1]) as app:
+        replies = await asyncio.gather(*(app.complete(f"ñ{i}") for i in range(100)))
+    assert [reply.text for reply in replies] == [f"ñ{i}"[::-1] for i in range(100)]
+    assert len({reply.run for reply in replies}) == 100
+
+
+async def test_a_reply_continues_the_conversation():
+    model = ScriptedModel("small", [CallTool("rain", city="Oslo"), "Much."])
+    async with scripted_app(model) as app:
+        first = await app.complete("Rain?", tools=[rain])
+        result = {"role": "tool", "tool_call_id": first.tool_calls[0].id, "name": "rain", "content": "800"}
+        second = await app.complete(["Rain?", first.message, result], tools=[rain])
+    assert second.text == "Much."
+    assert [message["role"] for message in model.requests[1]["messages"]] == ["user", "assistant", "tool"]
