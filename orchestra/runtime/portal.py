@@ -68,14 +68,8 @@ class Portal:
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
-    """Run until stopped; then cancel what other threads still wait for, or they would wait forever."""
-    loop.run_forever()
-    waiting = asyncio.all_tasks(loop)
-    for task in waiting:
-        task.cancel()
-    loop.run_until_complete(asyncio.gather(*waiting, return_exceptions=True))
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.close()
+    with asyncio.Runner(loop_factory=lambda: loop):  # at the end it cancels what other threads still wait for
+        loop.run_forever()
 
 
 _INSTEAD = {
