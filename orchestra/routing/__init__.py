@@ -5,7 +5,7 @@ from orchestra.routing.composition import bind, compose
 from orchestra.routing.context_policy import ContextPolicy
 from orchestra.routing.decision import decide, default_policies
 from orchestra.routing.explanation import explain
-from orchestra.routing.features import Features, features
+from orchestra.routing.features import Features, PromptCache, features, prompt_cache
 from orchestra.routing.policy import Policy, fingerprint, reject
 from orchestra.routing.step_policy import StepPolicy
 
@@ -13,6 +13,7 @@ __all__ = [
     "ContextPolicy",
     "Features",
     "Policy",
+    "PromptCache",
     "StepPolicy",
     "bind",
     "compose",
@@ -21,6 +22,7 @@ __all__ = [
     "explain",
     "features",
     "fingerprint",
+    "prompt_cache",
     "reject",
     "revise",
 ]

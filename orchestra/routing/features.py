@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypedDict
 
 from orchestra.fleet.tokens import message_tokens
-from orchestra.types import Document, Image, Message, Part, ToolResult, ToolSpec
+from orchestra.types import Document, Image, Message, ModelCard, Part, ToolResult, ToolSpec
 
 _FENCE = re.compile(r"^ {0,3}(```|~~~)", re.MULTILINE)  # CommonMark: a fence is indented by three spaces at most
 
@@ -39,6 +39,27 @@ def features(messages: Sequence[Message], tools: Sequence[ToolSpec] = ()) -> Fea
         documents=documents,
         tools=tuple(tool.name for tool in tools),
     )
+
+
+class PromptCache(TypedDict):
+    """Fields of StepContext by their names, as Features."""
+
+    current_model: str | None
+    cached_tokens: int
+
+
+def prompt_cache(messages: Sequence[Message], models: Mapping[str, ModelCard]) -> PromptCache:
+    """Whose prompt cache holds how much of a conversation: the model that spoke last, and the tokens up to there.
+
+    Known from the origins that replies carry; a conversation nobody of these `models` took part in is cold.
+    """
+    names = {(card.provider, card.dialect, card.model): name for name, card in models.items()}
+    for at in range(len(messages) - 1, -1, -1):
+        for part in messages[at].parts:
+            origin = part.origin
+            if origin is not None and (name := names.get((origin.provider, origin.api, origin.model))):
+                return PromptCache(current_model=name, cached_tokens=message_tokens(messages[: at + 1]))
+    return PromptCache(current_model=None, cached_tokens=0)
 
 
 def has_code_block(text: str) -> bool:

@@ -11,7 +11,7 @@ from orchestra.dispatch import Accepted, Call
 from orchestra.errors import CallError, Exhausted
 from orchestra.ledger import Judged
 from orchestra.recovery import Ladder, Move, next_move
-from orchestra.routing import features
+from orchestra.routing import features, prompt_cache
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.scope import RunScope
 from orchestra.types import (
@@ -99,6 +99,7 @@ class Conversation:
             draw=self.engine.draw(),
             signals={"today": self.engine.today()},
             **features(self.messages, ask.tools),
+            **prompt_cache(self.messages, self.engine.fleet.models),
         )
 
     async def turn(self, *, tool_choice: ToolChoice = "auto") -> Reply:

@@ -3,9 +3,20 @@
 import pytest
 
 from orchestra.fleet import message_tokens
-from orchestra.routing import features
+from orchestra.routing import features, prompt_cache
 from orchestra.routing.features import has_code_block
-from orchestra.types import Document, Image, Message, Step, StepContext, Text, ToolResult, ToolSpec
+from orchestra.types import (
+    Document,
+    Image,
+    Message,
+    ModelCard,
+    Origin,
+    Step,
+    StepContext,
+    Text,
+    ToolResult,
+    ToolSpec,
+)
 
 PICTURE = Image("image/png", data="AA==")
 REPORT = Document("application/pdf", url="http://x/r.pdf")
@@ -44,3 +55,12 @@ def test_no_messages_are_no_error():
 )
 def test_a_code_block_is_a_fence_at_the_start_of_a_line(text, has):
     assert has_code_block(text) is has
+
+
+def test_the_prompt_cache_is_with_the_model_that_spoke_last():
+    card = ModelCard("small", "qwen", "local", "openai-chat", "efficient")
+    said = Message("assistant", (Text("Hello there.", Origin("local", "openai-chat", "qwen")),))
+    talk = [Message.user("Hi"), said, Message.user("And now?")]
+    assert prompt_cache(talk, {"small": card}) == {"current_model": "small", "cached_tokens": message_tokens(talk[:2])}
+    assert prompt_cache(talk, {}) == {"current_model": None, "cached_tokens": 0}
+    assert prompt_cache(talk[:1], {"small": card}) == {"current_model": None, "cached_tokens": 0}

@@ -11,8 +11,8 @@ import pytest
 from orchestra import Orchestra, StepPolicy, Tool, ToolRejected, tool
 from orchestra.errors import ConfigError
 from orchestra.ledger import AttemptEnded, Decided, Judged, Planned, RunEnded, StepEnded, ToolStarted
-from orchestra.types import Price
 from orchestra.testing import CallTool, Error, ScriptedModel, scripted_app
+from orchestra.types import Message, Origin, Price, Text
 
 BOTH = StepPolicy([{"match": {"kind": "plan"}, "tier": "capable"}, {"match": {"kind": "act"}, "tier": "efficient"}])
 
@@ -111,9 +111,8 @@ async def test_a_wrong_tool_call_never_executes_goes_back_then_up_and_the_next_s
         judged = [(e.model, str(e.trigger), str(e.action)) for e in events(app, run, Judged) if e.trigger]
         assert judged == [("small", "unknown_tool", "repair"), ("small", "schema_violation", "escalate")]
         assert [e.tool for e in events(app, run, ToolStarted)] == ["rain"]
-        assert {
-            e: s for e, s in ((r.step, r.event.model) for r in app.ledger.events(run) if isinstance(r.event, StepEnded))
-        } == {
+        ended = {row.step: row.event.model for row in app.ledger.events(run) if isinstance(row.event, StepEnded)}
+        assert ended == {
             "plan": "strong",
             "s1": "strong",
             "s2": "small",
@@ -228,7 +227,7 @@ async def test_plan_only_plans_and_executes_nothing():
 )
 async def test_an_input_that_makes_no_sense_is_refused_with_what_is_expected(bad):
     async with app_of([], []) as app:
-        with pytest.raises(ConfigError, match="task|mode|budget"):
+        with pytest.raises(ConfigError, match=r"task|mode|budget"):
             await app.planner_executor([rain]).ainvoke(bad)
 
 
@@ -342,3 +341,18 @@ async def test_a_tool_from_raw_json_schema_takes_part(tmp_path):
         answer = await app.planner_executor([echo]).ainvoke({"task": "?"})
         assert answer["answer"] == "1"
         assert [e.faults for e in events(app, answer["run"], Planned)] == [()]
+
+
+async def test_a_conversation_stays_with_the_model_whose_prompt_cache_it_would_lose():
+    dear = Price(10.0, 10.0, cached_input=0.1)
+    models = (
+        ScriptedModel("first", lambda _: "hello", price=dear),
+        ScriptedModel("other", lambda _: "hello", price=Price(9.0, 9.0)),
+    )
+    long = "word " * 4_000
+    async with scripted_app(*models, mode="cost") as app:
+        cold = await app.complete(long)
+        said = Message("assistant", (Text("hello", Origin("scripted", "openai-chat", "first")),))
+        warm = await app.complete([Message.user(long), said, Message.user("And now?")])
+    assert (cold.model, warm.model) == ("other", "first")
+    assert any("cache" in reason.text for reason in warm.decisions[0].reasons)

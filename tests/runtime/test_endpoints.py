@@ -1,0 +1,59 @@
+"""Where a model is asked, and with which key."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestra.errors import ConfigError
+from orchestra.runtime.endpoints import FleetEndpoints, secrets
+from orchestra.types import ModelCard
+
+CARD = ModelCard("m", "m", "acme", "openai-chat", "efficient", base_url="http://127.0.0.1:1/v1")
+
+
+class Servers:
+    async def endpoint(self, card):
+        return f"http://127.0.0.1/{card.name}"
+
+
+def card(*keys, **facts):
+    values = {"base_url": CARD.base_url, "provider": CARD.provider} | facts
+    return ModelCard("m", "m", dialect="openai-chat", tier="efficient", keys=keys, **values)
+
+
+def endpoints(**environ):
+    hidden = []
+    return FleetEndpoints(Servers(), hidden.extend, environ), hidden
+
+
+async def test_the_first_key_that_is_set_is_used_and_hidden_before_it_is():
+    found, hidden = endpoints(SECOND="s2", EMPTY="")
+    endpoint = await found.resolve(card("env:FIRST", "env:EMPTY", "env:SECOND"))
+    assert (endpoint.base_url, endpoint.key) == (CARD.base_url, "s2")
+    assert hidden == ["s2"]
+    assert "s2" not in repr(endpoint)
+
+
+async def test_a_model_without_keys_needs_none():
+    found, hidden = endpoints()
+    assert (await found.resolve(card())).key is None
+    assert hidden == []
+
+
+async def test_a_missing_key_is_told_by_its_variables():
+    with pytest.raises(ConfigError, match="model 'm': none of its keys is set; set FIRST or SECOND"):
+        await endpoints()[0].resolve(card("env:FIRST", "env:SECOND"))
+
+
+async def test_a_missing_address_is_told_with_where_to_write_it():
+    with pytest.raises(ConfigError, match="model 'm': provider 'acme' has no base_url; set it in fleet.toml"):
+        await endpoints()[0].resolve(card(base_url=None))
+
+
+async def test_a_local_model_is_served_in_process_and_has_no_key():
+    endpoint = await endpoints()[0].resolve(card(provider="local", base_url=None))
+    assert (endpoint.base_url, endpoint.key) == ("http://127.0.0.1/m", None)
+
+
+def test_the_secrets_of_a_fleet_are_the_values_of_its_keys():
+    assert secrets([card("env:B", "env:NONE"), card("env:A", "env:B")], {"A": "1", "B": "2", "C": "3"}) == ("1", "2")
