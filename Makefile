@@ -25,10 +25,8 @@ test: .venv/.dev ## set everything up, and check it the way the pipeline does
 	@$(BIN)/lint-imports --no-logo
 	@echo "== tests"
 	@$(BIN)/python -m pytest -q -n 2 -m "not weights" --cov --cov-report=term
-	@echo "== examples and the smoke test, on real models"
-	@if $(BIN)/orchestra models pull; then \
-	  for example in examples/[0-9]*.py; do echo "$$example"; $(BIN)/python "$$example" >/dev/null || exit 1; done; \
-	else echo "no weights: the examples are left out, and the smoke test skips"; fi
+	@echo "== the smoke test, on a real model"
+	@$(BIN)/orchestra models pull || echo "no weights: the smoke test says so and skips"
 	@$(BIN)/python -m pytest -q -m weights tests/smoke
 
 bench: .venv/.dev ## measure what the README promises

@@ -4,6 +4,7 @@ The 1.5B model plans and is the stronger rung, the 0.5B model executes; no key, 
 there. Shown: the plan, each step's model and why, what went wrong and what was done about it, and what it took.
 """
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -14,7 +15,7 @@ from orchestra.ledger import AttemptView, Comparison, Estimate, Ledger, attempts
 
 HERE = Path(__file__).parent
 QUESTION = "How many grams heavier is the average Gentoo penguin than the average Adelie penguin?"
-FLEET = HERE / "fleet.toml"
+FLEET = Path(os.environ.get("ORCHESTRA_FLEET", HERE / "fleet.toml"))
 LEDGER = Path(".orchestra") / "ledger.db"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
@@ -56,11 +57,8 @@ class Orchestra:
         self.fleet = fleet
         self.servers = LocalServers()
         self.transport = transport or default_transport()
-        self.ledger = (
-            ledger
-            if isinstance(ledger, Ledger)
-            else Ledger(ledger, content=content, secrets=secrets(fleet.models.values()))
-        )
+        self.ledger = ledger if isinstance(ledger, Ledger) else Ledger(ledger, content=content)
+        self.ledger.hide(secrets(fleet.models.values()))
         chosen = default_policies(fleet) if policies is None else policies
         self.policies = tuple(bind(policy, fleet) for policy in chosen)
         recovery = recovery or RecoveryPolicy()
@@ -68,7 +66,7 @@ class Orchestra:
             fleet=fleet,
             policies=self.policies,
             recovery=recovery,
-            dispatcher=Dispatcher(fleet, FleetEndpoints(self.servers), self.transport, recovery),
+            dispatcher=Dispatcher(fleet, FleetEndpoints(self.servers, self.ledger.hide), self.transport, recovery),
             ledger=self.ledger,
             mode=mode,
             min_logprob=min_logprob,
@@ -165,10 +163,11 @@ class Orchestra:
 
     async def aclose(self) -> None:
         """Close connections, embedded servers, checkpoints and the ledger."""
-        await self.transport.aclose()
-        await self.checkpoints.aclose()
-        self.servers.close()
-        self.ledger.close()
+        async with AsyncExitStack() as closing:  # what cannot be closed keeps nothing else open
+            closing.callback(self.ledger.close)
+            closing.callback(self.servers.close)
+            closing.push_async_callback(self.checkpoints.aclose)
+            closing.push_async_callback(self.transport.aclose)
 
     def close(self) -> None:
         """`aclose` for synchronous code. Raises SyncInLoop inside a running event loop."""

@@ -12,12 +12,44 @@ import pytest
 
 import orchestra
 
-NAMES = """
-    Action BudgetExceeded ContextPolicy DeadlineExceeded Decision Exhausted Fleet Message NoCandidate Orchestra
-    OrchestraError Plan Policy RecoveryPolicy Reply Step StepContext StepPolicy StreamCut Tool ToolRejected Trigger
-    compile_tool tool
-""".split()
-HEAVY = ("langgraph", "langchain_core", "httpx", "aiohttp", "mcp", "pydantic", "numpy", "jsonschema", "rich", "xllamacpp")
+NAMES = [
+    "Action",
+    "BudgetExceeded",
+    "ContextPolicy",
+    "DeadlineExceeded",
+    "Decision",
+    "Exhausted",
+    "Fleet",
+    "Message",
+    "NoCandidate",
+    "Orchestra",
+    "OrchestraError",
+    "Plan",
+    "Policy",
+    "RecoveryPolicy",
+    "Reply",
+    "Step",
+    "StepContext",
+    "StepPolicy",
+    "StreamCut",
+    "Tool",
+    "ToolRejected",
+    "Trigger",
+    "compile_tool",
+    "tool",
+]
+HEAVY = (
+    "langgraph",
+    "langchain_core",
+    "httpx",
+    "aiohttp",
+    "mcp",
+    "pydantic",
+    "numpy",
+    "jsonschema",
+    "rich",
+    "xllamacpp",
+)
 
 
 def for_type_checkers() -> dict[str, str]:

@@ -35,6 +35,18 @@ def violations(schema: Mapping[str, Json], instance: Json) -> tuple[str, ...]:
         return (f"the schema itself cannot be used: {cut(str(error), 200)}",)
 
 
+def schema_fault(schema: Mapping[str, Json]) -> str:
+    """Where and why `schema` is no JSON Schema, such as `at $.type: …`; "" where it is one."""
+    from jsonschema import SchemaError
+    from jsonschema.validators import validator_for
+
+    try:
+        validator_for(schema).check_schema(schema)  # type: ignore[arg-type]
+    except SchemaError as error:
+        return f"at {error.json_path}: {error.message}"
+    return ""
+
+
 @lru_cache(maxsize=512)
 def _validator(schema_text: str) -> Any:
     """A validator, or the text that says why there is none. Keyed by content, so no schema goes stale."""

@@ -216,7 +216,9 @@ def _content(message: dict[str, Any]) -> tuple[str, str]:
 
 
 def _usage(usage: dict[str, Any]) -> Usage | None:
-    if not usage:
+    """None where the counts are no counts: unknown is never 0, and cost is then estimated and said to be."""
+    counts = (usage.get("prompt_tokens"), usage.get("completion_tokens"))
+    if not all(isinstance(one, int) and not isinstance(one, bool) and one >= 0 for one in counts):
         return None
     read_from_cache = mapping(usage.get("prompt_tokens_details")).get("cached_tokens")
     return Usage(

@@ -29,6 +29,11 @@ class Purse:
         """USD that are neither spent nor reserved; None without a cap."""
         return None if self.cap is None else max(0.0, self.cap - self.spent - self.held)
 
+    @property
+    def unspent(self) -> float | None:
+        """USD that are not spent, reserved ones included: most of a reservation comes back. None without a cap."""
+        return None if self.cap is None else max(0.0, self.cap - self.spent)
+
     def fits(self, bound: float | None) -> bool:
         """True where `reserve(bound)` would succeed now."""
         if self.left is None:

@@ -44,6 +44,10 @@ class Ledger:
         self._clock = clock
         self._unstored = itertools.count(1)
 
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Replace these secrets too, from now on."""
+        self._redactor.learn(secrets)
+
     def append(self, run: str, step: str, event: Event) -> Row:
         """Record an event of a run's step ("" for the run itself); the row as listeners see it, content included."""
         clean = self._redactor

@@ -35,11 +35,20 @@ class Redactor:
     """Takes the given secrets, and whatever looks like one, out of strings and out of values made of strings."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        known = {form for secret in secrets if len(secret.strip()) >= SHORTEST for form in _forms(secret.strip())}
-        self._known = sorted(known, key=len, reverse=True)  # a secret that begins another must not leave its tail
+        self._known: list[str] = []
         self._short = lru_cache(maxsize=2048)(self._clean)  # names and reasons come again and again
         self._visits: dict[type, Callable[[Any], Any]] = {ModelCard: self._card}
         self._cards: dict[int, tuple[ModelCard, ModelCard]] = {}
+        self.learn(secrets)
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Take these secrets out as well from now on."""
+        given = {form for secret in secrets if len(secret.strip()) >= SHORTEST for form in _forms(secret.strip())}
+        if not given.issubset(self._known):
+            # the longest first: a secret that begins another must not leave its tail
+            self._known = sorted(given.union(self._known), key=len, reverse=True)
+            self._short.cache_clear()
+            self._cards.clear()
 
     def text(self, text: str) -> str:
         """The text with each secret replaced by `[redacted]`; the same object where there is none."""

@@ -13,7 +13,13 @@ from orchestra.types import Plan, Step, ToolSpec
 
 def single_step(task: str, tools: Sequence[ToolSpec]) -> Plan:
     """The plan where planning failed: one step with every tool, flagged `single_step`."""
-    step = Step(id="s1", goal="Carry out the task", tools=tuple(tool.name for tool in tools), difficulty="hard")
+    step = Step(
+        id="s1",
+        goal="Carry out the task",
+        tools=tuple(tool.name for tool in tools),
+        tags=("single_step",),
+        difficulty="hard",
+    )
     return Plan(task, (step,), flags=("single_step",))
 
 

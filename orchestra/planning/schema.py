@@ -8,6 +8,8 @@ from typing import cast, get_args
 from orchestra.errors import PlanError
 from orchestra.types import Difficulty, Json, Plan, Step, ToolSpec
 
+_NONE: Json = {"type": "array", "maxItems": 0}
+
 
 def plan_schema(tools: Sequence[ToolSpec], max_steps: int) -> dict[str, Json]:
     """The JSON Schema of a plan of at most `max_steps` steps that may call `tools`.
@@ -20,11 +22,12 @@ def plan_schema(tools: Sequence[ToolSpec], max_steps: int) -> dict[str, Json]:
         "id": ids,
         "goal": {"type": "string", "minLength": 1},
         "needs": {"type": "array", "items": ids},
-        **({"tools": {"type": "array", "items": {"enum": [tool.name for tool in tools]}}} if tools else {}),
+        "tools": {"type": "array", "items": {"enum": [tool.name for tool in tools]}} if tools else _NONE,
         "difficulty": {"enum": list(get_args(Difficulty))},
     }
-    steps: Json = {"type": "array", "minItems": 1, "maxItems": max_steps, "items": _object(fields)}
-    return _object({"steps": steps})
+    asked = [name for name in fields if tools or name != "tools"]
+    steps: Json = {"type": "array", "minItems": 1, "maxItems": max_steps, "items": _object(fields, asked)}
+    return _object({"steps": steps}, ["steps"])
 
 
 def read_plan(task: str, value: Json) -> Plan:
@@ -41,8 +44,8 @@ def read_plan(task: str, value: Json) -> Plan:
     return Plan(task, steps)
 
 
-def _object(fields: Mapping[str, Json]) -> dict[str, Json]:
-    return {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
+def _object(fields: Mapping[str, Json], required: Sequence[str]) -> dict[str, Json]:
+    return {"type": "object", "properties": fields, "required": required, "additionalProperties": False}
 
 
 def _items(value: Json, wrong: list[str]) -> Sequence[Json]:

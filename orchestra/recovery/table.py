@@ -26,14 +26,15 @@ class Standing(StrEnum):
 
 
 _A = Action
-_AGAIN: Row = (_A.retry, _A.sibling, _A.fail)
-_SIDEWAYS_OR_AGAIN: Row = (_A.sibling, _A.sibling, _A.retry)
-_SIDEWAYS: Row = (_A.sibling, _A.sibling, _A.fail)
+_AGAIN: Row = (_A.retry, _A.sibling, _A.escalate)
+_SIDEWAYS_OR_AGAIN: Row = (_A.sibling, _A.retry, _A.escalate)
+_SIDEWAYS: Row = (_A.sibling, _A.sibling, _A.escalate)
 _FEEDBACK_THEN_UP: Row = (_A.repair, _A.escalate, _A.fail)
 
 ROWS: Mapping[Trigger, Row] = MappingProxyType(
     {
-        # The provider's fault: sideways, never up. Waiting out a limit or a silence costs more than moving at once.
+        # The provider's fault: sideways; up only where nothing else is left, for a dearer answer beats none.
+        # Waiting out a limit or a silence costs more than moving at once.
         Trigger.rate_limited: _SIDEWAYS_OR_AGAIN,
         Trigger.timeout: _SIDEWAYS_OR_AGAIN,
         Trigger.overloaded: _AGAIN,

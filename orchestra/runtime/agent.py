@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from difflib import get_close_matches
 from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
 
+from orchestra.errors import ConfigError
 from orchestra.ledger import new_run_id
 from orchestra.runtime.checkpoints import Checkpoints
 from orchestra.runtime.portal import Portal
 from orchestra.runtime.runs import Runs
+from orchestra.runtime.state import RunState
+
+INPUT = ("task", "run", "mode", "budget", "deadline", "plan_only")
 
 
 class Agent(CompiledStateGraph[Any, Any, Any, Any]):
@@ -47,6 +52,7 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
         """
         given = cast("dict[str, Any] | None", input if isinstance(input, dict) else None)
         if given is not None:
+            _check_keys(given)
             given = given | {"run": given.get("run") or new_run_id()}
             config = _with_thread(config, given["run"])
         if self.checkpoints.path is not None:
@@ -66,6 +72,13 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
         """`ainvoke` for synchronous code. Raises SyncInLoop inside a running event loop."""
         graph: Any = self
         return self.portal.run("invoke", lambda: graph.ainvoke(input, config, **options))
+
+
+def _check_keys(given: Mapping[str, Any]) -> None:
+    """A misspelt limit would be no limit at all; a parent graph's other keys are its own business."""
+    for key in given.keys() - RunState.__annotations__.keys():
+        for near in get_close_matches(key, INPUT, n=1, cutoff=0.75):
+            raise ConfigError(f"an agent's input has no {key!r}; did you mean {near!r}? known: {', '.join(INPUT)}")
 
 
 def _with_thread(config: RunnableConfig | None, run: str) -> RunnableConfig:

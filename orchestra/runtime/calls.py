@@ -6,14 +6,15 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Se
 from contextlib import aclosing
 from dataclasses import replace
 from difflib import get_close_matches
-from typing import Any, TypedDict, cast
+from typing import Any, TypedDict, cast, get_args
 
+from orchestra.checks import schema_fault
 from orchestra.errors import ConfigError, OrchestraError
 from orchestra.ledger import RunEnded, RunStarted
 from orchestra.runtime.conversation import Ask, Conversation
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.messages import Messages, canonical
-from orchestra.runtime.scope import Limits, words
+from orchestra.runtime.scope import Limits, check_count, check_number, words
 from orchestra.toolbox import as_tools
 from orchestra.types import End, Json, Mode, Priority, Reply, Step, StreamEvent, ToolChoice
 
@@ -95,9 +96,10 @@ def _ask(messages: Messages, step: str | Step, options: CallOptions) -> tuple[As
         known = sorted(CallOptions.__annotations__)
         near = "".join(f"did you mean {one!r}? " for one in get_close_matches(name, known, n=1))
         raise ConfigError(f"{name}: no option of a call; {near}known: {', '.join(known)}")
+    _check_numbers(options)
     schema, check, read = _output(options.get("output"))
     ask = Ask(
-        step=Step(id=step, name=step, kind=step) if isinstance(step, str) else step,
+        step=_step(step),
         messages=canonical(messages),
         tools=tuple(tool.spec for tool in as_tools(options.get("tools", ()))),
         output_schema=schema,
@@ -110,6 +112,26 @@ def _ask(messages: Messages, step: str | Step, options: CallOptions) -> tuple[As
         extra=options.get("extra", {}),
     )
     return ask, read
+
+
+def _step(step: Any) -> Step:
+    if isinstance(step, Step) and step.id:
+        return step
+    if not isinstance(step, str) or not step.strip():
+        raise ConfigError(f"step: expected a name or a Step with an id, got {step!r}")
+    return Step(id=step, name=step, kind=step)
+
+
+def _check_numbers(options: CallOptions) -> None:
+    given = cast("Mapping[str, Any]", options)  # strangers write them
+    if given.get("tool_choice", "auto") not in get_args(ToolChoice):
+        raise ConfigError(f"tool_choice {given['tool_choice']!r} is unknown; known: {', '.join(get_args(ToolChoice))}")
+    if given.get("max_tokens") is not None:
+        check_count("max_tokens", given["max_tokens"])
+    if given.get("temperature") is not None:
+        check_number("temperature", given["temperature"], "degree")
+    if not isinstance(given.get("seed"), int | None):
+        raise ConfigError(f"seed: expected a whole number, got {given['seed']!r}")
 
 
 def _limits(options: CallOptions) -> Limits:
@@ -128,6 +150,8 @@ def _output(
     output: Any,
 ) -> tuple[Mapping[str, Json] | None, Callable[[Json], Sequence[str]] | None, Callable[[Json], Any]]:
     """Schema, further check and reader of a structured answer; pydantic validates at this edge."""
+    if isinstance(output, Mapping) and (fault := schema_fault(cast("Mapping[str, Json]", output))):
+        raise ConfigError(f"output: the JSON Schema is not valid {fault}")
     if output is None or isinstance(output, Mapping):
         return cast("Mapping[str, Json] | None", output), None, lambda value: value
     if not hasattr(output, "model_json_schema"):

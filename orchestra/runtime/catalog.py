@@ -53,11 +53,14 @@ class AgentFile:
             known = ", ".join(list(signature.parameters)[1:]) or "none"
             raise AgentError(f"{where}: build() does not fit: {error}; the options it takes: {known}") from error
         try:
-            return cast("Runnable", self.function(app, **options))
+            graph = self.function(app, **options)
         except OrchestraError:
             raise
         except Exception as error:
             raise AgentError(f"agent {self.name!r}: build() failed at {_place(error, self.path)}") from error
+        if not hasattr(graph, "ainvoke"):
+            raise AgentError(f"{where}: build() gave {graph!r:.100}; it must return a compiled graph, and not be async")
+        return cast("Runnable", graph)
 
 
 def load_agent(name: str, folder: Path | None = None) -> AgentFile:

@@ -49,6 +49,7 @@ def _open(path: Path) -> AsyncSqliteSaver:
         path.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(path)) as probe:  # the saver itself opens it in a thread, and later
             probe.execute("PRAGMA user_version")
+        path.chmod(0o600)  # it holds tasks, results and answers, as a resume needs them
     except (OSError, sqlite3.Error) as error:
         raise ConfigError(f"checkpoints {str(path)!r} cannot be used: {error}; give the ledger another path") from error
     return AsyncSqliteSaver(aiosqlite.connect(path))

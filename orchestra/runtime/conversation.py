@@ -66,8 +66,8 @@ class Conversation:
     def __init__(self, engine: Engine, scope: RunScope, ask: Ask) -> None:
         self.engine, self.scope, self.ask = engine, scope, ask
         self.messages = list(ask.messages)
-        self.calls: list[ToolCall] = []
-        self.sound = (len(self.messages), 0)  # messages and calls up to which nothing has failed
+        self.calls = [part for message in ask.messages for part in message.parts if isinstance(part, ToolCall)]
+        self.sound = (len(self.messages), len(self.calls))  # messages and calls up to which nothing has failed
         self.attempts: list[Attempt] = []
         self.turns = 0
         self.cost = Cost(0.0)
@@ -92,7 +92,7 @@ class Conversation:
             tenant=limits.tenant,
             priority=limits.priority,
             deadline=self.scope.deadline - self.engine.clock(),
-            money_left=self.scope.purse.left,
+            money_left=self.scope.purse.unspent,
             allow_unknown_price=limits.allow_unknown_price,
             data_tags=limits.data_tags,
             mode=limits.mode,
@@ -186,7 +186,8 @@ class Conversation:
             ),
             decision=self.decision,
             expect=Expect(
-                tools=ask.tools if tool_choice != "none" else (),
+                # a step that calls again where it was told to answer makes no progress; elsewhere "none" means none
+                tools=ask.tools if tool_choice != "none" or self.turns else (),
                 output_schema=ask.output_schema,
                 require_call=tool_choice == "required",
                 earlier_calls=tuple(self.calls),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from orchestra.dispatch import Endpoint
 from orchestra.errors import ConfigError
@@ -12,10 +12,12 @@ from orchestra.types import ModelCard
 
 
 class FleetEndpoints:
-    """Resolves cards. Keys are read from the environment at the moment of dispatch and kept nowhere."""
+    """Resolves cards. Keys are read from the environment at the moment of dispatch, and `hide` is told them first."""
 
-    def __init__(self, servers: LocalServers, environ: Mapping[str, str] = os.environ) -> None:
-        self.servers, self.environ = servers, environ
+    def __init__(
+        self, servers: LocalServers, hide: Callable[[Iterable[str]], None], environ: Mapping[str, str] = os.environ
+    ) -> None:
+        self.servers, self.hide, self.environ = servers, hide, environ
 
     async def resolve(self, card: ModelCard) -> Endpoint:
         """The endpoint of a card. Raises ConfigError naming the missing variable or URL."""
@@ -30,6 +32,7 @@ class FleetEndpoints:
         found = next((self.environ[name] for name in names if self.environ.get(name)), None)
         if names and found is None:
             raise ConfigError(f"model {card.name!r}: none of its keys is set; set {' or '.join(names)}")
+        self.hide([found] if found else [])
         return found
 
 

@@ -22,7 +22,7 @@ from orchestra.planning import answer_step
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.planner import make_plan
 from orchestra.runtime.runs import Runs
-from orchestra.runtime.scope import Limits
+from orchestra.runtime.scope import Limits, check_count, check_number
 from orchestra.runtime.state import RunState
 from orchestra.runtime.steps import StepResult, Work, run_step
 from orchestra.types import Plan, from_json, to_json
@@ -37,6 +37,11 @@ class Blueprint:
     limits: Limits
     work: Work
     background: str = ""
+
+    def __post_init__(self) -> None:
+        check_count("max_steps", self.max_steps)
+        check_count("max_turns", self.work.max_turns)
+        check_number("step_deadline", self.work.step_deadline, "seconds")
 
 
 class Nodes:

@@ -29,17 +29,24 @@ class Limits:
     data_tags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _number("deadline", self.deadline, "seconds")
+        check_number("deadline", self.deadline, "seconds")
         if self.budget is not None:
-            _number("budget", self.budget, "USD")
+            check_number("budget", self.budget, "USD")
         if self.mode is not None:
             _known("mode", self.mode, get_args(Mode))
         _known("priority", self.priority, get_args(Priority))
 
 
-def _number(name: str, value: Any, unit: str) -> None:
+def check_number(name: str, value: Any, unit: str) -> None:
+    """Raises ConfigError unless `value` is a finite number, 0 or more."""
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < math.inf:
         raise ConfigError(f"{name}: expected a number of {unit} that is not negative, got {value!r}")
+
+
+def check_count(name: str, value: Any) -> None:
+    """Raises ConfigError unless `value` is a whole number, 1 or more."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ConfigError(f"{name}: expected a whole number, 1 or more, got {value!r}")
 
 
 def _known(name: str, value: Any, known: Sequence[str]) -> None:

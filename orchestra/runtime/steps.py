@@ -92,7 +92,7 @@ async def _converse(engine: Engine, scope: RunScope, ask: Ask, work: Work, talk:
     talk.append(conversation)
     results: list[tuple[ToolCall, str]] = []
     for turn in range(work.max_turns):
-        reply = await conversation.turn(tool_choice=_tool_choice(turn, ask, work))
+        reply = await _reply(conversation, _tool_choice(turn, ask, work))
         if not reply.tool_calls:
             return _done(reply, conversation)
         outcomes = await _run_tools(engine, scope, ask.step, reply, work, turn)
@@ -107,6 +107,15 @@ async def _converse(engine: Engine, scope: RunScope, ask: Ask, work: Work, talk:
     )
 
 
+async def _reply(conversation: Conversation, choice: ToolChoice) -> Reply:
+    try:
+        return await conversation.turn(tool_choice=choice)
+    except Refused as end:
+        if choice != "required" or end.trigger is not Trigger.no_call:
+            raise
+        return await conversation.turn()  # no rung would call: the plan may be wrong about the tool
+
+
 def _tool_choice(turn: int, ask: Ask, work: Work) -> ToolChoice:
     """A planned look-up is made, not guessed; the last turn must answer.
 
@@ -115,7 +124,8 @@ def _tool_choice(turn: int, ask: Ask, work: Work) -> ToolChoice:
     """
     if not ask.tools or turn == work.max_turns - 1:
         return "none"
-    return "required" if turn == 0 and all(tool.read_only for tool in ask.tools) else "auto"
+    planned = "single_step" not in ask.step.tags
+    return "required" if planned and turn == 0 and all(tool.read_only for tool in ask.tools) else "auto"
 
 
 async def _run_tools(

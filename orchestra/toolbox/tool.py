@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast, overload
 
-from orchestra.checks import violations
+from orchestra.checks import schema_fault, violations
 from orchestra.errors import ToolError
 from orchestra.toolbox.docstring import read_docstring
 from orchestra.toolbox.faults import ToolRejected
@@ -187,14 +187,9 @@ def _name(fn: Callable[..., Any]) -> str:
 
 
 def _check_schema(name: str, schema: Mapping[str, Json]) -> None:
-    from jsonschema import SchemaError
-    from jsonschema.validators import validator_for
-
     if not isinstance(schema, Mapping):  # type: ignore[redundant-expr]  # written by strangers
         raise ToolError(f"tool {name!r}: the schema is {type(schema).__name__}; expected an object of JSON Schema")
     if schema.get("type", "object") != "object":
         raise ToolError(f"tool {name!r}: the schema's type is {schema['type']!r}; arguments are always an 'object'")
-    try:
-        validator_for(schema).check_schema(schema)  # type: ignore[arg-type]
-    except SchemaError as error:
-        raise ToolError(f"tool {name!r}: the schema is not valid at {error.json_path}: {error.message}") from None
+    if fault := schema_fault(schema):
+        raise ToolError(f"tool {name!r}: the schema is not valid {fault}")

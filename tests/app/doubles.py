@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,17 @@ def fleet_file(folder: Path, provider: FakeProvider) -> Path:
     path = folder / "fleet.toml"
     path.write_text(FLEET.format(url=provider.base_url), encoding="utf-8")
     return path
+
+
+@asynccontextmanager
+async def serving(
+    folder: Path, models: dict[str, Any], **options: Any
+) -> AsyncIterator[tuple[FakeProvider, Orchestra]]:
+    """A provider with these models, and an app whose fleet it serves; the ledger is `l.db` in the folder."""
+    async with FakeProvider(models) as provider:
+        file = fleet_file(folder, provider)
+        async with Orchestra.from_file(file, **({"ledger": folder / "l.db"} | options)) as app:
+            yield provider, app
 
 
 def rows(app: Orchestra) -> list[Row]:

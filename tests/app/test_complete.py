@@ -9,11 +9,11 @@ import pytest
 from langchain_core.messages import HumanMessage, SystemMessage
 from pydantic import BaseModel, field_validator
 
-from orchestra import BudgetExceeded, DeadlineExceeded, Exhausted, Message, NoCandidate, Step, StepPolicy
+from orchestra import BudgetExceeded, DeadlineExceeded, Exhausted, Message, NoCandidate, Step, StepPolicy, Tool
 from orchestra.errors import BadRequest, CallError, ConfigError, ContentFiltered
 from orchestra.ledger import Decided, RunEnded, RunStarted, StepEnded
 from orchestra.testing import CallTool, Error, Say, ScriptedModel, Silence, scripted_app
-from orchestra.types import Price, Trigger
+from orchestra.types import Price, Text, ToolCall, ToolResult, Trigger
 from tests.app.doubles import LOW, app_of, events, rain, rows
 
 
@@ -121,7 +121,7 @@ async def test_a_step_is_a_name_or_a_step_and_rules_see_it(step):
     async with app_of([], ["well drafted"], policies=[policy]) as app:
         reply = await app.complete("x", step=step)
     assert (reply.model, reply.text) == ("strong", "well drafted")
-    assert reply.decisions[0].reasons == "?"
+    assert reply.decisions[0].reasons[0].text == "rule 1 starts the step at tier capable"
 
 
 async def test_a_pydantic_model_is_asked_for_by_its_schema_and_comes_back_as_an_instance():
@@ -204,7 +204,7 @@ async def test_a_data_tag_is_a_word_not_its_letters():
 async def test_a_budget_caps_the_call_and_says_what_was_left(tmp_path):
     dear = ScriptedModel("small", [], price=Price(1000, 1000))
     async with scripted_app(dear, ledger=tmp_path / "l.db") as app:
-        with pytest.raises(CallError, match="money|left") as raised:
+        with pytest.raises(CallError, match=r"money|left") as raised:
             await app.complete("x", budget=0.0001)
         assert isinstance(raised.value, NoCandidate | BudgetExceeded)
         assert [event.state for event in events(rows(app), RunEnded)] == ["failed"]
@@ -311,3 +311,35 @@ async def test_a_reply_continues_the_conversation():
         second = await app.complete(["Rain?", first.message, result], tools=[rain])
     assert second.text == "Much."
     assert [message["role"] for message in model.requests[1]["messages"]] == ["user", "assistant", "tool"]
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ({"tool_choice": "reqired"}, "tool_choice 'reqired' is unknown"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"max_tokens": "5"}, "max_tokens"),
+        ({"temperature": "hot"}, "temperature"),
+        ({"seed": "x"}, "seed"),
+        ({"step": ""}, "step: expected a name"),
+        ({"step": None}, "step: expected a name"),
+        ({"output": {"type": "arry"}}, r"output: the JSON Schema is not valid at \$\.type"),
+    ],
+)
+async def test_an_option_that_makes_no_sense_is_refused_before_anything_is_sent(option, said):
+    small = ScriptedModel("small", [])
+    async with scripted_app(small) as app:
+        with pytest.raises(ConfigError, match=said):
+            await app.complete("x", **option)
+    assert small.requests == []
+
+
+async def test_a_call_that_stands_twice_in_the_history_is_not_made_a_third_time():
+    called = ToolCall("c", "rows", {})
+    result = ToolResult("c", "rows", (Text("none"),))
+    turns = [Message("assistant", (called,)), Message("tool", (result,))]
+    rows = Tool.from_schema("rows", "Rows.", {"type": "object", "properties": {}})
+    small = ScriptedModel("small", [CallTool("rows"), "there are none"])
+    async with scripted_app(small) as app:
+        reply = await app.complete([Message.user("?"), *turns, *turns], tools=[rows])
+    assert reply.attempts[0].trigger == "repeated_call"

@@ -14,6 +14,11 @@ from orchestra.types import AttemptChanged, End, TextDelta
 from tests.app.doubles import LOW, app_of, events, rain, rows
 
 
+async def read(stream, texts):
+    async for event in stream:
+        texts.append(event.text)  # what came before an error counts
+
+
 async def heard(app, prompt="x", **options):
     return [event async for event in app.stream(prompt, **options)]
 
@@ -66,10 +71,9 @@ async def test_a_move_to_a_lower_tier_is_announced_as_degraded_and_so_is_the_rep
 
 async def test_a_stream_cut_after_its_first_text_is_a_typed_error_with_what_had_arrived(tmp_path):
     async with app_of([CutStream(Say("abcdef", chunks=3), after=2)], ["never asked"], ledger=tmp_path / "l.db") as app:
-        texts = []
+        texts: list[str] = []
         with pytest.raises(StreamCut) as raised:
-            async for event in app.stream("x"):
-                texts.append(event.text)
+            await read(app.stream("x"), texts)
         (ended,) = events(rows(app), RunEnded)
     assert "".join(texts) == raised.value.partial_text == "abcd"
     assert [one.trigger for one in raised.value.attempts] == ["stream_cut"]

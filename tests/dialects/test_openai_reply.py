@@ -220,9 +220,13 @@ def test_the_mean_token_log_probability_is_reported():
 def test_usage_may_come_with_every_chunk_and_the_last_one_counts():
     data = stream(chunk({"content": "a"}, usage={"prompt_tokens": 1}), chunk({}, "stop", usage=USAGE))
     assert read(data, ASKED)[1].usage == Usage(11, 7, 4, 3)
-    strange = {"prompt_tokens": None, "completion_tokens": "7", "prompt_tokens_details": None}
-    assert read(stream(chunk({}, "stop", usage=strange)), ASKED)[1].usage == Usage(0, 0, 0, 0)
     assert read(stream(chunk({}, "stop")), ASKED)[1].usage is None
+
+
+@pytest.mark.parametrize("count", [None, "7", -1, True, 1.5])
+def test_usage_that_is_no_count_is_unknown_rather_than_nothing(count):
+    for strange in ({"prompt_tokens": count, "completion_tokens": 7}, {"prompt_tokens": 7, "completion_tokens": count}):
+        assert read(stream(chunk({}, "stop", usage=strange)), ASKED)[1].usage is None
 
 
 def test_other_choices_than_the_first_are_not_mixed_in():

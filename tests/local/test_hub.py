@@ -34,8 +34,10 @@ def hub(*, ranges: bool = True, status: int = 200) -> Iterator[tuple[str, list[t
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
-        yield f"http://127.0.0.1:{server.server_port}", asked
-        server.shutdown()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", asked
+        finally:
+            server.shutdown()
 
 
 def read(source: Hub, offset: int = 0) -> bytes:

@@ -50,8 +50,9 @@ def test_the_schema_bounds_the_number_of_steps() -> None:
     assert not valid({"steps": [ONE] * 4})
 
 
-def test_without_tools_the_schema_has_no_tools_at_all() -> None:
+def test_without_tools_a_step_names_none_or_leaves_them_out() -> None:
     assert valid({"steps": [{key: value for key, value in ONE.items() if key != "tools"}]}, ())
+    assert valid({"steps": [ONE | {"tools": []}]}, ())
     assert not valid({"steps": [ONE]}, ())
 
 

@@ -13,9 +13,10 @@ def test_the_table_has_one_action_for_every_trigger_and_standing_and_nothing_els
 
 
 @pytest.mark.parametrize("trigger", PROVIDER)
-def test_a_providers_fault_never_leads_up_nor_to_feedback(trigger):
+def test_a_providers_fault_leads_sideways_up_only_at_the_end_and_never_to_feedback(trigger):
     actions = {TABLE[trigger, standing] for standing in Standing}
-    assert actions <= {Action.retry, Action.sibling, Action.fail}
+    assert actions <= {Action.retry, Action.sibling, Action.escalate}
+    assert TABLE[trigger, Standing.fresh] is not Action.escalate
     assert Action.sibling in actions
 
 

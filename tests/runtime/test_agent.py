@@ -88,6 +88,13 @@ async def test_two_apps_may_write_to_one_file_at_the_same_time(tmp_path):
         assert len(one.ledger.runs()) == 10
 
 
+def test_outside_of_an_event_loop_no_checkpoints_are_opened(tmp_path):
+    app = app_of(ledger=tmp_path / "l.db")
+    assert app.planner_executor().checkpointer is None
+    app.close()
+    assert not (tmp_path / "checkpoints.db").exists()
+
+
 async def test_without_a_ledger_there_are_no_checkpoints_unless_a_saver_is_set():
     async with app_of() as app:
         agent = app.planner_executor([counting([])])
@@ -136,6 +143,18 @@ async def test_a_run_that_broke_goes_on_where_it_was_and_repeats_no_finished_ste
     ended = [row.step for row in found if isinstance(row.event, StepEnded)]
     assert ended.count("s1") == 1
     assert [row.event.state for row in found if isinstance(row.event, RunEnded)] == ["failed", "done"]
+
+
+async def test_a_thread_may_be_set_back_and_only_what_is_missing_runs_again(tmp_path):
+    counted: list[str] = []
+    config = {"configurable": {"thread_id": "t"}}
+    async with app_of(ledger=tmp_path / "l.db") as app:
+        agent = app.planner_executor([counting(counted)])
+        steps = (await agent.ainvoke({"task": "?"}, config))["steps"]
+        await agent.aupdate_state(config, {"steps": {"s1": steps["s1"]}, "answer": None}, as_node="plan")
+        answer = await agent.ainvoke(None, config)
+    assert answer["answer"] == "seven"
+    assert sorted(counted) == ["apples", "pears", "pears"]
 
 
 async def test_every_stream_mode_of_langgraph_works():

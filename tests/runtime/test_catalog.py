@@ -9,7 +9,17 @@ from orchestra.errors import AgentError, FleetError
 from orchestra.runtime import catalog
 from orchestra.runtime.catalog import agent_names, load_agent
 
-GOOD = '"""Does good.\n\nAt length.\n"""\n\ndef build(app, *, data=None):\n    return app, data\n'
+GOOD = '''"""Does good.
+
+At length.
+"""
+
+class Graph(tuple):
+    async def ainvoke(self, given, config=None): ...
+
+def build(app, *, data=None):
+    return Graph((app, data))
+'''
 
 
 @pytest.fixture(autouse=True)
@@ -143,6 +153,13 @@ def test_an_option_that_build_does_not_take_is_refused_with_those_it_takes() -> 
         load_agent("bare").build("app", data=1)
 
 
+@pytest.mark.parametrize("build", ["def build(app): return 3", "def build(app): pass"])
+def test_a_build_that_gives_no_graph_is_refused(build: str) -> None:
+    write(build + "\n", "odd")
+    with pytest.raises(AgentError, match=r"odd.*must return a compiled graph"):
+        load_agent("odd").build("app")
+
+
 def test_a_build_that_fails_is_told_with_its_line() -> None:
     path = write("def build(app):\n    return app['x']\n")
     with pytest.raises(AgentError) as caught:
@@ -170,7 +187,7 @@ def test_an_unchanged_file_is_loaded_once_and_a_changed_one_anew() -> None:
 def test_a_dataclass_in_an_agent_file_works() -> None:
     write(
         "from __future__ import annotations\nfrom dataclasses import dataclass\n"
-        "@dataclass\nclass A:\n    x: int = 1\n"
+        "@dataclass\nclass A:\n    x: int = 1\n    async def ainvoke(self, given, config=None): ...\n"
         "def build(app): return A()\n"
     )
     assert load_agent("good").build(None).x == 1  # type: ignore[attr-defined]

@@ -46,7 +46,7 @@ async def test_a_missing_key_is_told_by_its_variables():
 
 
 async def test_a_missing_address_is_told_with_where_to_write_it():
-    with pytest.raises(ConfigError, match="model 'm': provider 'acme' has no base_url; set it in fleet.toml"):
+    with pytest.raises(ConfigError, match=r"model 'm': provider 'acme' has no base_url; set it in fleet.toml"):
         await endpoints()[0].resolve(card(base_url=None))
 
 

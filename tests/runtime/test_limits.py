@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from orchestra import StepPolicy, tool
+from orchestra import RecoveryPolicy, StepPolicy, tool
 from orchestra.errors import ConfigError
-from orchestra.ledger import AttemptEnded, RunEnded, StepEnded, totals
+from orchestra.ledger import Judged, RunEnded, StepEnded, totals
 from orchestra.testing import CallTool, Say, ScriptedModel, Silence, scripted_app
-from orchestra.types import Price
+from orchestra.types import Price, Reason
 
 BOTH = StepPolicy([{"match": {"kind": "plan"}, "tier": "capable"}, {"tier": "efficient"}])
 
@@ -26,9 +27,9 @@ def plan(*ids: str, tools: tuple[str, ...] = (), needs: tuple[str, ...] = ()) ->
     return json.dumps({"steps": steps})
 
 
-def app_of(small: Any, planned: str, price: Price | None = Price(0, 0), **options: Any) -> Any:
+def app_of(small: Any, planned: str, **options: Any) -> Any:
     strong = ScriptedModel("strong", [planned], tier="capable")
-    return scripted_app(ScriptedModel("small", small, price=price), strong, policies=[BOTH], **options)
+    return scripted_app(ScriptedModel("small", small), strong, policies=[BOTH], **options)
 
 
 @tool(read_only=True)
@@ -65,6 +66,24 @@ async def test_turns_without_a_result_fail_the_step_and_say_how_many(tmp_path):
 
 def events(app: Any, run: str, kind: type) -> list[Any]:
     return [row.event for row in app.ledger.events(run) if isinstance(row.event, kind)]
+
+
+async def test_a_tool_that_keeps_failing_fails_the_step_with_what_it_said(tmp_path):
+    @tool
+    def pay(cents: int) -> str:
+        """Pay.
+
+        Args:
+            cents: how many
+        """
+        raise RuntimeError("the till is locked")
+
+    options = {"ledger": tmp_path / "l.db", "recovery": RecoveryPolicy(repairs=0, max_rungs=0)}
+    async with app_of([CallTool("pay", cents=1)], plan("s1", tools=("pay",)), **options) as app:
+        answer = await app.planner_executor([pay]).ainvoke({"task": "?"})
+        last = events(app, answer["run"], Judged)[-1]
+    assert (last.trigger, last.action) == ("tool_error", "fail")
+    assert "the till is locked" in answer["reason"]
 
 
 async def test_a_step_past_its_deadline_fails_and_the_others_go_on(tmp_path):
@@ -111,28 +130,34 @@ async def test_a_run_past_its_deadline_fails_as_a_value(where, tmp_path):
 
 
 async def test_steps_that_run_at_once_share_one_budget(tmp_path):
-    budget = 0.002
-    small = [Say("done", usage=(100, 100))] * 9
-    async with app_of(small, plan("s1", "s2", "s3", "s4"), price=Price(2, 4), ledger=tmp_path / "l.db") as app:
-        answer = await app.planner_executor(budget=budget).ainvoke({"task": "?"})
-        found = app.ledger.events(answer["run"])
-    assert totals(found).cost.usd <= budget
-    assert {one["state"] for one in answer["steps"].values()} == {"done", "failed"} | (
-        {"skipped"} if answer["steps"]["answer"]["state"] == "skipped" else set()
-    )
-    assert len(events_of(found, AttemptEnded)) >= 2
-
-
-def events_of(rows: Any, kind: type) -> list[Any]:
-    return [row.event for row in rows if isinstance(row.event, kind)]
+    ids = [f"s{i}" for i in range(1, 7)]
+    small = ScriptedModel("small", [Say("done", usage=(600, 60))] * 9, price=Price(2, 4))
+    strong = ScriptedModel("strong", [Say(plan(*ids), usage=(1000, 60))], tier="capable", price=Price(3, 6))
+    async with scripted_app(small, strong, policies=[BOTH], ledger=tmp_path / "l.db") as app:
+        answer = await app.planner_executor(budget=0.01).ainvoke({"task": "?"})
+        spent = totals(app.ledger.events(answer["run"])).cost
+    assert answer["state"] == "failed"
+    assert spent.usd <= 0.01
+    assert not spent.estimated
+    ended = [answer["steps"][sid]["state"] for sid in ids]
+    assert set(ended) == {"done", "failed"}
+    assert len(small.requests) == ended.count("done")
 
 
 async def test_an_unknown_price_under_a_budget_is_refused_unless_the_agent_allows_it():
     for allowed, state in ((False, "failed"), (True, "done")):
-        async with app_of(["ok"], plan("s1"), price=None) as app:
+        small, strong = ScriptedModel("small", ["ok"], price=None), ScriptedModel("strong", [plan("s1")], "capable")
+        async with scripted_app(small, strong, policies=[BOTH, without_strong]) as app:
             agent = app.planner_executor(budget=1.0, allow_unknown_price=allowed)
             answer = await agent.ainvoke({"task": "?"})
-        assert answer["state"] == state, answer["reason"]
+        assert (answer["state"], len(small.requests)) == (state, allowed)
+
+
+def without_strong(context: Any, candidates: Any) -> Any:
+    """Nobody but the planner may have the strong model."""
+    no = Reason("without_strong", "for plans only")
+    keep = context.step.kind == "plan"
+    return [one if keep or one.card.name == "small" else replace(one, rejected=no) for one in candidates]
 
 
 async def test_the_mode_of_a_run_is_written_down(tmp_path):

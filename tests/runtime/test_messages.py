@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import pytest
 from hypothesis import assume, given
@@ -45,10 +46,8 @@ def test_calls_keep_their_ids_names_and_arguments(text, calls):
 
 @given(st.text(max_size=20))
 def test_arguments_that_are_no_object_are_kept_as_written(raw):
-    try:
+    with suppress(ValueError):
         assume(not isinstance(json.loads(raw or "{}"), dict))
-    except ValueError:
-        pass
     (message,) = canonical(
         [{"role": "assistant", "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": raw}}]}]
     )

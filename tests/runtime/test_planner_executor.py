@@ -343,6 +343,48 @@ async def test_a_tool_from_raw_json_schema_takes_part(tmp_path):
         assert [e.faults for e in events(app, answer["run"], Planned)] == [()]
 
 
+async def test_a_read_only_step_is_asked_to_look_up_and_where_no_model_will_its_words_are_taken():
+    async with app_of(lambda _: "hello", [plan(("s1", "greet", [], ["rain"])), "hello", "hello"]) as app:
+        answer = await app.planner_executor([rain]).ainvoke({"task": "?"})
+    assert (answer["state"], answer["answer"]) == ("done", "hello")
+
+
+async def test_a_step_that_calls_on_and_on_has_made_no_progress():
+    numbers = iter(range(100))
+
+    @tool(read_only=True)
+    def count(n: int) -> int:
+        """Count.
+
+        Args:
+            n: a number
+        """
+        return n
+
+    small = ScriptedModel("small", lambda _: CallTool("count", n=next(numbers)))
+    strong = ScriptedModel("strong", [plan(("s1", "count", [], ["count"]))], tier="capable")
+    async with scripted_app(small, strong, policies=[BOTH]) as app:
+        answer = await app.planner_executor([count], max_turns=3).ainvoke({"task": "?"})
+    assert "3 turns without a result" in answer["reason"]
+
+
+@pytest.mark.parametrize("key", ["budgett", "dead_line", "moed"])
+async def test_a_misspelt_limit_is_refused_rather_than_no_limit(key):
+    async with app_of([], []) as app:
+        with pytest.raises(ConfigError, match=r"did you mean '(budget|deadline|mode)'"):
+            await app.planner_executor([rain]).ainvoke({"task": "?", key: 1})
+
+
+async def test_steps_at_once_wait_for_money_that_comes_back_rather_than_fail():
+    models = (
+        ScriptedModel("small", by_step, price=Price(1.0, 4.0)),
+        ScriptedModel("strong", [TWO_AND_JOIN], tier="capable", price=Price(2.0, 8.0)),
+    )
+    async with scripted_app(*models, policies=[BOTH]) as app:
+        answer = await app.planner_executor([rain]).ainvoke({"task": "?", "budget": 0.05})
+    assert (answer["state"], answer["reason"]) == ("done", "")
+
+
 async def test_a_conversation_stays_with_the_model_whose_prompt_cache_it_would_lose():
     dear = Price(10.0, 10.0, cached_input=0.1)
     models = (

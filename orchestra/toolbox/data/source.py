@@ -71,8 +71,10 @@ def _check_readable(path: Path) -> None:
         near = difflib.get_close_matches(path.name, siblings, 1)
         hint = f"did you mean {near[0]}?" if near else f"give a file that ends in {' '.join(_CSV + _SQLITE)}"
         raise ConfigError(f"{path}: there is no such file; {hint}")
-    if not path.is_file():
+    if path.is_dir():
         raise ConfigError(f"{path}: is a folder; give one file in it")
+    if not path.is_file():
+        raise ConfigError(f"{path}: is no ordinary file; give a file that ends in {' '.join(_CSV + _SQLITE)}")
     if not _head(path):
         raise ConfigError(f"{path}: the file is empty; expected a table with a header line, or a SQLite database")
 

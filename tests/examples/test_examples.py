@@ -1,0 +1,112 @@
+"""Every example runs as a reader would run it, and prints what it promises."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestra.testing import CallTool
+from tests.examples.running import ROOT, run
+
+EXAMPLES = ROOT / "examples"
+
+
+def prompt(body: dict[str, Any]) -> str:
+    return body["messages"][-1]["content"]
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("[0-9]*.py")), ids=lambda path: path.stem)
+def test_an_example_fits_on_one_screen_and_says_how_it_is_run(path):
+    text = path.read_text(encoding="utf-8")
+    assert text.count("\n") <= 60
+    assert f"python examples/{path.name}" in text
+
+
+def test_01_a_graph_asks_a_model_per_node(tmp_path: Path):
+    def model(body: dict[str, Any]) -> str:
+        return '{"topic": "billing"}' if "response_format" in body else "Sorry. It is on its way back."
+
+    ended, provider = run(EXAMPLES / "01_graph.py", {"small": model, "strong": model}, tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines()[-1] == "billing: Sorry. It is on its way back."
+    classify, draft = (line.split()[:2] for line in ended.stdout.splitlines()[:2])
+    assert (classify, draft) == (["classify", "small"], ["draft", "strong"])
+    assert len(provider.requests) == 2
+
+
+def test_02_routing_tells_every_reason_and_calls_a_model_once(tmp_path: Path):
+    ended, provider = run(EXAMPLES / "02_route.py", {"small": "Bonjour", "strong": "Bonjour"}, tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    chosen = dict(line.split(": ", 1) for line in ended.stdout.splitlines() if line and not line.startswith(" "))
+    models = {name: text.partition(",")[0] for name, text in chosen.items()}
+    assert models["a planner's step"] == "strong"
+    assert models["a look-up with a tool"] == "small"
+    assert models["a step about law"] == "strong"
+    assert models["a VIP's easy step"] == "strong"
+    assert "tenant 'vip' always gets the strongest" in ended.stdout
+    assert ended.stdout.splitlines()[-1].endswith("says: Bonjour")
+    assert len(provider.requests) == 1
+
+
+def test_03_a_small_model_that_errs_is_told_then_replaced_by_the_stronger_one(tmp_path: Path):
+    models = {
+        "small": CallTool("order", item="lemonade", bottles=2),
+        "strong": CallTool("order", item="lemonade", bottles=24),
+    }
+    ended, provider = run(EXAMPLES / "03_escalate.py", models, tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    *tried, last = ended.stdout.splitlines()
+    assert [line.split()[:2] for line in tried] == [["small", "schema_violation:"]] * 2 + [["strong", "ok:"]]
+    assert [line.rpartition("→ ")[2] for line in tried[:2]] == ["repair", "escalate"]
+    assert last == "strong may order: {'item': 'lemonade', 'bottles': 24}"
+    assert (provider.count("small"), provider.count("strong")) == (2, 1)
+
+
+def test_03_where_no_model_can_do_it_nothing_is_ordered(tmp_path: Path):
+    wrong = CallTool("order", item="lemonade", bottles=2)
+    ended, _ = run(EXAMPLES / "03_escalate.py", {"small": wrong, "strong": wrong}, tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines()[-1] == "No model could do it: nothing was ordered."
+
+
+def means(body: dict[str, Any]) -> Any:
+    """Plans, looks both means up (misspelling one table at first), and subtracts."""
+    if "split a task" in body["messages"][0]["content"]:
+        steps = [
+            {"id": "s1", "goal": "mean of Gentoo", "needs": [], "tools": ["sqlite_query"], "difficulty": "easy"},
+            {"id": "s2", "goal": "mean of Adelie", "needs": [], "tools": ["sqlite_query"], "difficulty": "easy"},
+            {"id": "s3", "goal": "subtract them", "needs": ["s1", "s2"], "tools": ["calculator"], "difficulty": "easy"},
+        ]
+        return json.dumps({"steps": steps})
+    text = next(m["content"] for m in reversed(body["messages"]) if m["role"] == "user")
+    goal = text.rpartition("Your step:")[2]
+    if results := [m["content"] for m in body["messages"] if m["role"] == "tool"]:
+        return results[-1]
+    if "subtract" in goal:
+        return CallTool("calculator", expression="5076 - 3700.7")
+    column = "body_mass" if body["model"] == "small" and "Gentoo" in goal else "body_mass_g"
+    kind = "Gentoo" if "Gentoo" in goal else "Adelie"
+    return CallTool("sqlite_query", sql=f"SELECT avg({column}) AS m FROM penguins WHERE species = '{kind}'")
+
+
+def test_the_demo_answers_shows_what_went_wrong_and_compares(tmp_path: Path):
+    ended, _ = run(EXAMPLES / "demo.py", {"small": means, "strong": means}, tmp_path)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "$ orchestra run analyst" in ended.stdout
+    assert "1375.3" in ended.stdout
+    assert "$ orchestra trace" in ended.stdout
+    assert "== What went wrong, and what was done about it" in ended.stdout
+    assert "sha256: " in ended.stdout
+    assert all(f"{name:17}" in ended.stdout for name in ("this run", "always cheapest", "always strongest"))
+
+
+def test_the_demo_says_so_where_nothing_went_wrong(tmp_path: Path):
+    def right(body: dict[str, Any]) -> Any:
+        return means(body | {"model": "strong"})
+
+    ended, _ = run(EXAMPLES / "demo.py", {"small": right, "strong": right}, tmp_path)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "Nothing in this run: every reply passed its checks." in ended.stdout
