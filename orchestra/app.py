@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from orchestra.errors import FleetError
 from orchestra.recovery import RecoveryPolicy
 from orchestra.routing import Policy, bind, default_policies
-from orchestra.types import Decision, Mode, Reply, Step, StepContext, StreamEvent
+from orchestra.types import Decision, Mode, Priority, Reply, Step, StepContext, StreamEvent
 
 if TYPE_CHECKING:
     from orchestra.fleet import Fleet
@@ -138,6 +138,8 @@ class Orchestra:
         budget: float | None = None,
         allow_unknown_price: bool = False,
         mode: Mode | None = None,
+        tenant: str | None = None,
+        priority: Priority = "normal",
         data_tags: Sequence[str] = (),
         background: str = "",
         temperature: float | None = None,
@@ -147,7 +149,8 @@ class Orchestra:
         `await agent.ainvoke({"task": …}, config)` gives `{"answer", "run", "state", "plan", "steps", "reason"}`; the
         input may also hold `run`, `mode`, `budget`, `deadline`, `plan_only`. `background` tells the planner about
         the data; a step knows what its tools' descriptions tell. Deadlines are seconds, per step and per run; `budget`
-        is USD per run. A failed run is a state, not an exception; `stream_mode="custom"` yields typed events.
+        is USD per run. A failed run is a state, not an exception, but for a ConfigError, which is yours to mend;
+        `stream_mode="custom"` yields typed events.
         """
         from orchestra.runtime import graph
         from orchestra.runtime.nodes import Blueprint
@@ -155,7 +158,7 @@ class Orchestra:
         from orchestra.runtime.steps import Work
         from orchestra.toolbox import as_tools
 
-        limits = Limits(deadline, budget, allow_unknown_price, mode, data_tags=words(data_tags))
+        limits = Limits(deadline, budget, allow_unknown_price, mode, tenant, priority, words(data_tags))
         known = {tool.name: tool for tool in as_tools(tools)}
         work = Work(known, max_turns, step_deadline, temperature)
         blueprint = Blueprint(name, max_steps, limits, work, background)

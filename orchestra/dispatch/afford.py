@@ -30,7 +30,7 @@ async def afford(purse: Purse, request: Request, card: ModelCard, codec: Codec) 
     wanted = min(request.settings.max_tokens or card.max_output, card.max_output)
     encoded = codec.encode(_with_max_tokens(request, wanted), card)
     read = input_bound(encoded, request, card)
-    while purse.held > 0 and not purse.fits(bound(card.price, read, wanted)):
+    while purse.open and not purse.fits(bound(card.price, read, wanted)):
         await purse.settled()
     tokens = _affordable(purse, card.price, read, wanted)
     if tokens < wanted:

@@ -17,7 +17,7 @@ from orchestra.dispatch.course import Course
 from orchestra.dispatch.ends import past_deadline, refused, stream_cut
 from orchestra.errors import OrchestraError
 from orchestra.fleet import Fleet
-from orchestra.recovery import Move, RecoveryPolicy, next_move
+from orchestra.recovery import Move, RecoveryPolicy, next_move, tolerated
 from orchestra.transport import Transport
 from orchestra.types import Action, CallFault, Fault, ModelReply, TextDelta, Trigger, Verdict
 
@@ -96,18 +96,13 @@ class Dispatcher:
         expect = replace(course.call.expect, window=self._means.models[course.ladder.model].window)
         try:
             mended = mend_calls(reply, expect)
-            return mended, self._kept(course, judge(mended, expect))
+            verdict = judge(mended, expect)
+            acts = any(
+                not tool.read_only for tool in expect.tools if tool.name in {call.name for call in mended.tool_calls}
+            )
+            return mended, tolerated(self._recovery, course.call.decision, course.ladder, verdict, acts=acts)
         except Exception as error:  # noqa: BLE001  # a user's own check may raise anything
             return reply, Verdict(Trigger.bad_output, (f"checking the reply failed: {type(error).__name__}: {error}",))
-
-    def _kept(self, course: Course, verdict: Verdict) -> Verdict:
-        """A doubtful reply is a reason to ask a stronger model; where none is left it is kept, and that is said."""
-        doubt = Trigger.low_confidence
-        if verdict.trigger is not doubt or doubt in self._recovery.overrides:
-            return verdict
-        if next_move(self._recovery, course.call.decision, course.ladder, verdict).action in GOES_ON:
-            return verdict
-        return Verdict(mended=(*verdict.mended, f"kept although {verdict.evidence[0]}: no stronger model is left"))
 
     def _next(self, course: Course, failure: Verdict | CallFault, *, committed: bool) -> tuple[Move, float]:
         """What follows a failure, and the seconds to wait before it."""

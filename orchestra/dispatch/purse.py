@@ -22,6 +22,7 @@ class Purse:
         self.allow_unknown = allow_unknown
         self.spent = 0.0
         self.held = 0.0
+        self.open = 0  # reservations; what is held is a sum of floats and may miss 0 by a rounding
         self._settled = asyncio.Event()
 
     @property
@@ -59,7 +60,8 @@ class Purse:
 
     def settle(self, held: float, spent: float) -> None:
         """Give back `held` USD and spend `spent`; a reservation's own `settle` is what attempts call."""
-        self.held -= held
+        self.open -= 1
+        self.held = self.held - held if self.open else 0.0
         self.spent += spent
         self._settled.set()
         self._settled = asyncio.Event()
@@ -72,6 +74,7 @@ class Reservation:
         self.usd = usd
         self._purse: Purse | None = purse
         purse.held += usd
+        purse.open += 1
 
     def settle(self, cost: Cost) -> None:
         """Spend `cost` and give back the rest; an unknown cost spends what was held. Only the first call counts."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from orchestra.ledger.events import Row, RunEnded, RunStarted, RunState
+from orchestra.ledger.events import AttemptStarted, Row, RunEnded, RunStarted, RunState, StepStarted, ToolStarted
 from orchestra.ledger.totals import totals
 from orchestra.ledger.views import attempts
 from orchestra.types import Cost, Usage
@@ -41,7 +41,7 @@ class RunSummary:
 def summary(rows: Sequence[Row]) -> RunSummary:
     """The run in one line; `rows` are all of one run, at least one."""
     start = next((row.event for row in rows if isinstance(row.event, RunStarted)), RunStarted(agent=""))
-    end = next((row.event for row in reversed(rows) if isinstance(row.event, RunEnded)), None)
+    end = _end(rows)
     total = totals(rows)
     return RunSummary(
         run=rows[0].run,
@@ -58,6 +58,16 @@ def summary(rows: Sequence[Row]) -> RunSummary:
         mode=start.mode,
         reason=end.reason if end else "",
     )
+
+
+def _end(rows: Sequence[Row]) -> RunEnded | None:
+    """The run's last word, unless it was resumed after it."""
+    for row in reversed(rows):
+        if isinstance(row.event, RunEnded):
+            return row.event
+        if isinstance(row.event, StepStarted | AttemptStarted | ToolStarted):
+            return None
+    return None
 
 
 def new_run_id() -> str:

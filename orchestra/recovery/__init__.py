@@ -3,8 +3,8 @@
 from orchestra.recovery.drawing import diagram
 from orchestra.recovery.feedback import feedback
 from orchestra.recovery.ladder import Ladder
-from orchestra.recovery.moves import Move, next_move
+from orchestra.recovery.moves import Move, next_move, tolerated
 from orchestra.recovery.policy import RecoveryPolicy
 from orchestra.recovery.table import TABLE, Standing
 
-__all__ = ["TABLE", "Ladder", "Move", "RecoveryPolicy", "Standing", "diagram", "feedback", "next_move"]
+__all__ = ["TABLE", "Ladder", "Move", "RecoveryPolicy", "Standing", "diagram", "feedback", "next_move", "tolerated"]

@@ -55,11 +55,14 @@ def _sideways(decision: Decision, ladder: Ladder) -> Ladder | None:
 
 def _siblings(decision: Decision, ladder: Ladder) -> Iterator[Ladder]:
     ranks = {candidate.card.name: candidate.rank for candidate in decision.candidates}
-    for name in decision.siblings:
+    here = ranks.get(ladder.model)
+    # The decision's siblings are those of its foot; after a climb a model's equals are found among the candidates.
+    equals = [name for name, rank in ranks.items() if rank == here] if ladder.rung else []
+    for name in dict.fromkeys((*equals, *decision.siblings)):
         if name not in ladder.tried:
             # Nothing is degraded silently: a sibling counts as lower unless the decision shows that it is not.
-            same_tier = name in ranks and ranks[name] >= ranks.get(decision.model, 0)
-            yield replace(_moved(ladder, name), degraded=not same_tier)
+            lower = name not in ranks or here is None or ranks[name] < here
+            yield replace(_moved(ladder, name), degraded=ladder.degraded or lower)
 
 
 def _upwards(policy: RecoveryPolicy, decision: Decision, ladder: Ladder) -> Iterator[Ladder]:

@@ -54,6 +54,20 @@ def next_move(
     return _move(Action.fail, trigger, evidence, ladder, ladder)
 
 
+def tolerated(policy: RecoveryPolicy, decision: Decision, ladder: Ladder, verdict: Verdict, *, acts: bool) -> Verdict:
+    """The verdict, or an accepted one that says why a doubtful reply is kept.
+
+    Low confidence is a reason to ask a stronger model. Where none is left, a form or a look-up is kept; a call that
+    `acts` (changes something) is not, nor anything where the policy overrides this trigger: a person decides.
+    """
+    doubt = Trigger.low_confidence
+    if verdict.trigger is not doubt or acts or doubt in policy.overrides:
+        return verdict
+    if next_move(policy, decision, ladder, verdict).to_model is not None:
+        return verdict
+    return Verdict(mended=(*verdict.mended, f"kept although {verdict.evidence[0]}: no stronger model is left"))
+
+
 def _actions(policy: RecoveryPolicy, trigger: Trigger, tool: ToolSpec | None) -> list[Action]:
     row = [policy.action(trigger, standing) for standing in Standing]
     repeatable = tool is not None and (tool.read_only or tool.idempotent)

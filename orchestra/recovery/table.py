@@ -46,7 +46,7 @@ ROWS: Mapping[Trigger, Row] = MappingProxyType(
         Trigger.quota: _SIDEWAYS,
         # The request's fault: another model would say the same, unless it reads more.
         Trigger.bad_request: (_A.fail, _A.fail, _A.fail),
-        Trigger.context_overflow: (_A.wider_window, _A.wider_window, _A.shrink_context),
+        Trigger.context_overflow: (_A.wider_window, _A.wider_window, _A.fail),
         Trigger.content_filter: (_A.fail, _A.fail, _A.fail),
         # The model's fault: told exactly what was wrong, then a stronger one.
         Trigger.unknown_tool: _FEEDBACK_THEN_UP,

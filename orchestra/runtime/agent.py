@@ -17,6 +17,8 @@ from orchestra.runtime.portal import Portal
 from orchestra.runtime.runs import Runs
 from orchestra.runtime.state import RunState
 
+# What a task does not say must not be what the thread's last task said.
+_FRESH: dict[str, Any] = dict.fromkeys(("mode", "budget", "deadline", "plan")) | {"plan_only": False, "steps": {}}
 INPUT = ("task", "run", "mode", "budget", "deadline", "plan_only")
 
 
@@ -53,8 +55,9 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
         given = cast("dict[str, Any] | None", input if isinstance(input, dict) else None)
         if given is not None:
             _check_keys(given)
-            given = given | {"run": given.get("run") or new_run_id()}
+            given = _FRESH | given | {"run": given.get("run") or new_run_id()}
             config = _with_thread(config, given["run"])
+        run = given["run"] if given is not None else await self._resumed(config)
         if self.checkpoints.path is not None:
             options.setdefault("durability", "async")
         graph: Any = super()
@@ -63,10 +66,15 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
                 yield chunk
         except BaseException as end:
             left = isinstance(end, asyncio.CancelledError | GeneratorExit)
-            if given is not None:
-                reason = "cancelled by the caller" if left else str(end) or type(end).__name__
-                self.runs.abandon(given["run"], "cancelled" if left else "failed", reason)
+            reason = "cancelled by the caller" if left else str(end) or type(end).__name__
+            self.runs.abandon(run, "cancelled" if left else "failed", reason)
             raise
+
+    async def _resumed(self, config: RunnableConfig | None) -> str:
+        """The run that a call without a new task goes on with; "" where there is none."""
+        if config is None or self.checkpointer is None:
+            return ""
+        return cast("str", (await self.aget_state(config)).values.get("run", ""))
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Any:  # noqa: A002
         """`ainvoke` for synchronous code. Raises SyncInLoop inside a running event loop."""

@@ -33,6 +33,7 @@ from orchestra.types import (
     ToolCallReady,
     ToolChoice,
     ToolSpec,
+    Trigger,
     Upstream,
     UsageReported,
     Verdict,
@@ -154,6 +155,7 @@ class Conversation:
                 action=move.action,
                 to_model=move.to_model,
                 reason=move.reason,
+                feedback=move.feedback,
             ),
         )
         self.scope.history.append(Earlier(self.ask.step.id, self.model, verdict.trigger))
@@ -164,6 +166,8 @@ class Conversation:
         if move.to_model != self.model:
             messages, calls = self.sound
             del self.messages[messages:], self.calls[calls:]
+        elif verdict.trigger is Trigger.no_progress:  # of a tool's error its result speaks; of this nothing does
+            self.messages.append(Message.user(move.feedback))
         self.ladder = move.ladder
         return move
 

@@ -42,12 +42,12 @@ class Engine:
         scope.recorder.record(context.step.id, Decided(context, decision, fingerprint(self.policies)))
         return decision
 
-    def scope(self, limits: Limits, *, run: str | None = None, spent: float = 0.0) -> RunScope:
-        """The scope of a run: its recorder, its purse less what was spent before, its deadline from now."""
+    def scope(self, limits: Limits, *, run: str | None = None, spent: float = 0.0, elapsed: float = 0.0) -> RunScope:
+        """The scope of a run: its recorder, and purse and deadline less the USD and seconds it took before."""
         cap = None if limits.budget is None else max(0.0, limits.budget - spent)
         return RunScope(
             recorder=Recorder(self.ledger, run or new_run_id()),
             purse=Purse(cap, allow_unknown=limits.allow_unknown_price),
-            deadline=self.clock() + limits.deadline,
+            deadline=self.clock() + limits.deadline - elapsed,
             limits=limits,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -17,7 +17,7 @@ from langgraph.config import get_stream_writer
 from langgraph.func import task
 
 from orchestra.errors import CallError, ConfigError, Refused
-from orchestra.ledger import RunStarted, StepEnded
+from orchestra.ledger import Row, RunStarted, StepEnded, ToolStarted
 from orchestra.planning import answer_step
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.planner import make_plan
@@ -25,7 +25,7 @@ from orchestra.runtime.runs import Runs
 from orchestra.runtime.scope import Limits, check_count, check_number
 from orchestra.runtime.state import RunState
 from orchestra.runtime.steps import StepResult, Work, run_step
-from orchestra.types import Plan, from_json, to_json
+from orchestra.types import Plan, Trigger, from_json, to_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +90,15 @@ class Nodes:
         steps = {one.id: one for one in plan.steps}
         done = state.get("steps", {})
         futures: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        acted = _acted(engine.ledger.events(scope.run))
 
         async def result(sid: str) -> StepResult:
             return from_json(StepResult, done[sid] if sid in done else await asyncio.shield(futures[sid]))
 
         @task(name="step")
         async def step(sid: str) -> dict[str, Any]:
+            if sid in acted:  # a resume: what it did may not be done twice
+                return _as_json(StepResult("failed", trigger=Trigger.tool_unknown, evidence=(acted[sid],)))
             upstream = {need: await result(need) for need in steps[sid].needs}
             return _as_json(await run_step(engine, scope, plan, steps[sid], upstream, work))
 
@@ -132,6 +135,15 @@ class Nodes:
             yield
         finally:
             stop()
+
+
+def _acted(rows: Sequence[Row]) -> dict[str, str]:
+    """Steps of this run in which a tool that is neither read-only nor idempotent was started before."""
+    return {
+        row.step: f"{row.event.tool} was started before the run was interrupted; a person has to decide what was done"
+        for row in rows
+        if isinstance(row.event, ToolStarted) and not (row.event.read_only or row.event.idempotent)
+    }
 
 
 def _outcome(state: RunState) -> dict[str, Any]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from typing import Any
 
+from orchestra.errors import BudgetExceeded
 from orchestra.ledger import RunEnded, RunState, totals
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.scope import Limits, RunScope
@@ -22,8 +24,11 @@ class Runs:
         """The run's scope. Raises ConfigError for limits that make no sense."""
         run = state["run"]
         if run not in self._open:
-            spent = totals(self.engine.ledger.events(run)).cost.usd or 0.0
-            self._open[run] = self.engine.scope(self._limits(state), run=run, spent=spent)
+            limits = self._limits(state)
+            spent = totals(self.engine.ledger.events(run)).cost.usd
+            if spent is None and limits.budget is not None and not limits.allow_unknown_price:
+                raise BudgetExceeded(f"run {run}: what it spent before is unknown, and a money cap is set")
+            self._open[run] = self.engine.scope(limits, run=run, spent=spent or 0.0, elapsed=_elapsed(state))
         return self._open[run]
 
     def close(self, run: str, state: RunState, reason: str = "", *, seconds: float = 0.0, answer: str = "") -> None:
@@ -39,3 +44,8 @@ class Runs:
     def _limits(self, state: GraphState) -> Limits:
         given: dict[str, Any] = {name: state.get(name) for name in ("mode", "budget", "deadline")}
         return dataclasses.replace(self.limits, **{name: value for name, value in given.items() if value is not None})
+
+
+def _elapsed(state: GraphState) -> float:
+    """Seconds since the run began, 0 for one that begins; a second task on a thread has a run of its own."""
+    return max(0.0, time.time() - state["started"]) if state.get("plan") and "started" in state else 0.0

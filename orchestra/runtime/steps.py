@@ -65,13 +65,15 @@ async def run_step(
     scope.recorder.record(step.id, StepStarted(step.goal, step.kind, step.needs))
     if blocked := _blocked(plan, step, upstream):
         return _ended(scope, step, blocked)
-    seconds = min(scope.deadline, engine.clock() + work.step_deadline)
-    scope = dataclasses.replace(scope, deadline=seconds)
+    scope = dataclasses.replace(scope, deadline=min(scope.deadline, engine.clock() + work.step_deadline))
     talk: list[Conversation] = []
     try:
         result = await _converse(engine, scope, _ask(plan, step, upstream, work), work, talk)
     except CallError as error:
         result = _failed(error, talk)
+    except Exception as error:
+        _ended(scope, step, StepResult("failed", evidence=(f"{type(error).__name__}: {error}",)))
+        raise
     return _ended(scope, step, result)
 
 
@@ -98,9 +100,10 @@ async def _converse(engine: Engine, scope: RunScope, ask: Ask, work: Work, talk:
         outcomes = await _run_tools(engine, scope, ask.step, reply, work, turn)
         conversation.add(Message("tool", tuple(outcome.result for outcome in outcomes)), sound=_sound(outcomes, work))
         results += [(call, _text(outcome.result)) for call, outcome in zip(reply.tool_calls, outcomes, strict=True)]
-        verdict = _trouble(outcomes) or no_progress(results)
-        if not verdict.accepted:
-            conversation.recover(verdict)
+        verdict = no_progress(results)
+        verdict = (_trouble(outcomes) or verdict) if verdict.accepted else verdict
+        if not verdict.accepted and conversation.recover(verdict).to_model != reply.model:
+            results.clear()  # another model starts with a clean record
     text = f"{work.max_turns} turns without a result"
     return StepResult(
         "failed", model=conversation.model, turns=work.max_turns, trigger=Trigger.no_progress, evidence=(text,)
@@ -221,7 +224,7 @@ def _ended(scope: RunScope, step: Step, result: StepResult) -> StepResult:
 
 
 def _outcome(plan: Plan, sid: str, result: StepResult) -> Upstream:
-    name = next(step.name for step in plan.steps if step.id == sid)
+    name = next(step.name or step.goal for step in plan.steps if step.id == sid)
     digest = hashlib.sha256(" ".join(result.text.split()).casefold().encode()).hexdigest()[:16]
     return Upstream(sid, result.state, name, result.model, result.tokens, digest, result.degraded)
 

@@ -9,7 +9,7 @@ from orchestra.checks import Expect
 from orchestra.errors import BadRequest, ConfigError, ContentFiltered, Exhausted, HumanNeeded, OrchestraError
 from orchestra.recovery import Ladder, RecoveryPolicy
 from orchestra.transport import TransportFault
-from orchestra.types import Action, Cost, Trigger, Usage
+from orchestra.types import Action, AttemptChanged, Cost, Trigger, Usage
 from tests.dispatch.doubles import ROWS, Bench, Served, call_tool, card, decide, error, say
 
 REFUSED = TransportFault(Trigger.connection, "refused", sent="no")
@@ -93,7 +93,7 @@ async def test_a_rate_limit_without_a_sibling_is_waited_out_as_the_provider_asks
 async def test_a_wait_that_does_not_fit_the_deadline_is_not_begun():
     bench = Bench({"small": [error(429, headers={"retry-after": "37"})]})
     with pytest.raises(Exhausted, match="waiting 37 s does not fit the deadline") as caught:
-        await bench.run(decision=decide(siblings=()), deadline=20)
+        await bench.run(decision=decide(ladder=(), siblings=()), deadline=20)
     assert caught.value.trigger is Trigger.rate_limited
     assert bench.clock.slept == []
 
@@ -106,10 +106,34 @@ async def test_an_overload_whose_wait_does_not_fit_goes_sideways_instead():
 
 @pytest.mark.parametrize("status", [401, 403])
 async def test_a_dead_key_is_never_tried_again_on_the_same_model(status):
-    bench = Bench({"small": [error(status)], "twin": [error(status)]})
+    bench = Bench({name: [error(status)] for name in ("small", "twin", "strong", "giant")})
     with pytest.raises(Exhausted):
         await bench.run()
-    assert bench.transport.models == ["small", "twin"]
+    assert bench.transport.models == ["small", "twin", "strong", "giant"]
+
+
+async def test_an_outage_of_the_only_model_of_its_tier_is_answered_by_the_stronger_one_and_announced():
+    bench = Bench({"small": [error(503)], "strong": [say("ok")]})
+    accepted = await bench.run(decision=decide(siblings=()))
+    assert bench.transport.models == ["small", "small", "strong"]
+    change = bench.events[-2]
+    assert isinstance(change, AttemptChanged)
+    assert (change.action, change.from_model, change.to_model) == (Action.escalate, "small", "strong")
+    assert (change.trigger, change.reason) == (Trigger.overloaded, "overloaded on small: up to strong, rung 1")
+    assert not change.degraded
+    assert (accepted.ladder.model, accepted.ladder.rung, accepted.degraded) == ("strong", 1, False)
+    assert bench.rows.judged[1].action is Action.escalate
+    assert (bench.rows.started[-1].rung, bench.rows.started[-1].degraded) == (1, False)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_dead_key_without_a_sibling_climbs_at_once(status):
+    bench = Bench({"small": [error(status)], "strong": [say("ok")]})
+    accepted = await bench.run(decision=decide(siblings=()))
+    assert bench.transport.models == ["small", "strong"]
+    assert bench.moves == [(Action.escalate, "strong")]
+    assert [one.trigger for one in accepted.attempts] == [Trigger.auth, None]
+    assert not accepted.degraded
 
 
 async def test_a_bad_call_is_told_to_the_model_and_then_to_a_stronger_one_without_history():
@@ -186,7 +210,7 @@ async def test_a_failure_only_a_person_can_judge_is_human_needed():
 async def test_the_end_names_the_attempts_before_the_last():
     bench = Bench({"small": [error(500)], "twin": [error(401)]})
     with pytest.raises(Exhausted, match=r"auth on twin.*before it: server_error on small, server_error on small"):
-        await bench.run()
+        await bench.run(decision=decide(ladder=()))
 
 
 async def test_a_user_may_send_a_filtered_request_to_another_model():
@@ -218,10 +242,10 @@ async def test_a_model_without_a_key_is_passed_over_and_says_so():
     assert "SMALL_KEY" in bench.rows.judged[0].evidence[0]
 
 
-async def test_a_model_without_a_key_and_without_a_sibling_is_a_config_error():
+async def test_a_model_without_a_key_that_no_other_may_stand_in_for_is_a_config_error():
     bench = Bench(broken={"small": ConfigError("model 'small': set SMALL_KEY")})
     with pytest.raises(ConfigError, match="SMALL_KEY") as caught:
-        await bench.run(decision=decide(siblings=()))
+        await bench.run(decision=decide(ladder=(), siblings=()))
     assert [one.trigger for one in caught.value.attempts] == [Trigger.auth]
     assert len(bench.rows.ended) == 1
 
@@ -229,7 +253,7 @@ async def test_a_model_without_a_key_and_without_a_sibling_is_a_config_error():
 async def test_a_model_that_left_the_fleet_is_a_config_error_naming_what_is_known():
     bench = Bench()
     with pytest.raises(ConfigError, match=r"'gone' is not in the fleet; known: small, twin, strong, giant"):
-        await bench.run(decision=decide("gone", siblings=()))
+        await bench.run(decision=decide("gone", ladder=(), siblings=()))
 
 
 async def test_a_dialect_nobody_speaks_is_a_config_error():
@@ -274,7 +298,7 @@ async def test_a_users_check_that_raises_refuses_the_reply():
 async def test_a_key_that_a_server_quotes_reaches_neither_ledger_nor_error():
     bench = Bench({"small": [error(401, "Incorrect API key: sk-planted-key")]})
     with pytest.raises(OrchestraError) as caught:
-        await bench.run(decision=decide(siblings=()))
+        await bench.run(decision=decide(ladder=(), siblings=()))
     assert "sk-planted-key" not in repr(list(bench.rows)) + str(caught.value) + repr(caught.value.attempts)
 
 

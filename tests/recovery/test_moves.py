@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestra.recovery import Ladder, Move, RecoveryPolicy, next_move
+from orchestra.recovery import Ladder, Move, RecoveryPolicy, next_move, tolerated
 from orchestra.types import (
     Action,
     CallFault,
@@ -84,25 +84,52 @@ def test_a_models_fault_without_a_stronger_model_gets_feedback_and_then_fails():
 
 
 @pytest.mark.parametrize("trigger", ["server_error", "overloaded", "connection", "stream_cut", "bad_reply"])
-def test_a_providers_hiccup_is_retried_once_and_then_goes_sideways(trigger):
-    assert actions(walk(*[fault(trigger)] * 4)) == [
+def test_a_providers_hiccup_is_retried_once_then_goes_sideways_and_climbs_last(trigger):
+    assert actions(walk(*[fault(trigger)] * 8)) == [
         ("retry", "small"),
         ("sibling", "twin"),
         ("retry", "twin"),
+        ("escalate", "medium"),
+        ("retry", "medium"),
+        ("escalate", "large"),
+        ("retry", "large"),
         ("fail", None),
     ]
+    assert actions(walk(*[fault(trigger)] * 2, decision=ALONE)) == [("retry", "small"), ("fail", None)]
 
 
 @pytest.mark.parametrize("trigger", ["rate_limited", "timeout"])
-def test_waiting_costs_more_than_moving_so_limits_and_silence_go_sideways_at_once(trigger):
-    assert actions(walk(*[fault(trigger)] * 3)) == [("sibling", "twin"), ("retry", "twin"), ("fail", None)]
+def test_waiting_costs_more_than_moving_so_limits_and_silence_go_sideways_at_once_but_wait_before_they_climb(trigger):
+    assert actions(walk(*[fault(trigger)] * 7)) == [
+        ("sibling", "twin"),
+        ("retry", "twin"),
+        ("escalate", "medium"),
+        ("retry", "medium"),
+        ("escalate", "large"),
+        ("retry", "large"),
+        ("fail", None),
+    ]
     assert actions(walk(*[fault(trigger)] * 2, decision=ALONE)) == [("retry", "small"), ("fail", None)]
 
 
 @pytest.mark.parametrize("trigger", ["auth", "quota"])
-def test_a_dead_key_goes_sideways_or_fails_and_never_asks_again(trigger):
-    assert actions(walk(*[fault(trigger)] * 2)) == [("sibling", "twin"), ("fail", None)]
+def test_a_dead_key_goes_sideways_then_up_or_fails_and_never_asks_again(trigger):
+    assert actions(walk(*[fault(trigger)] * 4)) == [
+        ("sibling", "twin"),
+        ("escalate", "medium"),
+        ("escalate", "large"),
+        ("fail", None),
+    ]
     assert actions(walk(fault(trigger), decision=ALONE)) == [("fail", None)]
+
+
+@pytest.mark.parametrize("trigger", [trigger for trigger in Trigger if trigger.fault is Fault.provider])
+def test_a_providers_fault_that_climbs_is_no_degradation_and_says_which_rung(trigger):
+    decision = Decision("small", "efficient", "balanced", ladder=("medium",))
+    (up,) = walk(fault(trigger), decision=decision, policy=RecoveryPolicy(retries=0))
+    assert (up.action, up.to_model, up.ladder.rung, up.ladder.degraded) == (Action.escalate, "medium", 1, False)
+    assert up.reason == f"{trigger.value} on small: up to medium, rung 1"
+    assert up.feedback == ""
 
 
 def test_a_sibling_of_the_same_tier_is_no_degradation_a_lower_one_is():
@@ -124,10 +151,10 @@ def test_climbing_from_a_degraded_sibling_ends_the_degradation():
     assert [move.ladder.degraded for move in moves] == [False, True, True, False]
 
 
-def test_a_model_that_failed_already_is_not_climbed_to():
+def test_a_model_that_failed_already_is_neither_climbed_to_nor_a_sibling():
     decision = Decision("small", "efficient", "balanced", ladder=("small", "medium"), siblings=("small",))
     assert actions(walk(MODEL_FAULT, MODEL_FAULT, decision=decision))[1] == ("escalate", "medium")
-    assert actions(walk(fault("auth"), decision=decision)) == [("fail", None)]
+    assert actions(walk(*[fault("auth")] * 2, decision=decision)) == [("escalate", "medium"), ("fail", None)]
 
 
 def overflowing(**windows: int) -> Decision:
@@ -158,11 +185,42 @@ def test_after_a_leap_to_a_wider_window_nothing_leads_down_the_ladder_again():
     assert actions(moves) == [("wider_window", "large"), ("repair", "large"), ("fail", None)]
 
 
-def test_without_a_wider_window_the_context_shrinks_once():
+def test_without_a_wider_window_an_overflowing_context_is_the_end():
     decision = overflowing(huge=9000)  # beyond two rungs
-    moves = walk(fault("context_overflow"), fault("context_overflow"), decision=decision)
+    moves = walk(fault("context_overflow"), decision=decision)
+    assert actions(moves) == [("fail", None)]
+
+
+def test_a_policy_may_have_the_context_shrunk_once():
+    policy = RecoveryPolicy(overrides={"context_overflow": ["shrink_context", "shrink_context", "fail"]})
+    moves = walk(fault("context_overflow"), fault("context_overflow"), policy=policy)
     assert actions(moves) == [("shrink_context", "small"), ("fail", None)]
     assert moves[0].reason == "context_overflow on small: with a smaller context"
+
+
+def test_an_outage_after_a_climb_goes_to_an_equal_before_it_goes_down_which_is_flagged():
+    ranks = {"a": 0, "b": 0, "s": 1, "s2": 1}
+    cards = {name: ModelCard(name, name, "p", "openai-chat", f"t{rank}") for name, rank in ranks.items()}
+    candidates = tuple(Candidate(cards[name], rank, 0.5, 0.0, 1.0) for name, rank in ranks.items())
+    decision = Decision("a", "t0", "balanced", ladder=("s",), siblings=("b",), candidates=candidates)
+    up = next_move(RecoveryPolicy(repairs=0), decision, Ladder.start(decision), MODEL_FAULT)
+    aside = next_move(RecoveryPolicy(retries=0), decision, up.ladder, fault("server_error"))
+    assert (up.to_model, aside.to_model, aside.ladder.degraded) == ("s", "s2", False)
+    down = next_move(RecoveryPolicy(retries=0, sideways=2), decision, aside.ladder, fault("server_error"))
+    assert (down.to_model, down.ladder.degraded) == ("b", True)
+
+
+@pytest.mark.parametrize(("acts", "kept"), [(False, True), (True, False)])
+def test_a_doubtful_reply_is_kept_where_nobody_stronger_is_left_unless_it_acts(acts, kept):
+    doubt = Verdict(Trigger.low_confidence, ("mean -1.6",))
+    alone = Decision("small", "t", "balanced")
+    verdict = tolerated(RecoveryPolicy(), alone, Ladder.start(alone), doubt, acts=acts)
+    assert verdict.accepted is kept
+    assert not kept or "no stronger model is left" in verdict.mended[0]
+    asked = RecoveryPolicy(overrides={"low_confidence": "ask_human"})
+    assert tolerated(asked, alone, Ladder.start(alone), doubt, acts=False) is doubt
+    climbing = Decision("small", "t", "balanced", ladder=("large",))
+    assert tolerated(RecoveryPolicy(), climbing, Ladder.start(climbing), doubt, acts=False) is doubt
 
 
 @pytest.mark.parametrize("trigger", ["bad_request", "content_filter"])
@@ -259,7 +317,8 @@ def test_no_step_climbs_more_than_its_rungs_nor_above_the_ladder_nor_serves_a_mo
     assert [ladder.rung for ladder in ladders] == sorted(ladder.rung for ladder in ladders)
     assert sum(move.action is Action.escalate for _, _, move in steps) <= policy.max_rungs
     assert len(set(ladders[-1].tried)) == len(ladders[-1].tried)
-    assert set(ladders[-1].tried) <= {decision.model, *decision.ladder, *decision.siblings}
+    candidates = {one.card.name for one in decision.candidates}
+    assert set(ladders[-1].tried) <= {decision.model, *decision.ladder, *decision.siblings, *candidates}
     assert all(move.ladder.model in (move.to_model, before.model) for _, before, move in steps)
 
 
@@ -274,6 +333,7 @@ def test_a_providers_fault_climbs_only_as_a_last_resort_and_a_models_fault_never
             if move.action is Action.escalate:
                 spare = set(decision.siblings) - set(before.tried)
                 assert not spare or before.sideways >= policy.sideways
+                assert before.retries >= policy.retries or trigger in {Trigger.auth, Trigger.quota}
         if trigger.fault is Fault.model:
             assert move.action in {Action.repair, Action.escalate, Action.ask_human, Action.fail}
             assert move.ladder.sideways == before.sideways

@@ -31,6 +31,12 @@ def test_an_override_replaces_a_row_and_keeps_what_is_not_given(way, expected):
     assert row(RecoveryPolicy(overrides={Trigger.tool_error: way}), Trigger.tool_error) == expected
 
 
+def test_an_override_of_a_providers_row_keeps_its_last_resort_unless_that_is_written_too():
+    assert row(RecoveryPolicy(overrides={"timeout": "retry"}), Trigger.timeout) == ["retry", "retry", "escalate"]
+    level = RecoveryPolicy(overrides={"timeout": ["sibling", "retry", "fail"]})
+    assert row(level, Trigger.timeout) == ["sibling", "retry", "fail"]
+
+
 @pytest.mark.parametrize(
     ("overrides", "text"),
     [

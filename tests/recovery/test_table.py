@@ -16,8 +16,14 @@ def test_the_table_has_one_action_for_every_trigger_and_standing_and_nothing_els
 def test_a_providers_fault_leads_sideways_up_only_at_the_end_and_never_to_feedback(trigger):
     actions = {TABLE[trigger, standing] for standing in Standing}
     assert actions <= {Action.retry, Action.sibling, Action.escalate}
-    assert TABLE[trigger, Standing.fresh] is not Action.escalate
+    assert [standing for standing in Standing if TABLE[trigger, standing] is Action.escalate] == [Standing.top]
     assert Action.sibling in actions
+
+
+@pytest.mark.parametrize("trigger", [Trigger.rate_limited, Trigger.timeout])
+def test_a_limit_or_a_silence_goes_sideways_before_it_is_waited_out(trigger):
+    assert TABLE[trigger, Standing.fresh] is Action.sibling
+    assert TABLE[trigger, Standing.repaired] is Action.retry
 
 
 @pytest.mark.parametrize("trigger", [Trigger.auth, Trigger.quota])
@@ -36,7 +42,7 @@ def test_the_requests_own_faults_fail_unless_a_wider_window_helps():
     assert {TABLE[Trigger.bad_request, standing] for standing in Standing} == {Action.fail}
     assert {TABLE[Trigger.content_filter, standing] for standing in Standing} == {Action.fail}
     assert TABLE[Trigger.context_overflow, Standing.fresh] is Action.wider_window
-    assert TABLE[Trigger.context_overflow, Standing.top] is Action.shrink_context
+    assert TABLE[Trigger.context_overflow, Standing.top] is Action.fail
 
 
 def test_a_call_whose_end_nobody_knows_is_for_a_person_to_judge():
