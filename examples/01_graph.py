@@ -28,7 +28,9 @@ class State(TypedDict, total=False):
 
 
 def show(step: str, reply: Reply) -> None:
-    print(f"{step:8} {reply.model:7} {reply.decisions[0].reasons[-1].text}")
+    refused = [f"after {one.trigger} on {one.model}" for one in reply.attempts if one.trigger]
+    why = ", ".join(refused) or reply.decisions[0].reasons[-1].text
+    print(f"{step:8} {reply.model:7} {why}")
 
 
 def build(app: Orchestra):  # noqa: ANN201

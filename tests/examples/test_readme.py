@@ -19,22 +19,22 @@ WHOLE = [
     block for block in BLOCKS if re.search(r"^asyncio\.run\(|^import orchestra|^from orchestra", block, re.MULTILINE)
 ]
 STEPS = [
-    {"id": "s1", "goal": "rain in Oslo", "needs": [], "tools": ["rain"], "difficulty": "easy"},
-    {"id": "s2", "goal": "rain in Bergen", "needs": [], "tools": ["rain"], "difficulty": "easy"},
-    {"id": "s3", "goal": "compare them", "needs": ["s1", "s2"], "tools": [], "difficulty": "easy"},
+    {"id": "s1", "goal": "price of a lamp", "needs": [], "tools": ["price"], "difficulty": "easy"},
+    {"id": "s2", "goal": "price of a chair", "needs": [], "tools": ["price"], "difficulty": "easy"},
+    {"id": "s3", "goal": "say both", "needs": ["s1", "s2"], "tools": [], "difficulty": "easy"},
 ]
 
 
 def model(body: dict[str, Any]) -> Any:
-    """A model for whatever the README asks: it plans, looks the rain up, and compares."""
+    """A model for whatever the README asks: it plans, looks prices up, and says them."""
     if "split a task" in body["messages"][0]["content"]:
         return json.dumps({"steps": STEPS})
     text = next(m["content"] for m in reversed(body["messages"]) if m["role"] == "user")
     if results := [m["content"] for m in body["messages"] if m["role"] == "tool"]:
-        return f"{results[-1]} mm"
+        return f"{results[-1]} euros"
     if not body.get("tools"):
-        return "Bergen, by 1487 mm."
-    return CallTool("rain", city="Oslo" if "Oslo" in text.rpartition("Your step:")[2] else "Bergen")
+        return "79.5 and 129 euros."
+    return CallTool("price", item="lamp" if "lamp" in text.rpartition("Your step:")[2] else "chair")
 
 
 def test_the_readme_has_an_example_that_is_short_and_whole():
@@ -49,5 +49,5 @@ def test_a_block_that_stands_alone_runs_as_it_stands(block: str, tmp_path: Path)
     ended, provider = run(script, {"small": model, "strong": model}, tmp_path)
     assert ended.returncode == 0, ended.stderr
     if "ainvoke" in block:
-        assert ended.stdout.startswith("Bergen, by 1487 mm.")
+        assert ended.stdout.startswith("79.5 and 129 euros.")
         assert len(provider.requests) == 6
