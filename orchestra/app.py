@@ -171,6 +171,7 @@ class Orchestra:
             closing.callback(self.servers.close)
             closing.push_async_callback(self.checkpoints.aclose)
             closing.push_async_callback(self.transport.aclose)
+            closing.push_async_callback(self.portal.drain, self.transport.aclose)
 
     def close(self) -> None:
         """`aclose` for synchronous code. Raises SyncInLoop inside a running event loop."""

@@ -64,7 +64,7 @@ def _row(trigger: Trigger, way: Way) -> Row:
     if Action.repair in actions and trigger.fault is not Fault.model:
         raise PolicyError(
             f"RecoveryPolicy: {where}: 'repair' is feedback to the model, but this is a {trigger.fault.value} fault; "
-            "say 'retry', 'sibling' or 'fail'"
+            "say 'retry', 'sibling', 'escalate' or 'fail'"
         )
     repaired = actions[1] if len(actions) > 1 else actions[0]
     return (actions[0], repaired, actions[2] if len(actions) > 2 else ROWS[trigger][2])

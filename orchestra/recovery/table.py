@@ -16,7 +16,7 @@ class Standing(StrEnum):
     """How much has been tried where the step stands now.
 
     `fresh`: nothing yet. `repaired`: the same model was already given its second chance (feedback, or the request
-    again). `top`: that too, and no rung, sibling or wider window is left. An action that cannot be done, because its
+    again). `top`: that too, and nothing else of the row can be done. An action that cannot be done, because its
     target does not exist or its allowance is used up, falls through to the next standing's; after `top`, to fail.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 from asyncio import AbstractEventLoop
 from contextlib import closing
@@ -52,4 +53,5 @@ def _open(path: Path) -> AsyncSqliteSaver:
         path.chmod(0o600)  # it holds tasks, results and answers, as a resume needs them
     except (OSError, sqlite3.Error) as error:
         raise ConfigError(f"checkpoints {str(path)!r} cannot be used: {error}; give the ledger another path") from error
+    logging.getLogger("aiosqlite").setLevel(logging.INFO)  # at DEBUG it prints every value it writes
     return AsyncSqliteSaver(aiosqlite.connect(path))

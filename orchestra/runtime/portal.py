@@ -50,6 +50,12 @@ class Portal:
         finally:
             self.run(name, end)
 
+    async def drain(self, aclose: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """From another loop: run `aclose` in this one, whose connections nobody else can close, and stop."""
+        if self._loop is not None and self._loop is not asyncio.get_running_loop():
+            await asyncio.to_thread(self.run, "close", aclose)
+            await asyncio.to_thread(self.close)
+
     def close(self) -> None:
         """Stop the thread; a later call starts a new one."""
         with self._lock:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 import pytest
 
-from orchestra import Exhausted, Orchestra
+from orchestra import Exhausted, Fleet, Orchestra
 from orchestra.errors import ConfigError, SyncInLoop
 from orchestra.ledger import RunEnded
 from orchestra.testing import FakeProvider, Say, Silence
+from orchestra.types import ModelCard, Price
 from tests.app.doubles import KEY, app_of, events, fleet_file, rows
 
 
@@ -98,3 +100,13 @@ def test_a_thread_that_still_waits_is_let_go_when_the_app_is_closed():
         app.close()
         with pytest.raises(CancelledError):
             waiting.result(10)
+
+
+async def test_aclose_also_closes_what_the_sync_twins_opened_in_their_own_loop():
+    async with FakeProvider({"m": "hello"}) as provider:
+        card = ModelCard("m", "m", "fake", "openai-chat", "efficient", base_url=provider.base_url, price=Price(0, 0))
+        app = Orchestra(Fleet.from_cards([card]), ledger=None)
+        await app.complete("x")
+        await asyncio.to_thread(app.complete_sync, "x")
+        await app.aclose()
+        assert not [thread for thread in threading.enumerate() if thread.name == "orchestra-sync"]
