@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from orchestra.errors import Exhausted, PlanError
+from orchestra.errors import Exhausted
 from orchestra.ledger import Planned, StepEnded, StepStarted
 from orchestra.planning import faults, order, plan_messages, plan_schema, read_plan, single_step, with_answer
 from orchestra.runtime.conversation import Ask, Conversation
@@ -33,10 +33,7 @@ async def make_plan(
     names = tuple(tool.name for tool in tools)
 
     def check(value: Json) -> tuple[str, ...]:
-        try:
-            return faults(read_plan(task, value), names, max_steps)
-        except PlanError as error:
-            return error.faults
+        return faults(read_plan(task, value), names, max_steps)  # the schema has been checked: it is a plan
 
     step = Step(id="plan", kind="plan", goal="Split the task into steps")
     scope.recorder.record(step.id, StepStarted(step.goal, step.kind))
