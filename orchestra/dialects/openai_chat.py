@@ -99,6 +99,7 @@ class _Draft:
 
     def _messages(self) -> list[dict[str, Any]]:
         messages = view(self.request.messages, self.card)
+        self._note_orphans()
         if not self.native:
             reminder = json_tools.reminder(self.request) if self.json_tools else ""
             messages = json_tools.flattened(messages, reminder)
@@ -108,6 +109,15 @@ class _Draft:
             self.notes.append(f"response_format left out: {self.card.name} has none; the schema stands in the prompt")
             messages = json_tools.instructed(messages, _ANSWER_WITH + json.dumps(self.request.output_schema))
         return _Messages(messages, self._compiled).written()
+
+    def _note_orphans(self) -> None:
+        parts = [part for message in self.request.messages for part in message.parts]
+        called = {part.id for part in parts if isinstance(part, ToolCall)}
+        answered = {part.call_id for part in parts if isinstance(part, ToolResult)}
+        self.notes += [f"tool result {one!r} left out: no call has this id" for one in sorted(answered - called)]
+        self.notes += [
+            f"tool call {one!r} had no result: a neutral error stands in" for one in sorted(called - answered)
+        ]
 
     def _tools(self) -> dict[str, Any]:
         request, one_call = self.request, not self.card.capabilities.parallel_tools

@@ -267,3 +267,13 @@ def test_the_official_types_accept_every_request(asked, support):
         list(message.get("content") or ())
         list(message.get("tool_calls") or ())
     list(read.get("tools") or ())
+
+
+def test_results_without_a_call_and_calls_without_a_result_are_noted():
+    orphan = Message("tool", (ToolResult("gone", "rows", (Text("1"),)),))
+    open_call = Message("assistant", (ToolCall("c1", "rows", {}),))
+    sent = CODEC.encode(Request((Message.user("?"), orphan, open_call, Message.user("well?"))), card())
+    assert sent.notes == (
+        "tool result 'gone' left out: no call has this id",
+        "tool call 'c1' had no result: a neutral error stands in",
+    )
