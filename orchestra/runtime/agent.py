@@ -58,8 +58,8 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
             given = _FRESH | given | {"run": given.get("run") or new_run_id()}
             config = _with_thread(config, given["run"])
         run = given["run"] if given is not None else await self._resumed(config)
-        if self.checkpoints.path is not None:
-            options.setdefault("durability", "async")
+        if self.checkpoints.path is not None and options.get("durability") is None:
+            options["durability"] = "async"  # LangGraph's ainvoke passes None on; "exit" would run everything again
         graph: Any = super()
         try:
             async for chunk in graph.astream(given or input, config, **options):
