@@ -94,7 +94,7 @@ async def _converse(engine: Engine, scope: RunScope, ask: Ask, work: Work, talk:
     talk.append(conversation)
     results: list[tuple[ToolCall, str]] = []
     for turn in range(work.max_turns):
-        reply = await _reply(conversation, _tool_choice(turn, ask, work))
+        reply = await _reply(conversation, _tool_choice(turn, conversation, work))
         if not reply.tool_calls:
             return _done(reply, conversation)
         outcomes = await _run_tools(engine, scope, ask.step, reply, work, turn)
@@ -119,16 +119,17 @@ async def _reply(conversation: Conversation, choice: ToolChoice) -> Reply:
         return await conversation.turn()  # no rung would call: the plan may be wrong about the tool
 
 
-def _tool_choice(turn: int, ask: Ask, work: Work) -> ToolChoice:
-    """A planned look-up is made, not guessed; the last turn must answer.
+def _tool_choice(turn: int, conversation: Conversation, work: Work) -> ToolChoice:
+    """A planned look-up is made, not guessed, by whichever model serves the step; the last turn must answer.
 
     A call is required only where every tool of the step is read-only: a needless look-up is harmless, a
     needless act is not.
     """
+    ask = conversation.ask
     if not ask.tools or turn == work.max_turns - 1:
         return "none"
-    planned = "single_step" not in ask.step.tags
-    return "required" if planned and turn == 0 and all(tool.read_only for tool in ask.tools) else "auto"
+    planned = "single_step" not in ask.step.tags and not conversation.calls  # none in the history it was given
+    return "required" if planned and all(tool.read_only for tool in ask.tools) else "auto"
 
 
 async def _run_tools(

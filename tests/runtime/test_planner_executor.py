@@ -349,6 +349,27 @@ async def test_a_read_only_step_is_asked_to_look_up_and_where_no_model_will_its_
     assert (answer["state"], answer["answer"]) == ("done", "hello")
 
 
+async def test_after_an_escalation_the_stronger_model_looks_up_too_rather_than_guess():
+    @tool(read_only=True)
+    def rows(sql: str) -> str:
+        """Rows.
+
+        Args:
+            sql: a SELECT
+        """
+        if sql != "right":
+            raise ToolRejected("no such column")
+        return "42"
+
+    small = ScriptedModel("small", [CallTool("rows", sql="wrong"), CallTool("rows", sql="wronger")])
+    strong = ScriptedModel(
+        "strong", [plan(("s1", "look", [], ["rows"])), "I guess 7", CallTool("rows", sql="right"), "42"], tier="capable"
+    )
+    async with scripted_app(small, strong, policies=[BOTH]) as app:
+        answer = await app.planner_executor([rows]).ainvoke({"task": "?"})
+    assert (answer["state"], answer["answer"]) == ("done", "42")
+
+
 async def test_a_step_that_calls_on_and_on_has_made_no_progress():
     numbers = iter(range(100))
 

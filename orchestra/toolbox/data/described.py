@@ -20,7 +20,7 @@ MORE = "... (see describe_table)"
 def described(data: Data, table: Table) -> dict[str, Json]:
     """The table as JSON: name, rows, a row per column. Statistics come from the first SAMPLED rows."""
     name = quoted(table.name)
-    (count,) = data.select(f"SELECT COUNT(*) FROM {name}").rows[0]  # noqa: S608
+    (count,) = data.select(f"SELECT COUNT(*) FROM {name}").rows[0]  # noqa: S608  # names are quoted
     notes = list(data.notes)
     if isinstance(count, int) and count > SAMPLED:
         notes.append(f"ranges and values are those of the first {SAMPLED:,} rows")
@@ -36,14 +36,14 @@ def described(data: Data, table: Table) -> dict[str, Json]:
 
 def _column(data: Data, table: str, column: Column) -> dict[str, Json]:
     name = quoted(column.name)
-    source = f"(SELECT {name} FROM {table} LIMIT {SAMPLED})"  # noqa: S608
-    totals = f"SELECT COUNT(*) - COUNT({name}), COUNT(DISTINCT {name}), MIN({name}), MAX({name}) FROM {source}"  # noqa: S608
+    source = f"(SELECT {name} FROM {table} LIMIT {SAMPLED})"  # noqa: S608  # names are quoted
+    totals = f"SELECT COUNT(*) - COUNT({name}), COUNT(DISTINCT {name}), MIN({name}), MAX({name}) FROM {source}"  # noqa: S608  # names are quoted
     missing, distinct, low, high = data.select(totals).rows[0]
     facts: dict[str, Json] = {"name": column.name, "type": column.type}
     if missing:
         facts["missing"] = _cell(missing)
     if isinstance(high, str):
-        values = data.select(f"SELECT DISTINCT {name} FROM {source} WHERE {name} IS NOT NULL", rows=LISTED)  # noqa: S608
+        values = data.select(f"SELECT DISTINCT {name} FROM {source} WHERE {name} IS NOT NULL", rows=LISTED)  # noqa: S608  # names are quoted
         shown: list[Json] = [_cell(row[0]) for row in values.rows]
         facts |= (
             {"distinct": distinct, "examples": shown[:EXAMPLES]} if values.more else {"values": sorted(shown, key=str)}

@@ -42,7 +42,7 @@ def _reserved(name: str) -> bool:
     connection = sqlite3.connect(":memory:")
     try:
         connection.execute(f"CREATE TABLE {name}({name} TEXT)")
-        connection.execute(f"SELECT {name} FROM {name}")  # noqa: S608
+        connection.execute(f"SELECT {name} FROM {name}")  # noqa: S608  # quoted
     except sqlite3.Error:
         return True
     finally:
