@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from orchestra.errors import FleetError
 from orchestra.recovery import RecoveryPolicy
 from orchestra.routing import Policy, bind, default_policies
-from orchestra.types import Decision, Mode, Priority, Reply, Step, StepContext, StreamEvent
+from orchestra.types import Decision, Json, Mode, Priority, Reply, Step, StepContext, StreamEvent
 
 if TYPE_CHECKING:
     from orchestra.fleet import Fleet
     from orchestra.ledger import Ledger
     from orchestra.runtime.agent import Agent
-    from orchestra.runtime.calls import CallOptions
     from orchestra.runtime.messages import Messages
+    from orchestra.runtime.node import Function
+    from orchestra.runtime.options import CallOptions, NodeOptions
+    from orchestra.runtime.scope import AtCap
+    from orchestra.runtime.steps import StepResult
     from orchestra.transport import Transport
 
 LEDGER = Path(".orchestra") / "ledger.db"
@@ -29,8 +32,9 @@ class Orchestra:
 
     `policies` default to the fleet's own step rules and ContextPolicy. `ledger` is a path, a Ledger, or None to
     keep nothing; `content` stores what people and models wrote as well. `min_logprob` is the mean token
-    log-probability below which a reply counts as low_confidence, where a model reports it. Checkpoints of agents
-    lie beside the ledger. Use it as an async context manager, or call `aclose()` (`close()` from sync code).
+    log-probability below which a reply counts as low_confidence, where a model reports it. `concurrency` is how many
+    attempts run at a time over all models; a card's own limits one model. Checkpoints of agents lie beside the
+    ledger. Use it as an async context manager, or call `aclose()` (`close()` from sync code).
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class Orchestra:
         ledger: Ledger | str | Path | None = LEDGER,
         content: bool = False,
         min_logprob: float | None = -1.0,
+        concurrency: int | None = None,
         transport: Transport | None = None,
     ) -> None:
         from orchestra.dispatch import Dispatcher
@@ -66,7 +71,13 @@ class Orchestra:
             fleet=fleet,
             policies=self.policies,
             recovery=recovery,
-            dispatcher=Dispatcher(fleet, FleetEndpoints(self.servers, self.ledger.hide), self.transport, recovery),
+            dispatcher=Dispatcher(
+                fleet,
+                FleetEndpoints(self.servers, self.ledger.hide),
+                self.transport,
+                recovery,
+                concurrency=concurrency,
+            ),
             ledger=self.ledger,
             mode=mode,
             min_logprob=min_logprob,
@@ -96,9 +107,12 @@ class Orchestra:
         """Which model would serve this step, and why: no call, no I/O. Raises NoCandidate."""
         return self.engine.decide(context)
 
-    async def complete(self, messages: Messages, *, step: str | Step = "call", **options: Unpack[CallOptions]) -> Reply:
+    async def complete(
+        self, messages: Messages, *, step: str | Step | None = None, **options: Unpack[CallOptions]
+    ) -> Reply:
         """One judged reply to messages (a string, canonical, OpenAI-style or LangChain messages).
 
+        `step` is a name or a Step; left out, it is that of the `node` in whose code the call stands, else "call".
         Never executes tools: the reply's tool calls have passed their checks. Raises a CallError with `attempts`.
         """
         from orchestra.runtime.calls import complete
@@ -106,25 +120,37 @@ class Orchestra:
         return await complete(self.engine, messages, step, options)
 
     def stream(
-        self, messages: Messages, *, step: str | Step = "call", **options: Unpack[CallOptions]
+        self, messages: Messages, *, step: str | Step | None = None, **options: Unpack[CallOptions]
     ) -> AsyncIterator[StreamEvent]:
         """The reply as events; the last one is `end` with the Reply. A cut after the first text raises StreamCut."""
         from orchestra.runtime.calls import stream
 
         return stream(self.engine, messages, step, options)
 
-    def complete_sync(self, messages: Messages, *, step: str | Step = "call", **options: Unpack[CallOptions]) -> Reply:
+    def complete_sync(
+        self, messages: Messages, *, step: str | Step | None = None, **options: Unpack[CallOptions]
+    ) -> Reply:
         """`complete` for synchronous code. Raises SyncInLoop inside a running event loop."""
         return self.portal.run("complete_sync", lambda: self.complete(messages, step=step, **options))
 
     def stream_sync(
-        self, messages: Messages, *, step: str | Step = "call", **options: Unpack[CallOptions]
+        self, messages: Messages, *, step: str | Step | None = None, **options: Unpack[CallOptions]
     ) -> Iterator[StreamEvent]:
         """`stream` for synchronous code. Raises SyncInLoop inside a running event loop."""
         from orchestra.runtime.portal import refuse_in_loop
 
         refuse_in_loop("stream_sync")
         return self.portal.iterate("stream_sync", lambda: self.stream(messages, step=step, **options))
+
+    def node(self, fn: Function, *, step: str | Step, **options: Unpack[NodeOptions]) -> Function:
+        """`fn` as a node of a hand-written LangGraph graph, with its own signature: calls in it go by this step.
+
+        One execution is one run in the ledger with one budget and one deadline for all its calls; the options are
+        their defaults, what a call says itself wins. `stream_mode="custom"` yields its rows. Raises ConfigError.
+        """
+        from orchestra.runtime.node import node
+
+        return node(self.engine, fn, step, options)
 
     def planner_executor(
         self,
@@ -141,16 +167,23 @@ class Orchestra:
         tenant: str | None = None,
         priority: Priority = "normal",
         data_tags: Sequence[str] = (),
+        at_cap: AtCap = "fail",
         background: str = "",
         temperature: float | None = None,
+        step_output: Mapping[str, Json] | None = None,
+        signals: Callable[[Step, Mapping[str, StepResult]], Mapping[str, Json]] | None = None,
     ) -> Agent:
         """A compiled LangGraph graph that plans a task, runs its steps and answers.
 
-        `await agent.ainvoke({"task": …}, config)` gives `{"answer", "run", "state", "plan", "steps", "reason"}`; the
-        input may also hold `run`, `mode`, `budget`, `deadline`, `plan_only`. `background` tells the planner about
-        the data; a step knows what its tools' descriptions tell. Deadlines are seconds, per step and per run; `budget`
-        is USD per run. A failed run is a state, not an exception, but for a ConfigError, which is yours to mend;
-        `stream_mode="custom"` yields typed events.
+        `await agent.ainvoke({"task": …}, config)` gives `{"answer", "run", "state", "plan", "steps", "reason", "missing",
+        "partial", "cost", "usage", …}`; the input may also hold `run`, `mode`, `budget`, `deadline`, `plan_only`.
+        `{"run": RUN}` resumes a run, `{"run": RUN, "changed": "…"}` with the rest of its plan made anew.
+        A tool that needs approval, `ask_human`, and the money cap with `at_cap="pause"` interrupt the run as LangGraph's
+        interrupts do; `Command(resume=…)` answers. `background` tells the planner about the data; a step knows what its
+        tools' descriptions tell. Deadlines are seconds, per step and per run, shared out along the critical path;
+        `budget` is USD per run. `step_output` is the JSON Schema that steps of kind `act` answer in; `signals` computes
+        from a step's upstream results what policies see in `context.signals`. A failed run is a state, not an exception,
+        but for a ConfigError, which is yours to mend; `stream_mode="custom"` yields typed events.
         """
         from orchestra.runtime import graph
         from orchestra.runtime.nodes import Blueprint
@@ -158,9 +191,9 @@ class Orchestra:
         from orchestra.runtime.steps import Work
         from orchestra.toolbox import as_tools
 
-        limits = Limits(deadline, budget, allow_unknown_price, mode, tenant, priority, words(data_tags))
+        limits = Limits(deadline, budget, allow_unknown_price, mode, tenant, priority, words(data_tags), at_cap)
         known = {tool.name: tool for tool in as_tools(tools)}
-        work = Work(known, max_turns, step_deadline, temperature)
+        work = Work(known, max_turns, step_deadline, temperature, step_output, signals)
         blueprint = Blueprint(name, max_steps, limits, work, background)
         return graph.planner_executor(self.engine, blueprint, self.checkpoints, self.portal)
 

@@ -19,6 +19,7 @@
     │   └── BudgetExceeded         the next attempt does not fit the money that is left
     ├── PlanError                  a plan that cannot be executed; `faults` lists why
     ├── LedgerError                the ledger cannot be read or written
+    ├── RunOwned                   another process, or another task of this one, is at work on the run; `owner`
     └── SyncInLoop                 a sync twin was called inside a running event loop
 
 A failure of one step or attempt is a value (Verdict, CallFault); exceptions are for bugs and for the end of the road.
@@ -29,7 +30,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from orchestra.types import Attempt, Rejection, Trigger
+    from orchestra.types import Action, Attempt, Rejection, Trigger
 
 
 class OrchestraError(Exception):
@@ -77,14 +78,21 @@ class NoCandidate(CallError):
 
 
 class Refused(CallError):
-    """A call that ended with a trigger: `trigger`, `evidence`."""
+    """A call that ended with a trigger: `trigger`, `evidence`, and the `action` that recovery asks of the caller."""
 
     def __init__(
-        self, text: str, *, trigger: Trigger, evidence: tuple[str, ...] = (), attempts: tuple[Attempt, ...] = ()
+        self,
+        text: str,
+        *,
+        trigger: Trigger,
+        evidence: tuple[str, ...] = (),
+        attempts: tuple[Attempt, ...] = (),
+        action: Action | None = None,
     ) -> None:
         super().__init__(text, attempts=attempts)
         self.trigger = trigger
         self.evidence = evidence
+        self.action = action
 
 
 class BadRequest(Refused):
@@ -137,6 +145,14 @@ class PlanError(OrchestraError):
 
 class LedgerError(OrchestraError):
     """The ledger cannot be read or written."""
+
+
+class RunOwned(OrchestraError):
+    """The run belongs to another process, or to another task of this one; `owner` says who and since when."""
+
+    def __init__(self, text: str, *, owner: str) -> None:
+        super().__init__(text)
+        self.owner = owner
 
 
 class SyncInLoop(OrchestraError):

@@ -15,6 +15,7 @@ from orchestra.checks.strict import GivenTwice, NotJson, object_fault, read_json
 from orchestra.checks.wording import cut, known, shown
 from orchestra.types import Finish, Json, ModelReply, Part, ToolCall, ToolSpec, Trigger
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, default=dict)  # json.dumps would build one for every call
 WHOLE: frozenset[Finish] = frozenset({"stop", "tool_calls"})
 _ORDER = (Trigger.unknown_tool, Trigger.malformed_args, Trigger.schema_violation, Trigger.repeated_call)
 
@@ -116,4 +117,4 @@ def identity(call: ToolCall) -> tuple[str, str]:
     """What makes two calls the same call: the name and the arguments, in whatever order they were written."""
     if call.arguments is None:
         return call.name, call.raw
-    return call.name, json.dumps(call.arguments, sort_keys=True, default=dict)
+    return call.name, _CANONICAL.encode(call.arguments)

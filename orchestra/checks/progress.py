@@ -32,10 +32,13 @@ def _same_error(results: Sequence[tuple[ToolCall, str]], limit: int) -> str | No
 
 
 def _circle(results: Sequence[tuple[ToolCall, str]], limit: int) -> str | None:
-    turns = [(identity(call), text) for call, text in results]
+    turns = results[::-1]
     for length in range(1, len(turns) // limit + 1):
-        circle = turns[-length:]
-        if turns[-length * limit :] == circle * limit:
+        if all(map(_same, turns[: length * (limit - 1)], turns[length:])):
             names = listing([call.name for call, _ in results[-length:]])
             return f"{names}: the same calls with the same results {limit} times in a row"
     return None
+
+
+def _same(turn: tuple[ToolCall, str], other: tuple[ToolCall, str]) -> bool:
+    return turn[1] == other[1] and identity(turn[0]) == identity(other[0])

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from orchestra.cli import doctor, models, plan, route, run, runs, trace
+from orchestra.cli import doctor, models, new, plan, route, run, runs, trace
 from orchestra.cli.exits import Exit, exit_code
 from orchestra.cli.screen import print_error
 from orchestra.errors import ConfigError, OrchestraError
@@ -28,7 +28,7 @@ def commands() -> typer.Typer:
         help="Planner-executor agents; every step routed to the model that fits it, every failed tool call caught.",
         epilog=f'Try: orchestra run analyst "Which product sold best?" --data sales.csv   {CODES}',
     )
-    for command in (run, plan, route, runs, trace, doctor):
+    for command in (run, plan, route, runs, trace, new, doctor):
         name = command.__name__.rpartition(".")[2]
         app.command(name, epilog=f"Example: {command.EXAMPLE}")(getattr(command, name))
     app.add_typer(models.commands(), name="models")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from orchestra.types import Document, Image, Message, ModelCard, Part, Reasoning, Text, ToolCall, ToolResult
 
 NO_RESULT = "No result was recorded for this call."
 
 Content: TypeAlias = Text | Image | Document
+T = TypeVar("T", bound=Message | ToolCall | ToolResult)
 
 # Dialects whose tool results carry text only.
 _TEXT_RESULTS = frozenset({"openai-chat"})
@@ -25,10 +26,15 @@ def view(messages: Iterable[Message], card: ModelCard) -> tuple[Message, ...]:
     dropped, an id used twice is renamed. Media the model cannot read become a line of text; those in
     results follow in a user message where the dialect's results carry text only.
     """
-    visible = [replace(message, parts=tuple(_visible(message, card))) for message in messages]
+    visible = [_with(message, parts=tuple(_visible(message, card))) for message in messages]
     paired = _paired(visible)
     moved = _media_after_results(paired) if card.dialect in _TEXT_RESULTS else paired
     return tuple(message for message in moved if message.parts)
+
+
+def _with(value: T, **changed: object) -> T:
+    """`replace`, unless nothing changes: a whole history is viewed at every turn, and hardly any of it changes."""
+    return value if all(getattr(value, name) == new for name, new in changed.items()) else replace(value, **changed)
 
 
 def _visible(message: Message, card: ModelCard) -> Iterator[Part]:
@@ -37,7 +43,7 @@ def _visible(message: Message, card: ModelCard) -> Iterator[Part]:
             if message.role == "assistant" and _own(part, card):
                 yield part
         elif isinstance(part, ToolResult):
-            yield replace(_stateless(part, card), content=tuple(_readable(part.content, card)))
+            yield _with(_stateless(part, card), content=tuple(_readable(part.content, card)))
         elif isinstance(part, ToolCall):
             if message.role == "assistant":
                 yield _stateless(part, card)
@@ -81,7 +87,7 @@ class _Slot:
     def answered(self) -> ToolResult:
         if self.result is None:
             return ToolResult(self.call.id, self.call.name, (Text(NO_RESULT),), is_error=True)
-        return replace(self.result, call_id=self.call.id)
+        return _with(self.result, call_id=self.call.id)
 
 
 def _paired(messages: Sequence[Message]) -> list[Message]:
@@ -94,7 +100,7 @@ def _paired(messages: Sequence[Message]) -> list[Message]:
             for part in message.parts
             if not isinstance(part, ToolResult)
         )
-        result.append(replace(message, parts=kept))
+        result.append(_with(message, parts=kept))
         if slots[index]:
             result.append(Message("tool", tuple(slot.answered() for slot in slots[index])))
     return result
@@ -109,7 +115,7 @@ def _matched(messages: Sequence[Message]) -> list[list[_Slot]]:
         slots.append([])
         for part in message.parts:
             if isinstance(part, ToolCall):
-                waiting[part.id] = slot = _Slot(replace(part, id=_once(part.id, seen)))
+                waiting[part.id] = slot = _Slot(_with(part, id=_once(part.id, seen)))
                 slots[-1].append(slot)
             elif isinstance(part, ToolResult) and (found := waiting.pop(part.call_id, None)):
                 found.result = part

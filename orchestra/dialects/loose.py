@@ -9,7 +9,7 @@ from typing import Any, NoReturn, TypeGuard, cast
 def parse(text: str | bytes) -> Any:
     """The JSON value; raises ValueError for anything else, NaN, endless nesting and invalid UTF-8 included."""
     try:
-        return json.loads(text, parse_constant=_no_json)
+        return json.loads(text, parse_constant=_no_json) if isinstance(text, bytes) else _DECODER.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -57,3 +57,6 @@ def scalars(text: str) -> str:
 
 def _no_json(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_json)  # json.loads would build one for every event of a stream

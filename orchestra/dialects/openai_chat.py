@@ -176,6 +176,7 @@ class _Draft:
 
 _ANSWER_WITH = "Answer with JSON only, matching this JSON Schema:\n"
 _ERROR = "Error: "  # a tool message has no error flag
+_ARGUMENTS = json.JSONEncoder(ensure_ascii=False)  # json.dumps would build one for every call of the history
 
 
 class _Messages:
@@ -212,7 +213,7 @@ class _Messages:
         arguments: Any = {"unreadable": call.raw} if call.arguments is None else call.arguments
         if call.arguments is not None and (tool := self._compiled.get(call.name)):
             arguments = tool.encode(call.arguments)
-        function = {"name": self._names[call.name], "arguments": json.dumps(arguments, ensure_ascii=False)}
+        function = {"name": self._names[call.name], "arguments": _ARGUMENTS.encode(arguments)}
         return {"id": self._ids[call.id], "type": "function", "function": function}
 
     def _result(self, result: ToolResult) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class EventStream:
     def _line(self, line: bytes) -> ServerEvent | None:
         if not line:
             return self._dispatched()
-        field, _, value = line.decode("utf-8-sig").partition(":")
+        field, _, value = line.decode().removeprefix("\ufeff").partition(":")
         if field == "data":
             self._data.append(value.removeprefix(" "))
         elif field == "event":

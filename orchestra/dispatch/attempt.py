@@ -1,4 +1,4 @@
-"""One attempt: money reserved, endpoint found, one exchange, what it cost, and its two events in the ledger."""
+"""One attempt: money reserved, slot held, endpoint found, one exchange, what it cost, its two events in the ledger."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from orchestra.dispatch.call import Call, Endpoint, Endpoints
 from orchestra.dispatch.deadlines import Deadlines
 from orchestra.dispatch.exchange import Exchange
 from orchestra.dispatch.purse import Reservation
+from orchestra.dispatch.slots import WEIGHTS, Slot, Slots
 from orchestra.errors import CallError, ConfigError, DeadlineExceeded
 from orchestra.fleet import cost, estimate, message_tokens
 from orchestra.ledger import AttemptEnded, AttemptStarted
@@ -31,6 +32,7 @@ class Means:
     endpoints: Endpoints
     transport: Transport
     clock: Callable[[], float]
+    slots: Slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class _Ready:
     dialect: Codec
     encoded: Encoded
     reservation: Reservation
+    slot: Slot
 
 
 class LiveAttempt:
@@ -68,9 +71,10 @@ class LiveAttempt:
     async def deltas(self) -> AsyncGenerator[Delta, None]:
         """The pieces to hand on, as they arrive. Raises BudgetExceeded and DeadlineExceeded before anything is sent."""
         ready = await self._prepare()
+        self._started = self._means.clock()  # the wait for money and a slot is not the model's time
         charged = Cost(0.0)
         try:
-            self._announce(ready.encoded.notes if ready else ())
+            self._announce(ready)
             if ready and (endpoint := await self._resolve(ready.card)):
                 async with aclosing(self._open(ready).events(endpoint)) as events:
                     async for event in events:
@@ -81,6 +85,7 @@ class LiveAttempt:
                             yield event
         finally:  # also when cancelled: then there is no result
             if ready:
+                ready.slot.release()
                 charged = self._cost(ready.card)
                 ready.reservation.settle(charged)
             self._end(charged)
@@ -91,7 +96,7 @@ class LiveAttempt:
             async with asyncio.timeout(self._left()):
                 card = self._card()
                 dialect = codec(card.dialect)
-                return _Ready(card, dialect, *await afford(self._call.purse, self._request, card, dialect))
+                encoded, reservation = await afford(self._call.purse, self._request, card, dialect)
         except TimeoutError:
             text = f"step {self._call.step!r}: the deadline passed while other attempts held the money"
             raise DeadlineExceeded(text) from None
@@ -102,7 +107,24 @@ class LiveAttempt:
         except Exception as error:  # noqa: BLE001  # a codec's bug must not end the run
             text = f"the request cannot be written for {self._ladder.model}: {type(error).__name__}: {error}"
             self._result = CallFault(Trigger.bad_request, text, sent="no")
+        else:
+            return _Ready(card, dialect, encoded, reservation, await self._slot(reservation))
         return None
+
+    async def _slot(self, reservation: Reservation) -> Slot:
+        """A slot of the model; whoever leaves while it waits gives the money back."""
+        call, model = self._call, self._ladder.model
+        weight = WEIGHTS[call.priority]
+        try:
+            return await self._means.slots.hold(
+                model, run=call.recorder.run, rank=call.rank, weight=weight, within=self._left()
+            )
+        except BaseException as end:
+            reservation.settle(Cost(0.0))
+            if isinstance(end, TimeoutError):
+                text = f"step {call.step!r}: the deadline passed while other calls held every slot of {model}"
+                raise DeadlineExceeded(text) from None
+            raise
 
     def _card(self) -> ModelCard:
         models = self._means.models
@@ -137,9 +159,19 @@ class LiveAttempt:
         self.error = error
         self._result = CallFault(Trigger.auth, str(error), sent="no")
 
-    def _announce(self, notes: tuple[str, ...]) -> None:
-        call, ladder = self._call, self._ladder
-        self._write(AttemptStarted(self.record.id, ladder.model, call.turn, ladder.rung, ladder.degraded, notes))
+    def _announce(self, ready: _Ready | None) -> None:
+        ladder = self._ladder
+        self._write(
+            AttemptStarted(
+                attempt=self.record.id,
+                model=ladder.model,
+                turn=self._call.turn,
+                rung=ladder.rung,
+                degraded=ladder.degraded,
+                notes=ready.encoded.notes if ready else (),
+                reserved=ready.reservation.usd if ready and self._call.purse.cap is not None else None,
+            )
+        )
 
     def _cost(self, card: ModelCard) -> Cost:
         """Reported tokens where there are any, else counted ones; an attempt refused with an error costs nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
@@ -14,8 +15,10 @@ from orchestra.types import (
     AttemptChanged,
     Cost,
     Decision,
+    Json,
     ModelCard,
     ModelReply,
+    Priority,
     ReasoningDelta,
     Request,
     TextDelta,
@@ -45,6 +48,8 @@ class Call:
 
     `ladder` is where the step stands, `deadline` on the dispatcher's clock in seconds. With `commit`, text and
     reasoning are handed on as they arrive unless `request.output_schema` is set; else nothing is before it is accepted.
+    `keep` makes the journal entry of the accepted reply, which is written in one transaction with its verdict.
+    Where slots are scarce, runs share them by `priority`, and of one run's calls the highest `rank` goes first.
     """
 
     request: Request
@@ -57,6 +62,9 @@ class Call:
     step: str
     turn: int = 0
     commit: bool = False
+    rank: float = 0.0
+    priority: Priority = "normal"
+    keep: Callable[[Accepted], tuple[str, Json]] | None = None
 
     @property
     def hands_on(self) -> bool:

@@ -22,9 +22,11 @@ class Course:
     def accept(self, attempt: Attempt, reply: ModelReply, verdict: Verdict) -> Accepted:
         """The call is over, well."""
         self.attempts.append(attempt)
-        self._write(Judged(attempt.id, attempt.model, mended=verdict.mended))
         cost = sum((one.cost for one in self.attempts), Cost(0.0))
-        return Accepted(reply, verdict, self.ladder, tuple(self.attempts), cost, self.ladder.degraded)
+        accepted = Accepted(reply, verdict, self.ladder, tuple(self.attempts), cost, self.ladder.degraded)
+        call, event = self.call, Judged(attempt.id, attempt.model, mended=verdict.mended)
+        call.recorder.record(call.step, event, keep=call.keep(accepted) if call.keep else None)
+        return accepted
 
     def refuse(self, attempt: Attempt, failure: Verdict | CallFault, move: Move) -> None:
         """The attempt came to nothing, and `move` follows."""

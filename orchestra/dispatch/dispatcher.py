@@ -15,6 +15,7 @@ from orchestra.dispatch.backoff import backoff
 from orchestra.dispatch.call import Call, DispatchEvent, Endpoints
 from orchestra.dispatch.course import Course
 from orchestra.dispatch.ends import past_deadline, refused, stream_cut
+from orchestra.dispatch.slots import Slots
 from orchestra.errors import OrchestraError
 from orchestra.fleet import Fleet
 from orchestra.recovery import Move, RecoveryPolicy, next_move, tolerated
@@ -25,7 +26,10 @@ GOES_ON = frozenset({Action.retry, Action.repair, Action.sibling, Action.escalat
 
 
 class Dispatcher:
-    """Brings calls to accepted replies. `clock`, `draw` and `sleep` are injected, so that tests need no real time."""
+    """Brings calls to accepted replies; at most `concurrency` attempts run at a time, None is no limit.
+
+    `clock`, `draw` and `sleep` are injected, so that tests need no real time. Raises ConfigError for a limit below 1.
+    """
 
     def __init__(
         self,
@@ -34,11 +38,13 @@ class Dispatcher:
         transport: Transport,
         recovery: RecoveryPolicy,
         *,
+        concurrency: int | None = None,
         clock: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        self._means = Means(fleet.models, endpoints, transport, clock)
+        per_model = {name: card.concurrency for name, card in fleet.models.items() if card.concurrency is not None}
+        self._means = Means(fleet.models, endpoints, transport, clock, Slots(per_model, concurrency))
         self._recovery, self._clock, self._draw, self._sleep = recovery, clock, draw, sleep
 
     async def stream(self, call: Call) -> AsyncGenerator[DispatchEvent, None]:

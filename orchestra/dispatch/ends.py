@@ -12,7 +12,7 @@ def refused(step: str, attempts: Sequence[Attempt], reason: str) -> Refused:
     """The end after the last attempt, whose trigger leads nowhere; `reason` says why."""
     last, trigger = _last(attempts)
     text = f"step {step!r}: {_failure(last)}; {reason}{_before(attempts)}"
-    return _kind(last.action, trigger)(text, trigger=trigger, evidence=last.evidence)
+    return _kind(last.action, trigger)(text, trigger=trigger, evidence=last.evidence, action=last.action)
 
 
 def stream_cut(step: str, attempts: Sequence[Attempt], partial_text: str) -> StreamCut:
@@ -37,6 +37,8 @@ def _last(attempts: Sequence[Attempt]) -> tuple[Attempt, Trigger]:
 def _kind(action: Action | None, trigger: Trigger) -> type[Refused]:
     if action is Action.ask_human:
         return HumanNeeded
+    if action in (Action.replan, Action.shrink_context):
+        return Exhausted  # the caller may go on, dispatch cannot
     if trigger is Trigger.content_filter:
         return ContentFiltered
     return BadRequest if trigger.fault is Fault.request else Exhausted

@@ -14,26 +14,38 @@ class Purse:
     """A cap in USD (None: no cap) that the concurrent attempts of one event loop share.
 
     What is spent and what is reserved never exceed the cap together. Under a cap a model whose price is unknown is
-    refused unless `allow_unknown`.
+    refused unless `allow_unknown`. What a `part` holds and spends, the whole holds and spends too.
     """
 
-    def __init__(self, cap: float | None, *, allow_unknown: bool = False) -> None:
+    def __init__(self, cap: float | None, *, allow_unknown: bool = False, whole: Purse | None = None) -> None:
         self.cap = cap
         self.allow_unknown = allow_unknown
+        self.whole = whole
         self.spent = 0.0
         self.held = 0.0
-        self.open = 0  # reservations; what is held is a sum of floats and may miss 0 by a rounding
+        self._open = 0  # reservations; what is held is a sum of floats and may miss 0 by a rounding
         self._settled = asyncio.Event()
+
+    def part(self, cap: float | None, *, allow_unknown: bool = False) -> Purse:
+        """A purse with a cap of its own (None: this one's) that never takes more than what this one has left."""
+        return Purse(_least(cap, self.cap), allow_unknown=allow_unknown, whole=self)
+
+    @property
+    def open(self) -> int:
+        """Attempts whose reservation may yet come back, all that share the money counted."""
+        return self.whole.open if self.whole else self._open
 
     @property
     def left(self) -> float | None:
         """USD that are neither spent nor reserved; None without a cap."""
-        return None if self.cap is None else max(0.0, self.cap - self.spent - self.held)
+        own = None if self.cap is None else max(0.0, self.cap - self.spent - self.held)
+        return _least(own, self.whole.left) if self.whole else own
 
     @property
     def unspent(self) -> float | None:
         """USD that are not spent, reserved ones included: most of a reservation comes back. None without a cap."""
-        return None if self.cap is None else max(0.0, self.cap - self.spent)
+        own = None if self.cap is None else max(0.0, self.cap - self.spent)
+        return _least(own, self.whole.unspent) if self.whole else own
 
     def fits(self, bound: float | None) -> bool:
         """True where `reserve(bound)` would succeed now."""
@@ -56,13 +68,22 @@ class Purse:
 
     async def settled(self) -> None:
         """Wait until the next reservation is settled."""
-        await self._settled.wait()
+        await (self.whole.settled() if self.whole else self._settled.wait())
+
+    def hold(self, usd: float) -> None:
+        """Set `usd` USD aside for an attempt; `reserve` is what attempts call."""
+        self._open += 1
+        self.held += usd
+        if self.whole:
+            self.whole.hold(usd)
 
     def settle(self, held: float, spent: float) -> None:
         """Give back `held` USD and spend `spent`; a reservation's own `settle` is what attempts call."""
-        self.open -= 1
-        self.held = self.held - held if self.open else 0.0
+        self._open -= 1
+        self.held = self.held - held if self._open else 0.0
         self.spent += spent
+        if self.whole:
+            self.whole.settle(held, spent)
         self._settled.set()
         self._settled = asyncio.Event()
 
@@ -73,11 +94,14 @@ class Reservation:
     def __init__(self, purse: Purse, usd: float) -> None:
         self.usd = usd
         self._purse: Purse | None = purse
-        purse.held += usd
-        purse.open += 1
+        purse.hold(usd)
 
     def settle(self, cost: Cost) -> None:
         """Spend `cost` and give back the rest; an unknown cost spends what was held. Only the first call counts."""
         if self._purse is not None:
             purse, self._purse = self._purse, None
             purse.settle(self.usd, self.usd if cost.usd is None else cost.usd)
+
+
+def _least(one: float | None, other: float | None) -> float | None:
+    return min((usd for usd in (one, other) if usd is not None), default=None)

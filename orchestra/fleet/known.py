@@ -44,6 +44,8 @@ LOCAL_CAPABILITIES = Capabilities(tools="json", parallel_tools=False, logprobs=T
 # Two busy cores can fall from 49 to 1-4 tokens per second; a deadline must survive that.
 LOCAL_TIMEOUTS = Timeouts(connect=5.0, first_token=180.0, chunk=60.0, total=600.0)
 LOCAL_PRICE = Price(0.0, 0.0)
+LOCAL_TAGS = (LOCAL, "pii")  # personal data that it reads never leaves the process
+LOCAL_CONCURRENCY = 2  # each request at a time has a whole window of memory, and they share the cores
 
 
 def _embedded(
@@ -70,9 +72,10 @@ def _embedded(
             quality=quality,
             prompt_speed=speeds[0],
             speed=speeds[1],
-            tags=(LOCAL,),
+            tags=LOCAL_TAGS,
             timeouts=LOCAL_TIMEOUTS,
             weights=weights,
+            concurrency=LOCAL_CONCURRENCY,
         )
     )
 

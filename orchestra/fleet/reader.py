@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any, cast
 from orchestra.errors import FleetError
 from orchestra.fleet.faults import parse
 from orchestra.fleet.fleet import DEFAULT_TIERS, Fleet, ProviderLimits
-from orchestra.fleet.known import CARDS, LOCAL, LOCAL_CAPABILITIES, LOCAL_PRICE, LOCAL_TIMEOUTS, PROVIDERS
+from orchestra.fleet.known import (
+    CARDS,
+    LOCAL,
+    LOCAL_CAPABILITIES,
+    LOCAL_CONCURRENCY,
+    LOCAL_PRICE,
+    LOCAL_TAGS,
+    LOCAL_TIMEOUTS,
+    PROVIDERS,
+)
 from orchestra.fleet.reach import Reach, provider_of, reach
 from orchestra.fleet.spelling import known
 from orchestra.types import ModelCard, StepRule, Timeouts, from_json, to_json
@@ -71,23 +80,32 @@ def _start(name: str, model: str, reached: Reach, tiers: tuple[str, ...]) -> Mod
 
 
 def _in_process(card: ModelCard) -> ModelCard:
-    facts = ("price", "capabilities", "timeouts", "tags")
+    facts = ("price", "capabilities", "timeouts", "tags", "concurrency")
     return replace(
         card,
         price=LOCAL_PRICE,
         capabilities=LOCAL_CAPABILITIES,
         timeouts=LOCAL_TIMEOUTS,
-        tags=(LOCAL,),
+        tags=LOCAL_TAGS,
+        concurrency=LOCAL_CONCURRENCY,
         sources={**card.sources, **dict.fromkeys(facts, "provider")},
     )
 
 
 def _elsewhere(card: ModelCard) -> ModelCard:
     """An embedded model on another server: what it can do holds, what rests on this machine does not."""
-    gone = ("price", "speed", "prompt_speed", "weights", "tags", "timeouts")
+    gone = ("price", "speed", "prompt_speed", "weights", "tags", "timeouts", "concurrency")
     sources = {fact: source for fact, source in card.sources.items() if fact not in gone}
     return replace(
-        card, price=None, speed=None, prompt_speed=None, weights=None, tags=(), timeouts=Timeouts(), sources=sources
+        card,
+        price=None,
+        speed=None,
+        prompt_speed=None,
+        weights=None,
+        tags=(),
+        timeouts=Timeouts(),
+        concurrency=None,
+        sources=sources,
     )
 
 

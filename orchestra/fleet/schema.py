@@ -126,6 +126,7 @@ class ModelTable(Table):
     keys: Keys | None = None
     timeouts: TimeoutsTable | None = None
     weights: Annotated[Name, AfterValidator(_weights)] | None = None
+    concurrency: Count | None = None
 
 
 class ProviderTable(Table):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from orchestra.types import Document, Image, Message, Part, Reasoning, Text, ToolCall, ToolSpec, to_json
 
@@ -23,24 +23,33 @@ def estimate(text: str) -> int:
     return math.ceil(size / BYTES_PER_TOKEN)
 
 
-def message_tokens(messages: Sequence[Message], tools: Sequence[ToolSpec] = ()) -> int:
-    """About how many tokens a request with these messages and tool declarations has."""
-    said = sum(MESSAGE_TOKENS + sum(map(_part, message.parts)) for message in messages)
-    return said + sum(map(_declaration, tools))
+def message_tokens(
+    messages: Sequence[Message],
+    tools: Sequence[ToolSpec] = (),
+    *,
+    text_tokens: Callable[[str], int] = estimate,
+    framing: int = MESSAGE_TOKENS,
+) -> int:
+    """About how many tokens a request with these messages and tool declarations has.
+
+    `text_tokens` counts one text and `framing` is added for each message: a tokenizer's where there is one.
+    """
+    said = sum(framing + sum(_part(part, text_tokens) for part in message.parts) for message in messages)
+    return said + sum(_declaration(tool, text_tokens) for tool in tools)
 
 
-def _part(part: Part) -> int:
+def _part(part: Part, count: Callable[[str], int]) -> int:
     if isinstance(part, Text | Reasoning):
-        return estimate(part.text)
+        return count(part.text)
     if isinstance(part, ToolCall):
         written = part.raw if part.arguments is None else json.dumps(to_json(part.arguments), ensure_ascii=False)
-        return estimate(part.name) + estimate(written)
+        return count(part.name) + count(written)
     if isinstance(part, Image):
         return IMAGE_TOKENS
     if isinstance(part, Document):
         return DOCUMENT_TOKENS
-    return estimate(part.name) + sum(map(_part, part.content))
+    return count(part.name) + sum(_part(item, count) for item in part.content)
 
 
-def _declaration(tool: ToolSpec) -> int:
-    return estimate(tool.name + tool.description) + estimate(json.dumps(to_json(tool.schema), ensure_ascii=False))
+def _declaration(tool: ToolSpec, count: Callable[[str], int]) -> int:
+    return count(tool.name + tool.description) + count(json.dumps(to_json(tool.schema), ensure_ascii=False))

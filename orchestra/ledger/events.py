@@ -25,6 +25,7 @@ from orchestra.types import (
 
 StepState: TypeAlias = Literal["done", "failed", "skipped"]
 RunState: TypeAlias = Literal["done", "failed", "cancelled", "interrupted"]
+QuestionKind: TypeAlias = Literal["approval", "question", "unknown", "stuck", "budget"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +41,41 @@ class RunStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class RunResumed:
+    """A run goes on, by `process`, after an interruption or its process's death. `notes` say what was adapted."""
+
+    type: ClassVar[str] = "run_resumed"
+    content: ClassVar[tuple[str, ...]] = ()
+    agent: str
+    process: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Invoked:
+    """How a command line began the run, so that another can build the same agent: names and paths as given."""
+
+    type: ClassVar[str] = "invoked"
+    content: ClassVar[tuple[str, ...]] = ()
+    agent: str
+    data: str = ""
+    fleet: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan was accepted. `faults` are what was wrong with the plans refused before it."""
+    """A plan was accepted. `faults` are what was wrong with the plans refused before it.
+
+    `version` counts from 1; of a later one `reason` says why it was made and `kept` which finished steps stay.
+    """
 
     type: ClassVar[str] = "planned"
     content: ClassVar[tuple[str, ...]] = ()
     plan: Plan
     version: int = 1
     faults: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +102,10 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class AttemptStarted:
-    """A request is about to be sent to a model. `turn` counts the step's turns from 0, `rung` rungs climbed."""
+    """A request is about to be sent to a model. `turn` counts the step's turns from 0, `rung` rungs climbed.
+
+    `reserved` is the money held for it in USD, None where none is.
+    """
 
     type: ClassVar[str] = "attempt_started"
     content: ClassVar[tuple[str, ...]] = ()
@@ -84,6 +115,7 @@ class AttemptStarted:
     rung: int = 0
     degraded: bool = False
     notes: tuple[str, ...] = ()
+    reserved: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +185,51 @@ class ToolEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class HumanAsked:
+    """A person is asked: to approve a call, a question, what became of an unknown call, for money.
+
+    `question` is its id; the same question may be asked again after a resume.
+    """
+
+    type: ClassVar[str] = "human_asked"
+    content: ClassVar[tuple[str, ...]] = ("text", "arguments")
+    question: str
+    kind: QuestionKind
+    tool: str = ""
+    text: str = ""
+    arguments: Mapping[str, Json] = field(default_factory=dict[str, Json])
+
+
+@dataclass(frozen=True, slots=True)
+class HumanAnswered:
+    """A person's answer to the question of that id: the `decision` and what they wrote."""
+
+    type: ClassVar[str] = "human_answered"
+    content: ClassVar[tuple[str, ...]] = ("text",)
+    question: str
+    decision: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContextShrunk:
+    """A step's messages were cut down to fit: tokens before and after (`exact`: counted by the model's tokenizer).
+
+    `pruned` counts tool results cut, `summarised` messages replaced by a summary that `model` wrote.
+    """
+
+    type: ClassVar[str] = "context_shrunk"
+    content: ClassVar[tuple[str, ...]] = ()
+    turn: int
+    before: int
+    after: int
+    pruned: int
+    summarised: int
+    exact: bool
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class StepEnded:
     """A step is over, on which model; `trigger` and `evidence` say why it failed."""
 
@@ -169,7 +246,7 @@ class StepEnded:
 
 @dataclass(frozen=True, slots=True)
 class RunEnded:
-    """A run is over."""
+    """A run is over, or was left for now: after `interrupted` it can be resumed."""
 
     type: ClassVar[str] = "run_ended"
     content: ClassVar[tuple[str, ...]] = ("answer",)
@@ -181,6 +258,8 @@ class RunEnded:
 
 Event: TypeAlias = (
     RunStarted
+    | RunResumed
+    | Invoked
     | Planned
     | StepStarted
     | Decided
@@ -189,6 +268,9 @@ Event: TypeAlias = (
     | Judged
     | ToolStarted
     | ToolEnded
+    | HumanAsked
+    | HumanAnswered
+    | ContextShrunk
     | StepEnded
     | RunEnded
 )

@@ -1,4 +1,7 @@
-"""Ledger: every event is redacted, stored, and then told to whoever listens."""
+"""Ledger: every event is redacted, stored, and then told to whoever listens.
+
+Beside the events it holds what a run must not lose before its end: its journal and who is at work on it.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +14,25 @@ from pathlib import Path
 
 from orchestra.errors import LedgerError
 from orchestra.ledger.events import Event, Row
+from orchestra.ledger.journal import Journal
+from orchestra.ledger.lease import Lease, Leases
 from orchestra.ledger.listeners import Listeners
 from orchestra.ledger.redact import Redactor
 from orchestra.ledger.runs import RunSummary, summary
 from orchestra.ledger.sinks import Sink
-from orchestra.ledger.store import Store, Stored
+from orchestra.ledger.store import Store, Stored, event_row
 from orchestra.ledger.stored import bare, decode, encode
+from orchestra.ledger.weighed import Cards
+from orchestra.types import Json
 
 
 class Ledger:
     """The append-only record of all runs; threads and processes may share it.
 
-    `path` None keeps nothing and still feeds listeners and sinks. `content` also keeps what people and models wrote.
-    `secrets` are replaced wherever they stand, and so is what looks like a key. Every method raises LedgerError where
-    the file cannot be read or written, so that no run goes on unrecorded.
+    `path` None keeps no event and still feeds listeners and sinks; journals and leases are then this process's own.
+    `content` also keeps what people and models wrote. `secrets` are replaced wherever they stand, and so is what looks
+    like a key. Every method raises LedgerError where the file cannot be read or written, so that no run goes on
+    unrecorded.
     """
 
     def __init__(
@@ -37,38 +45,62 @@ class Ledger:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.path = None if path is None else Path(path).expanduser().absolute()
-        self._store = None if self.path is None else Store(self.path)
+        self._store = Store(self.path)
         self._content = content
+        secrets = tuple(secrets)
         self._redactor = Redactor(secrets)
+        self._journal = Journal(self._store, secrets)
+        self._leases = Leases(self._store, clock)
+        self._cards = Cards(self._store)
         self._listeners = Listeners(sinks, self._redactor)
         self._clock = clock
         self._unstored = itertools.count(1)
 
     def hide(self, secrets: Iterable[str]) -> None:
         """Replace these secrets too, from now on."""
+        secrets = tuple(secrets)
         self._redactor.learn(secrets)
+        self._journal.hide(secrets)
 
-    def append(self, run: str, step: str, event: Event) -> Row:
-        """Record an event of a run's step ("" for the run itself); the row as listeners see it, content included."""
+    def append(self, run: str, step: str, event: Event, *, keep: tuple[str, Json] | None = None) -> Row:
+        """Record an event of a run's step ("" for the run itself); the row as listeners see it, content included.
+
+        `keep` is an entry for the step's journal, key and value: it and the event are written both or neither.
+        """
         clean = self._redactor
         run, step, event, now = clean.text(run), clean.text(step), clean.value(event), self._clock()
-        row = Row(self._store_row(run, step, event, now), run, step, now, event)
+        row = Row(self._write(run, step, event, now, keep), run, step, now, event)
         self._listeners.tell(row)
         return row
 
+    def keep(self, run: str, step: str, key: str, value: Json) -> None:
+        """Write an entry into a step's journal, over an earlier one of that key; content whether asked for or not."""
+        self._store.write(self._journal.entry(*self._place(run, step), key, value))
+
+    def kept(self, run: str, step: str) -> dict[str, Json]:
+        """The entries of a step's journal, in the order in which their keys were first kept."""
+        return self._journal.kept(*self._place(run, step))
+
+    def forget(self, run: str) -> None:
+        """Delete the journals of a run's steps; for when it has ended."""
+        self._journal.forget(self._redactor.text(run))
+
+    def claim(self, run: str) -> Lease:
+        """The lease without which nobody works on a run. Raises RunOwned where it is held, and says by whom."""
+        return self._leases.claim(self._redactor.text(run))
+
     def events(self, run: str) -> list[Row]:
         """The rows of a run in order, as they were stored; none where the run is not known."""
-        stored = self._store.rows(self._redactor.text(run)) if self._store else []
-        return [self._row(one) for one in stored]
+        return [self._row(one) for one in self._store.rows(self._redactor.text(run))]
 
     def runs(self, limit: int = 20) -> list[RunSummary]:
         """The runs that were active last, newest first."""
-        return [summary(self.events(run)) for run in self._store.latest(limit)] if self._store else []
+        return [summary(self.events(run)) for run in self._store.latest(limit)]
 
     def resolve(self, prefix: str) -> str:
         """The run whose id begins with `prefix`. Raises LedgerError where there is none, or more than one."""
         prefix = prefix.strip()
-        found = self._store.starting(prefix, _SHOWN) if self._store and prefix else []
+        found = self._store.starting(prefix, _SHOWN) if prefix else []
         if len(found) == 1 or prefix in found:
             return found[0]  # in order of length: an id that begins others comes first
         raise LedgerError(self._unresolved(prefix, found))
@@ -81,27 +113,34 @@ class Ledger:
         return self._listeners.add(self._redactor.text(run), listener)
 
     def close(self) -> None:
-        """Close the file; nothing can be recorded afterwards."""
-        if self._store:
-            self._store.close()
+        """Release what is claimed and close the file; nothing can be recorded afterwards. Twice is once."""
+        self._leases.close()
+        self._store.close()
 
-    def _store_row(self, run: str, step: str, event: Event, now: float) -> int:
-        if self._store is None:
-            return next(self._unstored)
-        return self._store.add(run, step, now, event.type, encode(event if self._content else bare(event)))
+    def _place(self, run: str, step: str) -> tuple[str, str]:
+        return self._redactor.text(run), self._redactor.text(step)
+
+    def _write(self, run: str, step: str, event: Event, now: float, keep: tuple[str, Json] | None) -> int:
+        entry = [self._journal.entry(run, step, *keep)] if keep else []
+        if self.path:
+            data = encode(event if self._content else bare(event), self._cards)
+            return self._store.write(event_row(run, step, now, event.type, data), *entry)
+        if entry:
+            self._store.write(*entry)
+        return next(self._unstored)
 
     def _row(self, stored: Stored) -> Row:
         seq, run, step, when, kind, data = stored
         try:
-            return Row(seq, run, step, when, decode(kind, data))
-        except ValueError as error:
+            return Row(seq, run, step, when, decode(kind, data, self._cards))
+        except (ValueError, LookupError) as error:
             raise LedgerError(
                 f"the ledger {self.path} has a row {seq} that this orchestra cannot read: {error}; "
                 "use the orchestra that wrote it or a newer one"
             ) from error
 
     def _unresolved(self, prefix: str, found: list[str]) -> str:
-        if self._store is None:
+        if self.path is None:
             return f"no run {prefix!r}: this ledger keeps nothing (path None); give it a path"
         if found:
             more = ", …" if len(found) == _SHOWN else ""
@@ -124,6 +163,6 @@ class Recorder:
     ledger: Ledger
     run: str
 
-    def record(self, step: str, event: Event) -> Row:
-        """Record an event of a step ("" for the run itself). Raises LedgerError."""
-        return self.ledger.append(self.run, step, event)
+    def record(self, step: str, event: Event, *, keep: tuple[str, Json] | None = None) -> Row:
+        """Record an event of a step ("" for the run itself), with an entry of its journal. Raises LedgerError."""
+        return self.ledger.append(self.run, step, event, keep=keep)

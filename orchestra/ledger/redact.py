@@ -10,7 +10,7 @@ import dataclasses
 import json
 import re
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import Enum
 from functools import cache, lru_cache, partial
 from operator import is_
@@ -32,10 +32,14 @@ def redact(value: T, secrets: Iterable[str] = ()) -> T:
 
 
 class Redactor:
-    """Takes the given secrets, and whatever looks like one, out of strings and out of values made of strings."""
+    """Takes the given secrets, and whatever looks like one, out of strings and out of values made of strings.
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
+    What stands in a mapping under a key of `exact` stays as it is unless a given secret stands in it.
+    """
+
+    def __init__(self, secrets: Iterable[str] = (), *, exact: Collection[str] = ()) -> None:
         self._known: list[str] = []
+        self._exact = frozenset(exact)
         self._short = lru_cache(maxsize=2048)(self._clean)  # names and reasons come again and again
         self._visits: dict[type, Callable[[Any], Any]] = {ModelCard: self._card}
         self._cards: dict[int, tuple[ModelCard, ModelCard]] = {}
@@ -54,16 +58,24 @@ class Redactor:
         """The text with each secret replaced by `[redacted]`; the same object where there is none."""
         return self._short(text) if len(text) <= _SHORT else self._clean(text)
 
+    def known(self, text: str) -> str:
+        """The text without the given secrets; what merely looks like one stays."""
+        for form in self._known:
+            if form in text:
+                text = text.replace(form, MARK)
+        return text
+
+    def suspects(self, text: str) -> bool:
+        """Whether anything in the text, which may be JSON, could have to go: False is certain, True is not."""
+        return self.known(text) is not text or _has_marker(text)
+
     def value(self, value: T) -> T:
         """The value with every string in it redacted, keys included; the same object where nothing was found."""
         return self._visit(value)
 
     def _clean(self, text: str) -> str:
-        for form in self._known:
-            if form in text:
-                text = text.replace(form, MARK)
-        lowered = text.lower()
-        if any(marker in lowered for marker in _MARKERS):
+        text = self.known(text)
+        if _has_marker(text):
             for pattern, replacement in _PATTERNS:
                 text = pattern.sub(replacement, text)
         return text
@@ -108,9 +120,15 @@ class Redactor:
         return mapping if unchanged and all(map(is_, clean.values(), mapping.values())) else clean
 
     def _entry(self, key: object, value: Any) -> Any:
+        if key in self._exact and not self._holds_known(value):
+            return value
         if isinstance(key, str) and _names_secret(key[-_SHORT:]) and not isinstance(value, Mapping):
             return _blank(value)
         return self._visit(value)
+
+    def _holds_known(self, value: Any) -> bool:
+        text = json.dumps(value, ensure_ascii=False)
+        return self.known(text) is not text
 
     def _fields(self, names: Sequence[str], value: Any) -> Any:
         old = [getattr(value, name) for name in names]
@@ -122,6 +140,11 @@ class Redactor:
 
 _SHORT = 200  # characters
 _CARDS = 256
+
+
+def _has_marker(text: str) -> bool:
+    lowered = text.lower()
+    return any(marker in lowered for marker in _MARKERS)
 
 
 def _untouched(value: Any) -> Any:

@@ -8,9 +8,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from orchestra.ledger.events import AttemptStarted, Row, RunEnded, RunStarted, RunState, StepStarted, ToolStarted
+from orchestra.ledger.events import (
+    AttemptStarted,
+    Planned,
+    Row,
+    RunEnded,
+    RunResumed,
+    RunStarted,
+    RunState,
+    StepStarted,
+    ToolStarted,
+)
+from orchestra.ledger.sessions import active_seconds
 from orchestra.ledger.totals import totals
-from orchestra.ledger.views import attempts
+from orchestra.ledger.views import attempts, questions
 from orchestra.types import Cost, Usage
 
 Standing: TypeAlias = RunState | Literal["running"]
@@ -20,7 +31,9 @@ Standing: TypeAlias = RunState | Literal["running"]
 class RunSummary:
     """A run in one line. `state` "running" means that no end is recorded: it runs, or its process died.
 
-    `started` is Unix seconds, `seconds` its time on the clock. `task` is empty unless content is kept.
+    `started` is Unix seconds, `seconds` its time at work: what lies between an interruption and the resume after it
+    does not count. `waiting` counts the questions that no person has answered yet, `replans` the plans after the first.
+    `task` is empty unless content is kept.
     """
 
     run: str
@@ -36,6 +49,9 @@ class RunSummary:
     task: str = ""
     mode: str = ""
     reason: str = ""
+    waiting: int = 0
+    resumes: int = 0
+    replans: int = 0
 
 
 def summary(rows: Sequence[Row]) -> RunSummary:
@@ -43,12 +59,14 @@ def summary(rows: Sequence[Row]) -> RunSummary:
     start = next((row.event for row in rows if isinstance(row.event, RunStarted)), RunStarted(agent=""))
     end = _end(rows)
     total = totals(rows)
+    resumes = sum(isinstance(row.event, RunResumed) for row in rows)
+    plans = {row.event.version for row in rows if isinstance(row.event, Planned)}
     return RunSummary(
         run=rows[0].run,
         agent=start.agent,
         state=end.state if end else "running",
         started=rows[0].time,
-        seconds=end.seconds if end else rows[-1].time - rows[0].time,
+        seconds=end.seconds if end and not resumes else active_seconds(rows),
         steps=len({row.step for row in rows if row.step}),
         attempts=total.attempts,
         models=tuple(dict.fromkeys(attempt.model for attempt in attempts(rows))),
@@ -57,6 +75,9 @@ def summary(rows: Sequence[Row]) -> RunSummary:
         task=start.task,
         mode=start.mode,
         reason=end.reason if end else "",
+        waiting=sum(one.state == "open" for one in questions(rows)) if not end or end.state == "interrupted" else 0,
+        resumes=resumes,
+        replans=max(0, len(plans) - 1),
     )
 
 
@@ -65,7 +86,7 @@ def _end(rows: Sequence[Row]) -> RunEnded | None:
     for row in reversed(rows):
         if isinstance(row.event, RunEnded):
             return row.event
-        if isinstance(row.event, StepStarted | AttemptStarted | ToolStarted):
+        if isinstance(row.event, RunResumed | StepStarted | AttemptStarted | ToolStarted):
             return None
     return None
 

@@ -1,7 +1,7 @@
-"""The file: one SQLite database to which rows are only ever added, shared by threads and processes.
+"""The file: one SQLite database, shared by threads and processes; its events are only ever added.
 
-WAL with synchronous NORMAL: a row survives the death of its process as soon as `add` has returned; a power cut may
-cost the last rows, never the file.
+WAL with synchronous NORMAL: what was written survives the death of its process as soon as the call has returned; a
+power cut may cost the last rows, never the file.
 """
 
 from __future__ import annotations
@@ -11,127 +11,102 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from orchestra.errors import LedgerError
-
-VERSION = 1
-BUSY = 10.0
+from orchestra.ledger.schema import BUSY, connect
 
 Stored: TypeAlias = tuple[int, str, str, float, str, str]
+Statement: TypeAlias = tuple[str, tuple[Any, ...]]
 T = TypeVar("T")
 
 
 class Store:
-    """The rows in a file, which is created with its folder where it does not exist. Everything raises LedgerError."""
+    """A ledger's tables, in a file that is made where it does not exist, or in memory where `path` is None.
 
-    def __init__(self, path: Path) -> None:
+    Everything raises LedgerError.
+    """
+
+    def __init__(self, path: Path | None) -> None:
         self.path = path
         self._open()
 
-    def add(self, run: str, step: str, time: float, kind: str, data: str) -> int:
-        """Append one row, safe when this returns; its sequence number."""
-        if not self.path.exists():  # SQLite would go on writing into the removed file without a word
+    def write(self, *statements: Statement) -> int:
+        """Execute all of them or none, safe when this returns; the row id that the first one made."""
+        if self.path and not self.path.exists():  # SQLite would go on writing into the removed file without a word
             raise LedgerError(f"cannot append to the ledger {self.path}: it was removed while it was open; run again")
-        return self._use("append to", lambda db: db.execute(_INSERT, (run, step, time, kind, data)).lastrowid or 0)
+        if len(statements) == 1:  # is a transaction of its own
+            return self.use("append to", lambda db: _row_ids(db, statements)[0])
+        return self.within("append to", lambda db: _row_ids(db, statements)[0])
 
     def rows(self, run: str) -> list[Stored]:
-        """The rows of a run in order: sequence number, run, step, Unix seconds, type, JSON."""
-        return self._use("read", lambda db: db.execute(_ROWS, (run,)).fetchall())
+        """The events of a run in order: sequence number, run, step, Unix seconds, type, JSON."""
+        return self.use("read", lambda db: db.execute(_ROWS, (run,)).fetchall())
 
     def latest(self, limit: int) -> list[str]:
         """The ids of the runs last written to, newest first."""
-        return self._use("read", lambda db: _latest(db, limit))
+        return self.use("read", lambda db: _latest(db, limit))
 
     def starting(self, prefix: str, limit: int) -> list[str]:
         """The ids of runs that begin with `prefix`."""
         span = (prefix, prefix + "\U0010ffff", limit)
-        return self._use("read", lambda db: [run for (run,) in db.execute(_STARTING, span)])
+        return self.use("read", lambda db: [run for (run,) in db.execute(_STARTING, span)])
+
+    def use(self, doing: str, work: Callable[[sqlite3.Connection], T]) -> T:
+        """What `work` makes of the connection; no other thread uses it meanwhile. `doing` is for the error's text."""
+        if self._pid != os.getpid():  # an SQLite connection must not cross a fork
+            self._open()
+        try:
+            with self._lock:
+                return work(self._db)
+        except (sqlite3.Error, OSError, UnicodeError, OverflowError) as error:
+            raise LedgerError(f"cannot {doing} {self}: {_explain(error)}") from error
+
+    def within(self, doing: str, work: Callable[[sqlite3.Connection], T]) -> T:
+        """As `use`, in one transaction: what `work` wrote before it raised is undone, and no other process writes."""
+        return self.use(doing, lambda db: _within(db, work))
 
     def close(self) -> None:
         """Give the file back. Twice is once."""
         with self._lock:
             self._db.close()
 
+    def __str__(self) -> str:
+        return f"the ledger {self.path}" if self.path else "the ledger in memory"
+
     def _open(self) -> None:
         self._lock = threading.Lock()
         self._pid = os.getpid()
         try:
-            self._db = _connect(self.path)
+            self._db = connect(self.path)
         except (sqlite3.Error, OSError, UnicodeError) as error:
-            raise LedgerError(f"cannot open the ledger {self.path}: {_explain(error)}") from error
+            raise LedgerError(f"cannot open {self}: {_explain(error)}") from error
 
-    def _use(self, doing: str, work: Callable[[sqlite3.Connection], T]) -> T:
-        if self._pid != os.getpid():  # an SQLite connection must not cross a fork
-            self._open()
-        try:
-            with self._lock:
-                return work(self._db)
-        except (sqlite3.Error, OSError, UnicodeError) as error:
-            raise LedgerError(f"cannot {doing} the ledger {self.path}: {_explain(error)}") from error
+
+def event_row(run: str, step: str, time: float, kind: str, data: str) -> Statement:
+    """What adds an event."""
+    return _INSERT, (run, step, time, kind, data)
 
 
 _INSERT = "INSERT INTO events (run, step, time, type, data) VALUES (?, ?, ?, ?, ?)"
 _ROWS = "SELECT seq, run, step, time, type, data FROM events WHERE run = ? ORDER BY seq"
 _STARTING = "SELECT DISTINCT run FROM events WHERE run >= ? AND run < ? ORDER BY run LIMIT ?"
-_SCHEMA = """
-BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS orchestra_ledger (version INTEGER NOT NULL);
-INSERT INTO orchestra_ledger SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM orchestra_ledger);
-CREATE TABLE IF NOT EXISTS events (
-    seq INTEGER PRIMARY KEY, run TEXT NOT NULL, step TEXT NOT NULL, time REAL NOT NULL,
-    type TEXT NOT NULL, data TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS events_of_run ON events (run);
-CREATE TRIGGER IF NOT EXISTS events_never_change BEFORE UPDATE ON events
-BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: rows are never changed'); END;
-CREATE TRIGGER IF NOT EXISTS events_never_go BEFORE DELETE ON events
-BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: rows are never deleted'); END;
-CREATE TRIGGER IF NOT EXISTS events_never_replaced BEFORE INSERT ON events
-WHEN EXISTS (SELECT 1 FROM events WHERE seq = NEW.seq)
-BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: rows are never replaced'); END;
-COMMIT;
-"""  # INSERT OR REPLACE deletes without asking a delete trigger, hence the third
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    if path.name == ":memory:":
-        raise LedgerError("a ledger is a file: name one, or give None to keep nothing; ':memory:' is neither")
-    if path.is_dir():
-        raise LedgerError(f"cannot open the ledger {path}: it is a folder; name a file, such as {path / 'ledger.db'}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        path.touch(mode=0o600)  # what models and tools said is the owner's; SQLite's own files take this mode over
-    db = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)
+def _row_ids(db: sqlite3.Connection, statements: tuple[Statement, ...]) -> list[int]:
+    return [db.execute(sql, values).lastrowid or 0 for sql, values in statements]
+
+
+def _within(db: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
     try:
-        _claim(db, path)
+        db.execute("BEGIN IMMEDIATE")
+        made = work(db)
+        db.execute("COMMIT")
     except BaseException:
-        db.close()
+        if db.in_transaction:  # SQLite undoes some failures, such as a full disk, by itself
+            db.execute("ROLLBACK")
         raise
-    return db
-
-
-def _claim(db: sqlite3.Connection, path: Path) -> None:
-    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if tables and "orchestra_ledger" not in tables:
-        found = ", ".join(sorted(tables)[:3])
-        raise LedgerError(f"{path} is not a ledger but another SQLite database (tables: {found}); give another path")
-    if tables:
-        _check_version(db, path)
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = NORMAL")
-    if not tables:
-        db.executescript(_SCHEMA)
-
-
-def _check_version(db: sqlite3.Connection, path: Path) -> None:
-    row = db.execute("SELECT version FROM orchestra_ledger").fetchone()
-    if row is None or row[0] != VERSION:
-        found = row and row[0]
-        raise LedgerError(
-            f"the ledger {path} has schema version {found!r}, this orchestra reads {VERSION}: "
-            "use the orchestra that wrote it or a newer one, or give another path"
-        )
+    return made
 
 
 def _latest(db: sqlite3.Connection, limit: int) -> list[str]:

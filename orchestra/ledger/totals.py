@@ -15,7 +15,8 @@ from orchestra.types import Action, Cost, Usage
 class Totals:
     """Sums over attempts: `attempts` = `accepted` + `refused` + `open` (end or verdict not recorded).
 
-    `seconds` adds up the attempts, also those that ran at once. `cost` USD is None where any attempt's is unknown.
+    `seconds` adds up the attempts, also those that ran at once. `cost` USD is None where any attempt's is unknown; an
+    attempt whose end is not recorded counts with what was reserved for it, as an estimate.
     `usage` is what providers reported; `unmetered` counts ended attempts without a report. `escalations` counts
     moves up, booked to the model that was left; `triggers` counts failures by name.
     """

@@ -12,7 +12,10 @@ from orchestra.ledger.events import (
     AttemptEnded,
     AttemptStarted,
     Decided,
+    HumanAnswered,
+    HumanAsked,
     Judged,
+    QuestionKind,
     Row,
     StepEnded,
     StepStarted,
@@ -20,10 +23,11 @@ from orchestra.ledger.events import (
     ToolEnded,
     ToolStarted,
 )
+from orchestra.ledger.sessions import working_times
 from orchestra.types import Action, Cost, Finish, Json, Sent, Trigger, Usage
 
 AttemptState: TypeAlias = Literal["accepted", "refused", "open"]
-V = TypeVar("V", "AttemptView", "ToolView", "StepView")
+V = TypeVar("V", "AttemptView", "ToolView", "StepView", "QuestionView")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,8 @@ class AttemptView:
     """One request to one model, from its start to what recovery did next.
 
     `state` "open": its end or its verdict is not recorded. `started` is Unix seconds; `seconds` and `first_token` are
-    durations. `later` are verdicts on the same attempt after its tools had run.
+    durations. `later` are verdicts on the same attempt after its tools had run. While its end is not recorded `cost` is
+    what was `reserved` for it, as an estimate.
     """
 
     id: str
@@ -43,6 +48,7 @@ class AttemptView:
     rung: int = 0
     degraded: bool = False
     notes: tuple[str, ...] = ()
+    reserved: float | None = None
     wire_model: str | None = None
     trigger: Trigger | None = None
     evidence: tuple[str, ...] = ()
@@ -82,17 +88,36 @@ class ToolView:
 
 
 @dataclass(frozen=True, slots=True)
-class StepView:
-    """One step with all that was decided, tried and run for it. `seconds` is time on the clock, from first to last row.
+class QuestionView:
+    """One question to a person, however often it was asked. `state` "open": no answer is recorded; Unix seconds."""
 
-    `state` "running" means that its end is not recorded. `decisions` are in order: one a turn or replan.
+    id: str
+    step: str
+    kind: QuestionKind
+    asked: float
+    state: Literal["answered", "open"] = "open"
+    tool: str = ""
+    text: str = ""
+    arguments: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    decision: str = ""
+    answer: str = ""
+    answered: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """One step with all that was decided, tried and run for it.
+
+    `seconds` is time on the clock from first to last row, less the time between the run's sessions. `state` "running"
+    means that its end is not recorded, "waiting" that moreover a person is asked. `decisions` are in order: one a turn
+    or replan.
     """
 
     id: str
     goal: str = ""
     kind: str = ""
     needs: tuple[str, ...] = ()
-    state: StepState | Literal["running"] = "running"
+    state: StepState | Literal["running", "waiting"] = "running"
     model: str | None = None
     degraded: bool = False
     turns: int = 0
@@ -104,6 +129,7 @@ class StepView:
     decisions: tuple[Decided, ...] = ()
     attempts: tuple[AttemptView, ...] = ()
     tools: tuple[ToolView, ...] = ()
+    questions: tuple[QuestionView, ...] = ()
 
 
 def attempts(rows: Iterable[Row]) -> tuple[AttemptView, ...]:
@@ -134,18 +160,36 @@ def tools(rows: Iterable[Row]) -> tuple[ToolView, ...]:
     return tuple(found.values())
 
 
+def questions(rows: Iterable[Row]) -> tuple[QuestionView, ...]:
+    """What a person was asked, in the order in which it was first asked."""
+    found: dict[str, QuestionView] = {}
+    for row in rows:
+        event = row.event
+        if isinstance(event, HumanAsked):
+            new = QuestionView(event.question, row.step, event.kind, row.time)
+            found[event.question] = _taken(found.get(event.question, new), event)
+        elif isinstance(event, HumanAnswered) and (asked := found.get(event.question)):
+            found[event.question] = dataclasses.replace(
+                asked, state="answered", decision=event.decision, answer=event.text, answered=row.time
+            )
+    return tuple(found.values())
+
+
 def steps(rows: Sequence[Row]) -> tuple[StepView, ...]:
     """The steps of a run in the order in which they began."""
-    found: dict[str, list[Row]] = {}
-    for row in rows:
+    found: dict[str, list[tuple[Row, float]]] = {}
+    for row, worked in zip(rows, working_times(rows), strict=True):
         if row.step:
-            found.setdefault(row.step, []).append(row)
-    return tuple(_step(name, of_step) for name, of_step in found.items())
+            found.setdefault(row.step, []).append((row, worked))
+    return tuple(
+        _step(name, [row for row, _ in of_step], of_step[-1][1] - of_step[0][1]) for name, of_step in found.items()
+    )
 
 
 def _attempt(view: AttemptView, event: AttemptStarted | AttemptEnded | Judged) -> AttemptView:
     if isinstance(event, AttemptStarted):
-        return _taken(view, event)
+        held = Cost(event.reserved, estimated=True) if event.reserved else view.cost
+        return _taken(view, event, cost=held)
     if isinstance(event, AttemptEnded):
         return _taken(view, event, state="refused" if event.trigger else "open")
     if view.state == "accepted" or view.action is not None:
@@ -154,15 +198,16 @@ def _attempt(view: AttemptView, event: AttemptStarted | AttemptEnded | Judged) -
     return _taken(view, event, trigger=trigger, state="refused" if trigger else "accepted")
 
 
-def _step(name: str, rows: Sequence[Row]) -> StepView:
+def _step(name: str, rows: Sequence[Row], seconds: float) -> StepView:
     decisions = tuple(row.event for row in rows if isinstance(row.event, Decided))
     view = StepView(
         name,
         started=rows[0].time,
-        seconds=rows[-1].time - rows[0].time,
+        seconds=seconds,
         decisions=decisions,
         attempts=attempts(rows),
         tools=tools(rows),
+        questions=questions(rows),
     )
     if decisions:  # a single call decides without announcing a step
         step = decisions[0].context.step
@@ -170,7 +215,8 @@ def _step(name: str, rows: Sequence[Row]) -> StepView:
     for row in rows:
         if isinstance(row.event, StepStarted | StepEnded):
             view = _taken(view, row.event)
-    return view
+    waits = view.state == "running" and any(one.state == "open" for one in view.questions)
+    return dataclasses.replace(view, state="waiting") if waits else view
 
 
 def _taken(view: V, source: Any, **more: Any) -> V:

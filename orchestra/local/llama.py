@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from orchestra.errors import ConfigError, WeightsError
+from orchestra.fleet.known import LOCAL_CONCURRENCY
 from orchestra.local.cores import usable_cores
 from orchestra.types import ModelCard
-
-SLOTS = 2
-"""Requests one server answers at a time; every slot has the model's whole window."""
 
 _PROMPT_CACHE = 256  # MiB of prompts kept for reuse; llama.cpp's own limit of 8 GiB is a server's, not a library's
 
@@ -44,8 +42,8 @@ def serve_gguf(path: Path, card: ModelCard) -> RunningServer:
     params.model_alias = {card.model}  # what replies report; the default is the file's path
     params.hostnames = ["127.0.0.1"]
     params.port = 0
-    params.n_parallel = SLOTS
-    params.n_ctx = card.window * SLOTS
+    params.n_parallel = slots = card.concurrency or LOCAL_CONCURRENCY
+    params.n_ctx = card.window * slots  # every slot has the model's whole window
     params.cache_ram_mib = _PROMPT_CACHE
     params.cpuparams.n_threads = usable_cores()
     params.verbosity = 0

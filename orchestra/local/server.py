@@ -15,13 +15,13 @@ from orchestra.types import ModelCard
 
 
 class LocalServers:
-    """One server per weights file and window, started when first asked for, shared, and stopped at exit or before."""
+    """One server per weights file, window and concurrency: started when first asked for, shared, stopped at exit."""
 
     def __init__(self, store: WeightStore | None = None, serve: Serve = serve_gguf) -> None:
         self._store = store or WeightStore()
         self._serve = serve
         self._lock = threading.Lock()
-        self._running: dict[tuple[Path, int], _Running] = {}
+        self._running: dict[tuple[Path, int, int | None], _Running] = {}
 
     async def endpoint(self, card: ModelCard) -> str:
         """The base URL of the card's model for dialect openai-chat. Raises ConfigError or WeightsError.
@@ -29,7 +29,7 @@ class LocalServers:
         Waits until the model is loaded; a failed start is tried again by the next caller.
         """
         path = weights_file(card, self._store)
-        key = (path, card.window)
+        key = (path, card.window, card.concurrency)
         with self._lock:
             running = self._running.get(key)
             if running is None or running.failed:

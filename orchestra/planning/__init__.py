@@ -1,21 +1,31 @@
 """planning: task and tools → Plan, a DAG that is checked before anything runs, and what each step gets to see."""
 
 from orchestra.planning.answer import answer_step, single_step, with_answer
+from orchestra.planning.drawing import mermaid
 from orchestra.planning.faults import faults
 from orchestra.planning.graph import order, ready, sinks
-from orchestra.planning.prompts import plan_messages, step_messages
+from orchestra.planning.paths import remaining, weight
+from orchestra.planning.prompts import plan_messages, replan_messages, step_messages
+from orchestra.planning.replan import Known, joined, merged
 from orchestra.planning.schema import plan_schema, read_plan
 
 __all__ = [
+    "Known",
     "answer_step",
     "faults",
+    "joined",
+    "merged",
+    "mermaid",
     "order",
     "plan_messages",
     "plan_schema",
     "read_plan",
     "ready",
+    "remaining",
+    "replan_messages",
     "single_step",
     "sinks",
     "step_messages",
+    "weight",
     "with_answer",
 ]

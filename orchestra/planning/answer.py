@@ -23,8 +23,8 @@ def single_step(task: str, tools: Sequence[ToolSpec]) -> Plan:
     return Plan(task, (step,), flags=("single_step",))
 
 
-def with_answer(plan: Plan) -> Plan:
-    """The plan with exactly one last step, whose result is the answer.
+def with_answer(plan: Plan, taken: Collection[str] = ()) -> Plan:
+    """The plan with exactly one last step, whose result is the answer; its id is none of `taken`.
 
     A plan that ends in one step is returned unchanged: another call would cost and could only garble
     its result. Otherwise a step of kind `answer` is added that needs every last step.
@@ -33,7 +33,7 @@ def with_answer(plan: Plan) -> Plan:
     if len(last) == 1:
         return plan
     step = Step(
-        id=_free_id({step.id for step in plan.steps}),
+        id=_free_id({*taken, *(step.id for step in plan.steps)}),
         goal="Answer the task",
         kind="answer",
         needs=tuple(step.id for step in last),

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from orchestra.planning.graph import sinks
+from orchestra.planning.replan import Known
 from orchestra.types import Message, Plan, Step, ToolSpec
 
 PLANNER = """\
@@ -15,9 +16,15 @@ You split a task into the fewest steps that solve it, at most {max_steps}. For e
 - needs: ids of earlier steps whose results it uses; [] if none. Steps that do not need each other run at once
 - tools: the tools it may call; [] if it only thinks
 - difficulty: easy, medium or hard
+- optional: true only where the answer can do without it
 The last step uses the results of the others and gives the answer. Reply with JSON only. An example:
 Task: Who had more rain, Oslo or Bergen, and how much more?
 {example}"""
+
+REPLANNER = """\
+A plan for a task came to a halt. You write the steps that are still needed, at most {max_steps}, in the same form. \
+What is finished stays: use its results through needs ({kept}) and never do it again. Go another way than the one \
+that failed."""
 
 EXECUTOR = """\
 You carry out one step of a plan. Do only this step. Use the tools for facts and never invent any. \
@@ -37,6 +44,24 @@ def plan_messages(
         Message.system(PLANNER.format(max_steps=max_steps, example=_example(tools))),
         Message.user(_sections(("Tools", listing), ("Background", background), ("Task", task))),
     )
+
+
+def replan_messages(
+    plan: Plan, tools: Sequence[ToolSpec], known: Known, *, background: str = "", max_steps: int = 8
+) -> tuple[Message, ...]:
+    """The planner's messages for what follows `plan`: the first plan's, then what is known and what went wrong."""
+    goals = {step.id: step.goal for step in plan.steps}
+    finished = "\n".join(f"[{sid}] {goals.get(sid, '')}\n{text}" for sid, text in known.results.items())
+    left = "\n".join(f"[{step.id}] {step.goal}" for step in plan.steps if step.id not in known.results)
+    rules = REPLANNER.format(max_steps=max_steps, kept=", ".join(known.results) or "none")
+    said = _sections(
+        ("Finished", finished or "nothing"),
+        ("Not finished", left),
+        ("Already done, never do it again", "\n".join(known.acts)),
+        ("What happened", known.reason),
+    )
+    first = plan_messages(plan.task, tools, background=background, max_steps=max_steps)
+    return (*first, Message.user(f"{rules}\n\n{said}"))
 
 
 def step_messages(plan: Plan, step: Step, results: Mapping[str, str]) -> tuple[Message, ...]:

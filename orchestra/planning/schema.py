@@ -6,32 +6,38 @@ from collections.abc import Mapping, Sequence
 from typing import cast, get_args
 
 from orchestra.errors import PlanError
+from orchestra.planning.replan import fresh_ids
 from orchestra.types import Difficulty, Json, Plan, Step, ToolSpec
 
 _NONE: Json = {"type": "array", "maxItems": 0}
+_NO_PLAN = Plan("", ())
 
 
-def plan_schema(tools: Sequence[ToolSpec], max_steps: int) -> dict[str, Json]:
-    """The JSON Schema of a plan of at most `max_steps` steps that may call `tools`.
+def plan_schema(
+    tools: Sequence[ToolSpec], max_steps: int, *, before: Plan = _NO_PLAN, kept: Sequence[str] = ()
+) -> dict[str, Json]:
+    """The JSON Schema of a plan of at most `max_steps` new steps that may call `tools`.
 
-    Kept small for constrained decoding: step ids are an enum (s1, s2, …), so that a need cannot name a
-    step that no plan has, and so are the names of the tools.
+    Kept small for constrained decoding: step ids are an enum (s1, s2, …, after those of the plan `before`), so that a
+    need cannot name a step that no plan has, and so are the names of the tools. Needs may also name `kept` steps.
+    `optional` may be left out.
     """
-    ids: Json = {"enum": [f"s{n}" for n in range(1, max_steps + 1)]}
+    ids = list(fresh_ids(before, max_steps))
     fields: dict[str, Json] = {
-        "id": ids,
+        "id": {"enum": ids},
         "goal": {"type": "string", "minLength": 1},
-        "needs": {"type": "array", "items": ids},
+        "needs": {"type": "array", "items": {"enum": [*kept, *ids]}},
         "tools": {"type": "array", "items": {"enum": [tool.name for tool in tools]}} if tools else _NONE,
         "difficulty": {"enum": list(get_args(Difficulty))},
+        "optional": {"type": "boolean"},
     }
-    asked = [name for name in fields if tools or name != "tools"]
+    asked = [name for name in fields if name != "optional" and (tools or name != "tools")]
     steps: Json = {"type": "array", "minItems": 1, "maxItems": max_steps, "items": _object(fields, asked)}
     return _object({"steps": steps}, ["steps"])
 
 
 def read_plan(task: str, value: Json) -> Plan:
-    """The plan that a planner wrote as `value`; `needs`, `tools` and `difficulty` may be left out.
+    """The plan that a planner wrote as `value`; `needs`, `tools`, `difficulty` and `optional` may be left out.
 
     Raises PlanError with every place that has not the form of `plan_schema`. Whether the plan can be
     executed is for `faults` to say.
@@ -66,6 +72,7 @@ def _step(item: Json, place: str, wrong: list[str]) -> Step:
         needs=_texts(item, "needs", place, wrong),
         tools=_texts(item, "tools", place, wrong),
         difficulty=_difficulty(item, place, wrong),
+        critical=not _flag(item, "optional", place, wrong),
     )
 
 
@@ -91,6 +98,13 @@ def _difficulty(item: Mapping[str, Json], place: str, wrong: list[str]) -> Diffi
         return cast("Difficulty | None", value)
     wrong.append(f"{place}.difficulty: expected {', '.join(get_args(Difficulty))}, got {_short(value)}")
     return None
+
+
+def _flag(item: Mapping[str, Json], key: str, place: str, wrong: list[str]) -> bool:
+    value = item.get(key, False)
+    if not isinstance(value, bool):
+        wrong.append(f"{place}.{key}: expected true or false, got {_short(value)}")
+    return value is True
 
 
 def _short(value: Json) -> str:

@@ -6,5 +6,17 @@ from orchestra.recovery.ladder import Ladder
 from orchestra.recovery.moves import Move, next_move, tolerated
 from orchestra.recovery.policy import RecoveryPolicy
 from orchestra.recovery.table import TABLE, Standing
+from orchestra.recovery.unknown import after_unknown
 
-__all__ = ["TABLE", "Ladder", "Move", "RecoveryPolicy", "Standing", "diagram", "feedback", "next_move", "tolerated"]
+__all__ = [
+    "TABLE",
+    "Ladder",
+    "Move",
+    "RecoveryPolicy",
+    "Standing",
+    "after_unknown",
+    "diagram",
+    "feedback",
+    "next_move",
+    "tolerated",
+]

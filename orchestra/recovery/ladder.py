@@ -16,6 +16,8 @@ class Ladder:
 
     `repairs` and `retries` count at this model, `sideways` over the whole step. `tried` are all models so far.
     `degraded`: this model is of a lower tier than was decided. Every step starts its own ladder at its own tier.
+    `shrinks` and `replans` are how often whoever runs the step may still make its context smaller or its run plan anew:
+    never for a single call.
     """
 
     model: str
@@ -25,17 +27,23 @@ class Ladder:
     sideways: int = 0
     tried: tuple[str, ...] = ()
     degraded: bool = False
+    shrinks: int = 0
+    replans: int = 0
 
     @classmethod
-    def start(cls, decision: Decision) -> Ladder:
+    def start(cls, decision: Decision, *, shrinks: int = 0, replans: int = 0) -> Ladder:
         """The ladder's foot: the model that routing chose."""
-        return cls(decision.model, tried=(decision.model,))
+        return cls(decision.model, tried=(decision.model,), shrinks=shrinks, replans=replans)
 
 
 def after(action: Action, policy: RecoveryPolicy, decision: Decision, ladder: Ladder) -> Ladder | None:
     """The ladder once `action` is taken; None where its target does not exist or its allowance is used up."""
     match action:
-        case Action.repair | Action.shrink_context:
+        case Action.shrink_context:
+            return replace(ladder, shrinks=ladder.shrinks - 1) if ladder.shrinks else None
+        case Action.replan:
+            return ladder if ladder.replans else None
+        case Action.repair:
             return replace(ladder, repairs=ladder.repairs + 1) if ladder.repairs < policy.repairs else None
         case Action.retry:
             return replace(ladder, retries=ladder.retries + 1) if ladder.retries < policy.retries else None
@@ -45,7 +53,7 @@ def after(action: Action, policy: RecoveryPolicy, decision: Decision, ladder: La
             return next(_upwards(policy, decision, ladder), None)
         case Action.wider_window:
             return _wider(policy, decision, ladder)
-        case _:  # replan, ask_human and fail end the step where it stands
+        case _:  # ask_human and fail end the step where it stands
             return ladder
 
 

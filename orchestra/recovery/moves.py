@@ -12,15 +12,15 @@ from orchestra.recovery.policy import RecoveryPolicy
 from orchestra.recovery.table import Standing
 from orchestra.types import Action, CallFault, Decision, ToolSpec, Trigger, Verdict
 
-_ENDS = frozenset({Action.replan, Action.ask_human, Action.fail})
+_ENDS = frozenset({Action.shrink_context, Action.replan, Action.ask_human, Action.fail})
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
     """What to do next and where it leads.
 
-    `ladder` is the standing after the move. `to_model` is who serves next, None where nobody does (replan, ask_human,
-    fail). `feedback` is for `repair` only: the words to add for the model.
+    `ladder` is the standing after the move. `to_model` is who serves next, None where dispatch asks nobody
+    further (shrink_context, replan, ask_human, fail). `feedback` is for `repair` only: the words to add for the model.
     """
 
     action: Action

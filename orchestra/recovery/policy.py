@@ -21,8 +21,9 @@ class RecoveryPolicy:
     """How far a step's failures may lead.
 
     `max_rungs`: rungs up per step. `repairs`: feedbacks per model. `retries`: same requests again per model.
-    `sideways`: moves to a sibling per step. `overrides` replaces rows of the table: a trigger's one action, done for as
-    long as it can be, or up to three, tried in turn; what is not given keeps the default. For example
+    `sideways`: moves to a sibling per step. `max_replans`: new plans per run after a step failed for good. `overrides`
+    replaces rows of the table: a trigger's one action, done for as long as it can be, or up to three, tried in turn;
+    what is not given keeps the default. For example
     `{"content_filter": "sibling", "tool_error": ["repair", "ask_human"]}`.
     Raises PolicyError for a name that is none and for a number that is no count.
     """
@@ -32,10 +33,11 @@ class RecoveryPolicy:
     retries: int = 1
     sideways: int = 1
     overrides: Mapping[Trigger | str, Way] = field(default_factory=dict["Trigger | str", Way])
+    max_replans: int = 1
     rows: Mapping[Trigger, Row] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for name in ("max_rungs", "repairs", "retries", "sideways"):
+        for name in ("max_rungs", "repairs", "retries", "sideways", "max_replans"):
             _count(name, getattr(self, name))
         overrides = dict(_mapping(self.overrides))
         written = {_word(Trigger, key, "trigger", "overrides"): way for key, way in overrides.items()}

@@ -29,7 +29,7 @@ _A = Action
 _AGAIN: Row = (_A.retry, _A.sibling, _A.escalate)
 _SIDEWAYS_OR_AGAIN: Row = (_A.sibling, _A.retry, _A.escalate)
 _SIDEWAYS: Row = (_A.sibling, _A.sibling, _A.escalate)
-_FEEDBACK_THEN_UP: Row = (_A.repair, _A.escalate, _A.fail)
+_FEEDBACK_THEN_UP: Row = (_A.repair, _A.escalate, _A.replan)
 
 ROWS: Mapping[Trigger, Row] = MappingProxyType(
     {
@@ -44,11 +44,11 @@ ROWS: Mapping[Trigger, Row] = MappingProxyType(
         Trigger.bad_reply: _AGAIN,
         Trigger.auth: _SIDEWAYS,
         Trigger.quota: _SIDEWAYS,
-        # The request's fault: another model would say the same, unless it reads more.
+        # The request's fault: another model would say the same, unless it reads more or has less to read.
         Trigger.bad_request: (_A.fail, _A.fail, _A.fail),
-        Trigger.context_overflow: (_A.wider_window, _A.wider_window, _A.fail),
+        Trigger.context_overflow: (_A.wider_window, _A.shrink_context, _A.fail),
         Trigger.content_filter: (_A.fail, _A.fail, _A.fail),
-        # The model's fault: told exactly what was wrong, then a stronger one.
+        # The model's fault: told exactly what was wrong, then a stronger one, then other steps.
         Trigger.unknown_tool: _FEEDBACK_THEN_UP,
         Trigger.malformed_args: _FEEDBACK_THEN_UP,
         Trigger.schema_violation: _FEEDBACK_THEN_UP,

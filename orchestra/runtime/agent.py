@@ -1,29 +1,48 @@
-"""The compiled graph users hold: LangGraph's own, with a run id, a thread id and a last word in the ledger."""
+"""The compiled graph users hold: LangGraph's own, with runs that are claimed, resumed, forked and recorded."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.errors import GraphBubbleUp
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import Command
 
 from orchestra.errors import ConfigError
 from orchestra.ledger import new_run_id
 from orchestra.runtime.checkpoints import Checkpoints
-from orchestra.runtime.portal import Portal
+from orchestra.runtime.journal import reopen
+from orchestra.runtime.portal import Portal, refuse_in_loop
 from orchestra.runtime.runs import Runs
-from orchestra.runtime.state import RunState
+from orchestra.runtime.state import FRESH, INPUT, RunState
 
-# What a task does not say must not be what the thread's last task said.
-_FRESH: dict[str, Any] = dict.fromkeys(("mode", "budget", "deadline", "plan")) | {"plan_only": False, "steps": {}}
-INPUT = ("task", "run", "mode", "budget", "deadline", "plan_only")
+_NESTED = "__pregel_"  # LangGraph's own keys in a configuration: the graph runs inside another
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """What LangGraph is given, where, and for which run ("" where there is none to go on with).
+
+    `resumes`: the input asks for the run to go on, which is no input of LangGraph's.
+    """
+
+    given: Any
+    config: RunnableConfig | None
+    run: str
+    resumes: bool = False
 
 
 class Agent(CompiledStateGraph[Any, Any, Any, Any]):
-    """A compiled LangGraph graph: input `{"task": …}`, output plain JSON; see `Orchestra.planner_executor`."""
+    """A compiled LangGraph graph: input `{"task": …}`, output plain JSON; see `Orchestra.planner_executor`.
+
+    `{"run": RUN}` alone resumes a run: one that a crash or a question interrupted goes on, one that failed tries what
+    failed again, one that is done gives its answer. With `changed`, a text, what is not finished is planned anew.
+    """
 
     def __init__(self, *, runs: Runs, checkpoints: Checkpoints, portal: Portal, **compiled: Any) -> None:
         self.checkpoints = checkpoints
@@ -49,37 +68,120 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
     ) -> AsyncIterator[Any]:
         """As LangGraph's; `stream_mode="custom"` yields the run's ledger rows (typed events) while it runs.
 
-        A run without an id gets one, and a thread of its own where the config names none. A cancelled or
-        broken run gets its `run_ended` before the exception goes on.
+        A run without an id gets one, and a thread of its own where the config names none. One whose config names an
+        older checkpoint is a fork: a run of its own that keeps what was finished there. A cancelled or broken run gets
+        its `run_ended` before the exception goes on. Raises RunOwned where another process is at work on the run.
         """
-        given = cast("dict[str, Any] | None", input if isinstance(input, dict) else None)
-        if given is not None:
-            _check_keys(given)
-            given = _FRESH | given | {"run": given.get("run") or new_run_id()}
-            config = _with_thread(config, given["run"])
-        run = given["run"] if given is not None else await self._resumed(config)
         if self.checkpoints.path is not None and options.get("durability") is None:
             options["durability"] = "async"  # LangGraph's ainvoke passes None on; "exit" would run everything again
-        graph: Any = super()
+        way = await self._entrance(input, config)
+        if way.run:
+            self.runs.enter(way.run)
+        run, graph = way.run, cast("Any", super())
         try:
-            async for chunk in graph.astream(given or input, config, **options):
+            given, config = await self._reopened(way) if way.resumes else (way.given, way.config)
+            async for chunk in graph.astream(given, config, **options):
                 yield chunk
+        except GraphBubbleUp:  # a question inside another graph: that one pauses
+            raise
         except BaseException as end:
             left = isinstance(end, asyncio.CancelledError | GeneratorExit)
             reason = "cancelled by the caller" if left else str(end) or type(end).__name__
             self.runs.abandon(run, "cancelled" if left else "failed", reason)
             raise
-
-    async def _resumed(self, config: RunnableConfig | None) -> str:
-        """The run that a call without a new task goes on with; "" where there is none."""
-        if config is None or self.checkpointer is None:
-            return ""
-        return cast("str", (await self.aget_state(config)).values.get("run", ""))
+        finally:
+            self.runs.leave(run)
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Any:  # noqa: A002
         """`ainvoke` for synchronous code. Raises SyncInLoop inside a running event loop."""
         graph: Any = self
         return self.portal.run("invoke", lambda: graph.ainvoke(input, config, **options))
+
+    def stream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Iterator[Any]:  # noqa: A002
+        """`astream` for synchronous code. Raises SyncInLoop inside a running event loop."""
+        refuse_in_loop("stream")
+        return self.portal.iterate("stream", lambda: self.astream(input, config, **options))
+
+    async def _entrance(self, given: Any, config: RunnableConfig | None) -> Entrance:
+        own = _configurable(config)
+        nested = any(key.startswith(_NESTED) for key in own)
+        if isinstance(given, Mapping) and not own.get("__pregel_resuming"):
+            return _begun(dict(cast("Mapping[str, Any]", given)), config)
+        if not nested:
+            config = await self._forked(given, config)
+        return Entrance(given, config, await self._kept(config))
+
+    async def _kept(self, config: RunnableConfig | None) -> str:
+        """The run that the thread's last checkpoint belongs to."""
+        found = await self._checkpoint(config)
+        return cast("str", found.checkpoint["channel_values"].get("run", "")) if found else ""
+
+    async def _checkpoint(self, config: RunnableConfig | None) -> Any:
+        own = _configurable(config)
+        saver = own.get("__pregel_checkpointer") or self.checkpointer
+        if not saver or "thread_id" not in own:
+            return None
+        place = {key: own[key] for key in ("thread_id", "checkpoint_ns", "checkpoint_id") if key in own}
+        return await saver.aget_tuple({"configurable": {"checkpoint_ns": ""} | place})
+
+    async def _forked(self, given: Any, config: RunnableConfig | None) -> RunnableConfig | None:
+        """From an older checkpoint a run of its own goes on; the newest one is where its run goes on anyway."""
+        own = _configurable(config)
+        if config is None or not own.get("checkpoint_id"):
+            return config
+        newest = _merged(config, checkpoint_id=None)
+        last = await self._checkpoint(newest)
+        if last is not None and last.config["configurable"]["checkpoint_id"] == own["checkpoint_id"]:
+            return newest
+        if isinstance(given, Command):
+            raise ConfigError("an older checkpoint's questions are asked anew: resume from it with None, then answer")
+        state = await self.aget_state(config)
+        before = {"plan": "__start__", "execute": "plan"}.get(next(iter(state.next), ""), "execute")
+        fork: dict[str, Any] = {
+            "run": new_run_id(),
+            "forked": state.values.get("run", ""),
+            "cost": {},
+            "usage": {},
+            "seconds": 0.0,
+        }
+        return _merged(await self.aupdate_state(config, fork, as_node=before), checkpoint_id=None)
+
+    async def _reopened(self, way: Entrance) -> tuple[None, RunnableConfig]:
+        """A resume as LangGraph knows it: None on the run's thread, once what failed was put back to be tried again."""
+        config, given = way.config or {}, way.given
+        state = await self.aget_state(config) if self.checkpointer else None
+        values = state.values if state else {}
+        if state is None or values.get("run") != way.run:
+            known = f"the run of this thread is {values['run']}" if values else "no checkpoint of it is kept here"
+            raise ConfigError(f"run {way.run} cannot be resumed: {known}; give the thread_id it had, or begin anew")
+        limits = {key: given[key] for key in ("mode", "budget", "deadline") if given.get(key) is not None}
+        again = not state.next and values.get("state") == "failed"
+        if given.get("changed") or again or limits:
+            ended: dict[str, Any] = values.get("steps", {})
+            failed = {sid for sid, one in ended.items() if one["state"] != "done"} if again else set[str]()
+            for sid in failed:
+                reopen(self.runs.recorder(way.run), sid)
+            steps = {sid: one for sid, one in ended.items() if sid not in failed}
+            anew: dict[str, Any] = {
+                "changed": given.get("changed"),
+                "steps": steps,
+                "questions": [],
+                "state": "",
+                "reason": "",
+            }
+            place = "plan" if values.get("plan") else "__start__"
+            config = await self.aupdate_state(config, limits | anew, as_node=place)
+        return None, _merged(config, checkpoint_id=None)
+
+
+def _begun(given: dict[str, Any], config: RunnableConfig | None) -> Entrance:
+    _check_keys(given)
+    if "task" not in given and given.get("run"):
+        return Entrance(given, _with_thread(config, given["run"]), given["run"], resumes=True)
+    if given.get("changed"):
+        raise ConfigError("changed: it goes with the 'run' that is to go on, not with a new 'task'")
+    fresh = {**FRESH, **given, "run": given.get("run") or new_run_id()}
+    return Entrance(fresh, _with_thread(config, fresh["run"]), fresh["run"])
 
 
 def _check_keys(given: Mapping[str, Any]) -> None:
@@ -89,7 +191,14 @@ def _check_keys(given: Mapping[str, Any]) -> None:
             raise ConfigError(f"an agent's input has no {key!r}; did you mean {near!r}? known: {', '.join(INPUT)}")
 
 
+def _configurable(config: RunnableConfig | None) -> dict[str, Any]:
+    return (config or {}).get("configurable") or {}
+
+
+def _merged(config: RunnableConfig, **more: Any) -> RunnableConfig:
+    own = {key: value for key, value in (_configurable(config) | more).items() if value is not None}
+    return cast("RunnableConfig", {**config, "configurable": own})
+
+
 def _with_thread(config: RunnableConfig | None, run: str) -> RunnableConfig:
-    merged = dict(config or {})
-    known = cast("dict[str, Any]", merged.get("configurable") or {})
-    return cast("RunnableConfig", merged | {"configurable": {"thread_id": run} | known})
+    return _merged(config or {}, **({"thread_id": run} | _configurable(config)))

@@ -1,52 +1,25 @@
-"""complete and stream: one call as a run of its own with a single step."""
+"""complete and stream: one call as a run of its own with a single step, or as a part of a node's run."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import replace
-from difflib import get_close_matches
-from typing import Any, TypedDict, cast, get_args
+from typing import Any, cast, get_args
 
 from orchestra.checks import schema_fault
-from orchestra.errors import ConfigError, OrchestraError
-from orchestra.ledger import RunEnded, RunStarted
+from orchestra.errors import ConfigError
 from orchestra.runtime.conversation import Ask, Conversation
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.messages import Messages, canonical
-from orchestra.runtime.scope import Limits, check_count, check_number, words
+from orchestra.runtime.node_run import Heard, NodeRun, enclosing, recorded
+from orchestra.runtime.options import CallOptions, as_step, check_names, limits_of
+from orchestra.runtime.scope import Limits, RunScope, check_count, check_number, words
 from orchestra.toolbox import as_tools
-from orchestra.types import End, Json, Mode, Priority, Reply, Step, StreamEvent, ToolChoice
+from orchestra.types import End, Json, Reply, Step, StreamEvent, ToolChoice
 
 
-class CallOptions(TypedDict, total=False):
-    """Options of a call.
-
-    tools: Tools, functions or LangChain tools the model may call.
-    output: a pydantic model or a JSON Schema that the answer must fit.
-    mode: quality, balanced, cost or latency. budget: USD for the whole call. deadline: seconds for the whole call.
-    extra: provider parameters by namespace (`anthropic.top_k`).
-    """
-
-    tools: Sequence[Any]
-    tool_choice: ToolChoice
-    parallel_tools: bool
-    output: Any
-    mode: Mode
-    budget: float
-    allow_unknown_price: bool
-    deadline: float
-    tenant: str
-    priority: Priority
-    data_tags: Sequence[str]
-    max_tokens: int
-    temperature: float
-    seed: int
-    stop: Sequence[str]
-    extra: Mapping[str, Json]
-
-
-async def complete(engine: Engine, messages: Messages, step: str | Step, options: CallOptions) -> Reply:
+async def complete(engine: Engine, messages: Messages, step: str | Step | None, options: CallOptions) -> Reply:
     """One accepted reply; see `Orchestra.complete`."""
     async with aclosing(_events(engine, messages, step, options, commit=False)) as events:
         async for event in events:
@@ -56,7 +29,7 @@ async def complete(engine: Engine, messages: Messages, step: str | Step, options
 
 
 async def stream(
-    engine: Engine, messages: Messages, step: str | Step, options: CallOptions
+    engine: Engine, messages: Messages, step: str | Step | None, options: CallOptions
 ) -> AsyncIterator[StreamEvent]:
     """The reply as events; see `Orchestra.stream`."""
     async with aclosing(_events(engine, messages, step, options, commit=True)) as events:
@@ -65,15 +38,15 @@ async def stream(
 
 
 async def _events(
-    engine: Engine, messages: Messages, step: str | Step, options: CallOptions, *, commit: bool
+    engine: Engine, messages: Messages, step: str | Step | None, options: CallOptions, *, commit: bool
 ) -> AsyncGenerator[StreamEvent]:
+    node = enclosing(engine)
+    options = {**node.options, **options} if node else options
+    if step is None:
+        step = node.step if node else "call"
     ask, read = _ask(messages, step, options)
-    scope = engine.scope(_limits(options))
-    started = engine.clock()
-    mode = scope.limits.mode or engine.mode or engine.fleet.mode
-    scope.recorder.record("", RunStarted("complete", ask.messages[-1].text, engine.fleet.fingerprint, mode))
-    state, reason, answer = "cancelled", "the caller stopped", ""
-    try:
+    reply: Reply | None = None
+    with _run(engine, node, ask, limits_of(options)) as (scope, heard):
         conversation = Conversation(engine, scope, ask)
         tool_choice = options.get("tool_choice", "auto")
         async with aclosing(conversation.stream(tool_choice=tool_choice, commit=commit)) as events:
@@ -81,25 +54,29 @@ async def _events(
                 if not isinstance(event, End):
                     yield event
                     continue
-                state, reason, answer = "done", "", event.reply.text
-                yield End(replace(event.reply, output=read(event.reply.output)))
-    except Exception as error:
-        kind = "" if isinstance(error, OrchestraError) else f"{type(error).__name__}: "
-        state, reason = "failed", f"{kind}{error}"
-        raise
-    finally:
-        scope.recorder.record("", RunEnded(state, engine.clock() - started, reason, answer))
+                heard.add(event.reply)
+                reply = replace(event.reply, output=read(event.reply.output))
+    assert reply is not None, "a stream ends with End or raises"
+    yield End(reply)  # after the run's last word: whoever has the reply may leave
+
+
+@contextmanager
+def _run(engine: Engine, node: NodeRun | None, ask: Ask, limits: Limits) -> Generator[tuple[RunScope, Heard]]:
+    """A part of the node's run; elsewhere a run of the call's own."""
+    if node is not None:
+        yield node.part(limits), node.heard
+        return
+    scope, heard = engine.scope(limits), Heard()
+    with recorded(engine, scope, "complete", ask.messages[-1].text, heard):
+        yield scope, heard
 
 
 def _ask(messages: Messages, step: str | Step, options: CallOptions) -> tuple[Ask, Callable[[Json], Any]]:
-    for name in options.keys() - CallOptions.__annotations__.keys():
-        known = sorted(CallOptions.__annotations__)
-        near = "".join(f"did you mean {one!r}? " for one in get_close_matches(name, known, n=1))
-        raise ConfigError(f"{name}: no option of a call; {near}known: {', '.join(known)}")
+    check_names(options, CallOptions.__annotations__, "a call")
     _check_numbers(options)
     schema, check, read = _output(options.get("output"))
     ask = Ask(
-        step=_step(step),
+        step=as_step(step),
         messages=canonical(messages),
         tools=tuple(tool.spec for tool in as_tools(options.get("tools", ()))),
         output_schema=schema,
@@ -114,14 +91,6 @@ def _ask(messages: Messages, step: str | Step, options: CallOptions) -> tuple[As
     return ask, read
 
 
-def _step(step: Any) -> Step:
-    if isinstance(step, Step) and step.id:
-        return step
-    if not isinstance(step, str) or not step.strip():
-        raise ConfigError(f"step: expected a name or a Step with an id, got {step!r}")
-    return Step(id=step, name=step, kind=step)
-
-
 def _check_numbers(options: CallOptions) -> None:
     given = cast("Mapping[str, Any]", options)  # strangers write them
     if given.get("tool_choice", "auto") not in get_args(ToolChoice):
@@ -132,18 +101,6 @@ def _check_numbers(options: CallOptions) -> None:
         check_number("temperature", given["temperature"], "degree")
     if not isinstance(given.get("seed"), int | None):
         raise ConfigError(f"seed: expected a whole number, got {given['seed']!r}")
-
-
-def _limits(options: CallOptions) -> Limits:
-    return Limits(
-        deadline=options.get("deadline", Limits().deadline),
-        budget=options.get("budget"),
-        allow_unknown_price=options.get("allow_unknown_price", False),
-        mode=options.get("mode"),
-        tenant=options.get("tenant"),
-        priority=options.get("priority", "normal"),
-        data_tags=words(options.get("data_tags", ())),
-    )
 
 
 def _output(

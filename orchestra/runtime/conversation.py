@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from orchestra.checks import Expect, parse_output
 from orchestra.dispatch import Accepted, Call
-from orchestra.errors import CallError, Exhausted
+from orchestra.errors import CallError, Exhausted, HumanNeeded
 from orchestra.ledger import Judged
-from orchestra.recovery import Ladder, Move, next_move
+from orchestra.recovery import Ladder, next_move
 from orchestra.routing import features, prompt_cache
 from orchestra.runtime.engine import Engine
+from orchestra.runtime.journal import Journal
 from orchestra.runtime.scope import RunScope
 from orchestra.types import (
     Action,
@@ -21,8 +23,11 @@ from orchestra.types import (
     Decision,
     Earlier,
     End,
+    Finish,
     Json,
     Message,
+    ModelReply,
+    Part,
     Reply,
     Request,
     Settings,
@@ -35,8 +40,11 @@ from orchestra.types import (
     ToolSpec,
     Trigger,
     Upstream,
+    Usage,
     UsageReported,
     Verdict,
+    from_json,
+    to_json,
 )
 
 
@@ -45,6 +53,9 @@ class Ask:
     """What a step asks of its model.
 
     `check` finds faults in a parsed structured answer beyond its schema. `max_tokens` beats routing's own setting.
+    `seconds` is what the step may take at most, `turns` the model turns it is expected to take and `behind` those of the
+    longest path after it: by them the run's deadline is shared out, and the longest path is served first. `shrinks` and
+    `replans` are what recovery may still ask of the run beyond another model.
     """
 
     step: Step
@@ -59,27 +70,85 @@ class Ask:
     stop: tuple[str, ...] = ()
     extra: Mapping[str, Json] = field(default_factory=dict[str, Json])
     upstream: tuple[Upstream, ...] = ()
+    signals: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    seconds: float = math.inf
+    turns: float = 1.0
+    behind: float = 0.0
+    shrinks: int = 0
+    replans: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KeptReply:
+    """An accepted reply as the journal keeps it, with where the step stood then."""
+
+    parts: tuple[Part, ...]
+    finish: Finish
+    usage: Usage | None
+    wire_model: str | None
+    ladder: Ladder
+    degraded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KeptMove:
+    """What recovery decided after a tool turn; no `ladder` where that ended the step."""
+
+    action: Action
+    ladder: Ladder | None
+    reason: str
+    feedback: str
 
 
 class Conversation:
-    """A step's messages, who serves it and how far up the ladder it stands; one turn after the other."""
+    """A step's messages, who serves it and how far up the ladder it stands; one turn after the other.
 
-    def __init__(self, engine: Engine, scope: RunScope, ask: Ask) -> None:
-        self.engine, self.scope, self.ask = engine, scope, ask
+    With a journal every accepted reply and every move is kept, and `recall` brings a kept one back without a call.
+    """
+
+    def __init__(self, engine: Engine, scope: RunScope, ask: Ask, journal: Journal | None = None) -> None:
+        self.engine, self.scope, self.ask, self.journal = engine, scope, ask, journal
         self.messages = list(ask.messages)
+        self.tools = ask.tools
         self.calls = [part for message in ask.messages for part in message.parts if isinstance(part, ToolCall)]
         self.sound = (len(self.messages), len(self.calls))  # messages and calls up to which nothing has failed
         self.attempts: list[Attempt] = []
         self.turns = 0
         self.cost = Cost(0.0)
         self.degraded = False
-        self.decision: Decision = engine.record_decision(scope, self.context())
-        self.ladder = Ladder.start(self.decision)
+        now = engine.clock()
+        self._latest = min(scope.deadline, now + ask.seconds)
+        self._share = now + (scope.deadline - now) * ask.turns / (ask.turns + ask.behind)
+        self._decision: Decision | None = None
+        self._ladder: Ladder | None = None
 
     @property
-    def model(self) -> str:
-        """The model that serves the step now."""
-        return self.ladder.model
+    def decision(self) -> Decision:
+        """The step's decision, made when the first model is about to be asked. Raises NoCandidate."""
+        if self._decision is None:
+            self._decision = self.engine.record_decision(self.scope, self.context())
+        return self._decision
+
+    @property
+    def ladder(self) -> Ladder:
+        """Where the step stands. Raises NoCandidate where no model may serve it."""
+        if self._ladder is None:
+            self._ladder = Ladder.start(self.decision, shrinks=self.ask.shrinks, replans=self.ask.replans)
+        return self._ladder
+
+    @property
+    def model(self) -> str | None:
+        """The model that serves the step now; None where none was chosen yet."""
+        return self._ladder.model if self._ladder else None
+
+    @property
+    def deadline(self) -> float:
+        """When this step has to be done, on the engine's clock, leaving to the steps behind it what they should need.
+
+        It has at least its share of the time that was left when it began.
+        """
+        behind = self.ask.behind * self.decision.latency
+        return min(self._latest, max(self._share, self.scope.deadline - behind))
 
     def context(self) -> StepContext:
         """The step as policies see it at this moment."""
@@ -92,14 +161,14 @@ class Conversation:
             history=tuple(self.scope.history),
             tenant=limits.tenant,
             priority=limits.priority,
-            deadline=self.scope.deadline - self.engine.clock(),
+            deadline=min(self._latest, self._share) - self.engine.clock(),
             money_left=self.scope.purse.unspent,
             allow_unknown_price=limits.allow_unknown_price,
             data_tags=limits.data_tags,
             mode=limits.mode,
             draw=self.engine.draw(),
-            signals={"today": self.engine.today()},
-            **features(self.messages, ask.tools),
+            signals={"today": self.engine.today(), **ask.signals},
+            **features(self.messages, self.tools),
             **prompt_cache(self.messages, self.engine.fleet.models),
         )
 
@@ -131,45 +200,70 @@ class Conversation:
             yield UsageReported(reply.usage)
         yield End(reply)
 
+    def recall(self, kept: Mapping[str, Json]) -> Reply:
+        """A reply that was accepted before, as the journal kept it: nobody is asked again."""
+        turn = from_json(KeptReply, kept)
+        self._ladder, self.degraded = turn.ladder, turn.degraded
+        self.turns += 1
+        return self._reply(ModelReply(turn.parts, turn.finish, turn.usage, turn.wire_model), turn.ladder)
+
     def add(self, results: Message, *, sound: bool) -> None:
         """A turn's tool results. A turn is `sound` unless every call in it failed, and failed without any effect."""
         self.messages.append(results)
         if sound:
             self.sound = (len(self.messages), len(self.calls))
 
-    def recover(self, verdict: Verdict) -> Move:
+    def recover(self, verdict: Verdict) -> None:
         """What to do about a failure that a tool showed; the ladder moves accordingly.
 
         A stronger model starts after the last sound turn: shown what the weaker one got wrong, models repeat it.
-        Raises Exhausted where the table says that nothing is left to try.
+        Raises Exhausted or HumanNeeded where the table says that no model is left to try.
         """
-        move = next_move(self.engine.recovery, self.decision, self.ladder, verdict)
-        last = self.attempts[-1] if self.attempts else None
-        self.scope.recorder.record(
-            self.ask.step.id,
-            Judged(
-                attempt=last.id if last else "",
-                model=self.model,
+        kept = self.journal and self.journal.get(f"{self.turns}.move")
+        move = from_json(KeptMove, kept) if kept else self._next(verdict)
+        assert verdict.trigger is not None
+        if move.ladder is None:
+            text = f"step {self.ask.step.id!r}: {verdict.trigger}: {'; '.join(verdict.evidence)}; {move.reason}"
+            kind = HumanNeeded if move.action is Action.ask_human else Exhausted
+            raise kind(
+                text,
                 trigger=verdict.trigger,
                 evidence=verdict.evidence,
+                attempts=tuple(self.attempts),
                 action=move.action,
-                to_model=move.to_model,
-                reason=move.reason,
-                feedback=move.feedback,
-            ),
-        )
-        self.scope.history.append(Earlier(self.ask.step.id, self.model, verdict.trigger))
-        if move.action not in (Action.repair, Action.retry, Action.sibling, Action.escalate):
-            assert verdict.trigger is not None
-            text = f"step {self.ask.step.id!r}: {verdict.trigger}: {'; '.join(verdict.evidence)}; {move.reason}"
-            raise Exhausted(text, trigger=verdict.trigger, evidence=verdict.evidence, attempts=tuple(self.attempts))
-        if move.to_model != self.model:
+            )
+        if move.ladder.model != self.ladder.model:
             messages, calls = self.sound
             del self.messages[messages:], self.calls[calls:]
         elif verdict.trigger is Trigger.no_progress:  # of a tool's error its result speaks; of this nothing does
             self.messages.append(Message.user(move.feedback))
-        self.ladder = move.ladder
-        return move
+        self._ladder = move.ladder
+
+    def _next(self, verdict: Verdict) -> KeptMove:
+        move = next_move(self.engine.recovery, self.decision, self.ladder, verdict)
+        goes_on = move.action in (Action.repair, Action.retry, Action.sibling, Action.escalate)
+        kept = KeptMove(move.action, move.ladder if goes_on else None, move.reason, move.feedback)
+        event = Judged(
+            attempt=self._last.id if self._last else "",
+            model=self.ladder.model,
+            trigger=verdict.trigger,
+            evidence=verdict.evidence,
+            action=move.action,
+            to_model=move.to_model,
+            reason=move.reason,
+            feedback=move.feedback,
+        )
+        assert verdict.trigger is not None
+        self.scope.history.append(Earlier(self.ask.step.id, self.ladder.model, verdict.trigger))
+        if self.journal:
+            self.journal.record(event, f"{self.turns}.move", kept)
+        else:
+            self.scope.recorder.record(self.ask.step.id, event)
+        return kept
+
+    @property
+    def _last(self) -> Attempt | None:
+        return self.attempts[-1] if self.attempts else None
 
     def _call(self, tool_choice: ToolChoice, commit: bool) -> Call:  # noqa: FBT001  # dispatch's own word, passed on
         ask, chosen = self.ask, self.decision.settings
@@ -177,7 +271,7 @@ class Conversation:
         return Call(
             request=Request(
                 messages=tuple(self.messages),
-                tools=ask.tools,
+                tools=self.tools,
                 tool_choice=tool_choice,
                 parallel_tools=ask.parallel_tools,
                 output_schema=ask.output_schema,
@@ -191,7 +285,7 @@ class Conversation:
             decision=self.decision,
             expect=Expect(
                 # a step that calls again where it was told to answer makes no progress; elsewhere "none" means none
-                tools=ask.tools if tool_choice != "none" or self.turns else (),
+                tools=self.tools if tool_choice != "none" or self.turns else (),
                 output_schema=ask.output_schema,
                 require_call=tool_choice == "required",
                 earlier_calls=tuple(self.calls),
@@ -199,21 +293,33 @@ class Conversation:
                 check=ask.check,
             ),
             ladder=self.ladder,
-            deadline=self.scope.deadline,
+            deadline=self.deadline,
             purse=self.scope.purse,
             recorder=self.scope.recorder,
             step=ask.step.id,
             turn=self.turns,
             commit=commit,
+            rank=ask.turns + ask.behind,
+            priority=self.scope.limits.priority,
+            keep=self._kept if self.journal else None,
         )
+
+    def _kept(self, accepted: Accepted) -> tuple[str, Json]:
+        assert self.journal is not None
+        reply = accepted.reply
+        degraded = self.degraded or accepted.degraded
+        turn = KeptReply(reply.parts, reply.finish, reply.usage, reply.wire_model, accepted.ladder, degraded)
+        return self.journal.key(f"{self.turns}.reply"), to_json(turn)
 
     def _accept(self, accepted: Accepted) -> Reply:
         self._remember(accepted.attempts)
         self.turns += 1
-        self.ladder = accepted.ladder
+        self._ladder = accepted.ladder
         self.cost += accepted.cost
         self.degraded |= accepted.degraded
-        reply = accepted.reply
+        return self._reply(accepted.reply, accepted.ladder)
+
+    def _reply(self, reply: ModelReply, ladder: Ladder) -> Reply:
         message = Message("assistant", reply.parts)
         self.messages.append(message)
         self.calls.extend(reply.tool_calls)
@@ -221,7 +327,7 @@ class Conversation:
         output = parse_output(reply.text, schema)[0] if schema is not None and not reply.tool_calls else None
         return Reply(
             text=reply.text,
-            model=accepted.ladder.model,
+            model=ladder.model,
             message=message,
             wire_model=reply.wire_model,
             tool_calls=reply.tool_calls,
@@ -229,7 +335,7 @@ class Conversation:
             finish=reply.finish,
             usage=reply.usage,
             cost=self.cost,
-            decisions=(self.decision,),
+            decisions=(self._decision,) if self._decision else (),
             attempts=tuple(self.attempts),
             degraded=self.degraded,
             run=self.scope.run,

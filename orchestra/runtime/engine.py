@@ -10,10 +10,10 @@ from datetime import date
 
 from orchestra.dispatch import Dispatcher, Purse
 from orchestra.fleet import Fleet
-from orchestra.ledger import Decided, Ledger, Recorder, new_run_id
+from orchestra.ledger import Decided, Ledger, new_run_id
 from orchestra.recovery import RecoveryPolicy
 from orchestra.routing import Policy, decide, fingerprint
-from orchestra.runtime.scope import Limits, RunScope
+from orchestra.runtime.scope import Limits, RunRecorder, RunScope
 from orchestra.types import Decision, Mode, StepContext
 
 
@@ -42,12 +42,11 @@ class Engine:
         scope.recorder.record(context.step.id, Decided(context, decision, fingerprint(self.policies)))
         return decision
 
-    def scope(self, limits: Limits, *, run: str | None = None, spent: float = 0.0, elapsed: float = 0.0) -> RunScope:
-        """The scope of a run: its recorder, and purse and deadline less the USD and seconds it took before."""
-        cap = None if limits.budget is None else max(0.0, limits.budget - spent)
+    def scope(self, limits: Limits, *, run: str | None = None) -> RunScope:
+        """The scope of a run that begins."""
         return RunScope(
-            recorder=Recorder(self.ledger, run or new_run_id()),
-            purse=Purse(cap, allow_unknown=limits.allow_unknown_price),
-            deadline=self.clock() + limits.deadline - elapsed,
+            recorder=RunRecorder(self.ledger, run or new_run_id()),
+            purse=Purse(limits.budget, allow_unknown=limits.allow_unknown_price),
+            deadline=self.clock() + limits.deadline,
             limits=limits,
         )

@@ -1,15 +1,17 @@
-"""planner_executor: plan → execute → finish as a LangGraph graph."""
+"""planner_executor: plan → execute (↺ ask, replan) → finish as a LangGraph graph."""
 
 from __future__ import annotations
 
 from typing import Any, cast
 
 from langgraph.graph import END, START, StateGraph
+from langgraph.types import Send
 
 from orchestra.runtime.agent import Agent
 from orchestra.runtime.checkpoints import Checkpoints
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.nodes import Blueprint, Nodes
+from orchestra.runtime.outcome import replans
 from orchestra.runtime.portal import Portal
 from orchestra.runtime.runs import Runs
 from orchestra.runtime.state import RunState
@@ -17,15 +19,25 @@ from orchestra.runtime.state import RunState
 
 def planner_executor(engine: Engine, blueprint: Blueprint, checkpoints: Checkpoints, portal: Portal) -> Agent:
     """The compiled graph."""
-    runs = Runs(engine, blueprint.limits)
+    runs = Runs(engine, blueprint.name, blueprint.limits)
     nodes = Nodes(engine, blueprint, runs)
+
+    def after(state: RunState) -> str | list[Send]:
+        """People first, then a new plan where one is needed, then the steps that are left, then the end."""
+        if questions := state.get("questions"):
+            return [Send("ask", {"run": state["run"], "question": one}) for one in questions]
+        if not state.get("plan") or state.get("plan_only"):
+            return "finish"
+        return "replan" if replans(state, engine.recovery.max_replans) else _goes_on(state)
+
     graph: Any = StateGraph(RunState)  # its own types are partly unknown to strict checking
-    graph.add_node("plan", nodes.plan)
-    graph.add_node("execute", nodes.execute)
-    graph.add_node("finish", nodes.finish)
+    for name in ("plan", "execute", "ask", "replan", "finish"):
+        graph.add_node(name, getattr(nodes, name))
     graph.add_edge(START, "plan")
-    graph.add_conditional_edges("plan", _after_plan, ["execute", "finish"])
-    graph.add_edge("execute", "finish")
+    graph.add_conditional_edges("plan", after, ["ask", "execute", "replan", "finish"])
+    graph.add_conditional_edges("execute", after, ["ask", "execute", "replan", "finish"])
+    graph.add_conditional_edges("replan", after, ["ask", "execute", "replan", "finish"])
+    graph.add_conditional_edges("ask", _after_ask, ["plan", "execute", "replan"])
     graph.add_edge("finish", END)
     compiled = graph.compile(name=blueprint.name)
     parts = dict(cast("dict[str, Any]", vars(compiled)))
@@ -33,5 +45,11 @@ def planner_executor(engine: Engine, blueprint: Blueprint, checkpoints: Checkpoi
     return Agent(runs=runs, checkpoints=checkpoints, portal=portal, **parts)
 
 
-def _after_plan(state: RunState) -> str:
-    return "finish" if state.get("plan_only") or not state.get("plan") else "execute"
+def _goes_on(state: RunState) -> str:
+    plan, steps = state["plan"] or {}, state.get("steps", {})
+    return "finish" if all(one["id"] in steps for one in plan["steps"]) else "execute"
+
+
+def _after_ask(state: RunState) -> str:
+    """Back to where the question came from."""
+    return "execute" if state.get("plan") else "plan"

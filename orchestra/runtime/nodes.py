@@ -1,31 +1,37 @@
-"""The three nodes of planner_executor.
-
-Steps are LangGraph tasks, all submitted at once and in plan order, each awaiting its own needs: LangGraph matches a
-saved task result by the order of the calls, so submitting in completion order would swap results after a resume.
-"""
+"""The nodes of planner_executor: each takes the graph's state and returns what it adds to it."""
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypedDict, cast
 
+from langchain_core.runnables import RunnableConfig
 from langgraph.config import get_stream_writer
-from langgraph.func import task
+from langgraph.types import interrupt
 
 from orchestra.errors import CallError, ConfigError, Refused
-from orchestra.ledger import Row, RunStarted, StepEnded, ToolStarted
-from orchestra.planning import answer_step
+from orchestra.ledger import HumanAnswered, Planned, RunStarted, StepEnded
 from orchestra.runtime.engine import Engine
-from orchestra.runtime.planner import make_plan
+from orchestra.runtime.execution import execute_plan
+from orchestra.runtime.outcome import known, outcome, results
+from orchestra.runtime.planner import Order, make_new_plan, make_plan
+from orchestra.runtime.questions import Answer, Question, Waiting, read_answer
 from orchestra.runtime.runs import Runs
-from orchestra.runtime.scope import Limits, check_count, check_number
+from orchestra.runtime.scope import Limits, RunScope, check_count, check_number
 from orchestra.runtime.state import RunState
-from orchestra.runtime.steps import StepResult, Work, run_step
-from orchestra.types import Plan, Trigger, from_json, to_json
+from orchestra.runtime.steps import StepResult, Work
+from orchestra.runtime.versions import changes, fingerprints
+from orchestra.types import Json, Plan, from_json, to_json
+
+
+class Asked(TypedDict):
+    """What one `ask` node is sent."""
+
+    run: str
+    question: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,121 +51,168 @@ class Blueprint:
 
 
 class Nodes:
-    """plan, execute, finish; each takes the state and returns what it adds to it."""
+    """plan, execute, ask, replan, finish; each takes the state and returns what it adds to it."""
 
     def __init__(self, engine: Engine, blueprint: Blueprint, runs: Runs) -> None:
         self.engine, self.blueprint, self.runs = engine, blueprint, runs
 
-    async def plan(self, state: RunState) -> dict[str, Any]:
+    async def plan(self, state: RunState, config: RunnableConfig) -> dict[str, Any]:
         """Task → plan; a plan that no model could be brought to write ends the run."""
         text: Any = state.get("task")
         if not isinstance(text, str) or not text.strip():
             raise ConfigError(f"{self.blueprint.name}: the input needs a 'task', a non-empty string; got {text!r}")
-        scope, engine, work = self.runs.open(state), self.engine, self.blueprint.work
-        mode = scope.limits.mode or engine.mode or engine.fleet.mode
-        fresh: dict[str, Any] = {
-            "started": time.time(),
-            "plan": None,
-            "steps": {},
-            "answer": None,
-            "reason": "",
-            "state": "",
-        }
-        with self._streaming(scope.run):
-            scope.recorder.record("", RunStarted(self.blueprint.name, text, engine.fleet.fingerprint, mode))
+        fresh = {"started": time.time(), "tools": fingerprints(self.blueprint.work.tools)}
+        with self._at_work(state, config) as (scope, told):
+            self._begun(scope, text)
             try:
-                plan = await make_plan(
-                    engine,
-                    scope,
-                    text,
-                    [tool.spec for tool in work.tools.values()],
-                    max_steps=self.blueprint.max_steps,
-                    background=self.blueprint.background,
-                    temperature=work.temperature,
-                )
+                plan = await make_plan(self.engine, scope, self._order(state))
+            except Waiting as end:
+                return fresh | _questions(end.questions) | told()
             except CallError as error:
-                trigger = error.trigger if isinstance(error, Refused) else None
-                scope.recorder.record("plan", StepEnded("failed", trigger=trigger, evidence=(str(error),)))
-                return {**fresh, "state": "failed", "reason": f"planning failed: {error}"}
-        return {**fresh, "plan": _as_json(plan)}
+                _record_failure(scope, "plan", error)
+                return fresh | {"state": "failed", "reason": f"planning failed: {error}"} | told()
+            return fresh | {"plan": to_json(plan), "version": 1, "questions": []} | told()
 
-    async def execute(self, state: RunState) -> dict[str, Any]:
-        """Plan → a result per step; a failed step is a result too."""
+    async def execute(self, state: RunState, config: RunnableConfig) -> dict[str, Any]:
+        """Plan → a result per step, as far as people need not be asked first; a failed step is a result too."""
         plan = from_json(Plan, state["plan"])
-        scope, engine, work = self.runs.open(state), self.engine, self.blueprint.work
-        steps = {one.id: one for one in plan.steps}
-        done = state.get("steps", {})
-        futures: dict[str, asyncio.Future[dict[str, Any]]] = {}
-        acted = _acted(engine.ledger.events(scope.run))
-
-        async def result(sid: str) -> StepResult:
-            return from_json(StepResult, done[sid] if sid in done else await asyncio.shield(futures[sid]))
-
-        @task(name="step")
-        async def step(sid: str) -> dict[str, Any]:
-            if sid in acted:  # a resume: what it did may not be done twice
-                return _as_json(StepResult("failed", trigger=Trigger.tool_unknown, evidence=(acted[sid],)))
-            upstream = {need: await result(need) for need in steps[sid].needs}
-            return _as_json(await run_step(engine, scope, plan, steps[sid], upstream, work))
-
-        with self._streaming(scope.run):
-            try:
-                for sid in steps:
-                    if sid not in done:
-                        futures[sid] = asyncio.ensure_future(step(sid))
-                if futures:
-                    await asyncio.wait(futures.values())  # so that one step's error does not abandon another
-            finally:
-                for future in futures.values():
-                    future.cancel()
-        return {"steps": done | {sid: future.result() for sid, future in futures.items()}}
-
-    async def finish(self, state: RunState) -> dict[str, Any]:
-        """Results → answer, or the reason why there is none."""
-        run, out = state["run"], _outcome(state)
-        with self._streaming(run):
-            self.runs.close(
-                run,
-                "done" if out.get("state") == "done" else "failed",
-                out.get("reason", ""),
-                seconds=time.time() - state.get("started", time.time()),
-                answer=out.get("answer") or "",
+        with self._at_work(state, config, notes=self._changes(state, plan)) as (scope, told):
+            self._planned(scope, state, plan)
+            ended = await execute_plan(
+                self.engine,
+                scope,
+                plan,
+                self.blueprint.work,
+                before=results(state),
+                answers=_answers(state),
+                replans=max(0, self.engine.recovery.max_replans - state.get("replans", 0)),
             )
+            done = {sid: to_json(one) for sid, one in ended.items() if isinstance(one, StepResult)}
+            asked = [question for one in ended.values() if not isinstance(one, StepResult) for question in one]
+            return {"steps": state.get("steps", {}) | done, **_questions(asked)} | told()
+
+    async def ask(self, asked: Asked) -> dict[str, Any]:
+        """One question → one answer; an answer that cannot be read is asked again, with what is wrong with it."""
+        question = from_json(Question, asked["question"])
+        shown = cast("dict[str, Any]", to_json(question)) | {"question": question.id, "decisions": question.decisions}
+        del shown["id"]
+        while True:
+            given = interrupt(shown)
+            try:
+                answer = read_answer(question, given, lambda edited: self._faults(question, edited))
+                break
+            except ValueError as error:
+                shown = shown | {"error": str(error)}
+        told = HumanAnswered(question.id, answer.decision, answer.text)
+        self.engine.ledger.append(asked["run"], question.step, told)
+        raised = {} if answer.usd is None else {"budget": answer.usd}
+        return {"answers": {question.id: to_json(answer)}, **raised}
+
+    async def replan(self, state: RunState, config: RunnableConfig) -> dict[str, Any]:
+        """What failed, or what has changed, → a new plan in which everything finished is kept."""
+        plan = from_json(Plan, state["plan"])
+        version = state.get("version", 1) + 1
+        with self._at_work(state, config) as (scope, told):
+            start = known(plan, results(state), state.get("changed"))
+            try:
+                new = await make_new_plan(self.engine, scope, self._order(state), plan, start, version=version)
+            except Waiting as end:
+                return _questions(end.questions) | told()
+            except CallError as error:
+                _record_failure(scope, f"plan{version}", error)
+                given_up = {"replans": self.engine.recovery.max_replans, "changed": None}
+                return given_up | {"reason": f"replanning failed: {error}"} | told()
+            counted = 0 if state.get("changed") else 1
+            return {
+                "plan": to_json(new),
+                "version": version,
+                "replans": state.get("replans", 0) + counted,
+                "changed": None,
+                "questions": [],
+                "steps": {sid: value for sid, value in state["steps"].items() if sid in start.results},
+            } | told()
+
+    async def finish(self, state: RunState, config: RunnableConfig) -> dict[str, Any]:
+        """Results → answer, or the reason why there is none, with what is known and what is missing."""
+        out = outcome(state)
+        with self._at_work(state, config) as (scope, told):
+            out |= told()
+            ended = "done" if out["state"] == "done" else "failed"
+            self.runs.close(scope.run, ended, out["reason"], answer=out["answer"] or "")
         return out
 
+    def _begun(self, scope: RunScope, text: str) -> None:
+        """The run's first word, once."""
+        engine = self.engine
+        if scope.resumed and "begun" in engine.ledger.kept(scope.run, ""):
+            return
+        mode = scope.limits.mode or engine.mode or engine.fleet.mode
+        event = RunStarted(self.blueprint.name, text, engine.fleet.fingerprint, mode)
+        scope.recorder.record("", event, keep=("begun", True))
+
+    def _planned(self, scope: RunScope, state: RunState, plan: Plan) -> None:
+        """A run that begins with a plan, as one that was forked from another does, says so first."""
+        if scope.resumed and "begun" not in self.engine.ledger.kept(scope.run, ""):
+            self._begun(scope, state["task"])
+            reason = f"forked from run {state.get('forked', '')}"
+            kept = tuple(state.get("steps", {}))
+            scope.recorder.record("plan", Planned(plan, state.get("version", 1), kept=kept, reason=reason))
+
+    def _order(self, state: RunState) -> Order:
+        work = self.blueprint.work
+        return Order(
+            task=state["task"],
+            tools=tuple(tool.spec for tool in work.tools.values()),
+            max_steps=self.blueprint.max_steps,
+            background=self.blueprint.background,
+            temperature=work.temperature,
+            answers=_answers(state),
+        )
+
+    def _changes(self, state: RunState, plan: Plan) -> tuple[str, ...]:
+        unfinished = [one for one in plan.steps if one.id not in state.get("steps", {})]
+        return changes(state["run"], state.get("tools", {}), self.blueprint.work.tools, unfinished)
+
+    def _faults(self, question: Question, edited: Mapping[str, Json]) -> list[str]:
+        tool = self.blueprint.work.tools.get(question.tool or "")
+        return tool.validate(edited) if tool else [f"the agent has no tool {question.tool!r} any more"]
+
     @contextmanager
-    def _streaming(self, run: str) -> Generator[None]:
-        """While a node runs, the run's ledger rows go to LangGraph's custom stream."""
+    def _at_work(
+        self, state: RunState, config: RunnableConfig, notes: tuple[str, ...] = ()
+    ) -> Generator[tuple[RunScope, Any]]:
+        """The run's scope, with its ledger rows going to LangGraph's custom stream; and what it took, to be told."""
+        asks = config.get("configurable", {}).get("__pregel_checkpointer") is not None
+        run = state["run"]
         stop = self.engine.ledger.subscribe(run, get_stream_writer())
         try:
-            yield
+            scope = self.runs.open(state, asks=asks, notes=notes)
+            spent = scope.recorder.spent
+            yield (
+                scope,
+                lambda: {
+                    "cost": to_json(spent.cost),
+                    "usage": to_json(spent.usage),
+                    "seconds": self.runs.seconds(run),
+                },
+            )
         finally:
             stop()
 
 
-def _acted(rows: Sequence[Row]) -> dict[str, str]:
-    """Steps of this run in which a tool that is neither read-only nor idempotent was started before."""
-    return {
-        row.step: f"{row.event.tool} was started before the run was interrupted; a person has to decide what was done"
-        for row in rows
-        if isinstance(row.event, ToolStarted) and not (row.event.read_only or row.event.idempotent)
-    }
+def _questions(questions: Sequence[Question]) -> dict[str, Any]:
+    """What people are asked, each once, and the state that it leaves the run in."""
+    asked = list({one.id: to_json(one) for one in questions}.values())
+    if not asked:
+        return {"questions": [], "state": "", "reason": ""}
+    waits = "; ".join(dict.fromkeys(f"{one.step}: {one.text}" for one in questions))
+    return {"questions": asked, "state": "interrupted", "reason": f"a person is asked: {waits}"}
 
 
-def _outcome(state: RunState) -> dict[str, Any]:
-    if state.get("state") == "failed":
-        return {"state": "failed", "answer": None, "reason": state.get("reason", "")}
-    if state.get("plan_only"):
-        return {"state": "done", "answer": None, "reason": "plan only"}
-    plan = from_json(Plan, state.get("plan"))
-    results = {sid: from_json(StepResult, value) for sid, value in state.get("steps", {}).items()}
-    last = results[answer_step(plan).id]
-    broken = [one.id for one in plan.steps if one.critical and results[one.id].state == "failed"]
-    if last.state == "done" and not broken:
-        return {"state": "done", "answer": last.text, "reason": ""}
-    reasons = [f"step {sid!r} failed: {'; '.join(results[sid].evidence)}" for sid in broken]
-    return {"state": "failed", "answer": None, "reason": " | ".join(reasons) or "; ".join(last.evidence)}
+def _answers(state: RunState) -> dict[str, Answer]:
+    return {name: from_json(Answer, one) for name, one in state.get("answers", {}).items()}
 
 
-def _as_json(value: Plan | StepResult) -> dict[str, Any]:
-    return cast("dict[str, Any]", to_json(value))
+def _record_failure(scope: RunScope, step: str, error: CallError) -> None:
+    trigger = error.trigger if isinstance(error, Refused) else None
+    scope.recorder.record(step, StepEnded("failed", trigger=trigger, evidence=(str(error),)))

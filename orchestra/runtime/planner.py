@@ -2,66 +2,154 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from orchestra.errors import Exhausted
+from orchestra.errors import BudgetExceeded, Exhausted, NoCandidate
 from orchestra.ledger import Planned, StepEnded, StepStarted
-from orchestra.planning import faults, order, plan_messages, plan_schema, read_plan, single_step, with_answer
+from orchestra.planning import (
+    Known,
+    faults,
+    joined,
+    merged,
+    order,
+    plan_messages,
+    plan_schema,
+    read_plan,
+    replan_messages,
+    single_step,
+    with_answer,
+)
 from orchestra.runtime.conversation import Ask, Conversation
 from orchestra.runtime.engine import Engine
+from orchestra.runtime.journal import Journal
+from orchestra.runtime.questions import Answer
 from orchestra.runtime.scope import RunScope
-from orchestra.types import Attempt, Json, Plan, Step, ToolSpec
+from orchestra.runtime.steps import budget_question
+from orchestra.runtime.toolcalls import ask
+from orchestra.types import Attempt, Json, Message, Plan, Step, ToolSpec, from_json
 
 
-async def make_plan(
-    engine: Engine,
-    scope: RunScope,
-    task: str,
-    tools: Sequence[ToolSpec],
-    *,
-    max_steps: int,
-    background: str = "",
-    temperature: float | None = None,
-) -> Plan:
-    """A plan without faults.
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a plan is made for: a task, tools, at most so many steps, and what the planner is told beforehand."""
+
+    task: str
+    tools: tuple[ToolSpec, ...]
+    max_steps: int
+    background: str = ""
+    temperature: float | None = None
+    answers: Mapping[str, Answer] | None = None
+
+
+async def make_plan(engine: Engine, scope: RunScope, order: Order) -> Plan:
+    """The first plan, without faults.
 
     A plan with faults is a `bad_output`: by the recovery table it goes back once with the exact faults, then to a
     stronger model; where nothing is left the task becomes a single step flagged `single_step`.
-    Raises CallError where no model answered at all.
+    Raises CallError where no model answered at all, Waiting where a person has to raise the money cap.
     """
-    names = tuple(tool.name for tool in tools)
+    names = tuple(tool.name for tool in order.tools)
+    planner = Planner(engine, scope, order, version=1)
 
-    def check(value: Json) -> tuple[str, ...]:
-        return faults(read_plan(task, value), names, max_steps)  # the schema has been checked: it is a plan
+    def read(value: Json) -> Plan:
+        return read_plan(order.task, value)
 
-    step = Step(id="plan", kind="plan", goal="Split the task into steps")
-    scope.recorder.record(step.id, StepStarted(step.goal, step.kind))
-    ask = Ask(
-        step=step,
-        messages=plan_messages(task, tools, background=background, max_steps=max_steps),
-        output_schema=plan_schema(tools, max_steps),
-        check=check,
-        temperature=temperature,
-    )
-    conversation = Conversation(engine, scope, ask)
     try:
-        reply = await conversation.turn()
-        plan, model = _in_order(read_plan(task, reply.output)), reply.model
+        return await planner.plan(
+            plan_messages(order.task, order.tools, background=order.background, max_steps=order.max_steps),
+            plan_schema(order.tools, order.max_steps),
+            read,
+            lambda plan: faults(plan, names, order.max_steps),
+            with_answer,
+        )
     except Exhausted as end:
         if not _answered(end.attempts):
             raise
-        plan, model = single_step(task, tools), conversation.model
-    refused = tuple(fault for one in conversation.attempts for fault in one.evidence)
-    scope.recorder.record(step.id, Planned(plan, 1, refused))
-    scope.recorder.record(step.id, StepEnded("done", model, conversation.turns, conversation.degraded))
-    return plan
+        return planner.take(with_answer(single_step(order.task, order.tools)))
 
 
-def _in_order(plan: Plan) -> Plan:
-    """The plan as it is executed: needs first, and one last step that answers."""
-    ended = with_answer(plan)
-    return replace(ended, steps=order(ended))
+async def make_new_plan(
+    engine: Engine, scope: RunScope, order: Order, plan: Plan, known: Known, *, version: int
+) -> Plan:
+    """The plan that follows `plan`: what is finished is kept, the rest is planned anew for the reason in `known`.
+
+    Raises CallError where no model brought a plan without faults, Waiting where a person has to raise the money cap.
+    """
+    names = tuple(tool.name for tool in order.tools)
+    planner = Planner(engine, scope, order, version=version, kept=tuple(known.results), reason=known.reason)
+
+    def read(value: Json) -> Plan:
+        return merged(plan, known.results, read_plan(order.task, value))
+
+    return await planner.plan(
+        replan_messages(plan, order.tools, known, background=order.background, max_steps=order.max_steps),
+        plan_schema(order.tools, order.max_steps, before=plan, kept=tuple(known.results)),
+        read,
+        lambda new: faults(new, names, order.max_steps + len(known.results)),
+        lambda new: joined(new, known.results, [step.id for step in plan.steps]),
+    )
+
+
+class Planner:
+    """The planner's own step, for one version of a run's plan."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        scope: RunScope,
+        order: Order,
+        *,
+        version: int,
+        kept: tuple[str, ...] = (),
+        reason: str = "",
+    ) -> None:
+        self.engine, self.scope, self.order = engine, scope, order
+        self.version, self.kept, self.reason = version, kept, reason
+        self.step = Step(id="plan" if version == 1 else f"plan{version}", kind="plan", goal="Split the task into steps")
+        known = engine.ledger.kept(scope.run, self.step.id) if scope.resumed else {}
+        self.journal = Journal(scope.recorder, self.step.id, "plan", known)
+        self.talk: Conversation | None = None
+
+    async def plan(
+        self,
+        messages: tuple[Message, ...],
+        schema: Mapping[str, Json],
+        read: Callable[[Json], Plan],
+        wrong: Callable[[Plan], Sequence[str]],
+        ended: Callable[[Plan], Plan],
+    ) -> Plan:
+        """The plan that a model wrote, read and without faults; the kept one where it was made before."""
+        if known := self.journal.get("plan"):
+            return from_json(Plan, known)
+        if not self.journal.begun:
+            self.journal.record(StepStarted(self.step.goal, self.step.kind), "begun", True)  # noqa: FBT003
+
+        def check(value: Json) -> Sequence[str]:
+            return wrong(read(value))  # the schema has been checked: it is a plan
+
+        asked = Ask(self.step, messages, output_schema=schema, check=check, temperature=self.order.temperature)
+        try:
+            self.talk = Conversation(self.engine, self.scope, asked)
+            reply = await self.talk.turn()
+        except (BudgetExceeded, NoCandidate) as end:
+            question = budget_question(self.scope, self.step, end)
+            if question is None or question.id in (self.order.answers or {}):
+                raise
+            ask(self.scope, self.journal, [question])
+            raise
+        return self.take(ended(read(reply.output)))
+
+    def take(self, plan: Plan) -> Plan:
+        """The plan as it is executed, needs first; recorded and kept."""
+        final = replace(plan, steps=order(plan))
+        talk = self.talk
+        refused = tuple(fault for one in (talk.attempts if talk else ()) for fault in one.evidence)
+        made = Planned(final, self.version, refused, kept=self.kept, reason=self.reason)
+        self.journal.record(made, "plan", final)
+        done = StepEnded("done", talk.model, talk.turns, talk.degraded) if talk else StepEnded("done")
+        self.scope.recorder.record(self.step.id, done)
+        return final
 
 
 def _answered(attempts: Sequence[Attempt]) -> bool:

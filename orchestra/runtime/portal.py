@@ -83,6 +83,7 @@ _INSTEAD = {
     "stream_sync": "iterate over stream(...) with async for",
     "close": "await aclose()",
     "invoke": "await ainvoke(...)",
+    "stream": "iterate over astream(...) with async for",
 }
 
 

@@ -1,51 +1,147 @@
-"""The runs of an agent in this process: opened from a graph's state, closed at their end."""
+"""An agent's runs in this process: claimed when they are entered, opened from a graph's state, left at their end."""
 
 from __future__ import annotations
 
 import dataclasses
-import time
 from typing import Any
 
+from orchestra.dispatch import Purse
 from orchestra.errors import BudgetExceeded
-from orchestra.ledger import RunEnded, RunState, totals
+from orchestra.ledger import (
+    Lease,
+    Recorder,
+    Row,
+    RunEnded,
+    RunResumed,
+    RunStarted,
+    RunState,
+    attempts,
+    totals,
+)
+from orchestra.ledger.process import here
 from orchestra.runtime.engine import Engine
-from orchestra.runtime.scope import Limits, RunScope
+from orchestra.runtime.scope import Limits, RunScope, Spent
 from orchestra.runtime.state import RunState as GraphState
+from orchestra.types import Cost, Earlier, Usage, from_json
+
+
+@dataclasses.dataclass(slots=True)
+class _Entered:
+    """A run this process is at work on; `scope` once a node has opened it, `began` on the engine's clock."""
+
+    lease: Lease
+    began: float
+    before: float = 0.0
+    scope: RunScope | None = None
 
 
 class Runs:
-    """Scopes by run id. After a resume in another process a scope is made anew, less the money already spent."""
+    """Runs by id. A run belongs to one task of one process at a time, by its lease in the ledger.
 
-    def __init__(self, engine: Engine, limits: Limits) -> None:
-        self.engine, self.limits = engine, limits
-        self._open: dict[str, RunScope] = {}
+    After a resume a scope is made anew, less the money and the seconds that were spent before.
+    """
 
-    def open(self, state: GraphState) -> RunScope:
-        """The run's scope. Raises ConfigError for limits that make no sense."""
+    def __init__(self, engine: Engine, agent: str, limits: Limits) -> None:
+        self.engine, self.agent, self.limits = engine, agent, limits
+        self._entered: dict[str, _Entered] = {}
+
+    def enter(self, run: str) -> None:
+        """Claim the run. Raises RunOwned where it is at work elsewhere."""
+        lease = self.engine.ledger.claim(run)
+        self._entered[run] = _Entered(lease, self.engine.clock())
+
+    def leave(self, run: str) -> None:
+        """Give the run back; one that did not come to its end is recorded as interrupted."""
+        entered = self._entered.get(run)
+        if entered is not None and entered.scope is not None:
+            self.close(run, "interrupted", "it waits to be resumed")
+        if entered := self._entered.pop(run, None):
+            entered.lease.release()
+
+    def open(self, state: GraphState, *, asks: bool, notes: tuple[str, ...] = ()) -> RunScope:
+        """The run's scope. Raises ConfigError for limits that make no sense.
+
+        `notes` say how the agent has changed since the run began; they are recorded where it is resumed.
+        """
         run = state["run"]
-        if run not in self._open:
-            limits = self._limits(state)
-            spent = totals(self.engine.ledger.events(run)).cost.usd
-            if spent is None and limits.budget is not None and not limits.allow_unknown_price:
-                raise BudgetExceeded(f"run {run}: what it spent before is unknown, and a money cap is set")
-            self._open[run] = self.engine.scope(limits, run=run, spent=spent or 0.0, elapsed=_elapsed(state))
-        return self._open[run]
+        if run not in self._entered:  # a node called by itself, as a test does
+            self.enter(run)
+        entered = self._entered[run]
+        if entered.scope is None:
+            entered.scope = self._scope(state, entered, asks=asks, notes=notes)
+        return entered.scope
 
-    def close(self, run: str, state: RunState, reason: str = "", *, seconds: float = 0.0, answer: str = "") -> None:
-        """The run's last word in the ledger."""
-        self._open.pop(run, None)
-        self.engine.ledger.append(run, "", RunEnded(state, seconds, reason, answer))
+    def recorder(self, run: str) -> Recorder:
+        """What writes into the run's part of the ledger."""
+        return Recorder(self.engine.ledger, run)
+
+    def seconds(self, run: str) -> float:
+        """Seconds in which the run was at work, in this process and before; the days a person takes do not count."""
+        entered = self._entered[run]
+        return entered.before + self.engine.clock() - entered.began
+
+    def close(self, run: str, state: RunState, reason: str = "", *, answer: str = "") -> None:
+        """The run's last word in the ledger; what it kept for a resume goes where it is done."""
+        seconds = self.seconds(run)
+        self._entered[run].scope = None
+        ledger = self.engine.ledger
+        ledger.append(run, "", RunEnded(state, seconds, reason, answer))
+        if state == "done":
+            ledger.forget(run)
 
     def abandon(self, run: str, state: RunState, reason: str) -> None:
         """The last word on a run that was left before its end; none where it never began or has ended."""
-        if run in self._open:
+        entered = self._entered.get(run)
+        if entered is not None and entered.scope is not None:
             self.close(run, state, reason)
+
+    def _scope(self, state: GraphState, entered: _Entered, *, asks: bool, notes: tuple[str, ...]) -> RunScope:
+        run, limits = state["run"], self._limits(state)
+        scope = dataclasses.replace(self.engine.scope(limits, run=run), asks=asks)
+        rows = self.engine.ledger.events(run)
+        begun = any(isinstance(row.event, RunStarted) for row in rows)
+        if not begun and not state.get("plan"):
+            return scope
+        if begun or not state.get("forked"):
+            scope.recorder.record("", RunResumed(self.agent, f"process {here().pid} on {here().node}", notes))
+        entered.before = max(active_seconds(rows), state.get("seconds", 0.0))
+        return self._spent_before(scope, state, entered, rows)
+
+    def _spent_before(self, scope: RunScope, state: GraphState, entered: _Entered, rows: list[Row]) -> RunScope:
+        took = totals(rows)
+        cost, usage = (took.cost, took.usage) if rows else _told(state)
+        limits = scope.limits
+        if cost.usd is None and limits.budget is not None and not limits.allow_unknown_price:
+            raise BudgetExceeded(f"run {scope.run}: what it spent before is unknown, and a money cap is set")
+        purse = Purse(limits.budget, allow_unknown=limits.allow_unknown_price)
+        purse.spent = cost.usd or 0.0
+        recorder = dataclasses.replace(scope.recorder, spent=Spent(cost, usage))
+        return dataclasses.replace(
+            scope,
+            recorder=recorder,
+            purse=purse,
+            deadline=scope.deadline - entered.before,
+            history=[Earlier(one.step, one.model, one.trigger) for one in attempts(rows) if one.trigger],
+            resumed=True,
+        )
 
     def _limits(self, state: GraphState) -> Limits:
         given: dict[str, Any] = {name: state.get(name) for name in ("mode", "budget", "deadline")}
         return dataclasses.replace(self.limits, **{name: value for name, value in given.items() if value is not None})
 
 
-def _elapsed(state: GraphState) -> float:
-    """Seconds since the run began, 0 for one that begins; a second task on a thread has a run of its own."""
-    return max(0.0, time.time() - state["started"]) if state.get("plan") and "started" in state else 0.0
+def active_seconds(rows: list[Row]) -> float:
+    """Seconds in which a run was at work: from each beginning or resume to the last row before the next."""
+    total, began, last = 0.0, None, 0.0
+    for row in rows:
+        if began is None or isinstance(row.event, RunStarted | RunResumed):
+            total += last - began if began is not None else 0.0
+            began = row.time
+        last = row.time
+    return total + (last - began if began is not None else 0.0)
+
+
+def _told(state: GraphState) -> tuple[Cost, Usage]:
+    """What the state says was spent, where the ledger keeps nothing."""
+    cost, usage = state.get("cost"), state.get("usage")
+    return (from_json(Cost, cost) if cost else Cost(0.0), from_json(Usage, usage) if usage else Usage())

@@ -5,17 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from orchestra.dispatch import Purse
 from orchestra.errors import ConfigError
-from orchestra.ledger import Recorder
-from orchestra.types import Earlier, Mode, Priority
+from orchestra.ledger import AttemptEnded, Event, Recorder, Row
+from orchestra.types import Cost, Earlier, Json, Mode, Priority, Usage
+
+AtCap: TypeAlias = Literal["fail", "pause"]
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What a run or call may take, and for whom. `deadline` in seconds, `budget` in USD (None: no cap).
+
+    `at_cap` says what a run does when the money that is left does not pay for the next attempt: `fail`, or `pause`
+    until a person raises the cap.
 
     Raises ConfigError for a limit that makes no sense.
     """
@@ -27,6 +32,7 @@ class Limits:
     tenant: str | None = None
     priority: Priority = "normal"
     data_tags: tuple[str, ...] = ()
+    at_cap: AtCap = "fail"
 
     def __post_init__(self) -> None:
         check_number("deadline", self.deadline, "seconds")
@@ -35,6 +41,7 @@ class Limits:
         if self.mode is not None:
             _known("mode", self.mode, get_args(Mode))
         _known("priority", self.priority, get_args(Priority))
+        _known("at_cap", self.at_cap, get_args(AtCap))
 
 
 def check_number(name: str, value: Any, unit: str) -> None:
@@ -59,15 +66,47 @@ def words(given: Sequence[str]) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
 
 
+@dataclass(slots=True)
+class Spent:
+    """What a run's attempts took so far, as far as it is known. USD and tokens."""
+
+    cost: Cost = Cost(0.0)
+    usage: Usage = Usage()
+
+    def add(self, cost: Cost, usage: Usage | None) -> None:
+        """One more attempt has ended."""
+        self.cost += cost
+        self.usage += usage or Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecorder(Recorder):
+    """A recorder that adds up what the attempts cost."""
+
+    spent: Spent = field(default_factory=Spent)
+
+    def record(self, step: str, event: Event, *, keep: tuple[str, Json] | None = None) -> Row:
+        """Record an event of a step ("" for the run itself). Raises LedgerError."""
+        if isinstance(event, AttemptEnded):
+            self.spent.add(event.cost, event.usage)
+        return self.ledger.append(self.run, step, event, keep=keep)
+
+
 @dataclass(frozen=True, slots=True)
 class RunScope:
-    """One run in this process. `deadline` is on the engine's clock; `history` grows as attempts are refused."""
+    """One run in this process.
 
-    recorder: Recorder
+    `deadline` is on the engine's clock; `history` grows as attempts are refused. `resumed`: it was begun before.
+    `asks`: a person can be asked, because a checkpoint keeps the run until they answer.
+    """
+
+    recorder: RunRecorder
     purse: Purse
     deadline: float
     limits: Limits
     history: list[Earlier] = field(default_factory=list[Earlier])
+    resumed: bool = False
+    asks: bool = False
 
     @property
     def run(self) -> str:

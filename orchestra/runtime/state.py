@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, NotRequired, TypedDict
+from collections.abc import Mapping
+from typing import Annotated, Any, NotRequired, TypedDict
+
+
+def answered(before: Mapping[str, Any] | None, more: Mapping[str, Any] | None) -> dict[str, Any]:
+    """People's answers so far with those that came in; None begins anew."""
+    return {} if more is None else {**(before or {}), **more}
 
 
 class RunState(TypedDict):
-    """In: task, and optionally run, mode, budget (USD), deadline (seconds), plan_only. Out: the rest.
+    """In: task, and optionally run, mode, budget, deadline, plan_only; or run alone, maybe with changed. Out: the rest.
 
-    `started` is Unix seconds, `plan` a Plan and `steps` a StepResult per step id, both as JSON.
-    `state` is done or failed; `reason` says why there is no answer.
+    `started` is Unix seconds. `plan` is a Plan and `version` counts it from 1, `steps` is a StepResult per step id,
+    `questions` what people are asked and `answers` what they said, all as JSON. `forked` is the run from whose earlier
+    checkpoint this one began. `tools` are the fingerprints of the agent's tools when it planned.
+    `state` is done, failed or interrupted; `reason` says why there is no answer. `missing` is what the answer had to do
+    without, one text each; `partial` what is known where there is no answer. `cost` ({usd, estimated}), `usage` (tokens) and
+    `seconds` are what the run took until now.
     """
 
     task: str
@@ -18,9 +28,49 @@ class RunState(TypedDict):
     budget: NotRequired[float | None]
     deadline: NotRequired[float | None]
     plan_only: NotRequired[bool]
+    changed: NotRequired[str | None]
+    forked: NotRequired[str]
     started: float
+    tools: dict[str, str]
     plan: dict[str, Any] | None
+    version: int
+    replans: int
     steps: dict[str, dict[str, Any]]
+    questions: list[dict[str, Any]]
+    answers: Annotated[dict[str, Any], answered]
     state: str
     answer: str | None
     reason: str
+    missing: list[str]
+    partial: str
+    cost: dict[str, Any]
+    usage: dict[str, Any]
+    seconds: float
+
+
+INPUT = ("task", "run", "mode", "budget", "deadline", "plan_only", "changed")
+"""What callers give."""
+
+FRESH: Mapping[str, Any] = {
+    "mode": None,
+    "budget": None,
+    "deadline": None,
+    "plan_only": False,
+    "changed": None,
+    "forked": "",
+    "plan": None,
+    "version": 0,
+    "replans": 0,
+    "steps": {},
+    "questions": [],
+    "answers": None,
+    "state": "",
+    "answer": None,
+    "reason": "",
+    "missing": [],
+    "partial": "",
+    "cost": {},
+    "usage": {},
+    "seconds": 0.0,
+}
+"""What a task does not say must not be what the thread's last task said."""

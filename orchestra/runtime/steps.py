@@ -2,50 +2,71 @@
 
 from __future__ import annotations
 
-import asyncio
-import dataclasses
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
 
 from orchestra.checks import no_progress
-from orchestra.errors import CallError, HumanNeeded, Refused
-from orchestra.ledger import StepEnded, StepStarted, ToolEnded, ToolStarted
+from orchestra.errors import BudgetExceeded, CallError, HumanNeeded, NoCandidate, Refused
+from orchestra.ledger import StepEnded, StepStarted
 from orchestra.planning import step_messages
 from orchestra.runtime.conversation import Ask, Conversation
 from orchestra.runtime.engine import Engine
+from orchestra.runtime.journal import END, Journal, digest
+from orchestra.runtime.questions import Answer, Question
 from orchestra.runtime.scope import RunScope
-from orchestra.toolbox import Tool, ToolOutcome, execute
+from orchestra.runtime.toolcalls import Called, ToolCalls, ask
+from orchestra.toolbox import Tool
 from orchestra.types import (
+    Action,
     Json,
     Message,
     OutcomeState,
     Plan,
     Reply,
     Step,
-    Text,
     ToolCall,
     ToolChoice,
-    ToolResult,
     Trigger,
     Upstream,
     Verdict,
+    from_json,
+    to_json,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """How steps are worked on: the tools at hand, turns at most, seconds per step."""
+    """How steps are worked on: the tools at hand, turns at most, seconds per step.
+
+    `step_output` is the JSON Schema of what steps of kind `act` answer with. `signals` computes what policies are told
+    about a step from its upstream results.
+    """
 
     tools: Mapping[str, Tool]
     max_turns: int = 6
     step_deadline: float = 300.0
     temperature: float | None = None
+    step_output: Mapping[str, Json] | None = None
+    signals: Callable[[Step, Mapping[str, StepResult]], Mapping[str, Json]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a step stands in its plan: its expected turns, those of the longest path behind it, replans left."""
+
+    turns: float = 1.0
+    behind: float = 0.0
+    replans: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """How a step ended: its text, its parsed output where a schema asked for one, and by which model."""
+    """How a step ended: its text, its parsed output where a schema asked for one, and by which model.
+
+    `replan`: it asks for other steps. `acts` are its calls that changed something, in words.
+    """
 
     state: OutcomeState
     text: str = ""
@@ -56,162 +77,63 @@ class StepResult:
     degraded: bool = False
     trigger: Trigger | None = None
     evidence: tuple[str, ...] = ()
+    replan: bool = False
+    acts: tuple[str, ...] = ()
 
 
-async def run_step(
-    engine: Engine, scope: RunScope, plan: Plan, step: Step, upstream: Mapping[str, StepResult], work: Work
-) -> StepResult:
-    """Run one step to its end; a failed step is a value. Only cancellation and configuration errors are raised."""
-    scope.recorder.record(step.id, StepStarted(step.goal, step.kind, step.needs))
-    if blocked := _blocked(plan, step, upstream):
-        return _ended(scope, step, blocked)
-    scope = dataclasses.replace(scope, deadline=min(scope.deadline, engine.clock() + work.step_deadline))
-    talk: list[Conversation] = []
-    try:
-        result = await _converse(engine, scope, _ask(plan, step, upstream, work), work, talk)
-    except CallError as error:
-        result = _failed(error, talk)
-    except Exception as error:
-        _ended(scope, step, StepResult("failed", evidence=(f"{type(error).__name__}: {error}",)))
-        raise
-    return _ended(scope, step, result)
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A step with all it needs: its plan, the results it sees, people's answers, and where it stands."""
+
+    plan: Plan
+    step: Step
+    upstream: Mapping[str, StepResult]
+    work: Work
+    answers: Mapping[str, Answer] = field(default_factory=dict[str, Answer])
+    place: Place = Place()
 
 
-def _ask(plan: Plan, step: Step, upstream: Mapping[str, StepResult], work: Work) -> Ask:
-    texts = {sid: result.text or f"(no result: {'; '.join(result.evidence)})" for sid, result in upstream.items()}
-    return Ask(
-        step=step,
-        messages=step_messages(plan, step, texts),
-        tools=tuple(work.tools[name].spec for name in step.tools),
-        output_schema=step.output_schema,
-        temperature=work.temperature,
-        upstream=tuple(_outcome(plan, sid, result) for sid, result in upstream.items()),
-    )
+async def run_step(engine: Engine, scope: RunScope, job: Job) -> StepResult:
+    """Run one step to its end, or go on with one that was left; a failed step is a value.
 
-
-async def _converse(engine: Engine, scope: RunScope, ask: Ask, work: Work, talk: list[Conversation]) -> StepResult:
-    conversation = Conversation(engine, scope, ask)
-    talk.append(conversation)
-    results: list[tuple[ToolCall, str]] = []
-    for turn in range(work.max_turns):
-        reply = await _reply(conversation, _tool_choice(turn, conversation, work))
-        if not reply.tool_calls:
-            return _done(reply, conversation)
-        outcomes = await _run_tools(engine, scope, ask.step, reply, work, turn)
-        conversation.add(Message("tool", tuple(outcome.result for outcome in outcomes)), sound=_sound(outcomes, work))
-        results += [(call, _text(outcome.result)) for call, outcome in zip(reply.tool_calls, outcomes, strict=True)]
-        verdict = no_progress(results)
-        verdict = (_trouble(outcomes) or verdict) if verdict.accepted else verdict
-        if not verdict.accepted and conversation.recover(verdict).to_model != reply.model:
-            results.clear()  # another model starts with a clean record
-    text = f"{work.max_turns} turns without a result"
-    return StepResult(
-        "failed", model=conversation.model, turns=work.max_turns, trigger=Trigger.no_progress, evidence=(text,)
-    )
-
-
-async def _reply(conversation: Conversation, choice: ToolChoice) -> Reply:
-    try:
-        return await conversation.turn(tool_choice=choice)
-    except Refused as end:
-        if choice != "required" or end.trigger is not Trigger.no_call:
-            raise
-        return await conversation.turn()  # no rung would call: the plan may be wrong about the tool
-
-
-def _tool_choice(turn: int, conversation: Conversation, work: Work) -> ToolChoice:
-    """A planned look-up is made, not guessed, by whichever model serves the step; the last turn must answer.
-
-    A call is required only where every tool of the step is read-only: a needless look-up is harmless, a
-    needless act is not.
+    Raises Waiting where people have to answer first, configuration errors, and cancellation.
     """
-    ask = conversation.ask
-    if not ask.tools or turn == work.max_turns - 1:
-        return "none"
-    planned = "single_step" not in ask.step.tags and not conversation.calls  # none in the history it was given
-    return "required" if planned and all(tool.read_only for tool in ask.tools) else "auto"
+    run = StepRun(engine, scope, job)
+    if kept := run.journal.get(END):
+        return from_json(StepResult, kept)
+    if not run.journal.begun:
+        run.journal.record(StepStarted(job.step.goal, job.step.kind, job.step.needs), "begun", True)  # noqa: FBT003
+    return run.end(_blocked(job) or await run.result())
 
 
-async def _run_tools(
-    engine: Engine, scope: RunScope, step: Step, reply: Reply, work: Work, turn: int
-) -> Sequence[ToolOutcome]:
-    async def run(call: ToolCall) -> ToolOutcome:
-        tool = work.tools[call.name]
-        spec = tool.spec
-        arguments = call.arguments or {}
-        scope.recorder.record(
-            step.id, ToolStarted(call.id, call.name, turn, spec.read_only, spec.idempotent, arguments)
-        )
-        outcome = await execute(tool, call, timeout=max(0.0, scope.deadline - engine.clock()))
-        scope.recorder.record(
-            step.id,
-            ToolEnded(call.id, call.name, outcome.trigger, outcome.seconds, outcome.size, _text(outcome.result)),
-        )
-        return outcome
+class StepRun:
+    """One step being run in this process."""
 
-    _refuse_unapproved(step, reply.tool_calls, work)
-    if all(work.tools[call.name].spec.read_only for call in reply.tool_calls):
-        return await asyncio.gather(*(run(call) for call in reply.tool_calls))
-    return [await run(call) for call in reply.tool_calls]  # acts keep the order in which the model wrote them
+    def __init__(self, engine: Engine, scope: RunScope, job: Job) -> None:
+        self.engine, self.scope, self.job = engine, scope, job
+        self.texts = {sid: one.text or f"(no result: {'; '.join(one.evidence)})" for sid, one in job.upstream.items()}
+        kept = engine.ledger.kept(scope.run, job.step.id) if scope.resumed else {}
+        self.journal = Journal(scope.recorder, job.step.id, digest(job.step, self.texts), kept)
+        self.calls = ToolCalls(engine, self.scope, job.step, job.work.tools, self.journal, job.answers)
+        self.talk: Conversation | None = None
 
+    async def result(self) -> StepResult:
+        """The step's turns until there is an answer, or nothing is left to try."""
+        try:
+            self.talk = Conversation(self.engine, self.scope, self._asked(), self.journal)
+            return await self._converse(self.talk)
+        except _Given as given:
+            return StepResult("done", text=given.text, turns=self.talk.turns if self.talk else 0)
+        except CallError as error:
+            return self._failed(error)
+        except Exception as error:
+            broken = StepEnded("failed", evidence=(f"{type(error).__name__}: {error}",))
+            self.scope.recorder.record(self.job.step.id, broken)  # not kept: who resumes the run tries again
+            raise
 
-def _refuse_unapproved(step: Step, calls: Sequence[ToolCall], work: Work) -> None:
-    waiting = sorted({call.name for call in calls if work.tools[call.name].spec.needs_approval})
-    if waiting:
-        names = ", ".join(waiting)
-        text = f"step {step.id!r} called {names}, which needs a person's approval; nothing of this reply was executed"
-        raise HumanNeeded(text, trigger=Trigger.tool_rejected, evidence=(text,))
-
-
-def _sound(outcomes: Sequence[ToolOutcome], work: Work) -> bool:
-    """Whether a turn has to stay in history: something succeeded, or a failed act may have had an effect."""
-    return any(
-        outcome.trigger is None
-        or not (outcome.trigger is Trigger.tool_rejected or work.tools[outcome.result.name].spec.read_only)
-        for outcome in outcomes
-    )
-
-
-def _trouble(outcomes: Iterable[ToolOutcome]) -> Verdict | None:
-    bad = [outcome for outcome in outcomes if outcome.trigger is not None]
-    return Verdict(bad[0].trigger, tuple(_text(outcome.result) for outcome in bad)) if bad else None
-
-
-def _blocked(plan: Plan, step: Step, upstream: Mapping[str, StepResult]) -> StepResult | None:
-    critical = {one.id for one in plan.steps if one.critical}
-    missing = [sid for sid in step.needs if upstream[sid].state != "done" and sid in critical]
-    if not missing:
-        return None
-    return StepResult("skipped", evidence=(f"needs {', '.join(missing)}, which did not succeed",))
-
-
-def _done(reply: Reply, conversation: Conversation) -> StepResult:
-    return StepResult(
-        "done",
-        text=reply.text,
-        output=reply.output,
-        model=reply.model,
-        turns=conversation.turns,
-        tokens=reply.usage.output if reply.usage else 0,
-        degraded=reply.degraded,
-    )
-
-
-def _failed(error: CallError, talk: Sequence[Conversation]) -> StepResult:
-    trigger, evidence = (error.trigger, error.evidence) if isinstance(error, Refused) else (None, ())
-    return StepResult(
-        "failed",
-        model=talk[0].model if talk else None,
-        turns=talk[0].turns if talk else 0,
-        trigger=trigger,
-        evidence=evidence or (str(error),),
-    )
-
-
-def _ended(scope: RunScope, step: Step, result: StepResult) -> StepResult:
-    scope.recorder.record(
-        step.id,
-        StepEnded(
+    def end(self, result: StepResult) -> StepResult:
+        """The step's last word, in the ledger and in its journal."""
+        event = StepEnded(
             state=result.state,
             model=result.model,
             turns=result.turns,
@@ -219,16 +141,197 @@ def _ended(scope: RunScope, step: Step, result: StepResult) -> StepResult:
             trigger=result.trigger,
             evidence=result.evidence,
             result=result.text,
-        ),
+        )
+        self.journal.record(event, END, result)
+        return result
+
+    def _asked(self) -> Ask:
+        job, work = self.job, self.job.work
+        plain = job.step.kind == "act" and job.step.output_schema is None
+        return Ask(
+            step=job.step,
+            messages=step_messages(job.plan, job.step, self.texts),
+            tools=tuple(work.tools[name].spec for name in job.step.tools),
+            output_schema=work.step_output if plain else job.step.output_schema,
+            temperature=work.temperature,
+            upstream=tuple(_outcome(job.plan, sid, result) for sid, result in job.upstream.items()),
+            signals=work.signals(job.step, job.upstream) if work.signals else {},
+            seconds=work.step_deadline,
+            turns=job.place.turns,
+            behind=job.place.behind,
+            shrinks=1,
+            replans=job.place.replans,
+        )
+
+    async def _converse(self, talk: Conversation) -> StepResult:
+        results: list[tuple[ToolCall, str]] = []
+        for turn in range(self.job.work.max_turns):
+            reply = await self._reply(talk, turn)
+            if not reply.tool_calls:
+                return _done(reply, talk)
+            ends = await self.calls.run(reply.tool_calls, turn, talk.deadline)
+            if replan := [end.replan for end in ends if end.replan]:
+                return self._stale(replan[0])
+            talk.add(Message("tool", tuple(end.result for end in ends)), sound=self._sound(ends))
+            results += [(call, end.text) for call, end in zip(reply.tool_calls, ends, strict=True)]
+            verdict = no_progress(results)
+            verdict = (_trouble(ends) or verdict) if verdict.accepted else verdict
+            if not verdict.accepted and self._recovered(talk, verdict, turn) != reply.model:
+                results.clear()  # another model starts with a clean record
+        text = f"{self.job.work.max_turns} turns without a result"
+        return self._ended_badly(Trigger.no_progress, (text,), replan=self.job.place.replans > 0)
+
+    async def _reply(self, talk: Conversation, turn: int) -> Reply:
+        """The turn's reply: the one that was kept, else a new one, after what people said to do when it got stuck."""
+        for n in count():
+            if self.journal.get(f"{turn}.{n}.stuck"):
+                self._guided(talk, f"{turn}.{n}")
+            elif kept := self.journal.get(f"{turn}.reply"):
+                return talk.recall(kept)
+            else:
+                try:
+                    return await self._ask_model(talk, turn)
+                except (BudgetExceeded, NoCandidate) as end:
+                    self._pause(end)
+                except HumanNeeded as end:
+                    self._stuck(end, f"{turn}.{n}")
+        raise AssertionError("count() has no end")
+
+    async def _ask_model(self, talk: Conversation, turn: int) -> Reply:
+        choice = self._tool_choice(talk, turn)
+        try:
+            return await talk.turn(tool_choice=choice)
+        except Refused as end:
+            if choice != "required" or end.trigger is not Trigger.no_call:
+                raise
+            return await talk.turn()  # no rung would call: the plan may be wrong about the tool
+
+    def _tool_choice(self, talk: Conversation, turn: int) -> ToolChoice:
+        """A planned look-up is made, not guessed, by whichever model serves the step; the last turn must answer.
+
+        A call is required only where every tool of the step is read-only: a needless look-up is harmless, a
+        needless act is not.
+        """
+        tools = talk.ask.tools
+        if not tools or turn == self.job.work.max_turns - 1:
+            return "none"
+        planned = "single_step" not in talk.ask.step.tags and not talk.calls  # none in the history it was given
+        return "required" if planned and all(tool.read_only for tool in tools) else "auto"
+
+    def _recovered(self, talk: Conversation, verdict: Verdict, turn: int) -> str | None:
+        """Who goes on after a failure that a tool showed."""
+        try:
+            talk.recover(verdict)
+        except HumanNeeded as end:
+            self._stuck(end, f"{turn}.tools")
+            self._guided(talk, f"{turn}.tools")
+        return talk.model
+
+    def _stuck(self, end: HumanNeeded, key: str) -> None:
+        """Recovery asks a person. Raises Waiting until they have answered; HumanNeeded where nobody can be asked."""
+        if not self.scope.asks:
+            raise end
+        if self.journal.get(f"{key}.stuck") is None:
+            name = f"{self.job.step.id}.{key}"
+            asked = Question(name, "stuck", self.job.step.id, self.job.step.goal, str(end))
+            self.journal.keep(f"{key}.stuck", {"question": to_json(asked), "trigger": end.trigger})
+        self._open(key)
+
+    def _guided(self, talk: Conversation, key: str) -> None:
+        """What a person said to do about a step that got stuck."""
+        kept, answer = self.journal.get(f"{key}.stuck"), self._open(key)
+        if answer.decision == "answer":
+            raise _Given(answer.text)
+        if answer.decision == "fail":
+            text = f"a person ended the step: {answer.text or kept['question']['text']}"
+            raise HumanNeeded(text, trigger=Trigger(kept["trigger"]), evidence=(text,))
+        if answer.text:
+            talk.messages.append(Message.user(answer.text))
+
+    def _open(self, key: str) -> Answer:
+        question = from_json(Question, self.journal.get(f"{key}.stuck")["question"])
+        if question.id not in self.job.answers:
+            ask(self.scope, self.journal, [question])
+        return self.job.answers[question.id]
+
+    def _pause(self, end: BudgetExceeded | NoCandidate) -> None:
+        """At the money cap: ask for more where the run is to pause. Raises Waiting, or what ended the call."""
+        question = budget_question(self.scope, self.job.step, end)
+        if question is None or question.id in self.job.answers:  # more was refused
+            raise end
+        ask(self.scope, self.journal, [question])
+
+    def _stale(self, reason: str) -> StepResult:
+        left = self.job.place.replans > 0
+        return self._ended_badly(Trigger.tool_error, (f"the plan no longer holds: {reason}",), replan=left)
+
+    def _failed(self, error: CallError) -> StepResult:
+        if not isinstance(error, Refused):
+            return self._ended_badly(None, (str(error),))
+        return self._ended_badly(error.trigger, error.evidence or (str(error),), replan=error.action is Action.replan)
+
+    def _ended_badly(self, trigger: Trigger | None, evidence: tuple[str, ...], *, replan: bool = False) -> StepResult:
+        return StepResult(
+            "failed",
+            model=self.talk.model if self.talk else None,
+            turns=self.talk.turns if self.talk else 0,
+            trigger=trigger,
+            evidence=evidence,
+            replan=replan,
+            acts=tuple(self.calls.acts),
+        )
+
+    def _sound(self, ends: Sequence[Called]) -> bool:
+        """Whether a turn has to stay in history: something succeeded, or a failed act may have had an effect."""
+        return any(
+            end.trigger is None
+            or not (end.trigger is Trigger.tool_rejected or self.calls.tools[end.result.name].spec.read_only)
+            for end in ends
+        )
+
+
+def budget_question(scope: RunScope, step: Step, end: BudgetExceeded | NoCandidate) -> Question | None:
+    """What a person is asked at the money cap; None where the run is to fail there, or money is not the reason."""
+    cap = scope.limits.budget
+    short = isinstance(end, BudgetExceeded) or any(one.gate == "money" for one in end.rejections)
+    if cap is None or not short or scope.limits.at_cap != "pause" or not scope.asks:
+        return None
+    text = f"${scope.purse.spent:.6f} of ${cap:g} are spent. {end}. Raise the run's cap to go on"
+    return Question(f"budget.{cap:g}", "budget", step.id, step.goal, text)
+
+
+class _Given(Exception):  # a person gave the step's result
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+def _trouble(ends: Iterable[Called]) -> Verdict | None:
+    bad = [end for end in ends if end.trigger is not None]
+    return Verdict(bad[0].trigger, tuple(end.text for end in bad)) if bad else None
+
+
+def _blocked(job: Job) -> StepResult | None:
+    critical = {one.id for one in job.plan.steps if one.critical}
+    missing = [sid for sid in job.step.needs if job.upstream[sid].state != "done" and sid in critical]
+    if not missing:
+        return None
+    return StepResult("skipped", evidence=(f"needs {', '.join(missing)}, which did not succeed",))
+
+
+def _done(reply: Reply, talk: Conversation) -> StepResult:
+    return StepResult(
+        "done",
+        text=reply.text,
+        output=reply.output,
+        model=reply.model,
+        turns=talk.turns,
+        tokens=reply.usage.output if reply.usage else 0,
+        degraded=reply.degraded,
     )
-    return result
 
 
 def _outcome(plan: Plan, sid: str, result: StepResult) -> Upstream:
     name = next(step.name or step.goal for step in plan.steps if step.id == sid)
-    digest = hashlib.sha256(" ".join(result.text.split()).casefold().encode()).hexdigest()[:16]
-    return Upstream(sid, result.state, name, result.model, result.tokens, digest, result.degraded)
-
-
-def _text(result: ToolResult) -> str:
-    return "".join(part.text for part in result.content if isinstance(part, Text))
+    digested = hashlib.sha256(" ".join(result.text.split()).casefold().encode()).hexdigest()[:16]
+    return Upstream(sid, result.state, name, result.model, result.tokens, digested, result.degraded)

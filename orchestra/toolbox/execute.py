@@ -6,7 +6,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from orchestra.toolbox.faults import ToolRejected, ToolTimeout
+from orchestra.toolbox.faults import Replan, ToolFailed, ToolRejected, ToolTimeout
 from orchestra.toolbox.result import Shown, cut, one_line, show
 from orchestra.toolbox.tool import Tool
 from orchestra.types import Json, Text, ToolCall, ToolResult, Trigger
@@ -17,7 +17,8 @@ class ToolOutcome:
     """How a tool call ended. `trigger` is None, or tool_error, tool_timeout, tool_rejected.
 
     `result` is what the model reads. `value` is the whole JSON value (None for an error), `size` its characters
-    before any cut, `seconds` how long it took.
+    before any cut, `seconds` how long it took. `whole` is all of the text where `result` was cut.
+    `replan` is the reason where the tool says that the plan no longer fits the world.
     """
 
     result: ToolResult
@@ -25,29 +26,55 @@ class ToolOutcome:
     seconds: float
     size: int
     value: Json = None
+    whole: str | None = None
+    replan: str | None = None
 
 
-async def execute(tool: Tool, call: ToolCall, *, timeout: float | None = None) -> ToolOutcome:  # noqa: ASYNC109
+async def execute(
+    tool: Tool,
+    call: ToolCall,
+    *,
+    timeout: float | None = None,  # noqa: ASYNC109
+    handle: str = "",
+    idempotency_key: str = "",
+) -> ToolOutcome:
     """Validate the call again and run it; only cancellation from outside leaves this function as an exception.
 
-    `timeout` in seconds; the tool's own holds where it is shorter. An error is one readable line, without traceback.
+    `timeout` in seconds; the tool's own holds where it is shorter. An error is one readable line, without traceback;
+    a ToolFailed is quoted as it is. A `handle` is named in the note of a result that is cut; its text is then `whole`.
+    `idempotency_key` goes to a tool that wants one.
     """
     started = time.perf_counter()
     trigger: Trigger | None = None
+    replan: str | None = None
     try:
-        shown = show(await tool.call(call.arguments, timeout=timeout), tool.max_result)
+        value = await tool.call(call.arguments, timeout=timeout, idempotency_key=idempotency_key)
+        shown = show(value, tool.max_result, handle)
     except asyncio.CancelledError as error:
         if _cancelled_from_outside():
             raise
         trigger, shown = Trigger.tool_error, _failed(tool, one_line(error))
-    except ToolRejected as error:
-        trigger, shown = Trigger.tool_rejected, _failed(tool, str(error) or "the arguments were rejected")
-    except ToolTimeout as error:
-        trigger, shown = Trigger.tool_timeout, _failed(tool, f"{tool.name} {error}")
     except (Exception, SystemExit) as error:  # noqa: BLE001  # a tool's failure is a value, whatever it is
-        trigger, shown = Trigger.tool_error, _failed(tool, one_line(error))
+        trigger, text = _end(tool, error)
+        shown = _failed(tool, text)
+        replan = text if isinstance(error, Replan) else None
     result = ToolResult(call.id, call.name, shown.content, is_error=trigger is not None)
-    return ToolOutcome(result, trigger, time.perf_counter() - started, shown.size, shown.value)
+    seconds = time.perf_counter() - started
+    return ToolOutcome(result, trigger, seconds, shown.size, shown.value, shown.whole, replan)
+
+
+def _end(tool: Tool, error: BaseException) -> tuple[Trigger, str]:
+    match error:
+        case ToolRejected():
+            return Trigger.tool_rejected, str(error) or "the arguments were rejected"
+        case ToolTimeout():
+            return Trigger.tool_timeout, f"{tool.name} {error}"
+        case Replan():
+            return Trigger.tool_error, str(error) or "the world is no longer what the plan assumed"
+        case ToolFailed():
+            return Trigger.tool_error, str(error) or f"{tool.name} failed and did not say why"
+        case _:
+            return Trigger.tool_error, one_line(error)
 
 
 def _failed(tool: Tool, text: str) -> Shown:

@@ -7,5 +7,13 @@ class ToolRejected(Exception):
     """Raised by a tool to say that these arguments make no sense; the text goes to the model as it is."""
 
 
+class ToolFailed(Exception):
+    """Raised by a tool whose failure is worth reading line by line; the text goes to the model as it is."""
+
+
+class Replan(Exception):
+    """Raised by a tool when the world is no longer what the plan assumed; the text says what has changed."""
+
+
 class ToolTimeout(Exception):
     """A tool did not finish in its time; the text names the seconds."""

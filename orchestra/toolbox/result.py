@@ -22,36 +22,47 @@ _AS_TEXT = (decimal.Decimal, dt.timedelta, uuid.UUID, pathlib.PurePath)
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A result for a model: its parts, the JSON value behind them, and its size in characters before any cut."""
+    """A result for a model: its parts, the JSON value behind them, and its size in characters before any cut.
+
+    `whole` is all of its text where some was cut: notes give their offsets in it.
+    """
 
     content: tuple[Text | Image | Document, ...]
     value: Json
     size: int
+    whole: str | None = None
 
 
-def show(value: object, limit: int) -> Shown:
+def show(value: object, limit: int, handle: str = "") -> Shown:
     """The value for a model, text cut at `limit` characters with a note that says how much is missing.
 
+    With a `handle` the note says how to read on: whoever gives one keeps `whole` for `read_result`.
     Text, Image and Document parts pass through. Decimals, UUIDs and paths become text, dates ISO 8601, sets sorted
     arrays, NaN and infinities their names. Raises TypeError naming the place of what JSON cannot say.
     """
     if parts := _parts(value):
-        return _show_parts(parts, limit)
+        return _show_parts(parts, limit, handle)
     plain = to_plain(value)
-    text = plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
-    return Shown((Text(cut(text, limit)),), plain, len(text))
+    text = scalars(plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False))
+    return Shown((Text(cut(text, limit, handle)),), plain, len(text), text if len(text) > limit else None)
 
 
-def cut(text: str, limit: int) -> str:
+def cut(text: str, limit: int, handle: str = "", start: int = 0) -> str:
     """The first `limit` characters, and a note where that is not all.
 
-    Lone surrogates, as in odd file names, become question marks: they would break every wire format.
+    The note says how to go on: with a `handle` by read_result, in whose text this one begins at `start`.
     """
-    text = text.encode(errors="replace").decode()
+    text = scalars(text)
     if len(text) <= limit:
         return text
     left = len(text) - limit
-    return f"{text[:limit]}\n[cut: {left:,} of {len(text):,} characters left out; ask for less]"
+    more = f'read_result(handle="{handle}", offset={start + limit}) shows more' if handle else "ask for less"
+    return f"{text[:limit]}\n[cut: {left:,} of {len(text):,} characters left out; {more}]"
+
+
+def scalars(text: str) -> str:
+    """The text with question marks for lone surrogates, as in odd file names: they would break every wire format."""
+    return text.encode(errors="replace").decode()
 
 
 def to_plain(value: object, path: str = "result") -> Json:
@@ -97,10 +108,15 @@ def _parts(value: object) -> list[Text | Image | Document]:
     return parts if len(parts) == len(items) else []
 
 
-def _show_parts(parts: Sequence[Text | Image | Document], limit: int) -> Shown:
-    texts = [part.text for part in parts if isinstance(part, Text)]
-    content = tuple(Text(cut(p.text, limit)) if isinstance(p, Text) else p for p in parts)
-    return Shown(content, "\n".join(texts), sum(map(len, texts)))
+def _show_parts(parts: Sequence[Text | Image | Document], limit: int, handle: str) -> Shown:
+    texts = [scalars(part.text) for part in parts if isinstance(part, Text)]
+    whole, start = "\n".join(texts), 0
+    content: list[Text | Image | Document] = []
+    for part in parts:
+        content.append(Text(cut(part.text, limit, handle, start)) if isinstance(part, Text) else part)
+        start += len(part.text) + 1 if isinstance(part, Text) else 0
+    shortened = any(len(text) > limit for text in texts)
+    return Shown(tuple(content), whole, sum(map(len, texts)), whole if shortened else None)
 
 
 def one_line(error: BaseException, limit: int = 1000) -> str:

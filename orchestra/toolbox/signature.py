@@ -18,14 +18,19 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
 
 Converted: TypeAlias = tuple[dict[str, Any], list[str]]
+KEY = "idempotency_key"
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a function takes: `schema` for models, `convert` from JSON to (keyword arguments, what does not fit)."""
+    """What a function takes: `schema` for models, `convert` from JSON to (keyword arguments, what does not fit).
+
+    `wants_key`: it has a parameter `idempotency_key`, which is no model's to fill.
+    """
 
     schema: Mapping[str, Json]
     convert: Callable[[Mapping[str, Json]], Converted]
+    wants_key: bool = False
 
 
 def read_signature(
@@ -37,9 +42,22 @@ def read_signature(
     """
     parameters = _parameters(fn, name)
     hints = _hints(fn, name, parameters, known or {})
+    wants_key = _takes_key(name, hints)
     adapters = {key: _adapter(name, key, hint) for key, hint in hints.items()}
     schema = _schema(adapters, parameters, texts)
-    return Signature(schema, functools.partial(_convert, adapters))
+    return Signature(schema, functools.partial(_convert, adapters), wants_key)
+
+
+def _takes_key(name: str, hints: dict[str, Any]) -> bool:
+    """Whether the function asks for the idempotency key; the parameter is taken out of the hints."""
+    if KEY not in hints:
+        return False
+    hint = hints.pop(KEY)
+    if hint is not str:
+        raise ToolError(
+            f"tool {name!r}: parameter {KEY!r} is {hint!r}; write '{KEY}: str', it is filled in by the runtime"
+        )
+    return True
 
 
 def _parameters(fn: Callable[..., Any], name: str) -> dict[str, inspect.Parameter]:
@@ -112,7 +130,7 @@ def _schema(
         default = _default(adapters[key], parameters[key].default)
         text = {"description": texts[key]} if texts.get(key) else {}
         properties[key] = {**text, **cast("dict[str, Json]", found), **default}
-    required = [key for key, parameter in parameters.items() if parameter.default is parameter.empty]
+    required = [key for key in properties if parameters[key].default is inspect.Parameter.empty]
     return {
         "type": "object",
         "properties": properties,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast, overload
@@ -13,7 +14,7 @@ from orchestra.errors import ToolError
 from orchestra.toolbox.docstring import read_docstring
 from orchestra.toolbox.faults import ToolRejected
 from orchestra.toolbox.run import run
-from orchestra.toolbox.signature import Converted, read_signature
+from orchestra.toolbox.signature import KEY, Converted, read_signature
 from orchestra.types import Json, ToolSpec
 
 MAX_RESULT = 10_000
@@ -27,7 +28,8 @@ def _as_given(arguments: Mapping[str, Json]) -> Converted:
 class Tool:
     """A declaration and, where it can run here, its function; calling the tool calls the function as it was.
 
-    `timeout` in seconds, `max_result` in characters. Made by `@tool` or `Tool.from_schema`.
+    `timeout` in seconds, `max_result` in characters. `wants_key`: its function takes an `idempotency_key`, which
+    makes it idempotent. Made by `@tool` or `Tool.from_schema`.
     """
 
     spec: ToolSpec
@@ -35,6 +37,7 @@ class Tool:
     timeout: float | None = None
     max_result: int = MAX_RESULT
     convert: Callable[[Mapping[str, Json]], Converted] = _as_given
+    wants_key: bool = False
 
     def __post_init__(self) -> None:
         if not self.name.strip():
@@ -100,9 +103,16 @@ class Tool:
         """What is wrong with a call's arguments, one fault a text; empty: nothing. No JSON type is coerced."""
         return self._read(arguments)[1]
 
-    async def call(self, arguments: object, *, timeout: float | None = None) -> object:  # noqa: ASYNC109
+    async def call(
+        self,
+        arguments: object,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109
+        idempotency_key: str = "",
+    ) -> object:
         """Validate, convert and run; the function's value. The shorter of `timeout` and the tool's own holds.
 
+        A tool that wants a key and is given none gets a fresh one: two calls must never share an empty key.
         Raises ToolRejected where the arguments do not fit, ToolTimeout, ToolError without a function, and whatever
         the function raises. What a timeout means for a sync function: see `run`.
         """
@@ -111,6 +121,8 @@ class Tool:
         values, faults = self._read(arguments)
         if faults:
             raise ToolRejected("\n".join(faults))
+        if self.wants_key:
+            values[KEY] = idempotency_key or uuid.uuid4().hex
         limits = [limit for limit in (timeout, self.timeout) if limit is not None]
         return await run(self.fn, values, timeout=min(limits, default=None))
 
@@ -156,8 +168,9 @@ def tool(
     """Make a function a Tool: its schema from the annotations, its texts from the Google-style docstring.
 
     `read_only`: changes nothing. `idempotent`: twice is as good as once. `needs_approval`: a person agrees to each
-    call. `timeout` in seconds; `max_result` in characters. Raises ToolError naming the parameter that cannot be
-    declared to a model: without annotation, `*args`, `**kwargs`, a type JSON Schema cannot say.
+    call. A parameter `idempotency_key: str` is filled in by the runtime, the same for every try of one call, and no
+    model sees it. `timeout` in seconds; `max_result` in characters. Raises ToolError naming the parameter that cannot
+    be declared to a model: without annotation, `*args`, `**kwargs`, a type JSON Schema cannot say.
     """
     frame = inspect.currentframe()
     known = dict(frame.f_back.f_locals) if frame and frame.f_back else {}  # types local to the decorating function
@@ -169,8 +182,9 @@ def tool(
         about, texts = read_docstring(inspect.getdoc(_inner(fn)))
         signature = read_signature(fn, called, texts, known)
         text = about if description is None else description
-        spec = ToolSpec(called, text, signature.schema, read_only, idempotent, needs_approval)
-        return Tool(spec, fn, timeout, max_result, signature.convert)
+        repeatable = idempotent or signature.wants_key
+        spec = ToolSpec(called, text, signature.schema, read_only, repeatable, needs_approval)
+        return Tool(spec, fn, timeout, max_result, signature.convert, signature.wants_key)
 
     return decorate if fn is None else decorate(fn)
 

@@ -3,6 +3,7 @@
 from orchestra.transport.aiohttp import AiohttpTransport
 from orchestra.transport.choice import default_transport
 from orchestra.transport.download import Download, download
+from orchestra.transport.guarded import Page, UrlRefused, fetch
 from orchestra.transport.httpx import HttpxTransport
 from orchestra.transport.seam import Transport, TransportFault, WireRequest, WireResponse
 
@@ -10,10 +11,13 @@ __all__ = [
     "AiohttpTransport",
     "Download",
     "HttpxTransport",
+    "Page",
     "Transport",
     "TransportFault",
+    "UrlRefused",
     "WireRequest",
     "WireResponse",
     "default_transport",
     "download",
+    "fetch",
 ]

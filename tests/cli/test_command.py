@@ -26,7 +26,7 @@ from orchestra.types import Trigger
 from tests.cli.conftest import Cli
 
 HEAVY = ("langgraph", "langchain_core", "httpx", "mcp", "pydantic", "numpy", "aiohttp", "xllamacpp", "jsonschema")
-COMMANDS = ("run", "plan", "route", "runs", "trace", "doctor")
+COMMANDS = ("run", "plan", "route", "runs", "trace", "new", "doctor")
 GROUPED = ("pull", "list", "verify", "remove")
 DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
 

@@ -164,7 +164,9 @@ class Endpoints:
 class Rows(list):
     """A recorder that keeps (step, event)."""
 
-    def record(self, step, event):
+    run = "run"
+
+    def record(self, step, event, *, keep=None):
         self.append((step, event))
 
     def of(self, kind):

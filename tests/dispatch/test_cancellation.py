@@ -58,10 +58,10 @@ async def test_a_ledger_that_cannot_be_written_ends_the_call_and_holds_no_money(
     bench, purse = Bench({"small": [say("ok")]}), Purse(1.0)
     record = bench.rows.record
 
-    def full(step, event):
+    def full(step, event, *, keep=None):
         if type(event).__name__ == broken:
             raise LedgerError("the disk is full")
-        record(step, event)
+        record(step, event, keep=keep)
 
     bench.rows.record = full
     with pytest.raises(LedgerError):

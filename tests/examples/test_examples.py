@@ -72,6 +72,29 @@ def test_03_where_no_model_can_do_it_nothing_is_ordered(tmp_path: Path):
     assert ended.stdout.splitlines()[-1] == "No model could do it: nothing was ordered."
 
 
+def test_04_every_node_of_a_hand_written_graph_is_a_run_by_its_own_step(tmp_path: Path):
+    steps = [{"id": "s1", "goal": "price of a lamp", "needs": [], "tools": ["price"], "difficulty": "easy"}]
+
+    def model(body: dict[str, Any]) -> Any:
+        if "split a task" in body["messages"][0]["content"]:
+            return json.dumps({"steps": steps})
+        if body.get("tools") and body["messages"][-1]["role"] != "tool":
+            return CallTool("price", item="lamp")
+        return "It costs 79.5 euros."
+
+    ended, provider = run(EXAMPLES / "04_node.py", {"small": model, "strong": model}, tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    *seen, blank, letter = ended.stdout.splitlines()
+    looked, _, wrote, _ = (line.split()[0] for line in seen if not line.startswith(" "))
+    runs = [f"{looked} look_up", f"{looked} done", f"{wrote} write", f"{wrote} done"]
+    assert [line for line in seen if not line.startswith(" ")] == runs
+    calls = [line.split() for line in seen if line.startswith(" ")]
+    assert [step for step, *_ in calls] == ["plan", "s1", "s1", "write", "write"]
+    assert calls[-2:] == [["write", "strong", "accepted"], ["write", "small", "accepted"]]
+    assert (blank, letter) == ("", "It costs 79.5 euros.")
+    assert len(provider.requests) == 5
+
+
 def means(body: dict[str, Any]) -> Any:
     """Plans, looks both means up (misspelling one table at first), and subtracts."""
     if "split a task" in body["messages"][0]["content"]:

@@ -12,9 +12,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestra.errors import LedgerError
-from orchestra.ledger import AttemptEnded, Decided, Event, Planned, RunStarted, ToolStarted
-from orchestra.ledger.stored import bare, decode, encode
+from orchestra.ledger import AttemptEnded, Decided, Event, Planned, RunStarted, ToolStarted, stored
+from orchestra.ledger.store import Store
+from orchestra.ledger.stored import bare
+from orchestra.ledger.weighed import Cards
 from orchestra.types import Candidate, Cost, Decision, ModelCard, Plan, Price, Reason, Settings, Step, StepContext
+
+CARDS = Cards(Store(None))
+
+
+def encode(event: Event) -> str:
+    return stored.encode(event, CARDS)
+
+
+def decode(kind: str, text: str) -> Event:
+    return stored.decode(kind, text, CARDS)
+
 
 TEXT = st.text(alphabet=st.characters())  # lone surrogates and NUL too
 JSON = st.recursive(
@@ -33,10 +46,16 @@ def test_whatever_people_and_models_write_is_read_back_as_it_was(
     assert decode(event.type, encode(event)) == event
 
 
+def test_whatever_may_be_null_is_null_where_it_is_left_out() -> None:
+    for cls in get_args(Event):
+        for field in dataclasses.fields(cls):
+            assert "None" not in str(field.type) or field.default is None
+
+
 def test_each_kind_of_event_is_read_back() -> None:
     from_types = {cls.type: cls for cls in get_args(Event)}
     for name, cls in from_types.items():
-        event = cls(**{field.name: _sample(field.name) for field in dataclasses.fields(cls) if _required(field)})
+        event = cls(**{field.name: _sample(name, field.name) for field in dataclasses.fields(cls) if _required(field)})
         assert decode(name, encode(event)) == event
 
 
@@ -44,13 +63,16 @@ def _required(field: dataclasses.Field[object]) -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
-def _sample(name: str) -> object:
+def _sample(event: str, name: str) -> object:
     values = {
         "plan": Plan("task", (Step("a"),)),
         "context": StepContext(Step("a")),
-        "decision": Decision("m", "t", "cost"),
+        "decision": "approve" if event == "human_answered" else Decision("m", "t", "cost"),
         "state": "done",
+        "kind": "approval" if event == "human_asked" else "act",
         "needs": (),
+        **dict.fromkeys(("turn", "before", "after", "pruned", "summarised"), 3),
+        "exact": True,
     }
     return values.get(name, name)
 
@@ -85,22 +107,16 @@ def test_a_decision_keeps_what_chose_and_what_was_weighed_and_leaves_out_the_res
 def test_a_small_decision_is_stored_small() -> None:
     card = ModelCard("m", "m", "p", "d", "t")
     twenty = Decision("m", "t", "cost", candidates=tuple(Candidate(card, 0, 0.5, 0.1, 1.0) for _ in range(20)))
-    assert len(encode(Decided(StepContext(Step("s")), twenty))) < 3_000
+    assert len(encode(Decided(StepContext(Step("s")), twenty))) < 1_000
 
 
-def test_fields_of_an_event_itself_are_stored_even_at_their_defaults_so_that_sql_finds_them() -> None:
+def test_fields_of_an_event_itself_are_stored_at_their_defaults_too_except_null_which_sql_finds_anyway() -> None:
     assert json.loads(encode(AttemptEnded("a", "m", cost=Cost(None)))) == {
         "attempt": "a",
         "model": "m",
-        "wire_model": None,
-        "trigger": None,
-        "status": None,
         "sent": "yes",
-        "finish": None,
-        "usage": None,
         "cost": {"usd": None, "estimated": False},
         "seconds": 0.0,
-        "first_token": None,
         "raw_sha256": "",
         "raw": "",
     }
@@ -139,5 +155,5 @@ def test_what_is_not_json_is_refused_naming_the_event(wrong: dict[str, object]) 
 
 
 def test_an_unknown_type_is_refused_naming_those_that_are_known() -> None:
-    with pytest.raises(ValueError, match="'dreamt' is unknown; known: run_started, planned"):
+    with pytest.raises(ValueError, match="'dreamt' is unknown; known: run_started, "):
         decode("dreamt", "{}")

@@ -139,19 +139,22 @@ def test_costs_are_said_with_their_doubts() -> None:
 def test_json_has_the_documented_keys_and_is_plain(rows: list[Row]) -> None:
     found = json.loads(json.dumps(trace_json(rows)))
     assert list(found) == [
-        "format", "run", "agent", "task", "state", "reason", "answer", "mode", "fleet", "started", "seconds", "plan",
-        "steps", "totals",
+        "format", "run", "agent", "task", "state", "reason", "answer", "mode", "fleet", "started", "seconds", "waiting",
+        "resumes", "plan", "steps", "totals",
     ]  # fmt: skip
     assert found["plan"] == {
         "version": 1,
         "steps": ["count", "tell"],
         "flags": [],
         "faults": ["step 'x' needs 'y', which is no step"],
+        "kept": [],
+        "reason": "",
     }
+    assert (found["waiting"], found["resumes"]) == (0, [])
     count = found["steps"][1]
     assert list(count) == [
         "id", "goal", "kind", "needs", "state", "model", "degraded", "turns", "trigger", "evidence", "result",
-        "started", "seconds", "decisions", "attempts", "tools",
+        "started", "seconds", "decisions", "attempts", "tools", "questions",
     ]  # fmt: skip
     assert [(one["model"], one["state"], one["trigger"]) for one in count["attempts"]] == [
         ("small", "refused", "schema_violation"),

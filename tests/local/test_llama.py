@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -34,6 +35,13 @@ def test_a_server_listens_on_loopback_with_the_whole_window_for_every_slot(card:
     assert (params.ui, params.endpoint_slots, params.verbosity) == (False, False, 0)
     assert (params.sampling.temp, params.n_predict) == (0.0, card.max_output)
     assert params.cpuparams.n_threads >= 1
+
+
+def test_a_server_answers_as_many_at_a_time_as_its_model_is_asked(card: ModelCard, llama: ModuleType) -> None:
+    params = serve_gguf(Path(str(card.weights)), replace(card, concurrency=3)).params
+
+    assert (params.n_parallel, params.n_ctx) == (3, 3 * card.window)
+    assert serve_gguf(Path(str(card.weights)), card).params.n_parallel == 2
 
 
 def test_a_file_llama_cpp_refuses_is_named_with_its_size(card: ModelCard, llama: ModuleType) -> None:

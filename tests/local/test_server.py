@@ -55,12 +55,13 @@ async def test_a_hundred_steps_at_once_share_one_server(card: ModelCard) -> None
     servers.close()
 
 
-async def test_the_same_file_with_another_window_is_another_server(card: ModelCard) -> None:
+async def test_the_same_file_with_another_window_or_concurrency_is_another_server(card: ModelCard) -> None:
     servers = LocalServers(serve=Starter())
 
     first = await servers.endpoint(card)
 
     assert await servers.endpoint(replace(card, window=1024)) != first
+    assert await servers.endpoint(replace(card, concurrency=1)) != first
     assert await servers.endpoint(replace(card, name="alias")) == first
     servers.close()
 

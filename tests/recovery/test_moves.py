@@ -37,10 +37,10 @@ MODEL_FAULT = Verdict(Trigger.schema_violation, ("rows: sql: required, but not g
 
 
 def walk(
-    *faults: Verdict | CallFault, decision: Decision = DECISION, policy: RecoveryPolicy | None = None
+    *faults: Verdict | CallFault, decision: Decision = DECISION, policy: RecoveryPolicy | None = None, **left: int
 ) -> list[Move]:
     """The moves that these faults lead to, one after the other."""
-    ladder, moves = Ladder.start(decision), []
+    ladder, moves = Ladder.start(decision, **left), []
     for fault in faults:
         moves.append(next_move(policy or RecoveryPolicy(), decision, ladder, fault))
         ladder = moves[-1].ladder
@@ -191,11 +191,16 @@ def test_without_a_wider_window_an_overflowing_context_is_the_end():
     assert actions(moves) == [("fail", None)]
 
 
-def test_a_policy_may_have_the_context_shrunk_once():
-    policy = RecoveryPolicy(overrides={"context_overflow": ["shrink_context", "shrink_context", "fail"]})
-    moves = walk(fault("context_overflow"), fault("context_overflow"), policy=policy)
-    assert actions(moves) == [("shrink_context", "small"), ("fail", None)]
+def test_without_a_wider_window_a_step_shrinks_its_context_as_often_as_it_may():
+    decision = overflowing(huge=9000)
+    moves = walk(fault("context_overflow"), fault("context_overflow"), decision=decision, shrinks=1)
+    assert actions(moves) == [("shrink_context", None), ("fail", None)]
     assert moves[0].reason == "context_overflow on small: with a smaller context"
+
+
+def test_a_wider_window_comes_before_a_smaller_context():
+    moves = walk(fault("context_overflow"), fault("context_overflow"), decision=overflowing(large=9000), shrinks=1)
+    assert actions(moves) == [("wider_window", "large"), ("shrink_context", None)]
 
 
 def test_an_outage_after_a_climb_goes_to_an_equal_before_it_goes_down_which_is_flagged():
@@ -251,9 +256,10 @@ def test_an_unknown_call_is_repeated_only_if_its_tool_may_be():
     assert next_move(policy, DECISION, again.ladder, unknown, tool=reader).action is Action.ask_human
 
 
-def test_a_replan_ends_the_step_where_the_users_policy_asks_for_it():
-    policy = RecoveryPolicy(repairs=0, max_rungs=0, overrides={"tool_error": ["repair", "escalate", "replan"]})
-    (move,) = walk(Verdict(Trigger.tool_error), policy=policy)
+def test_where_no_model_is_left_a_step_asks_for_a_new_plan_as_long_as_its_run_may_have_one():
+    policy = RecoveryPolicy(repairs=0, max_rungs=0)
+    assert actions(walk(Verdict(Trigger.tool_error), policy=policy)) == [("fail", None)]
+    (move,) = walk(Verdict(Trigger.tool_error), policy=policy, replans=1)
     assert (move.action, move.to_model) == (Action.replan, None)
     assert move.reason == "tool_error on small: the step cannot be done as planned"
 

@@ -18,16 +18,16 @@ def test_the_default_policy_is_the_table():
 @pytest.mark.parametrize(
     ("way", "expected"),
     [
-        ("escalate", ["escalate", "escalate", "fail"]),
-        (Action.ask_human, ["ask_human", "ask_human", "fail"]),
-        (["retry", "escalate"], ["retry", "escalate", "fail"]),
+        ("escalate", ["escalate", "escalate", "replan"]),
+        (Action.ask_human, ["ask_human", "ask_human", "replan"]),
+        (["retry", "escalate"], ["retry", "escalate", "replan"]),
         (("repair", Action.sibling, "ask_human"), ["repair", "sibling", "ask_human"]),
     ],
 )
 def test_an_override_replaces_a_row_and_keeps_what_is_not_given(way, expected):
     policy = RecoveryPolicy(overrides={"tool_error": way})
     assert row(policy, Trigger.tool_error) == expected
-    assert row(policy, Trigger.tool_timeout) == ["repair", "escalate", "fail"]
+    assert row(policy, Trigger.tool_timeout) == ["repair", "escalate", "replan"]
     assert row(RecoveryPolicy(overrides={Trigger.tool_error: way}), Trigger.tool_error) == expected
 
 
@@ -65,7 +65,7 @@ def test_a_wrong_override_is_told_with_its_place_and_what_is_known(overrides, te
     assert str(refused.value).startswith(text)
 
 
-@pytest.mark.parametrize("name", ["max_rungs", "repairs", "retries", "sideways"])
+@pytest.mark.parametrize("name", ["max_rungs", "repairs", "retries", "sideways", "max_replans"])
 @pytest.mark.parametrize("value", [-1, 1.5, "2", True, None])
 def test_counts_are_whole_numbers_from_zero(name, value):
     with pytest.raises(PolicyError) as refused:
@@ -77,9 +77,9 @@ def test_a_policy_is_a_value_that_later_changes_to_its_arguments_do_not_reach():
     overrides = {"tool_error": "fail"}
     policy = RecoveryPolicy(overrides=overrides)
     overrides["tool_error"] = "replan"
-    assert row(policy, Trigger.tool_error) == ["fail", "fail", "fail"]
+    assert row(policy, Trigger.tool_error) == ["fail", "fail", "replan"]
     assert policy == RecoveryPolicy(overrides={"tool_error": "fail"})
     assert (
         repr(policy)
-        == "RecoveryPolicy(max_rungs=2, repairs=1, retries=1, sideways=1, overrides={'tool_error': 'fail'})"
+        == "RecoveryPolicy(max_rungs=2, repairs=1, retries=1, sideways=1, overrides={'tool_error': 'fail'}, max_replans=1)"
     )

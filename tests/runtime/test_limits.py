@@ -56,7 +56,8 @@ async def test_turns_without_a_result_fail_the_step_and_say_how_many(tmp_path):
     strong = ScriptedModel(
         "strong", [plan("s1", tools=("look",))] + [CallTool("look", at=i) for i in range(9)], tier="capable"
     )
-    async with scripted_app(stubborn, strong, policies=[BOTH], ledger=tmp_path / "l.db") as app:
+    options: Any = {"policies": [BOTH], "recovery": RecoveryPolicy(max_replans=0), "ledger": tmp_path / "l.db"}
+    async with scripted_app(stubborn, strong, **options) as app:
         answer = await app.planner_executor([look], max_turns=2).ainvoke({"task": "?"})
         (failed,) = [e for e in events(app, answer["run"], StepEnded) if e.state == "failed"]
     assert answer["state"] == "failed"
@@ -78,7 +79,7 @@ async def test_a_tool_that_keeps_failing_fails_the_step_with_what_it_said(tmp_pa
         """
         raise RuntimeError("the till is locked")
 
-    options = {"ledger": tmp_path / "l.db", "recovery": RecoveryPolicy(repairs=0, max_rungs=0)}
+    options = {"ledger": tmp_path / "l.db", "recovery": RecoveryPolicy(repairs=0, max_rungs=0, max_replans=0)}
     async with app_of([CallTool("pay", cents=1)], plan("s1", tools=("pay",)), **options) as app:
         answer = await app.planner_executor([pay]).ainvoke({"task": "?"})
         last = events(app, answer["run"], Judged)[-1]

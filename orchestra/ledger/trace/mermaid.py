@@ -23,7 +23,13 @@ def mermaid(rows: Sequence[Row]) -> str:
     return "\n".join(["flowchart TD", *body])
 
 
-_COLOURS = {"done": "#2e7d32", "failed": "#c62828", "skipped": "#757575", "running": "#1565c0"}
+_COLOURS = {
+    "done": "#2e7d32",
+    "failed": "#c62828",
+    "skipped": "#757575",
+    "running": "#1565c0",
+    "waiting": "#f9a825",
+}
 
 
 def _edges(views: Sequence[StepView], nodes: dict[str, str]) -> Iterator[str]:
@@ -36,6 +42,7 @@ def _step(view: StepView) -> Iterator[str]:
     yield f"{view.id}: {plain(view.goal, 60)}" if view.goal else view.id
     yield from (_attempt(attempt) for attempt in view.attempts)
     yield from (f"tool {tool.tool}: {tool.trigger or tool.state}" for tool in view.tools)
+    yield from (f"? {one.kind} {one.tool}: {one.decision or one.state}" for one in view.questions)
 
 
 def _attempt(attempt: AttemptView) -> str:

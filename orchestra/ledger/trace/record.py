@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-from orchestra.ledger.events import Decided, Planned, Row, RunEnded, RunStarted
+from orchestra.ledger.events import Decided, Planned, Row, RunEnded, RunResumed, RunStarted
 from orchestra.ledger.runs import summary
 from orchestra.ledger.totals import totals
 from orchestra.ledger.views import StepView, steps
@@ -31,6 +31,8 @@ def trace_json(rows: Sequence[Row]) -> dict[str, Json]:
         "fleet": start.fleet if start else "",
         "started": run.started,
         "seconds": run.seconds,
+        "waiting": run.waiting,
+        "resumes": [to_json(row.event) for row in rows if isinstance(row.event, RunResumed)],
         "plan": _plan(rows),
         "steps": [_step(view) for view in steps(rows)],
         "totals": to_json(totals(rows)),
@@ -43,7 +45,14 @@ def _plan(rows: Sequence[Row]) -> Json:
         return None
     last = planned[-1]
     names = [step.id for step in last.plan.steps]
-    return {"version": last.version, "steps": names, "flags": list(last.plan.flags), "faults": list(last.faults)}
+    return {
+        "version": last.version,
+        "steps": names,
+        "flags": list(last.plan.flags),
+        "faults": list(last.faults),
+        "kept": list(last.kept),
+        "reason": last.reason,
+    }
 
 
 def _step(view: StepView) -> Json:

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from orchestra.ledger.events import AttemptStarted, Decided, Judged, Planned, Row, ToolStarted
+from orchestra.ledger.events import (
+    AttemptStarted,
+    ContextShrunk,
+    Decided,
+    HumanAsked,
+    Judged,
+    Planned,
+    Row,
+    RunResumed,
+    ToolStarted,
+)
 from orchestra.ledger.runs import summary
 from orchestra.ledger.totals import totals
-from orchestra.ledger.views import AttemptView, StepView, ToolView, attempts, steps, tools
+from orchestra.ledger.views import AttemptView, QuestionView, StepView, ToolView, attempts, questions, steps, tools
 from orchestra.ledger.wording import cost, count, money, plain, seconds, tokens
-from orchestra.types import Decision
+from orchestra.types import Decision, to_json
 
-Kind: TypeAlias = Literal["run", "step", "plan", "decision", "attempt", "verdict", "tool"]
+Kind: TypeAlias = Literal[
+    "run", "resume", "step", "plan", "decision", "attempt", "verdict", "tool", "question", "context"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +51,8 @@ def tree(rows: Sequence[Row]) -> TraceNode:
         kind="run",
         title=f"{run.agent or 'run'} {run.run}",
         state=run.state,
-        notes=_said(plain(run.task), took, plain(run.reason)),
-        children=tuple(_step(view, [row for row in rows if row.step == view.id]) for view in steps(rows)),
+        notes=_said(plain(run.task), took, plain(run.reason), _waiting(run.waiting)),
+        children=tuple(_of_run(rows)),
     )
 
 
@@ -57,6 +70,27 @@ def _lines(node: TraceNode, depth: int) -> Iterator[str]:
 
 
 _LINE = 1200  # characters; ids and names come from models too
+
+
+def _waiting(number: int) -> str:
+    return f"waits for a person: {count(number, 'question')} open" if number else ""
+
+
+def _of_run(rows: Sequence[Row]) -> Iterator[TraceNode]:
+    """Its steps in the order in which they began, and between them what belongs to none."""
+    begun = {view.id: view for view in steps(rows)}
+    of_run = [row for row in rows if not row.step]
+    asked = {view.id: view for view in questions(of_run)}
+    for row in rows:
+        if view := begun.pop(row.step, None):
+            yield _step(view, [row for row in rows if row.step == view.id])
+        elif row.step:
+            continue
+        elif isinstance(row.event, RunResumed):
+            notes = tuple(plain(note) for note in row.event.notes)
+            yield TraceNode("resume", f"resumed by {plain(row.event.process)}", notes=notes)
+        elif isinstance(row.event, HumanAsked) and (question := asked.pop(row.event.question, None)):
+            yield _question(question)
 
 
 def _step(view: StepView, rows: Sequence[Row]) -> TraceNode:
@@ -78,24 +112,40 @@ def _step(view: StepView, rows: Sequence[Row]) -> TraceNode:
 
 def _children(rows: Sequence[Row]) -> Iterator[TraceNode]:
     tried = {view.id: view for view in attempts(rows)}
+    asked = {view.id: view for view in questions(rows)}  # each is told once, where it was first asked
     ran = iter(tools(rows))  # in the order of their starts, as the rows are
     later = [verdict for view in tried.values() for verdict in view.later]
     for row in rows:
         match row.event:
             case Planned() as event:
-                title = f"plan {event.version}: {', '.join(step.id for step in event.plan.steps)}"
-                refused = tuple(f"refused before: {plain(fault)}" for fault in event.faults)
-                yield TraceNode("plan", title, notes=(*event.plan.flags, *refused))
+                yield _plan(event)
             case Decided() as event:
                 yield _decision(event.decision)
             case AttemptStarted() as event:
                 yield _attempt(tried[event.attempt])
             case ToolStarted():
                 yield _tool(next(ran))
+            case HumanAsked() as event if event.question in asked:
+                yield _question(asked.pop(event.question))
+            case ContextShrunk() as event:
+                yield _shrunk(event)
             case Judged() as event if event.attempt not in tried or any(event is verdict for verdict in later):
                 yield TraceNode("verdict", "verdict on what its tools showed", notes=_verdict(event))
             case _:
                 pass
+
+
+def _plan(event: Planned) -> TraceNode:
+    return TraceNode(
+        kind="plan",
+        title=f"plan {event.version}: {', '.join(step.id for step in event.plan.steps)}",
+        notes=_said(
+            f"made anew: {plain(event.reason)}" if event.reason else "",
+            f"kept: {', '.join(event.kept)}" if event.kept else "",
+            *event.plan.flags,
+            *(f"refused before: {plain(fault)}" for fault in event.faults),
+        ),
+    )
 
 
 def _decision(decision: Decision) -> TraceNode:
@@ -115,7 +165,8 @@ def _decision(decision: Decision) -> TraceNode:
 
 def _attempt(view: AttemptView) -> TraceNode:
     climbed = f", rung +{view.rung}" if view.rung else ""
-    took = f"{seconds(view.seconds)}, {tokens(view.usage)}, {cost(view.cost)}" if view.sent != "unknown" else ""
+    held = f"its end is not recorded; {money(view.reserved)} was held for it" if view.reserved else ""
+    took = f"{seconds(view.seconds)}, {tokens(view.usage)}, {cost(view.cost)}" if view.sent != "unknown" else held
     return TraceNode(
         kind="attempt",
         title=f"attempt {view.id} {view.model}{climbed}{', degraded' if view.degraded else ''}",
@@ -140,6 +191,27 @@ def _verdict(view: AttemptView | Judged) -> tuple[str, ...]:
 def _tool(view: ToolView) -> TraceNode:
     took = f"{seconds(view.seconds)}, {view.size:,} characters" if view.state != "open" else "its end is not recorded"
     return TraceNode("tool", f"tool {view.tool}", view.state, _said(took, str(view.trigger or ""), plain(view.result)))
+
+
+def _question(view: QuestionView) -> TraceNode:
+    about = f" about {view.tool}" if view.tool else ""
+    arguments = json.dumps(to_json(view.arguments), ensure_ascii=False) if view.arguments else ""
+    answer = f"{view.decision}{': ' if view.answer else ''}{plain(view.answer)}" if view.decision else ""
+    said = _said(plain(view.text), plain(arguments), f"answered: {answer}" if answer else "")
+    return TraceNode("question", f"asked a person{about} ({view.kind})", view.state, said)
+
+
+def _shrunk(event: ContextShrunk) -> TraceNode:
+    counted = "" if event.exact else "about "
+    by = f" by {event.model}" if event.model else ""
+    return TraceNode(
+        kind="context",
+        title=f"context shrunk from {counted}{event.before:,} to {counted}{event.after:,} tokens",
+        notes=_said(
+            f"{count(event.pruned, 'tool result')} cut" if event.pruned else "",
+            f"{count(event.summarised, 'message')} summarised{by}" if event.summarised else "",
+        ),
+    )
 
 
 def _joined(texts: Sequence[str]) -> str:

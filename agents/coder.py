@@ -1,0 +1,49 @@
+"""Writes Python functions and runs their tests in a sandbox; the answer is code whose tests passed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestra.toolbox import load_tools
+
+if TYPE_CHECKING:
+    from orchestra import Orchestra, Step
+    from orchestra.runtime.agent import Agent
+    from orchestra.runtime.steps import StepResult
+    from orchestra.types import ToolCall
+
+PROMPT = Path(__file__).with_suffix(".md")
+SECONDS = 10.0  # of one run of code and tests
+_BLOCK = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
+
+
+def build(app: Orchestra, *, seconds: float = SECONDS) -> Agent:
+    """The coder; a run of code and tests may take `seconds`. Failing tests go back to the model, then up a rung."""
+    return app.planner_executor(
+        [load_tools("python_run").python_run(seconds)],
+        name="coder",
+        max_steps=3,
+        background=PROMPT.read_text(encoding="utf-8").strip(),
+        settle=tested,
+    )
+
+
+def tested(step: Step, result: StepResult, calls: Sequence[tuple[ToolCall, str]]) -> StepResult | tuple[str, ...]:
+    """The step's result with the code whose tests passed last, or what is wrong with it.
+
+    The code is that of the call: models change what they write a second time, and nobody has run that.
+    """
+    arguments = [call.arguments or {} for call, _ in calls if call.name == "python_run"]
+    passed = [str(one["code"]) for one in arguments if str(one.get("tests", "")).strip()]
+    if passed:
+        prose = _BLOCK.sub("", result.text).strip()
+        return replace(result, text=f"{prose}\n\n```python\n{passed[-1].strip()}\n```".strip())
+    if "python_run" in step.tools:
+        return ("no tests have passed; call python_run with code and tests until they do",)
+    if not step.needs:
+        return ("no code was run; a step that writes code needs the tool python_run",)
+    return result  # it tells of code that others have run

@@ -1,0 +1,121 @@
+"""Answers questions from a folder of documents, each fact cited as file:line: --data FOLDER.
+
+A citation that is missing or false is a failure of the step, not prose: it goes back to the model, then up a rung.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, cast
+
+from orchestra.checks.citations import Finding, citation_faults, conflicts, finding_faults
+from orchestra.errors import AgentError
+from orchestra.toolbox import ToolRejected, load_tools
+from orchestra.toolbox.confined import Confined
+from orchestra.toolbox.text import lines_of
+
+if TYPE_CHECKING:
+    from orchestra import Orchestra, Step
+    from orchestra.runtime.agent import Agent
+    from orchestra.runtime.steps import StepResult
+    from orchestra.types import Json, ToolCall
+
+PROMPT = Path(__file__).with_suffix(".md")
+BYTES = 10_000_000  # of a document
+LISTED = 20
+NOT_FOUND = "Not found"
+_FIELDS: dict[str, Json] = {
+    "claim": {"type": "string", "minLength": 1, "description": "what the value is of, such as: height of the tower"},
+    "value": {"type": "string", "minLength": 1, "description": "copied from the line, such as: 330 m"},
+    "file": {"type": "string", "minLength": 1},
+    "line": {"type": "integer", "minimum": 1},
+}
+FINDINGS: dict[str, Json] = {
+    "type": "object",
+    "properties": {
+        "findings": {
+            "type": "array",
+            "maxItems": 8,
+            "items": {
+                "type": "object",
+                "properties": _FIELDS,
+                "required": list(_FIELDS),
+                "additionalProperties": False,
+            },
+        }
+    },
+    "required": ["findings"],
+    "additionalProperties": False,
+}
+"""What a look-up gives: an empty list where the documents say nothing."""
+
+
+def build(app: Orchestra, *, data: Path | None = None) -> Agent:
+    """The researcher over the text files below `data`. Raises AgentError where that is no folder."""
+    if data is None or not data.is_dir():
+        given = "none was given" if data is None else f"{data} is none"
+        raise AgentError(f"agent 'researcher' reads a folder of documents, and {given}: give --data FOLDER")
+    folder = Confined(data)
+
+    def settle(step: Step, result: StepResult, _: Sequence[tuple[ToolCall, str]]) -> StepResult | tuple[str, ...]:
+        return sourced(step.goal, result, Documents(folder))
+
+    names = list(Documents(folder))
+    listed = ", ".join(names[:LISTED]) + (", ... (see search_files)" if len(names) > LISTED else "")
+    return app.planner_executor(
+        [load_tools("search_files").search_files(data), load_tools("read_file").read_file(data)],
+        name="researcher",
+        max_steps=6,
+        background=PROMPT.read_text(encoding="utf-8").format(documents=listed or "none").strip(),
+        step_output=FINDINGS,
+        settle=settle,
+        signals=conflicting,
+    )
+
+
+def sourced(goal: str, result: StepResult, documents: Mapping[str, Sequence[str]]) -> StepResult | tuple[str, ...]:
+    """The result, its findings put into words with their sources, or what is wrong with the sources it cites."""
+    if result.output is not None:
+        found = _findings(result)
+        words = [f"{one.claim}: {one.value} [{one.file}:{one.line}]" for one in found]
+        return finding_faults(found, documents) or replace(result, text="\n".join(words) or NOT_FOUND)
+    if result.text.strip().casefold().startswith(NOT_FOUND.casefold()):
+        return result
+    return citation_faults(result.text, documents, given=goal) or result
+
+
+def conflicting(_: Step, upstream: Mapping[str, StepResult]) -> dict[str, Json]:
+    """The signal `conflict` where what the step builds on gives different values for one claim."""
+    found = [finding for result in upstream.values() for finding in _findings(result)]
+    return {"conflict": True} if conflicts(found) else {}
+
+
+class Documents(Mapping[str, "Sequence[str]"]):
+    """The text files of a folder, by their path in it, as lines."""
+
+    def __init__(self, folder: Confined) -> None:
+        self._folder = folder
+        self._names = dict.fromkeys(folder.files())
+
+    def __getitem__(self, name: str) -> Sequence[str]:
+        path = str(PurePosixPath(name))
+        if path not in self._names:
+            raise KeyError(name)
+        try:
+            return lines_of(self._folder.read(path, BYTES)) or ()
+        except ToolRejected as gone:  # or too large
+            raise KeyError(name) from gone
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def _findings(result: StepResult) -> list[Finding]:
+    """Those of a result that has the form of FINDINGS; prose has none."""
+    output = cast("Mapping[str, Any]", result.output if isinstance(result.output, Mapping) else {})
+    return [Finding(**one) for one in output.get("findings", ())]

@@ -1,0 +1,139 @@
+"""CPU per model+tool turn beside langchain's create_agent, memory of 1,000 runs at once, ledger bytes per attempt.
+
+    python benchmarks/turns.py
+
+Promised: at most 1.0 ms a turn with ledger and checkpoints off, 2.5 ms with both on; 1.5 GB; 4 KB. A run makes ten tool
+turns and an answer, and its whole CPU, of all threads, is divided by ten. Ours plans first, which create_agent does not,
+and speaks the wire format with its model, where create_agent's fake hands over finished messages. The sides run in
+processes of their own and take turns, round by round; the peer gets a virtual environment inside this one.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import statistics
+import subprocess
+import sys
+import venv
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+ROUNDS = 40
+PEERS = Path(__file__).parent / "peer"
+OURS = (sys.executable, str(PEERS / "turns_orchestra.py"))
+PROMISED = {"off": 1.0, "on": 2.5}  # ms
+
+
+class Side:
+    """One side of the comparison: a process that does a round when told."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._read() == "ready"
+
+    def round(self) -> float:
+        """Milliseconds of CPU per turn."""
+        assert self._process.stdin
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return float(self._read())
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate()
+
+    def _read(self) -> str:
+        assert self._process.stdout
+        if not (line := self._process.stdout.readline()):
+            raise SystemExit(f"{' '.join(self._process.args)} ended with {self._process.wait()}")  # type: ignore[arg-type]
+        return line.strip()
+
+
+def peer_python() -> str | None:
+    """The interpreter of a virtual environment that holds langchain, made on first use; None where that fails."""
+    home = Path(sys.prefix) / "peers" / "langchain"
+    python = home / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    try:
+        if subprocess.run([python, "-c", "import langchain.agents"], capture_output=True, check=False).returncode:
+            raise OSError("langchain is not there")
+    except OSError:
+        try:
+            venv.create(home, with_pip=True)
+            pip = [python, "-m", "pip", "-qq", "--disable-pip-version-check", "install", "langchain>=1.4,<2"]
+            subprocess.run(pip, check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            print(f"create_agent is left out: langchain cannot be installed into {home}: {error}\n")
+            return None
+    return str(python)
+
+
+def interval(
+    values: Sequence[float], of: Callable[[Sequence[float]], float] = statistics.median
+) -> tuple[float, float]:
+    """The 95 % bootstrap interval of a statistic."""
+    draw = random.Random(0)
+    found = sorted(of(draw.choices(values, k=len(values))) for _ in range(1000))
+    return found[25], found[974]
+
+
+def turns(peer: str | None) -> None:
+    """Print CPU per turn: tools that are coroutines, and tools that run in threads."""
+    print(f"{'ms CPU per model+tool turn':34}{'median':>8}{'95 % interval':>18}{'promised':>10}{'of create_agent':>18}")
+    for kind in ("async", "sync"):
+        commands = {name: (*OURS, "rounds", name, kind) for name in PROMISED}
+        if peer:
+            commands["create_agent"] = (peer, str(PEERS / "turns_langchain.py"), kind)
+        with ExitStack() as stack:
+            sides = {name: Side(command) for name, command in commands.items()}
+            for side in sides.values():
+                stack.callback(side.close)
+            taken = [{name: side.round() for name, side in sides.items()} for _ in range(ROUNDS)]
+        for name in commands:
+            _row(f"{kind} tool, {_TITLES[name]}", name, taken)
+
+
+_TITLES = {"off": "keeping nothing", "on": "ledger, checkpoints", "create_agent": "create_agent"}
+
+
+def _row(title: str, name: str, taken: Sequence[dict[str, float]]) -> None:
+    values = [one[name] for one in taken]
+    low, high = interval(values)
+    promise = f"{PROMISED[name]:10.1f}" if name in PROMISED else " " * 10
+    ratio = ""
+    if name in PROMISED and "create_agent" in taken[0]:
+        ratios = [one[name] / one["create_agent"] for one in taken]
+        ratio = f"{statistics.median(ratios):6.2f} ({interval(ratios)[0]:.2f}-{interval(ratios)[1]:.2f})"
+    print(f"{title:34}{statistics.median(values):8.2f}{f'{low:.2f}-{high:.2f}':>18}{promise}{ratio:>18}")
+
+
+def crowd(runs: int = 1000, steps: int = 10) -> None:
+    """Print the memory of many runs at once, ledger and checkpoints on."""
+    found = json.loads(_output("crowd", str(runs), str(steps)))
+    print(
+        f"\n{runs:,} runs of {steps} steps at once: peak {found['peak'] / 1e9:.2f} GB, promised at most 1.5; "
+        f"{found['seconds']:.0f} s of CPU, {found['seconds'] / runs / steps * 1e3:.1f} ms a step"
+    )
+
+
+def growth() -> None:
+    """Print what an attempt adds to the ledger file, content not kept."""
+    for models in (2, 20):
+        size = float(_output("bytes", str(models))) / 1024
+        print(f"ledger with {models:2} models: {size:.2f} KB per attempt, promised at most 4")
+
+
+def _output(*options: str) -> str:
+    return subprocess.run([*OURS, *options], check=True, capture_output=True, text=True).stdout
+
+
+def main() -> None:
+    """Print all three tables."""
+    turns(peer_python())
+    crowd()
+    growth()
+
+
+if __name__ == "__main__":
+    main()

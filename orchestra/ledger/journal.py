@@ -1,0 +1,63 @@
+"""Journal: what a run has done and must not do twice, kept from the moment it is done until the run ends.
+
+A resume needs what was said and found, so entries hold content whether or not the ledger keeps any; therefore they go
+when the run ends. They are redacted as events are. Only an opaque `provider_state` (a signature, encrypted reasoning)
+stays byte for byte, since its provider takes it back in no other form, unless a known secret stands in it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+from orchestra.errors import LedgerError
+from orchestra.ledger.redact import Redactor
+from orchestra.ledger.store import Statement, Store
+from orchestra.types import Json
+
+
+class Journal:
+    """The entries of runs' steps, plain JSON by key. Everything raises LedgerError."""
+
+    def __init__(self, store: Store, secrets: Iterable[str]) -> None:
+        self._store = store
+        self._redactor = Redactor(secrets, exact=("provider_state",))
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Replace these secrets too, from now on."""
+        self._redactor.learn(secrets)
+
+    def entry(self, run: str, step: str, key: str, value: Json) -> Statement:
+        """What writes an entry, over an earlier one of the same key."""
+        try:
+            text = _JSON.encode(value)
+            if self._redactor.suspects(text):  # most hold nothing; to look at each string costs three times as much
+                text = _JSON.encode(self._redactor.value(value))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise LedgerError(f"journal: entry {key!r} of step {step!r} is not plain JSON: {error}") from None
+        return _KEEP, (run, step, self._redactor.known(key), text)
+
+    def kept(self, run: str, step: str) -> dict[str, Json]:
+        """A step's entries in the order in which their keys were first kept."""
+        rows = self._store.use("read", lambda db: db.execute(_KEPT, (run, step)).fetchall())
+        return {key: json.loads(text) for key, text in rows}
+
+    def forget(self, run: str) -> None:
+        """Delete the entries of a run."""
+        self._store.write((_FORGET, (run,)))
+
+
+_KEEP = """INSERT INTO journal (run, step, key, value) VALUES (?, ?, ?, ?)
+ON CONFLICT (run, step, key) DO UPDATE SET value = excluded.value"""
+_KEPT = "SELECT key, value FROM journal WHERE run = ? AND step = ? ORDER BY rowid"
+_FORGET = "DELETE FROM journal WHERE run = ?"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(cast("Mapping[Any, Any]", value))
+    raise TypeError(f"{type(value).__name__} is none of JSON's kinds; give its to_json")
+
+
+_JSON = json.JSONEncoder(default=_plain, separators=(",", ":"))

@@ -1,0 +1,133 @@
+"""Lease: at most one task of one process is at work on a run.
+
+A lease ends with its process: on the same host at once (its process id is gone, or belongs to a process that started
+at another time), elsewhere when its heartbeat has been silent for 30 s. Containers on one machine are hosts of their
+own, for they do not see each other's processes; their clocks must agree.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import sqlite3
+import threading
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Self
+
+from orchestra.errors import LedgerError, RunOwned
+from orchestra.ledger.process import Process, here, lives
+from orchestra.ledger.store import Store
+
+BEAT = 10.0
+SILENCE = 30.0
+
+_log = logging.getLogger("orchestra.ledger")
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A run that is ours until it is released; a context manager does that at its end."""
+
+    run: str
+    token: str
+    leases: Leases
+
+    def release(self) -> None:
+        """Let others claim the run. Twice is once; a forked child does not release what its parent holds."""
+        self.leases.release(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+class Leases:
+    """Who is at work on which run. Everything raises LedgerError."""
+
+    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
+        self._store, self._clock = store, clock
+        self._held: set[str] = set()
+        self._heart: threading.Thread | None = None
+        self._stop = threading.Event()
+
+    def claim(self, run: str) -> Lease:
+        """The run's lease. Raises RunOwned while another live process, or another task of this one, holds it."""
+        lease = Lease(run, secrets.token_hex(8), self)
+        owner = self._store.within("claim a run in", lambda db: self._take(db, lease))
+        if owner:
+            text = f"run {run} is at work in {owner}; wait for its end, or end that process and resume again"
+            raise RunOwned(text, owner=owner)
+        self._held.add(lease.token)
+        if self._heart is None or not self._heart.is_alive():  # two at once would only renew twice
+            self._heart = threading.Thread(target=_beat, args=(weakref.ref(self), self._stop), daemon=True)
+            self._heart.start()
+        return lease
+
+    def release(self, lease: Lease) -> None:
+        """As `Lease.release`."""
+        if lease.token in self._held:
+            self._held.discard(lease.token)
+            self._store.use("release a run in", lambda db: db.execute(_RELEASE, (lease.run, lease.token, here().pid)))
+
+    def renew(self) -> None:
+        """Tell other hosts that this process lives. A failure is logged: the next beat may succeed."""
+        if not self._held:
+            return
+        me = here()
+        try:
+            self._store.use("renew leases in", lambda db: db.execute(_RENEW, (self._clock(), me.host, me.pid)))
+        except LedgerError as error:
+            _log.warning("%s", error)
+
+    def close(self) -> None:
+        """Release all that is held here and end the heartbeat."""
+        self._stop.set()
+        if self._heart is not None and self._heart.is_alive():
+            self._heart.join()
+        mine = [(token, here().pid) for token in self._held]
+        self._held.clear()
+        if mine:
+            self._store.within("release runs in", lambda db: db.executemany(_RELEASE_ALL, mine))
+
+    def _take(self, db: sqlite3.Connection, lease: Lease) -> str:
+        """Who holds the run; "" where it is now this lease."""
+        now, me = self._clock(), here()
+        row = db.execute(_HOLDER, (lease.run,)).fetchone()
+        if row and (owner := _owner(*row, now=now)):
+            return owner
+        db.execute(_TAKE, (lease.run, lease.token, me.host, me.pid, me.started, me.node, now, now))
+        return ""
+
+
+def _owner(host: str, pid: int, started: str, node: str, since: float, beat: float, *, now: float) -> str:
+    """The process that holds a lease, in words; "" where it has lost it."""
+    process = Process(host, pid, started, node)
+    when = f"since {datetime.fromtimestamp(since, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    if process == here():
+        return f"another task of this process ({pid}) {when}"
+    living = lives(process)
+    if living is None and now - beat < SILENCE:
+        return f"{process} {when}, heard of {max(0.0, now - beat):.0f} s ago"
+    return f"{process} {when}" if living else ""
+
+
+_HOLDER = "SELECT host, pid, started, node, since, beat FROM leases WHERE run = ?"
+_TAKE = "INSERT OR REPLACE INTO leases (run, token, host, pid, started, node, since, beat) VALUES (?,?,?,?,?,?,?,?)"
+_RELEASE = "DELETE FROM leases WHERE run = ? AND token = ? AND pid = ?"
+_RELEASE_ALL = "DELETE FROM leases WHERE token = ? AND pid = ?"
+_RENEW = "UPDATE leases SET beat = ? WHERE host = ? AND pid = ?"
+
+
+def _beat(leases: weakref.ref[Leases], stop: threading.Event) -> None:
+    """Renew until told to stop, or until nobody holds the ledger any more."""
+    while not stop.wait(BEAT):
+        living = leases()
+        if living is None:
+            return
+        living.renew()
+        del living

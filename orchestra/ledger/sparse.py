@@ -1,0 +1,57 @@
+"""Values of this package as JSON text that `from_json` reads back, short where they are bulky.
+
+Of a decision's parts fields at their defaults are left out, and of a model's card all but what names and prices it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, cast
+
+from orchestra.types import Candidate, Decision, ModelCard, Plan, Step, StepContext
+
+
+def text(value: Any) -> str:
+    """The value's JSON text. Raises TypeError, ValueError or RecursionError for what is not plain JSON."""
+    return _JSON.encode(value)
+
+
+@cache
+def fields(cls: Any) -> tuple[tuple[str, Any], ...]:
+    """The names of the fields that are stored, each with its default."""
+    kept = [field for field in dataclasses.fields(cls) if cls is not ModelCard or field.name in _CARD]
+    return tuple((field.name, _default(field)) for field in kept)
+
+
+def sparse(value: Any) -> dict[str, Any]:
+    """The value's fields that are not at their defaults."""
+    return {
+        name: item
+        for name, default in fields(value.__class__)
+        if (item := getattr(value, name)) is not default and item != default  # most are the default itself
+    }
+
+
+_CARD = ("name", "model", "provider", "dialect", "tier", "price")
+# A changed default of these changes what old rows mean: raise the schema's version with it.
+_SPARSE = frozenset({StepContext, Decision, Candidate, ModelCard, Plan, Step})
+
+
+def _plain(value: Any) -> Any:
+    cls = value.__class__
+    if dataclasses.is_dataclass(cls):
+        return sparse(value) if cls in _SPARSE else {name: getattr(value, name) for name, _ in fields(cls)}
+    if isinstance(value, Mapping):
+        return dict(cast("Mapping[Any, Any]", value))
+    raise TypeError(f"{cls.__name__} is no value of orchestra")
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    factory = field.default_factory
+    return field.default if factory is dataclasses.MISSING else factory()
+
+
+_JSON = json.JSONEncoder(default=_plain, separators=(",", ":"))

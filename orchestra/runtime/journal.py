@@ -1,0 +1,70 @@
+"""A step's journal: what it has done so far, so that after a crash or a question it goes on and repeats nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from orchestra.ledger import Event, Recorder
+from orchestra.types import Json, Step, to_json
+
+END = "end"
+DROPPED = False  # the value of an entry that no longer counts
+
+
+class Journal:
+    """The entries of one step: accepted replies, calls begun and ended, moves, questions, and its result.
+
+    An entry is written in one transaction with the ledger's row for the same fact, so there is never one without the
+    other. Entries belong to one definition of the step and one set of upstream results (`digest`): where a person has
+    edited the plan, what was done for the old step is not taken for the new one's.
+    """
+
+    def __init__(self, recorder: Recorder, step: str, digest: str, entries: Mapping[str, Json]) -> None:
+        self.recorder, self.step, self._prefix = recorder, step, f"{digest}."
+        size = len(self._prefix)
+        own = {key[size:]: value for key, value in entries.items() if key.startswith(self._prefix)}
+        self._entries: dict[str, Any] = {key: value for key, value in own.items() if value is not DROPPED}
+
+    @property
+    def begun(self) -> bool:
+        """Whether this step has done anything before."""
+        return bool(self._entries)
+
+    def get(self, key: str) -> Any:
+        """The entry's value; None where there is none."""
+        return self._entries.get(key)
+
+    def key(self, key: str) -> str:
+        """The key under which the ledger keeps this entry."""
+        return self._prefix + key
+
+    def record(self, event: Event, key: str, value: object) -> None:
+        """An event and its entry, any value of ours: both are kept, or neither. Raises LedgerError."""
+        kept: Any = to_json(value)
+        self.recorder.record(self.step, event, keep=(self.key(key), kept))
+        self._entries[key] = kept
+
+    def keep(self, key: str, value: object) -> None:
+        """An entry without an event. Raises LedgerError."""
+        kept: Any = to_json(value)
+        self.recorder.ledger.keep(self.recorder.run, self.step, self.key(key), kept)
+        self._entries[key] = kept
+
+
+def digest(step: Step, upstream: Mapping[str, str]) -> str:
+    """Twelve letters that stand for a step and the results it was given."""
+    text = json.dumps([to_json(step), dict(upstream)], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:12]
+
+
+def reopen(recorder: Recorder, step: str) -> None:
+    """Let a step that failed go on where it failed: its end is forgotten, what it did is not."""
+    ledger, run = recorder.ledger, recorder.run
+    for key, value in ledger.kept(run, step).items():
+        final = key.partition(".")[2] == END
+        stopped = key.endswith(".move") and isinstance(value, Mapping) and value.get("ladder") is None
+        if final or stopped:
+            ledger.keep(run, step, key, DROPPED)

@@ -1,0 +1,172 @@
+"""A run made of calls: one call's own, or all that a hand-written node asks in one execution."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import Any
+
+from orchestra.errors import ConfigError, OrchestraError, Refused
+from orchestra.ledger import RunEnded, RunStarted, RunState, StepEnded, StepStarted
+from orchestra.runtime.engine import Engine
+from orchestra.runtime.options import NodeOptions, limits_of
+from orchestra.runtime.scope import Limits, RunScope
+from orchestra.types import Reply, Step, Trigger
+
+
+@dataclass(slots=True)
+class Heard:
+    """What models have answered in a run so far: `turns` replies, the last one, whether any was degraded."""
+
+    turns: int = 0
+    last: Reply | None = None
+    degraded: bool = False
+
+    def add(self, reply: Reply) -> None:
+        """One more accepted reply."""
+        self.turns, self.last, self.degraded = self.turns + 1, reply, self.degraded or reply.degraded
+
+
+@dataclass(slots=True)
+class NodeRun:
+    """One execution of a node: the run its calls belong to, and what they fall back on."""
+
+    engine: Engine
+    step: Step
+    options: NodeOptions
+    scope: RunScope
+    heard: Heard
+    ended: bool = False
+
+    def part(self, limits: Limits) -> RunScope:
+        """The scope of a call within: its own limits, and never more than what the node has left."""
+        purse = self.scope.purse.part(limits.budget, allow_unknown=limits.allow_unknown_price)
+        deadline = min(self.scope.deadline, self.engine.clock() + limits.deadline)
+        return replace(self.scope, purse=purse, deadline=deadline, limits=limits)
+
+
+def enclosing(engine: Engine) -> NodeRun | None:
+    """The innermost node of this app whose code is running here.
+
+    Raises ConfigError in a task that outlived its node: what it spent would be on no account.
+    """
+    found = next((one for one in reversed(_NODES.get()) if one.engine is engine), None)
+    if found is not None and found.ended:
+        raise ConfigError(
+            f"a call of node {found.step.id!r} began after the node had ended; await it before the node returns, "
+            "or start its task in a context of its own: create_task(…, context=contextvars.Context())"
+        )
+    return found
+
+
+@contextmanager
+def node_run(engine: Engine, step: Step, options: NodeOptions) -> Generator[None]:
+    """One execution of a node: calls made in this block are one run, whose rows go to LangGraph's custom stream."""
+    outer, heard = enclosing(engine), Heard()
+    if outer is not None:
+        options = {**outer.options, **options}
+    scope = _scope(engine, options, outer)
+    inner = NodeRun(engine, step, options, scope, heard)
+    with _streaming(engine, scope.run), recorded(engine, scope, step.name or step.id, step.goal, heard):
+        token = _NODES.set((*_NODES.get(), inner))
+        try:
+            with _step(scope, step, heard):
+                yield
+        finally:
+            _NODES.reset(token)
+            inner.ended = True
+
+
+@contextmanager
+def recorded(engine: Engine, scope: RunScope, agent: str, task: str, heard: Heard) -> Generator[None]:
+    """A run from its first word in the ledger to its last, which says how the block ended."""
+    mode = scope.limits.mode or engine.mode or engine.fleet.mode
+    started = engine.clock()
+    scope.recorder.record("", RunStarted(agent, task, engine.fleet.fingerprint, mode))
+    state: RunState = "done"
+    reason = ""
+    try:
+        yield
+    except BaseException as end:
+        state, reason = _ending(end)
+        raise
+    finally:
+        answer = heard.last.text if heard.last and state == "done" else ""
+        scope.recorder.record("", RunEnded(state, engine.clock() - started, reason, answer))
+
+
+_NODES: ContextVar[tuple[NodeRun, ...]] = ContextVar("orchestra_nodes", default=())
+
+
+def _scope(engine: Engine, options: NodeOptions, outer: NodeRun | None) -> RunScope:
+    """Without a deadline of its own a node may go on; each of its calls has one."""
+    limits = limits_of(options)
+    scope = engine.scope(limits)
+    if outer is not None:
+        part = outer.part(limits)
+        scope = replace(scope, purse=part.purse, deadline=part.deadline)
+    return scope if "deadline" in options else replace(scope, deadline=math.inf)
+
+
+@contextmanager
+def _streaming(engine: Engine, run: str) -> Generator[None]:
+    writer = _writer()
+    stop = engine.ledger.subscribe(run, writer) if writer else None
+    try:
+        yield
+    finally:
+        if stop:
+            stop()
+
+
+def _writer() -> Callable[[Any], None] | None:
+    from langgraph.config import get_stream_writer
+
+    try:
+        return get_stream_writer()
+    except (RuntimeError, KeyError):  # called as a plain function: no graph listens
+        return None
+
+
+@contextmanager
+def _step(scope: RunScope, step: Step, heard: Heard) -> Generator[None]:
+    """The step's rows. One that was left, by cancellation or to ask a person, has no end yet."""
+    scope.recorder.record(step.id, StepStarted(step.goal, step.kind, step.needs))
+    try:
+        yield
+    except Exception as error:
+        state, reason = _ending(error)
+        if state != "interrupted":
+            trigger = error.trigger if isinstance(error, Refused) else None
+            scope.recorder.record(step.id, _ended(heard, state, trigger, (reason,) if reason else ()))
+        raise
+    scope.recorder.record(step.id, _ended(heard, "done"))
+
+
+def _ended(heard: Heard, state: RunState, trigger: Trigger | None = None, evidence: tuple[str, ...] = ()) -> StepEnded:
+    last = heard.last
+    return StepEnded(
+        state="failed" if state == "failed" else "done",
+        model=last.model if last else None,
+        turns=heard.turns,
+        degraded=heard.degraded,
+        trigger=trigger,
+        evidence=evidence,
+        result=last.text if last else "",
+    )
+
+
+def _ending(end: BaseException) -> tuple[RunState, str]:
+    """How a run ended that an exception left; LangGraph's own exceptions are its way to go on elsewhere."""
+    if isinstance(end, OrchestraError):
+        return "failed", str(end)
+    if not isinstance(end, Exception):
+        return "cancelled", "the caller stopped"
+    from langgraph.errors import GraphInterrupt, ParentCommand
+
+    if isinstance(end, GraphInterrupt):
+        return "interrupted", "a person was asked"
+    return ("done", "") if isinstance(end, ParentCommand) else ("failed", f"{type(end).__name__}: {end}")

@@ -1,0 +1,74 @@
+"""What a call, or a hand-written node for all its calls, may be told."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, TypedDict
+
+from orchestra.errors import ConfigError
+from orchestra.runtime.scope import Limits, words
+from orchestra.types import Json, Mode, Priority, Step, ToolChoice
+
+
+class NodeOptions(TypedDict, total=False):
+    """Limits of a call, or of a node: defaults of its calls, but `budget` and `deadline` hold for all of them together.
+
+    mode: quality, balanced, cost or latency. budget: USD. deadline: seconds.
+    """
+
+    mode: Mode
+    budget: float
+    allow_unknown_price: bool
+    deadline: float
+    tenant: str
+    priority: Priority
+    data_tags: Sequence[str]
+
+
+class CallOptions(NodeOptions, total=False):
+    """Options of a call.
+
+    tools: Tools, functions or LangChain tools the model may call.
+    output: a pydantic model or a JSON Schema that the answer must fit.
+    extra: provider parameters by namespace (`anthropic.top_k`).
+    """
+
+    tools: Sequence[Any]
+    tool_choice: ToolChoice
+    parallel_tools: bool
+    output: Any
+    max_tokens: int
+    temperature: float
+    seed: int
+    stop: Sequence[str]
+    extra: Mapping[str, Json]
+
+
+def check_names(options: Mapping[str, Any], known: Collection[str], owner: str) -> None:
+    """Raises ConfigError for an option that `owner` ("a call") has not."""
+    for name in options.keys() - known:
+        near = "".join(f"did you mean {one!r}? " for one in get_close_matches(name, known, n=1))
+        raise ConfigError(f"{name}: no option of {owner}; {near}known: {', '.join(sorted(known))}")
+
+
+def as_step(step: Any) -> Step:
+    """The Step, or one of this name. Raises ConfigError for anything else."""
+    if isinstance(step, Step) and step.id:
+        return step
+    if not isinstance(step, str) or not step.strip():
+        raise ConfigError(f"step: expected a name or a Step with an id, got {step!r}")
+    return Step(id=step, name=step, kind=step)
+
+
+def limits_of(options: NodeOptions) -> Limits:
+    """The limits among the options. Raises ConfigError for one that makes no sense."""
+    return Limits(
+        deadline=options.get("deadline", Limits().deadline),
+        budget=options.get("budget"),
+        allow_unknown_price=options.get("allow_unknown_price", False),
+        mode=options.get("mode"),
+        tenant=options.get("tenant"),
+        priority=options.get("priority", "normal"),
+        data_tags=words(options.get("data_tags", ())),
+    )

@@ -1,0 +1,45 @@
+"""Whether a run that was begun by an earlier version of its agent can go on with this one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+
+from orchestra.errors import ConfigError
+from orchestra.toolbox import Tool
+from orchestra.types import Step, to_json
+
+
+def fingerprints(tools: Mapping[str, Tool]) -> dict[str, str]:
+    """Eight letters per tool that change with what a model is told of it and with what may be done with it."""
+    return {name: _digest(tool) for name, tool in tools.items()}
+
+
+def changes(
+    run: str, before: Mapping[str, str], tools: Mapping[str, Tool], unfinished: Iterable[Step]
+) -> tuple[str, ...]:
+    """How the agent has changed since the run began, in words; the run goes on with the agent as it is now.
+
+    Raises ConfigError where steps that are not finished need a tool that is gone: the agent has to get it back, or the
+    rest has to be planned anew.
+    """
+    lost = {name: step.id for step in unfinished for name in step.tools if name not in tools}
+    if lost:
+        gone = ", ".join(f"{name!r} (step {sid!r})" for name, sid in lost.items())
+        known = ", ".join(tools) or "none"
+        raise ConfigError(
+            f"run {run} needs tools that this version of the agent does not have: {gone}; its tools: {known}. "
+            "Give them back, or resume with `changed`, a text that says what is different: the rest is planned anew"
+        )
+    now = fingerprints(tools)
+    notes = [f"tool {name!r} is new" for name in now if name not in before]
+    notes += [f"tool {name!r} is gone; no step that is left needs it" for name in before if name not in now]
+    other = [name for name in now if before.get(name, now[name]) != now[name]]
+    notes += [f"tool {name!r} has changed; it is used as it is now" for name in other]
+    return tuple(notes) if before else ()
+
+
+def _digest(tool: Tool) -> str:
+    text = json.dumps(to_json(tool.spec), sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:8]

@@ -1,0 +1,48 @@
+"""A web page as text to read: headings, paragraphs, lists, links; no scripts, no styles."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+_SILENT = frozenset({"script", "style", "template", "noscript", "svg", "iframe", "object", "select"})
+_BLOCK = re.compile(
+    "address|article|aside|blockquote|body|br|dd|div|dl|dt|fieldset|figcaption|figure|footer|form|h[1-6r]|head|header|li|"
+    "main|nav|ol|p|pre|section|table|tbody|tfoot|thead|title|tr|ul"
+)
+_STARTS = {"li": "- ", "td": " | ", "th": " | "} | {f"h{level}": "#" * level + " " for level in range(1, 7)}
+
+
+def readable_text(page: str) -> str:
+    """The text of an HTML page, one block a line; the title first, list items and headings marked, tables by bars."""
+    reader = _Reader()
+    reader.feed(page)
+    reader.close()
+    lines = (re.sub(r"[ \t]+", " ", line).strip().removeprefix("| ") for line in "".join(reader.pieces).split("\n"))
+    return "\n".join(line for line in lines if line.strip("-#| "))
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.pieces: list[str] = []
+        self._silent = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
+        if self._silent:
+            return
+        if tag in _SILENT:
+            self._silent = tag
+        if _BLOCK.fullmatch(tag):
+            self.pieces.append("\n")
+        self.pieces.append(_STARTS.get(tag, ""))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == self._silent:
+            self._silent = ""
+        if _BLOCK.fullmatch(tag):
+            self.pieces.append("\n")
+
+    def handle_data(self, data: str) -> None:
+        if not self._silent:
+            self.pieces.append(re.sub(r"\s+", " ", data))

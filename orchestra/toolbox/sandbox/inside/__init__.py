@@ -1,0 +1,1 @@
+"""inside: what runs in the caged process itself. Standard library and relative imports only: nothing else is there."""

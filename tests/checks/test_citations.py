@@ -1,0 +1,178 @@
+"""Citations: what stands at a place, what is said to stand there, and where findings conflict."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestra.checks.citations import Citation, Finding, citation_faults, cited, conflicts, finding_faults, numbers
+
+DOCUMENTS = {
+    "alder.md": ["# Alder tower", "The tower is 330 metres tall.", "It was built in 1,889 by", "Jane Doe & sons."],
+    "sub/Annual Report 2024.md": ["Revenue was 1\u202f234,50 EUR.", "It rose “by a third” from 2023.", ""],
+    "größe.txt": ["Größe: 330 Meter"],
+    "long.txt": [f"line {number}" for number in range(1, 41)],
+}
+
+
+def faults(text: str, question: str = "") -> tuple[str, ...]:
+    return citation_faults(text, DOCUMENTS, given=question)
+
+
+def finding(value: str, file: str = "alder.md", line: int = 2, claim: str = "height") -> Finding:
+    return Finding(claim, value, file, line)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The Alder tower is 330 m tall [alder.md:2].",
+        "The tower is 330 m tall. [alder.md:2]",
+        "The tower is 330 m tall.\nalder.md:2",
+        "According to `alder.md:2`, the tower is 330 m tall.",
+        "alder.md:2 says that the tower is 330 m tall",
+        "It is 330 m tall (alder.md:2) and was built in 1889 (alder.md:3).",
+        "Jane Doe built it in 1889 [alder.md:3-4].",
+        "Jane Doe built it in 1889 [alder.md:3, alder.md:4].",
+        "Revenue was 1 234,50 EUR (sub/Annual Report 2024.md:1)",
+        "The report sub/Annual Report 2024.md:1 tells of 1234.5 EUR",
+        "It rose “by a  third” [sub/Annual Report 2024.md:2].",
+        'It rose "BY A THIRD" [sub/Annual Report 2024.md:2].',
+        "It is 330 m tall (alder.md:2). So it is 30 m taller than one of 300 m.",
+        "Die Größe ist 330 Meter [größe.txt:1].",
+    ],
+)
+def test_a_citation_that_says_what_the_sentence_says_is_accepted(text: str) -> None:
+    assert faults(text) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("The tower is 330 m tall.", "no source is cited"),
+        ("At 10:30 it is 330 m tall, said http://x.y:80/", "no source is cited"),
+        ("", "no source is cited"),
+        ("It is 330 m [alter.md:2].", "alter.md: there is no such document; did you mean 'alder.md'?"),
+        ("It is 330 m [x/notes.pdf:2].", "x/notes.pdf: there is no such document; known: alder.md, sub/Annual"),
+        ("It is 330 m [alder.md:5].", "alder.md:5: there is no such line; alder.md has 4 lines"),
+        ("It is 330 m [alder.md:0].", "there is no such line"),
+        ("It is 330 m [alder.md:4-2].", "there is no such line"),
+        ("It says line 7 [long.txt:1-21].", "long.txt:1-21: too many lines for one citation"),
+        ("It is 331 m [alder.md:2].", "alder.md:2 reads 'The tower is 330 metres tall.'; 331 does not stand there"),
+        ("It is 33 m [alder.md:2].", "33 does not stand there"),
+        ("It is 330 m (alder.md:2), so 30 m more.", "30 does not stand there; what follows from other facts belongs"),
+        ('It is "330 feet tall" [alder.md:2].', "330 feet tall does not stand there"),
+        ("Bananas are good [alder.md:2].", "which says nothing of 'Bananas are good.'"),
+        ("It is 330 m tall [alder.md:2, alder.md:1].", "alder.md:1 reads '# Alder tower', which says nothing of"),
+        ("[alder.md:2]", "which says nothing of ''"),
+    ],
+)
+def test_a_citation_that_is_missing_or_false_is_told_with_what_stands_there(text: str, said: str) -> None:
+    (fault,) = faults(text)
+    assert said in fault
+
+
+def test_every_false_citation_is_told_once() -> None:
+    assert len(faults("It is 331 m [alder.md:2]. It was built in 1888 [alder.md:3].")) == 2
+    assert len(faults("One [no.md:1]. Two [no.md:1]. Three [other.md:1].")) == 2
+
+
+def test_numbers_of_the_question_need_no_source() -> None:
+    assert faults("Of 2 towers it is the one of 330 m [alder.md:2].", "Which of the 2 towers?") == ()
+    assert faults("At 10:30 it is 330 m, says http://x.y:80/a [alder.md:2].", "At 10:30, on http://x.y:80/a?") == ()
+
+
+def test_citations_are_read_with_their_sentence() -> None:
+    assert cited("At 10:30. It is 330 m [alder.md:2]. No.", DOCUMENTS) == (
+        ("It is 330 m.", (Citation("alder.md", 2, 2),)),
+    )
+    assert str(Citation("a b.md", 2, 3)) == "a b.md:2-3"
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        finding("330 m"),
+        finding("330 metres"),
+        finding("THE Tower"),
+        finding("1889", line=3),
+        finding("by Jane Doe", line=3),
+        finding("1234.50 EUR", "sub/Annual Report 2024.md", 1),
+    ],
+)
+def test_a_value_that_stands_on_its_line_is_accepted(right: Finding) -> None:
+    assert finding_faults([right], DOCUMENTS) == ()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (
+            finding("330 m", line=1),
+            "alder.md:1 reads '# Alder tower', '330 m' does not stand there; it stands on line 2",
+        ),
+        (finding("33 m"), "'33 m' does not stand there; it stands nowhere in this document"),
+        (finding("Jane Doe", line=3), "it stands on line 4"),
+        (finding("line", "long.txt", 40), ""),
+        (finding("…"), "it stands nowhere"),
+        (finding("330 m", "Alder.md"), "Alder.md: there is no such document; did you mean 'alder.md'?"),
+        (finding("330 m", line=-1), "there is no such line"),
+    ],
+)
+def test_a_value_that_does_not_is_told_with_where_it_does(wrong: Finding, said: str) -> None:
+    found = finding_faults([wrong], DOCUMENTS)
+    assert (said in found[0]) if said else found == ()
+
+
+def test_without_documents_none_is_known() -> None:
+    assert finding_faults([finding("1")], {}) == ("alder.md: there is no such document; known: none",)
+
+
+def test_one_claim_with_different_values_is_a_conflict() -> None:
+    found = [
+        finding("330 m", claim="the height of the Alder tower"),
+        finding("330 metres", claim="Alder tower height"),
+        finding("324 m", "old.md", 7, claim="Tower height (Alder)"),
+        finding("Jane Doe", claim="builder"),
+        finding("jane  doe", claim="Builder"),
+    ]
+    assert conflicts(found) == ("the height of the Alder tower: 330 m (alder.md:2), 324 m (old.md:7)",)
+    assert conflicts(found[:2]) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("1,234.50 and 1234,5 and 1'234.5", {"1234.5"}),
+        ("in 2023 330 m", {"2023", "330"}),
+        ("007 0.50 0", {"7", "0.5", "0"}),
+        ("1,889 3,5 v2 x.9", {"1889", "3.5"}),
+        ("no number", set()),
+    ],
+)
+def test_a_number_is_the_same_however_it_is_spelled(text: str, found: set[str]) -> None:
+    assert numbers(text) == found
+
+
+@given(st.integers(0, 10**9))
+def test_a_number_is_found_with_and_without_signs_between_its_thousands(number: int) -> None:
+    spelled = [f"{number:,}", f"{number:,}".replace(",", "\u00a0"), f"{number}", f"{number}.00"]
+    assert {numbers(f"it is {one} m.") for one in spelled} == {frozenset({str(number)})}
+
+
+@given(st.text(), st.text())
+def test_any_text_is_read(text: str, question: str) -> None:
+    assert all(isinstance(fault, str) for fault in faults(text, question))
+
+
+@given(st.sampled_from(sorted(DOCUMENTS)), st.integers(-2, 50), st.text(max_size=20))
+def test_a_citation_is_accepted_only_where_its_line_exists(file: str, line: int, words: str) -> None:
+    lines = DOCUMENTS[file]
+    if not faults(f"{words} [{file}:{line}]"):
+        assert 1 <= line <= len(lines)
+
+
+@given(st.integers(1, 4))
+def test_the_whole_line_stands_on_its_line(line: int) -> None:
+    assert finding_faults([finding(DOCUMENTS["alder.md"][line - 1], line=line)], DOCUMENTS) == ()

@@ -1,0 +1,72 @@
+"""A part of a purse: a cap of its own, and never more than what the whole has left."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestra.dispatch import Purse
+from orchestra.errors import BudgetExceeded
+from orchestra.types import Cost
+
+
+def test_a_part_takes_from_the_whole_and_gives_back_what_it_does_not_need():
+    whole = Purse(1.0)
+    part = whole.part(0.5)
+    held = part.reserve(0.4)
+    assert (part.left, whole.left, whole.unspent) == pytest.approx((0.1, 0.6, 1.0))
+    held.settle(Cost(0.1))
+    assert (part.left, part.unspent, whole.left, whole.spent) == pytest.approx((0.4, 0.4, 0.9, 0.1))
+
+
+def test_what_the_whole_has_not_got_no_part_gets():
+    whole = Purse(1.0)
+    part = whole.part(0.5)
+    whole.reserve(0.8)
+    assert (part.left, part.unspent) == pytest.approx((0.2, 0.5))
+    with pytest.raises(BudgetExceeded, match=r"\$0.200000 of \$0.5 is left"):
+        part.reserve(0.3)
+    assert (part.open, whole.open) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("whole", "part", "left"), [(None, None, None), (None, 2, 2), (3, None, 3), (3, 2, 2), (3, 9, 3)]
+)
+def test_the_smaller_cap_holds_and_no_cap_is_none(whole, part, left):
+    assert Purse(whole).part(part).left == left
+    assert Purse(whole).part(part).unspent == left
+
+
+def test_a_part_decides_for_itself_whether_an_unknown_price_is_allowed():
+    assert Purse(1.0).part(None, allow_unknown=True).reserve(None).usd == 0
+    with pytest.raises(BudgetExceeded, match="no known price"):
+        Purse(1.0, allow_unknown=True).part(None).reserve(None)
+
+
+async def test_who_waits_at_a_part_wakes_when_another_part_settles():
+    whole = Purse(1.0)
+    held = whole.part(None).reserve(1.0)
+    part = whole.part(None)
+    assert (part.open, part.fits(0.5)) == (1, False)
+    waiting = asyncio.create_task(part.settled())
+    await asyncio.sleep(0)
+    held.settle(Cost(0.1))
+    await waiting
+    assert part.fits(0.5)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 1), st.floats(0, 1)), max_size=40), st.floats(0, 3))
+def test_parts_of_parts_never_spend_more_than_any_whole_of_theirs(spending, cap):
+    whole = Purse(cap)
+    a = whole.part(1.5)
+    parts = {"a": a, "b": a.part(0.5), "c": whole.part(None)}
+    for name, bound, share in spending:
+        if parts[name].fits(bound):
+            parts[name].reserve(bound).settle(Cost(bound * share))
+    assert whole.spent <= cap + 1e-9
+    assert (parts["a"].spent <= 1.5 + 1e-9, parts["b"].spent <= 0.5 + 1e-9) == (True, True)
+    assert whole.spent == pytest.approx(parts["a"].spent + parts["c"].spent)
+    assert whole.open == 0

@@ -1,0 +1,20 @@
+"""The examples of docs/context.md run as they stand."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "context.md").read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_an_example_of_the_page_runs(block: str) -> None:
+    exec(compile(block, "docs/context.md", "exec"), {"__name__": "docs"})
+
+
+def test_the_page_has_examples() -> None:
+    assert len(BLOCKS) == 2

@@ -1,0 +1,38 @@
+"""A web page as text to read."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestra.toolbox.html import readable_text
+
+PAGE = """<!doctype html><html><head><title>Prices &amp; more</title><style>p {color: red}</style>
+<script>if (a < b) { alert("<p>no</p>") }</script></head>
+<body><nav><a href="/">Home</a></nav><h1>Prices</h1><p>An <b>apple</b>
+costs&nbsp;2&euro;.</p><ul><li>one<li>two</ul><table><tr><th>Name<th>Price<tr><td>Pear</td><td>3</td></tr></table>
+<noscript>Turn it on</noscript><svg><text>drawn</text></svg><p></p><p>end"""
+
+
+def test_blocks_become_lines_and_nothing_silent_is_heard() -> None:
+    assert readable_text(PAGE).splitlines() == [
+        "Prices & more",
+        "Home",
+        "# Prices",
+        "An apple costs\xa02€.",
+        "- one",
+        "- two",
+        "Name | Price",
+        "Pear | 3",
+        "end",
+    ]
+
+
+def test_text_without_tags_is_itself() -> None:
+    assert readable_text("just text") == "just text"
+    assert readable_text("") == ""
+
+
+@given(st.text())
+def test_no_page_is_too_broken(page: str) -> None:
+    assert "<script>" not in readable_text(f"<p>{page}</p>".replace("<script>", ""))
