@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 from orchestra.types import Document, Image, Message, ModelCard, Part, Reasoning, Text, ToolCall, ToolResult
 
 NO_RESULT = "No result was recorded for this call."
 
 Content: TypeAlias = Text | Image | Document
-T = TypeVar("T", bound=Message | ToolCall | ToolResult)
 
 # Dialects whose tool results carry text only.
 _TEXT_RESULTS = frozenset({"openai-chat"})
@@ -26,15 +25,15 @@ def view(messages: Iterable[Message], card: ModelCard) -> tuple[Message, ...]:
     dropped, an id used twice is renamed. Media the model cannot read become a line of text; those in
     results follow in a user message where the dialect's results carry text only.
     """
-    visible = [_with(message, parts=tuple(_visible(message, card))) for message in messages]
+    visible = [_of_parts(message, tuple(_visible(message, card))) for message in messages]
     paired = _paired(visible)
     moved = _media_after_results(paired) if card.dialect in _TEXT_RESULTS else paired
     return tuple(message for message in moved if message.parts)
 
 
-def _with(value: T, **changed: object) -> T:
-    """`replace`, unless nothing changes: a whole history is viewed at every turn, and hardly any of it changes."""
-    return value if all(getattr(value, name) == new for name, new in changed.items()) else replace(value, **changed)
+def _of_parts(message: Message, parts: tuple[Part, ...]) -> Message:
+    # A whole history is viewed at every turn, and hardly any of it changes: what stays is not made anew.
+    return message if parts == message.parts else replace(message, parts=parts)
 
 
 def _visible(message: Message, card: ModelCard) -> Iterator[Part]:
@@ -43,7 +42,9 @@ def _visible(message: Message, card: ModelCard) -> Iterator[Part]:
             if message.role == "assistant" and _own(part, card):
                 yield part
         elif isinstance(part, ToolResult):
-            yield _with(_stateless(part, card), content=tuple(_readable(part.content, card)))
+            content = tuple(_readable(part.content, card))
+            kept = _stateless(part, card)
+            yield kept if content == part.content else replace(kept, content=content)
         elif isinstance(part, ToolCall):
             if message.role == "assistant":
                 yield _stateless(part, card)
@@ -87,7 +88,7 @@ class _Slot:
     def answered(self) -> ToolResult:
         if self.result is None:
             return ToolResult(self.call.id, self.call.name, (Text(NO_RESULT),), is_error=True)
-        return _with(self.result, call_id=self.call.id)
+        return self.result if self.result.call_id == self.call.id else replace(self.result, call_id=self.call.id)
 
 
 def _paired(messages: Sequence[Message]) -> list[Message]:
@@ -100,7 +101,7 @@ def _paired(messages: Sequence[Message]) -> list[Message]:
             for part in message.parts
             if not isinstance(part, ToolResult)
         )
-        result.append(_with(message, parts=kept))
+        result.append(_of_parts(message, kept))
         if slots[index]:
             result.append(Message("tool", tuple(slot.answered() for slot in slots[index])))
     return result
@@ -115,7 +116,8 @@ def _matched(messages: Sequence[Message]) -> list[list[_Slot]]:
         slots.append([])
         for part in message.parts:
             if isinstance(part, ToolCall):
-                waiting[part.id] = slot = _Slot(_with(part, id=_once(part.id, seen)))
+                chosen = _once(part.id, seen)
+                waiting[part.id] = slot = _Slot(part if chosen == part.id else replace(part, id=chosen))
                 slots[-1].append(slot)
             elif isinstance(part, ToolResult) and (found := waiting.pop(part.call_id, None)):
                 found.result = part

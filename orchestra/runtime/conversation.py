@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import count
 
 from orchestra.checks import Expect, parse_output
 from orchestra.dispatch import Accepted, Call
-from orchestra.errors import CallError, Exhausted, HumanNeeded
-from orchestra.ledger import Judged
+from orchestra.errors import CallError, Exhausted, HumanNeeded, Refused
+from orchestra.fleet import message_tokens
+from orchestra.ledger import ContextShrunk, Judged
 from orchestra.recovery import Ladder, next_move
 from orchestra.routing import features, prompt_cache
+from orchestra.runtime.context import fit, summary_messages
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.journal import Journal
 from orchestra.runtime.scope import RunScope
@@ -37,6 +40,7 @@ from orchestra.types import (
     ToolCall,
     ToolCallReady,
     ToolChoice,
+    ToolResult,
     ToolSpec,
     Trigger,
     Upstream,
@@ -47,15 +51,18 @@ from orchestra.types import (
     to_json,
 )
 
+SUMMARY_MAX = 800  # tokens of a summary of old turns, at most
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:
     """What a step asks of its model.
 
     `check` finds faults in a parsed structured answer beyond its schema. `max_tokens` beats routing's own setting.
-    `seconds` is what the step may take at most, `turns` the model turns it is expected to take and `behind` those of the
-    longest path after it: by them the run's deadline is shared out, and the longest path is served first. `shrinks` and
-    `replans` are what recovery may still ask of the run beyond another model.
+    `seconds` is what the step may take at most, `turns` the model turns it is expected to take and `behind` those of
+    the longest path after it: by them the run's deadline is shared out, and the longest path is served first. `shrinks`
+    and `replans` are what recovery may still ask of the run beyond another model. `keep` takes a tool result that is left
+    out of a shrunk history and gives its handle.
     """
 
     step: Step
@@ -76,6 +83,7 @@ class Ask:
     behind: float = 0.0
     shrinks: int = 0
     replans: int = 0
+    keep: Callable[[ToolResult], str] = lambda _: ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +127,7 @@ class Conversation:
         now = engine.clock()
         self._latest = min(scope.deadline, now + ask.seconds)
         self._share = now + (scope.deadline - now) * ask.turns / (ask.turns + ask.behind)
+        self._summariser, self._estimated = "", 0
         self._decision: Decision | None = None
         self._ladder: Ladder | None = None
 
@@ -173,7 +182,24 @@ class Conversation:
         )
 
     async def turn(self, *, tool_choice: ToolChoice = "auto") -> Reply:
-        """One accepted reply, appended to the messages. Raises the CallError that ended it."""
+        """One accepted reply, appended to the messages. Raises the CallError that ended it.
+
+        A step's history is kept within the window of the model that serves it (`fit`), and made smaller once more where
+        the provider says that it does not fit.
+        """
+        if self.ask.shrinks:
+            await self._fit(force=False)
+        try:
+            return await self._turn(tool_choice)
+        except Refused as end:
+            if end.action is not Action.shrink_context:
+                raise
+        self._ladder = replace(self.ladder, shrinks=self.ladder.shrinks - 1)
+        await self._fit(force=True)
+        return await self._turn(tool_choice)
+
+    async def _turn(self, tool_choice: ToolChoice) -> Reply:
+        self._estimated = message_tokens(self.messages, self.tools) if self.ask.shrinks else 0
         async with aclosing(self.stream(tool_choice=tool_choice, commit=False)) as events:
             async for event in events:
                 if isinstance(event, End):
@@ -202,6 +228,7 @@ class Conversation:
 
     def recall(self, kept: Mapping[str, Json]) -> Reply:
         """A reply that was accepted before, as the journal kept it: nobody is asked again."""
+        self._recall_fits()
         turn = from_json(KeptReply, kept)
         self._ladder, self.degraded = turn.ladder, turn.degraded
         self.turns += 1
@@ -265,6 +292,62 @@ class Conversation:
     def _last(self) -> Attempt | None:
         return self.attempts[-1] if self.attempts else None
 
+    def offer(self, tool: ToolSpec) -> None:
+        """One more tool for the turns that follow."""
+        if tool not in self.tools:
+            self.tools = (*self.tools, tool)
+
+    async def _fit(self, *, force: bool) -> None:
+        done = self._recall_fits()
+        card = self.engine.fleet.models.get(self.ladder.model)
+        if card is None or (done and not force):
+            return
+        fitted = await fit(
+            self.messages,
+            card=card,
+            tools=self.tools,
+            max_output=self.ask.max_tokens or self.decision.settings.max_tokens or card.max_output,
+            counter=self.engine.counter,
+            summarise=self._summarise,
+            keep=self.ask.keep,
+            force=force,
+        )
+        if fitted is None:
+            return
+        self._shrunk(fitted.messages)
+        event = ContextShrunk(
+            self.turns, fitted.before, fitted.after, fitted.pruned, fitted.summarised, fitted.exact, self._summariser
+        )
+        if self.journal:
+            self.journal.record(event, f"{self.turns}.fit{done}", fitted.messages)
+        else:
+            self.scope.recorder.record(self.ask.step.id, event)
+
+    def _recall_fits(self) -> int:
+        """Shrink as was shrunk before this turn; how often that was."""
+        for n in count():
+            kept = self.journal and self.journal.get(f"{self.turns}.fit{n}")
+            if not kept:
+                return n
+            for result in (part for one in self.messages for part in one.parts if isinstance(part, ToolResult)):
+                self.ask.keep(result)
+            self._shrunk(from_json(tuple[Message, ...], kept))
+        raise AssertionError("count() has no end")
+
+    def _shrunk(self, messages: Sequence[Message]) -> None:
+        self.messages = list(messages)
+        self.sound = (len(self.messages), len(self.calls))
+
+    async def _summarise(self, old: Sequence[Message]) -> str:
+        """Old turns in a few words, by whichever model is cheapest."""
+        step = Step(f"{self.ask.step.id}/summary", "Shorten what was said so far", "summarise", difficulty="easy")
+        scope = replace(self.scope, limits=replace(self.scope.limits, mode="cost"))
+        window = self.engine.fleet.models[self.ladder.model].window
+        asked = Ask(step, summary_messages(old, window // 2), max_tokens=SUMMARY_MAX)
+        reply = await Conversation(self.engine, scope, asked).turn()
+        self._summariser = reply.model
+        return reply.text
+
     def _call(self, tool_choice: ToolChoice, commit: bool) -> Call:  # noqa: FBT001  # dispatch's own word, passed on
         ask, chosen = self.ask, self.decision.settings
         settings = Settings(ask.max_tokens or chosen.max_tokens, chosen.reasoning_effort)
@@ -315,11 +398,19 @@ class Conversation:
         self._remember(accepted.attempts)
         self.turns += 1
         self._ladder = accepted.ladder
+        self._learn(accepted)
         self.cost += accepted.cost
         self.degraded |= accepted.degraded
         return self._reply(accepted.reply, accepted.ladder)
 
+    def _learn(self, accepted: Accepted) -> None:
+        """What the provider counted makes the next count of ours better."""
+        card, usage = self.engine.fleet.models.get(accepted.ladder.model), accepted.reply.usage
+        if card is not None and usage is not None and self._estimated:
+            self.engine.counter.learn(card, self._estimated, usage.input)
+
     def _reply(self, reply: ModelReply, ladder: Ladder) -> Reply:
+        reply = replace(reply, parts=tuple(map(self._unmistakable, reply.parts)))
         message = Message("assistant", reply.parts)
         self.messages.append(message)
         self.calls.extend(reply.tool_calls)
@@ -340,6 +431,12 @@ class Conversation:
             degraded=self.degraded,
             run=self.scope.run,
         )
+
+    def _unmistakable(self, part: Part) -> Part:
+        """A call under an id that no earlier call has: some models number each turn's calls from 0."""
+        if not isinstance(part, ToolCall) or all(part.id != one.id for one in self.calls):
+            return part
+        return replace(part, id=f"{part.id}-{self.turns}")
 
     def _remember(self, attempts: Sequence[Attempt]) -> None:
         self.attempts.extend(attempts)

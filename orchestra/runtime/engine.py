@@ -5,21 +5,26 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from orchestra.dispatch import Dispatcher, Purse
 from orchestra.fleet import Fleet
+from orchestra.fleet.counter import Counter
 from orchestra.ledger import Decided, Ledger, new_run_id
 from orchestra.recovery import RecoveryPolicy
 from orchestra.routing import Policy, decide, fingerprint
+from orchestra.runtime.context.counting import new_counter
 from orchestra.runtime.scope import Limits, RunRecorder, RunScope
 from orchestra.types import Decision, Mode, StepContext
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """The wired parts. `min_logprob` is the mean token log-probability below which a reply is low_confidence."""
+    """The wired parts. `min_logprob` is the mean token log-probability below which a reply is low_confidence.
+
+    `counter` counts tokens per model and learns from what providers report.
+    """
 
     fleet: Fleet
     policies: tuple[Policy, ...]
@@ -28,6 +33,7 @@ class Engine:
     ledger: Ledger
     mode: Mode | None = None
     min_logprob: float | None = None
+    counter: Counter = field(default_factory=new_counter)
     clock: Callable[[], float] = time.monotonic
     draw: Callable[[], float] = random.random
     today: Callable[[], str] = lambda: date.today().isoformat()  # noqa: DTZ011  # the user's own calendar day

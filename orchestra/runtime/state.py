@@ -18,8 +18,8 @@ class RunState(TypedDict):
     `questions` what people are asked and `answers` what they said, all as JSON. `forked` is the run from whose earlier
     checkpoint this one began. `tools` are the fingerprints of the agent's tools when it planned.
     `state` is done, failed or interrupted; `reason` says why there is no answer. `missing` is what the answer had to do
-    without, one text each; `partial` what is known where there is no answer. `cost` ({usd, estimated}), `usage` (tokens) and
-    `seconds` are what the run took until now.
+    without, one text each; `partial` what is known where there is no answer. `cost` (USD), `usage` (tokens)
+    and `seconds` are what the run took until now.
     """
 
     task: str

@@ -161,11 +161,14 @@ class StepRun:
             behind=job.place.behind,
             shrinks=1,
             replans=job.place.replans,
+            keep=self.calls.results.keeper(job.step.id),
         )
 
     async def _converse(self, talk: Conversation) -> StepResult:
         results: list[tuple[ToolCall, str]] = []
         for turn in range(self.job.work.max_turns):
+            if self.calls.cut:
+                talk.offer(self.calls.reading.spec)
             reply = await self._reply(talk, turn)
             if not reply.tool_calls:
                 return _done(reply, talk)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from orchestra.errors import Exhausted, HumanNeeded
 from orchestra.ledger import HumanAsked, ToolEnded, ToolStarted
 from orchestra.recovery import after_unknown
-from orchestra.runtime.context import Results
+from orchestra.runtime.context import Results, read_result
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.journal import Journal
 from orchestra.runtime.questions import Answer, Question, Waiting
@@ -54,6 +54,8 @@ class ToolCalls:
         self.engine, self.scope, self.step = engine, scope, step
         self.tools, self.journal, self.answers = dict(tools), journal, answers
         self.results = Results()
+        self.reading = read_result(self.results)
+        self.tools.setdefault(self.reading.name, self.reading)
         self.acts: list[str] = []
         self._succeeded: Counter[str] = Counter()
 
@@ -145,7 +147,14 @@ class ToolCalls:
         name = f"{self.scope.run}/{self.step.id}/{self.journal.key('')}/{made}/{self._succeeded[made]}"
         return hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:32]
 
+    @property
+    def cut(self) -> bool:
+        """Whether there is something to read on in."""
+        return len(self.results) > 0 and self.tools[self.reading.name] is self.reading
+
     def _note(self, call: ToolCall, end: Called) -> None:
+        if end.whole is not None:
+            self.results.put(self.results.handle(self.step.id, call.id), end.whole)
         if end.trigger is None:
             self._succeeded[_digest(call)] += 1
         if not self.tools[call.name].spec.read_only:

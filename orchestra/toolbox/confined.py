@@ -54,7 +54,7 @@ class Confined:
         Raises ToolRejected where there is no such path.
         """
         with self._opened(path) as (descriptor, mode):
-            start = PurePosixPath(*self._parts(path))
+            start = PurePosixPath(*(part for part in self._parts(path) if part != "/"))
             if stat.S_ISREG(mode):
                 yield str(start)
                 return

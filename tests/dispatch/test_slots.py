@@ -119,7 +119,7 @@ async def test_runs_share_by_priority_four_to_two_to_one():
     assert [first.count(name) for name in ("high", "normal", "low")] == [40, 20, 10]
 
 
-async def test_a_high_priority_call_passes_a_thousand_waiting_calls_of_low_priority():
+async def test_a_high_priority_call_passes_a_hundred_waiting_calls_of_low_priority():
     lows = [(f"low{n}", {"run": f"r{n}", "weight": WEIGHTS["low"]}) for n in range(100)]
     served = await order_of(*lows, ("high", {"run": "h", "weight": WEIGHTS["high"]}))
     assert served[0] == "high"

@@ -18,4 +18,4 @@ def test_an_example_of_the_page_runs(block: str, monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_page_has_examples() -> None:
-    assert len(BLOCKS) == 2
+    assert len(BLOCKS) == 3

@@ -19,7 +19,7 @@ def test_blocks_become_lines_and_nothing_silent_is_heard() -> None:
         "Prices & more",
         "Home",
         "# Prices",
-        "An apple costs\xa02€.",
+        "An apple costs 2€.",
         "- one",
         "- two",
         "Name | Price",

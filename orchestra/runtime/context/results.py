@@ -58,6 +58,9 @@ class Results:
         calls = self._handles.setdefault(step, {})
         return calls.setdefault(call_id, f"{step}.{len(calls) + 1}")
 
+    def __len__(self) -> int:
+        return len(self._kept)
+
     def put(self, handle: str, text: str) -> None:
         """Keep a result's text under its handle; a text put there before is replaced."""
         self._keep(handle, Kept(text[:MAX_TEXT], len(text)))

@@ -55,8 +55,9 @@ async def _run(job: str, folder: Path, seconds: float) -> Ran:
         await asyncio.wait({watch.ended}, timeout=seconds)
         in_time = watch.ended.done()
     finally:
-        if lifeline := transport.get_pipe_transport(0):
-            lifeline.close()  # the supervisor kills its group when this closes
+        lifeline = transport.get_pipe_transport(0)
+        assert lifeline
+        lifeline.close()  # the supervisor kills its group when this closes
         await asyncio.wait({watch.ended}, timeout=_GRACE)
         transport.close()  # kills the supervisor where it did not end
     return _ran(watch.report.text(), watch.output.text(), in_time=in_time)
@@ -90,8 +91,7 @@ class _Watch(asyncio.SubprocessProtocol):
         (self.output if fd == 1 else self.report).add(data)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        if not self.ended.done():
-            self.ended.set_result(None)
+        self.ended.set_result(None)
 
 
 class _Kept:

@@ -146,10 +146,10 @@ async def test_a_question_stays_with_the_turns_that_answer_it():
     talk = [Message.user("first")]
     for number in range(30):
         talk += [Message.assistant(f"{number} " + "a" * 300), Message.user(f"{number} " + "q" * 50)]
-    done = await fitted(talk, window=2_000)
+    done = await fitted(talk, window=500)
     assert done is not None
     assert done.messages[0] == talk[0]
-    assert done.messages[-4:] == tuple(talk[-4:])
+    assert done.messages[-5:] == tuple(talk[-5:])  # two answers, and the question before each of them
     assert_valid(done.messages)
 
 
@@ -226,6 +226,36 @@ async def test_a_summariser_that_cannot_be_paid_is_asked_once_and_pruning_still_
     assert done.note == "no summary could be had: 0.01 USD are left"
     assert done.pruned == 1
     assert done.fits
+
+
+async def test_a_summariser_that_failed_is_not_asked_again_for_the_turn_before_the_last():
+    asked: list[int] = []
+
+    async def summarise(old: Sequence[Message]) -> str:
+        asked.append(len(old))
+        raise BudgetExceeded("0.01 USD are left")
+
+    done = await fitted(history(*[(100,)] * 60), window=1_000, summarise=summarise)
+    assert done is not None
+    assert (len(asked), done.fits) == (1, False)
+
+
+async def test_room_is_made_for_the_summary_itself():
+    async def summarise(old: Sequence[Message]) -> str:
+        return "s" * 1_200
+
+    done = await fitted(history(*[(100,)] * 60), window=3_000, summarise=summarise)
+    assert done is not None
+    assert done.after <= 0.6 * 3_000
+
+
+@pytest.mark.parametrize("window", range(900, 2_400, 37))
+async def test_wherever_the_summary_ends_no_result_is_parted_from_its_call(window: int):
+    messages = history(*[(300, 350, 390)] * 14)
+    done = await fitted(messages, window=window)
+    assert done is not None
+    assert_valid(done.messages)
+    assert {result.call_id for result in results(done.messages)} == {call.id for call in calls(done.messages)}
 
 
 async def test_a_document_in_an_old_result_is_left_out():

@@ -30,6 +30,7 @@ def test_handles_count_a_steps_calls_and_stay_with_them():
     assert results.handle("s2", "a") == "s2.1"
     assert (results.add("s1", "x"), results.add("s1", "y")) == ("s1.3", "s1.4")
     assert (results.get("s1.3").text, results.get("s1.4").text) == ("x", "y")
+    assert len(results) == 2  # a handle alone keeps nothing
 
 
 async def test_the_note_of_a_cut_result_leads_to_the_rest_of_it():

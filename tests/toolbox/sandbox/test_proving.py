@@ -73,9 +73,11 @@ def test_a_failure_tells_both_sides_and_the_lines() -> None:
         "def add(a, b):\n    return a - b\n", "assert add(1, 2) == 3\ndef test_it():\n    assert add(2, 2) > 9"
     )
     assert (told["exit"], told["passed"], told["failed"]) == (1, 0, 2)
-    assert told["failures"] == [
-        "assert in line 1: AssertionError: add(1, 2) == 3: left is -1, right is 3\n  tests.py line 1: assert add(1, 2) == 3",
-        "test_it: AssertionError: add(2, 2) > 9: left is 0, right is 9\n  tests.py line 3: assert add(2, 2) > 9",
+    assert "\n".join(told["failures"]).splitlines() == [
+        "assert in line 1: AssertionError: add(1, 2) == 3: left is -1, right is 3",
+        "  tests.py line 1: assert add(1, 2) == 3",
+        "test_it: AssertionError: add(2, 2) > 9: left is 0, right is 9",
+        "  tests.py line 3: assert add(2, 2) > 9",
     ]
 
 
