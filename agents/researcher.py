@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from orchestra.checks.citations import Finding, citation_faults, conflicts, finding_faults
 from orchestra.errors import AgentError
-from orchestra.toolbox import ToolRejected, load_tools
+from orchestra.toolbox import Tool, ToolRejected, load_tools
 from orchestra.toolbox.confined import Confined
 from orchestra.toolbox.text import lines_of
 
@@ -65,7 +65,7 @@ def build(app: Orchestra, *, data: Path | None = None) -> Agent:
     names = list(Documents(folder))
     listed = ", ".join(names[:LISTED]) + (", ... (see search_files)" if len(names) > LISTED else "")
     return app.planner_executor(
-        [load_tools("search_files").search_files(data), load_tools("read_file").read_file(data)],
+        [_by_words(load_tools("search_files").search_files(data)), load_tools("read_file").read_file(data)],
         name="researcher",
         max_steps=6,
         background=PROMPT.read_text(encoding="utf-8").format(documents=listed or "none").strip(),
@@ -113,6 +113,13 @@ class Documents(Mapping[str, "Sequence[str]"]):
 
     def __len__(self) -> int:
         return len(self._names)
+
+
+def _by_words(search: Tool) -> Tool:
+    """The search with its query alone: small models fill an optional folder with one that they made up."""
+    properties = cast("Mapping[str, Json]", search.schema["properties"])
+    schema = {**search.schema, "properties": {"query": properties["query"]}}
+    return replace(search, spec=replace(search.spec, schema=schema))
 
 
 def _findings(result: StepResult) -> list[Finding]:

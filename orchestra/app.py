@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from orchestra.runtime.node import Function
     from orchestra.runtime.options import CallOptions, NodeOptions
     from orchestra.runtime.scope import AtCap
-    from orchestra.runtime.steps import StepResult
+    from orchestra.runtime.steps import Settle, Signals
     from orchestra.transport import Transport
 
 LEDGER = Path(".orchestra") / "ledger.db"
@@ -171,19 +171,23 @@ class Orchestra:
         background: str = "",
         temperature: float | None = None,
         step_output: Mapping[str, Json] | None = None,
-        signals: Callable[[Step, Mapping[str, StepResult]], Mapping[str, Json]] | None = None,
+        signals: Signals | None = None,
+        settle: Settle | None = None,
     ) -> Agent:
         """A compiled LangGraph graph that plans a task, runs its steps and answers.
 
-        `await agent.ainvoke({"task": …}, config)` gives `{"answer", "run", "state", "plan", "steps", "reason", "missing",
-        "partial", "cost", "usage", …}`; the input may also hold `run`, `mode`, `budget`, `deadline`, `plan_only`.
-        `{"run": RUN}` resumes a run, `{"run": RUN, "changed": "…"}` with the rest of its plan made anew.
-        A tool that needs approval, `ask_human`, and the money cap with `at_cap="pause"` interrupt the run as LangGraph's
-        interrupts do; `Command(resume=…)` answers. `background` tells the planner about the data; a step knows what its
-        tools' descriptions tell. Deadlines are seconds, per step and per run, shared out along the critical path;
-        `budget` is USD per run. `step_output` is the JSON Schema that steps of kind `act` answer in; `signals` computes
-        from a step's upstream results what policies see in `context.signals`. A failed run is a state, not an exception,
-        but for a ConfigError, which is yours to mend; `stream_mode="custom"` yields typed events.
+        `await agent.ainvoke({"task": …}, config)` gives `{"answer", "run", "state", "plan", "steps", "reason",
+        "missing", "partial", "cost", "usage", …}`; the input may also hold `run`, `mode`, `budget`, `deadline` and
+        `plan_only`. `{"run": RUN}` resumes a run, `{"run": RUN, "changed": "…"}` with the rest of its plan made anew.
+        A tool that needs approval, `ask_human`, and the money cap with `at_cap="pause"` interrupt the run as
+        LangGraph's interrupts do; `Command(resume=…)` answers, or `{"run": RUN, "answers": {question: …}}`.
+
+        `background` tells the planner about the data; a step knows what its tools' descriptions tell. Deadlines are
+        seconds, per step and per run, shared out along the critical path; `budget` is USD per run. `step_output` is
+        the JSON Schema that steps of kind `act` answer in, but for the last one; `signals` computes from a step's
+        upstream results what policies see in `context.signals`; `settle` has the last word on a step's result: it
+        gives the result to take, or its faults, which go the way of every judged_bad. A failed run is a state, not
+        an exception, but for a ConfigError, which is yours to mend; `stream_mode="custom"` yields typed events.
         """
         from orchestra.runtime import graph
         from orchestra.runtime.nodes import Blueprint
@@ -193,7 +197,7 @@ class Orchestra:
 
         limits = Limits(deadline, budget, allow_unknown_price, mode, tenant, priority, words(data_tags), at_cap)
         known = {tool.name: tool for tool in as_tools(tools)}
-        work = Work(known, max_turns, step_deadline, temperature, step_output, signals)
+        work = Work(known, max_turns, step_deadline, temperature, step_output, signals, settle)
         blueprint = Blueprint(name, max_steps, limits, work, background)
         return graph.planner_executor(self.engine, blueprint, self.checkpoints, self.portal)
 

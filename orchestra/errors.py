@@ -150,7 +150,7 @@ class LedgerError(OrchestraError):
 class RunOwned(OrchestraError):
     """The run belongs to another process, or to another task of this one; `owner` says who and since when."""
 
-    def __init__(self, text: str, *, owner: str) -> None:
+    def __init__(self, text: str, *, owner: str = "") -> None:
         super().__init__(text)
         self.owner = owner
 

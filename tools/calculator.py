@@ -24,7 +24,7 @@ def calculator(expression: str) -> str:
     """Compute an arithmetic expression: + - * / // % **, parentheses, abs, max, min, round, sqrt, sum.
 
     Args:
-        expression: numbers from the results and operators, such as 12.5 - 3
+        expression: numbers that were found, joined by operators
     """
     return _text(evaluate(expression))
 
@@ -126,8 +126,8 @@ _OPERATORS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] =
 _MANY = 1_000
 _FUNCTIONS: dict[str, tuple[Callable[..., Fraction], int, int]] = {
     "abs": (abs, 1, 1),
-    "max": (max, 1, _MANY),
-    "min": (min, 1, _MANY),
+    "max": (lambda *values: max(values), 1, _MANY),
+    "min": (lambda *values: min(values), 1, _MANY),
     "round": (_round, 1, 2),
     "sqrt": (_sqrt, 1, 1),
     "sum": (lambda *values: sum(values, Fraction(0)), 1, _MANY),
@@ -164,4 +164,5 @@ def _not_understood(node: ast.expr, source: str) -> str:
 
 
 def _hint(source: str) -> str:
-    return "; % is the remainder: write 15 % as 15 / 100" if "%" in source else "; write it like (3 + 4) * 2.5"
+    percent = "; % is the remainder, for percent divide by 100" if "%" in source else ""
+    return f"; write only numbers, operators, parentheses and {', '.join(_FUNCTIONS)}{percent}"

@@ -16,7 +16,10 @@ Let SQL do counting, averages, rounding and sorting.
 {tables}"""
 
 _NO_ROWS = "no rows: nothing matches; text must be spelled exactly as in the table, capitals too (see describe_table)"
-_ONLY_NULL = "the result is NULL: nothing matches, or there are no values; check the spelling of text values"
+_ONLY_NULL = (
+    "the result is NULL: nothing matches, or there are no values; check the spelling of text values. "
+    "ORDER BY puts NULL first: add WHERE column IS NOT NULL, or use MIN or MAX"
+)
 
 
 def sqlite_query(data: Data) -> Tool:

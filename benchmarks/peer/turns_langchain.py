@@ -26,7 +26,8 @@ class Scripted(BaseChatModel):
     def _llm_type(self) -> str:
         return "scripted"
 
-    def bind_tools(self, tools: Any, **_: Any) -> Scripted:
+    def bind_tools(self, *_: Any, **__: Any) -> Scripted:
+        """It calls the one tool there is, whatever it is told."""
         return self
 
     def _generate(self, messages: list[BaseMessage], *_: Any, **__: Any) -> ChatResult:

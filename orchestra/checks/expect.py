@@ -16,7 +16,8 @@ class Expect:
     beyond its schema, one a line. `require_call`: an answer without a call is
     a fault; leave it False where abstaining may be right. `earlier_calls`: calls of this step so far; the same call may
     stand among them `repeats` times before it counts as repeated. `min_logprob`: least mean token log-probability.
-    `allow_empty`: an empty answer is an answer. `window`: the model's window in tokens, None where unknown.
+    `allow_empty`: an empty answer is an answer. `grounds`: the texts that the numbers of an answer in prose must follow
+    from; empty: not checked. `window`: the model's window in tokens, None where unknown.
     """
 
     tools: tuple[ToolSpec, ...] = ()
@@ -27,4 +28,5 @@ class Expect:
     min_logprob: float | None = None
     repeats: int = 1
     allow_empty: bool = False
+    grounds: tuple[str, ...] = ()
     window: int | None = None

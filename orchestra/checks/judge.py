@@ -7,6 +7,7 @@ from typing import TypeAlias, cast
 
 from orchestra.checks.calls import WHOLE, judge_calls
 from orchestra.checks.expect import Expect
+from orchestra.checks.grounding import ungrounded
 from orchestra.checks.mend import mend
 from orchestra.checks.output import read_output
 from orchestra.checks.refusal import is_refusal
@@ -21,7 +22,8 @@ def judge(reply: ModelReply, expect: Expect) -> Verdict:
 
     In order: how the reply ended (content_filter, context_overflow or truncated, refusal), its calls (unknown_tool,
     malformed_args, schema_violation, repeated_call: of all calls together), then empty, refusal in words, no_call,
-    bad_output, low_confidence. `mend_calls` is expected to have run before.
+    bad_output, low_confidence (improbable words, then numbers without a source). `mend_calls` is expected to have run
+    before.
     """
     mended = reply.mended
     for check in _CHECKS:
@@ -112,6 +114,17 @@ def _unsure(reply: ModelReply, expect: Expect) -> Finding | None:
     return Trigger.low_confidence, (text,)
 
 
+def _invented(reply: ModelReply, expect: Expect) -> Finding | None:
+    """Doubt, not a fault: a number may be known, or be computed in a way that `ungrounded` does not see."""
+    if not expect.grounds or reply.tool_calls or expect.output_schema is not None:
+        return None
+    missing = ungrounded(reply.text, expect.grounds)
+    if not missing:
+        return None
+    stands = "stand" if len(missing) > 1 else "stands"
+    return Trigger.low_confidence, (f"{listing(missing)} {stands} neither in what was given nor in a tool's result",)
+
+
 _CHECKS: tuple[Callable[[ModelReply, Expect], Finding | None], ...] = (
     _filtered,
     _cut,
@@ -122,4 +135,5 @@ _CHECKS: tuple[Callable[[ModelReply, Expect], Finding | None], ...] = (
     _no_call,
     _bad_output,
     _unsure,
+    _invented,
 )

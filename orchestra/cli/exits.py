@@ -14,6 +14,7 @@ class Exit(IntEnum):
     failed = 1
     usage = 2
     limit = 3
+    waiting = 4
     interrupted = 130
     broken_pipe = 141
 
@@ -28,6 +29,7 @@ _MEANINGS = {
     Exit.failed: "the run, or a check, failed",
     Exit.usage: "the command line, fleet, agent or weights are wrong",
     Exit.limit: "no model may serve it, or budget or deadline are spent",
+    Exit.waiting: "a person is asked: answer, then resume",
     Exit.interrupted: "interrupted",
     Exit.broken_pipe: "the reader of the output went away",
 }

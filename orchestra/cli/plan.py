@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from orchestra.cli.asking import Person
 from orchestra.cli.options import AgentName, AsJson, Budget, Data, Deadline, Fleet, LedgerFile, ModeChoice, Task
 from orchestra.cli.performing import Job, perform
 from orchestra.cli.screen import one_line, print_error, print_json, say
@@ -33,7 +34,7 @@ def plan(
     from orchestra.types import Plan, from_json
 
     job = Job(agent, task, fleet, ledger, data, mode, budget, deadline, plan_only=True)
-    done = perform(job, quiet=True)
+    done = perform(job, Person(), quiet=True)
     result = done.result
     if as_json:
         print_json({key: result.get(key) for key in KEYS})

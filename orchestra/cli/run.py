@@ -1,23 +1,26 @@
-"""`orchestra run`: a task through an agent, to its answer."""
+"""`orchestra run`: a task through an agent to its answer, or a run that was left from where it stands."""
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
-from orchestra.cli.options import AgentName, AsJson, Budget, Data, Deadline, Fleet, LedgerFile, ModeChoice, Task
-from orchestra.cli.performing import Job, perform
+from orchestra.cli.asking import Person, shown
+from orchestra.cli.options import AsJson, Budget, Data, Deadline, Fleet, LedgerFile, ModeChoice
+from orchestra.cli.performing import Job, Outcome, perform
 from orchestra.cli.screen import print_error, print_json, say, stderr
+from orchestra.errors import ConfigError
 from orchestra.types import to_json
 
 EXAMPLE = 'orchestra run analyst "Which species is heaviest?" --data penguins.csv --mode cost'
-KEYS = ("run", "state", "answer", "reason", "plan", "steps")
+KEYS = ("run", "state", "answer", "reason", "missing", "partial", "plan", "steps", "cost", "usage")
 
 
 def run(
-    agent: AgentName,
-    task: Task,
+    agent: Annotated[str, typer.Argument(help="An agent's name, or the path of an agent file.")] = "",
+    task: Annotated[str, typer.Argument(help="What is to be done, in words.")] = "",
     *,
     fleet: Fleet = None,
     mode: ModeChoice = None,
@@ -26,18 +29,52 @@ def run(
     data: Data = None,
     ledger: LedgerFile = None,
     content: Annotated[bool, typer.Option("--content", help="Keep what people and models wrote as well.")] = False,
+    resume: Annotated[str, typer.Option(metavar="RUN", help="Go on with this run in place of a new task.")] = "",
+    changed: Annotated[
+        str, typer.Option(metavar="TEXT", help="With --resume: what has changed; the rest is planned anew.")
+    ] = "",
+    answer: Annotated[
+        list[str] | None, typer.Option(metavar="ID=ANSWER", help="Answer a question of the run; may come again.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Approve calls of read-only tools, no others.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run a task: progress on stderr, the answer on stdout."""
-    job = Job(agent, task, fleet, ledger, data, mode, budget, deadline, content)
-    done = perform(job, quiet=as_json)
-    result = done.result
+    """Run a task: progress and questions on stderr, the answer on stdout."""
+    _check(agent, task, resume, changed)
+    job = Job(agent, task, fleet, ledger, data, mode, budget, deadline, content, resume=resume, changed=changed)
+    person = Person(answer or (), yes=yes, at_keyboard=sys.stdin.isatty() and not as_json)
+    done = perform(job, person, quiet=as_json)
     if as_json:
-        print_json({key: result.get(key) for key in KEYS} | {"comparison": to_json(done.comparison)})
+        found = {key: done.result.get(key) for key in KEYS}
+        print_json(found | {"questions": [dict(one) for one in done.questions], "comparison": to_json(done.comparison)})
+    else:
+        _tell(done)
+    raise typer.Exit(done.exit)
+
+
+def _check(agent: str, task: str, resume: str, changed: str) -> None:
+    if resume and task:
+        raise ConfigError(f"--resume goes on with the task of run {resume}; leave the task out, or --resume")
+    if not resume and not (agent and task):
+        raise ConfigError(f"give an agent and a task, or --resume RUN; for example: {EXAMPLE}")
+    if changed and not resume:
+        raise ConfigError("--changed goes with --resume: it says what has changed since that run was begun")
+
+
+def _tell(done: Outcome) -> None:
+    result, run = done.result, done.result["run"]
+    if done.questions:
+        for one in done.questions:
+            stderr().print("\n".join(shown(one)))
+        first = done.questions[0]
+        way = f"orchestra run --resume {run} asks again; --answer '{first['question']}={first['decisions'][0]}' answers"
+        print_error(f"run {run} waits for a person", way)
     elif result["state"] == "done":
         say(result["answer"] or "")
         stderr().print("\n".join(done.comparison.findings), style="dim")
-        stderr().print(f"orchestra trace {result['run']} shows every decision", style="dim")
+        stderr().print(f"orchestra trace {run} shows every decision", style="dim")
     else:
-        print_error(result["reason"] or "the run failed", f"orchestra trace {result['run']} shows where")
-    raise typer.Exit(done.exit)
+        if result.get("partial"):
+            stderr().print(result["partial"])
+        way = f"orchestra trace {run} shows where; orchestra run --resume {run} tries what failed again"
+        print_error(result["reason"] or "the run failed", way)

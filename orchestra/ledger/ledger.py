@@ -114,8 +114,10 @@ class Ledger:
 
     def close(self) -> None:
         """Release what is claimed and close the file; nothing can be recorded afterwards. Twice is once."""
-        self._leases.close()
-        self._store.close()
+        try:
+            self._leases.close()
+        finally:
+            self._store.close()
 
     def _place(self, run: str, step: str) -> tuple[str, str]:
         return self._redactor.text(run), self._redactor.text(step)

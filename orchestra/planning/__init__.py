@@ -5,13 +5,14 @@ from orchestra.planning.drawing import mermaid
 from orchestra.planning.faults import faults
 from orchestra.planning.graph import order, ready, sinks
 from orchestra.planning.paths import remaining, weight
-from orchestra.planning.prompts import plan_messages, replan_messages, step_messages
+from orchestra.planning.prompts import copied, plan_messages, replan_messages, step_messages
 from orchestra.planning.replan import Known, joined, merged
 from orchestra.planning.schema import plan_schema, read_plan
 
 __all__ = [
     "Known",
     "answer_step",
+    "copied",
     "faults",
     "joined",
     "merged",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 
 from orchestra.planning.graph import sinks
@@ -18,8 +19,9 @@ You split a task into the fewest steps that solve it, at most {max_steps}. For e
 - difficulty: easy, medium or hard
 - optional: true only where the answer can do without it
 The last step uses the results of the others and gives the answer. Reply with JSON only. An example:
-Task: Who had more rain, Oslo or Bergen, and how much more?
+Task: {task}
 {example}"""
+EXAMPLE = "Who had more rain, Oslo or Bergen, and how much more?"
 
 REPLANNER = """\
 A plan for a task came to a halt. You write the steps that are still needed, at most {max_steps}, in the same form. \
@@ -34,6 +36,8 @@ ANSWERER = """\
 You write the final answer to a task from the results of the steps that were carried out. \
 Use only these results. Answer in one or two plain sentences; if a result is missing, say so."""
 
+_NAMES = re.findall(r" ([A-Z]\w+)", EXAMPLE)
+
 
 def plan_messages(
     task: str, tools: Sequence[ToolSpec], *, background: str = "", max_steps: int = 8
@@ -41,7 +45,7 @@ def plan_messages(
     """The planner's messages: the rules, then tools, background (such as the tables there are) and the task."""
     listing = "\n".join(f"- {_declaration(tool)}" for tool in tools) or "none"
     return (
-        Message.system(PLANNER.format(max_steps=max_steps, example=_example(tools))),
+        Message.system(PLANNER.format(max_steps=max_steps, task=EXAMPLE, example=_example(tools))),
         Message.user(_sections(("Tools", listing), ("Background", background), ("Task", task))),
     )
 
@@ -71,7 +75,7 @@ def step_messages(plan: Plan, step: Step, results: Mapping[str, str]) -> tuple[M
         f"[{need}] {goals.get(need, '')}\n{results.get(need, '(no result: this step failed)')}" for need in step.needs
     )
     last = sinks(plan) == (step,)
-    closing = "This is the last step: its result is the answer to the task." if last else ""
+    closing = "Then answer the task." if last and step.kind != "answer" else ""
     rules = ANSWERER if step.kind == "answer" else EXECUTOR
     return (
         Message.system(rules),
@@ -82,6 +86,21 @@ def step_messages(plan: Plan, step: Step, results: Mapping[str, str]) -> tuple[M
                 ("Your step", f"{step.goal}\n{closing}".strip()),
             )
         ),
+    )
+
+
+def copied(plan: Plan, messages: Sequence[Message]) -> tuple[str, ...]:
+    """The goals that speak of what stands only in the prompt's example and nowhere in what the planner was given.
+
+    `messages` are the planner's; a fault a line. Of the example only names count: any task may ask to compare.
+    """
+    given = " ".join(message.text for message in messages if message.role == "user").casefold()
+    names = [name for name in _NAMES if name.casefold() not in given]
+    return tuple(
+        f"step {step.id!r} speaks of {name}, which stands only in the example; plan the task itself: {plan.task}"
+        for step in plan.steps
+        for name in names
+        if name in step.goal
     )
 
 

@@ -24,7 +24,8 @@ class Known:
 
 def merged(plan: Plan, kept: Collection[str], new: Plan) -> Plan:
     """The kept steps of `plan`, then those of `new` as the planner wrote them: what `faults` is to look at."""
-    return Plan(plan.task, (*_finished(plan, kept), *new.steps), plan.flags)
+    flags = tuple(dict.fromkeys((*plan.flags, *new.flags)))
+    return Plan(plan.task, (*_finished(plan, kept), *new.steps), flags)
 
 
 def joined(plan: Plan, kept: Collection[str], taken: Collection[str]) -> Plan:

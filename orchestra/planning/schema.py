@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import cast, get_args
 
 from orchestra.errors import PlanError
@@ -11,6 +12,7 @@ from orchestra.types import Difficulty, Json, Plan, Step, ToolSpec
 
 _NONE: Json = {"type": "array", "maxItems": 0}
 _NO_PLAN = Plan("", ())
+SELF_NEED = "self_need"  # the flag of a plan whose steps needed themselves, as the smallest planners write
 
 
 def plan_schema(
@@ -39,6 +41,8 @@ def plan_schema(
 def read_plan(task: str, value: Json) -> Plan:
     """The plan that a planner wrote as `value`; `needs`, `tools`, `difficulty` and `optional` may be left out.
 
+    Where a step needs itself this need is left out, for it can mean nothing, and the plan is flagged `self_need`.
+
     Raises PlanError with every place that has not the form of `plan_schema`. Whether the plan can be
     executed is for `faults` to say.
     """
@@ -47,7 +51,8 @@ def read_plan(task: str, value: Json) -> Plan:
     steps = tuple(_step(item, f"steps[{at}]", wrong) for at, item in enumerate(items))
     if wrong:
         raise PlanError(f"this is no plan: {'; '.join(wrong)}", faults=tuple(wrong))
-    return Plan(task, steps)
+    sound = tuple(replace(step, needs=tuple(need for need in step.needs if need != step.id)) for step in steps)
+    return Plan(task, sound, flags=(SELF_NEED,) if sound != steps else ())
 
 
 def _object(fields: Mapping[str, Json], required: Sequence[str]) -> dict[str, Json]:

@@ -24,7 +24,8 @@ class ContextPolicy:
     """What has happened so far, as reasons to start a tier higher or lower.
 
     Up: a hard step, high priority, `long_context` tokens or more, `fan_in` upstream results or more, upstream results
-    that conflict or failed, models of the starting tier that failed in `failures` other steps of this run, images or
+    that conflict (by their texts or `signals["conflict"]`) or failed, models of the starting tier that failed in
+    `failures` other steps of this run, images or
     documents to look at, `documents` documents or more. Down: an easy step, low priority; never below the tier that
     a rule set, nor where the mode's score gives up more than 0.05 by it, as in `quality`. Signals add up; the start
     moves one tier at most.
@@ -190,6 +191,8 @@ def _fan_in(policy: ContextPolicy, context: StepContext) -> Shift | None:
 
 
 def _conflict(_: ContextPolicy, context: StepContext) -> Shift | None:
+    if context.signals.get("conflict"):
+        return 1, "what upstream results say conflicts"
     digests: dict[str, str] = {}
     for outcome in context.upstream:
         if outcome.name and outcome.digest and digests.setdefault(outcome.name, outcome.digest) != outcome.digest:

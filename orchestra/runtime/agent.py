@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.constants import START
 from langgraph.errors import GraphBubbleUp
 from langgraph.graph.state import CompiledStateGraph
-from langgraph.types import Command
+from langgraph.types import Command, StateSnapshot
 
 from orchestra.errors import ConfigError
 from orchestra.ledger import new_run_id
@@ -41,7 +42,8 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
     """A compiled LangGraph graph: input `{"task": …}`, output plain JSON; see `Orchestra.planner_executor`.
 
     `{"run": RUN}` alone resumes a run: one that a crash or a question interrupted goes on, one that failed tries what
-    failed again, one that is done gives its answer. With `changed`, a text, what is not finished is planned anew.
+    failed again, one that is done gives its answer. `answers`, by question id, are what people say to its questions.
+    With `changed`, a text, what is not finished is planned anew.
     """
 
     def __init__(self, *, runs: Runs, checkpoints: Checkpoints, portal: Portal, **compiled: Any) -> None:
@@ -82,6 +84,7 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
             given, config = await self._reopened(way) if way.resumes else (way.given, way.config)
             async for chunk in graph.astream(given, config, **options):
                 yield chunk
+            self.runs.forget(run)  # not before the last checkpoint is safe: a resume from the one before needs it
         except GraphBubbleUp:  # a question inside another graph: that one pauses
             raise
         except BaseException as end:
@@ -102,6 +105,21 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
         refuse_in_loop("stream")
         return self.portal.iterate("stream", lambda: self.astream(input, config, **options))
 
+    def get_state(self, config: RunnableConfig, *, subgraphs: bool = False) -> StateSnapshot:
+        """`aget_state` for synchronous code. Raises SyncInLoop inside a running event loop."""
+        return self.portal.run("get_state", lambda: self.aget_state(config, subgraphs=subgraphs))
+
+    def get_state_history(self, config: RunnableConfig, **options: Any) -> Iterator[StateSnapshot]:
+        """`aget_state_history` for synchronous code. Raises SyncInLoop inside a running event loop."""
+        refuse_in_loop("get_state_history")
+        return self.portal.iterate("get_state_history", lambda: self.aget_state_history(config, **options))
+
+    def update_state(
+        self, config: RunnableConfig, values: Any, as_node: str | None = None, task_id: str | None = None
+    ) -> RunnableConfig:
+        """`aupdate_state` for synchronous code. Raises SyncInLoop inside a running event loop."""
+        return self.portal.run("update_state", lambda: self.aupdate_state(config, values, as_node, task_id))
+
     async def _entrance(self, given: Any, config: RunnableConfig | None) -> Entrance:
         own = _configurable(config)
         nested = any(key.startswith(_NESTED) for key in own)
@@ -114,7 +132,8 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
     async def _kept(self, config: RunnableConfig | None) -> str:
         """The run that the thread's last checkpoint belongs to."""
         found = await self._checkpoint(config)
-        return cast("str", found.checkpoint["channel_values"].get("run", "")) if found else ""
+        values: dict[str, Any] = found.checkpoint["channel_values"] if found else {}
+        return values.get(START, values).get("run", "")  # the input is there until the first node has ended
 
     async def _checkpoint(self, config: RunnableConfig | None) -> Any:
         own = _configurable(config)
@@ -146,15 +165,21 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
         }
         return _merged(await self.aupdate_state(config, fork, as_node=before), checkpoint_id=None)
 
-    async def _reopened(self, way: Entrance) -> tuple[None, RunnableConfig]:
-        """A resume as LangGraph knows it: None on the run's thread, once what failed was put back to be tried again."""
+    async def _reopened(self, way: Entrance) -> tuple[Command[Any] | dict[str, Any] | None, RunnableConfig]:
+        """A resume as LangGraph knows it: answers, or None once what failed was put back to be tried again."""
         config, given = way.config or {}, way.given
         state = await self.aget_state(config) if self.checkpointer else None
         values = state.values if state else {}
-        if state is None or values.get("run") != way.run:
-            known = f"the run of this thread is {values['run']}" if values else "no checkpoint of it is kept here"
+        kept = await self._kept(config)
+        if state is None or kept != way.run:
+            known = f"the run of this thread is {kept}" if kept else "no checkpoint of it is kept here"
             raise ConfigError(f"run {way.run} cannot be resumed: {known}; give the thread_id it had, or begin anew")
+        if given.get("answers"):
+            return _resume(way, state.interrupts), _merged(config, checkpoint_id=None)
         limits = {key: given[key] for key in ("mode", "budget", "deadline") if given.get(key) is not None}
+        if state.next == (START,):  # it died before its first node began: its input is all there is
+            found = await self._checkpoint(config)
+            return found.checkpoint["channel_values"][START] | limits, config
         again = not state.next and values.get("state") == "failed"
         if given.get("changed") or again or limits:
             ended: dict[str, Any] = values.get("steps", {})
@@ -178,10 +203,22 @@ def _begun(given: dict[str, Any], config: RunnableConfig | None) -> Entrance:
     _check_keys(given)
     if "task" not in given and given.get("run"):
         return Entrance(given, _with_thread(config, given["run"]), given["run"], resumes=True)
-    if given.get("changed"):
-        raise ConfigError("changed: it goes with the 'run' that is to go on, not with a new 'task'")
+    for key in ("changed", "answers"):
+        if given.get(key):
+            raise ConfigError(f"{key}: it goes with the 'run' that is to go on, not with a new 'task'")
     fresh = {**FRESH, **given, "run": given.get("run") or new_run_id()}
     return Entrance(fresh, _with_thread(config, fresh["run"]), fresh["run"])
+
+
+def _resume(way: Entrance, pending: Sequence[Any]) -> Command[Any]:
+    """People's answers, by question, as LangGraph wants them: by interrupt. Raises ConfigError for other questions."""
+    asked = {one.value["question"]: one.id for one in pending}
+    given: Mapping[str, Any] = way.given["answers"]
+    for name in given:
+        if name not in asked:
+            known = ", ".join(asked) or "none"
+            raise ConfigError(f"run {way.run} has no pending question {name!r}; pending: {known}")
+    return Command(resume={asked[name]: answer for name, answer in given.items()})
 
 
 def _check_keys(given: Mapping[str, Any]) -> None:

@@ -37,6 +37,7 @@ from orchestra.types import (
     Step,
     StepContext,
     StreamEvent,
+    Text,
     ToolCall,
     ToolCallReady,
     ToolChoice,
@@ -51,6 +52,7 @@ from orchestra.types import (
     to_json,
 )
 
+_UNSAID = (Trigger.no_progress, Trigger.judged_bad)  # of a tool's error its result speaks; of these nothing does
 SUMMARY_MAX = 800  # tokens of a summary of old turns, at most
 
 
@@ -61,8 +63,9 @@ class Ask:
     `check` finds faults in a parsed structured answer beyond its schema. `max_tokens` beats routing's own setting.
     `seconds` is what the step may take at most, `turns` the model turns it is expected to take and `behind` those of
     the longest path after it: by them the run's deadline is shared out, and the longest path is served first. `shrinks`
-    and `replans` are what recovery may still ask of the run beyond another model. `keep` takes a tool result that is left
-    out of a shrunk history and gives its handle.
+    and `replans` are what recovery may still ask of the run beyond another model. `grounded`: numbers of the answer
+    must follow from what was given or looked up. `keep` takes a result that is left out of a shrunk history and gives
+    its handle.
     """
 
     step: Step
@@ -83,6 +86,7 @@ class Ask:
     behind: float = 0.0
     shrinks: int = 0
     replans: int = 0
+    grounded: bool = False
     keep: Callable[[ToolResult], str] = lambda _: ""
 
 
@@ -262,7 +266,7 @@ class Conversation:
         if move.ladder.model != self.ladder.model:
             messages, calls = self.sound
             del self.messages[messages:], self.calls[calls:]
-        elif verdict.trigger is Trigger.no_progress:  # of a tool's error its result speaks; of this nothing does
+        elif verdict.trigger in _UNSAID:
             self.messages.append(Message.user(move.feedback))
         self._ladder = move.ladder
 
@@ -374,6 +378,7 @@ class Conversation:
                 earlier_calls=tuple(self.calls),
                 min_logprob=self.engine.min_logprob,
                 check=ask.check,
+                grounds=tuple(_grounds(self.messages)) if ask.grounded else (),
             ),
             ladder=self.ladder,
             deadline=self.deadline,
@@ -442,3 +447,12 @@ class Conversation:
         self.attempts.extend(attempts)
         step = self.ask.step.id
         self.scope.history.extend(Earlier(step, one.model, one.trigger) for one in attempts if one.trigger)
+
+
+def _grounds(messages: Sequence[Message]) -> Iterator[str]:
+    """What an answer may be made of: what was given and what tools said; not rules, nor what a model said before."""
+    for message in messages:
+        if message.role == "user":
+            yield message.text
+        for result in (part for part in message.parts if isinstance(part, ToolResult)):
+            yield "".join(part.text for part in result.content if isinstance(part, Text))

@@ -94,7 +94,10 @@ class Nodes:
     async def ask(self, asked: Asked) -> dict[str, Any]:
         """One question → one answer; an answer that cannot be read is asked again, with what is wrong with it."""
         question = from_json(Question, asked["question"])
-        shown = cast("dict[str, Any]", to_json(question)) | {"question": question.id, "decisions": question.decisions}
+        shown = cast("dict[str, Any]", to_json(question)) | {
+            "question": question.id,
+            "decisions": list(question.decisions),
+        }
         del shown["id"]
         while True:
             given = interrupt(shown)

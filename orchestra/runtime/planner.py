@@ -9,6 +9,7 @@ from orchestra.errors import BudgetExceeded, Exhausted, NoCandidate
 from orchestra.ledger import Planned, StepEnded, StepStarted
 from orchestra.planning import (
     Known,
+    copied,
     faults,
     joined,
     merged,
@@ -126,12 +127,14 @@ class Planner:
             self.journal.record(StepStarted(self.step.goal, self.step.kind), "begun", True)  # noqa: FBT003
 
         def check(value: Json) -> Sequence[str]:
-            return wrong(read(value))  # the schema has been checked: it is a plan
+            plan = read(value)  # the schema has been checked: it is a plan
+            return (*wrong(plan), *copied(plan, messages))
 
         asked = Ask(self.step, messages, output_schema=schema, check=check, temperature=self.order.temperature)
         try:
-            self.talk = Conversation(self.engine, self.scope, asked)
-            reply = await self.talk.turn()
+            self.talk = Conversation(self.engine, self.scope, asked, self.journal)
+            kept = self.journal.get("0.reply")
+            reply = self.talk.recall(kept) if kept else await self.talk.turn()
         except (BudgetExceeded, NoCandidate) as end:
             question = budget_question(self.scope, self.step, end)
             if question is None or question.id in (self.order.answers or {}):
@@ -146,9 +149,9 @@ class Planner:
         talk = self.talk
         refused = tuple(fault for one in (talk.attempts if talk else ()) for fault in one.evidence)
         made = Planned(final, self.version, refused, kept=self.kept, reason=self.reason)
-        self.journal.record(made, "plan", final)
+        self.scope.recorder.record(self.step.id, made)
         done = StepEnded("done", talk.model, talk.turns, talk.degraded) if talk else StepEnded("done")
-        self.scope.recorder.record(self.step.id, done)
+        self.journal.record(done, "plan", final)  # with the last row: a plan that is kept has ended
         return final
 
 

@@ -84,6 +84,9 @@ _INSTEAD = {
     "close": "await aclose()",
     "invoke": "await ainvoke(...)",
     "stream": "iterate over astream(...) with async for",
+    "get_state": "await aget_state(...)",
+    "get_state_history": "iterate over aget_state_history(...) with async for",
+    "update_state": "await aupdate_state(...)",
 }
 
 

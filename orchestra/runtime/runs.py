@@ -15,6 +15,7 @@ from orchestra.ledger import (
     RunResumed,
     RunStarted,
     RunState,
+    active_seconds,
     attempts,
     totals,
 )
@@ -27,12 +28,16 @@ from orchestra.types import Cost, Earlier, Usage, from_json
 
 @dataclasses.dataclass(slots=True)
 class _Entered:
-    """A run this process is at work on; `scope` once a node has opened it, `began` on the engine's clock."""
+    """A run this process is at work on, since `began` on the engine's clock.
+
+    `scope` once a node has opened it, `done` once it has come to its end.
+    """
 
     lease: Lease
     began: float
     before: float = 0.0
     scope: RunScope | None = None
+    done: bool = False
 
 
 class Runs:
@@ -81,13 +86,16 @@ class Runs:
         return entered.before + self.engine.clock() - entered.began
 
     def close(self, run: str, state: RunState, reason: str = "", *, answer: str = "") -> None:
-        """The run's last word in the ledger; what it kept for a resume goes where it is done."""
-        seconds = self.seconds(run)
-        self._entered[run].scope = None
-        ledger = self.engine.ledger
-        ledger.append(run, "", RunEnded(state, seconds, reason, answer))
-        if state == "done":
-            ledger.forget(run)
+        """The run's last word in the ledger."""
+        entered = self._entered[run]
+        entered.scope, entered.done = None, state == "done"
+        self.engine.ledger.append(run, "", RunEnded(state, self.seconds(run), reason, answer))
+
+    def forget(self, run: str) -> None:
+        """Delete what the run kept for a resume, where it is done."""
+        entered = self._entered.get(run)
+        if entered is not None and entered.done:
+            self.engine.ledger.forget(run)
 
     def abandon(self, run: str, state: RunState, reason: str) -> None:
         """The last word on a run that was left before its end; none where it never began or has ended."""
@@ -103,7 +111,7 @@ class Runs:
         if not begun and not state.get("plan"):
             return scope
         if begun or not state.get("forked"):
-            scope.recorder.record("", RunResumed(self.agent, f"process {here().pid} on {here().node}", notes))
+            scope.recorder.record("", RunResumed(self.agent, str(here()), notes))
         entered.before = max(active_seconds(rows), state.get("seconds", 0.0))
         return self._spent_before(scope, state, entered, rows)
 
@@ -128,17 +136,6 @@ class Runs:
     def _limits(self, state: GraphState) -> Limits:
         given: dict[str, Any] = {name: state.get(name) for name in ("mode", "budget", "deadline")}
         return dataclasses.replace(self.limits, **{name: value for name, value in given.items() if value is not None})
-
-
-def active_seconds(rows: list[Row]) -> float:
-    """Seconds in which a run was at work: from each beginning or resume to the last row before the next."""
-    total, began, last = 0.0, None, 0.0
-    for row in rows:
-        if began is None or isinstance(row.event, RunStarted | RunResumed):
-            total += last - began if began is not None else 0.0
-            began = row.time
-        last = row.time
-    return total + (last - began if began is not None else 0.0)
 
 
 def _told(state: GraphState) -> tuple[Cost, Usage]:

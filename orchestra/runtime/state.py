@@ -12,7 +12,10 @@ def answered(before: Mapping[str, Any] | None, more: Mapping[str, Any] | None) -
 
 
 class RunState(TypedDict):
-    """In: task, and optionally run, mode, budget, deadline, plan_only; or run alone, maybe with changed. Out: the rest.
+    """What a run is given, what it has come to, and what it needs to go on.
+
+    In: task, and optionally run, mode, budget, deadline, plan_only; or run alone, maybe with changed, or with
+    answers by question id. Out: the rest.
 
     `started` is Unix seconds. `plan` is a Plan and `version` counts it from 1, `steps` is a StepResult per step id,
     `questions` what people are asked and `answers` what they said, all as JSON. `forked` is the run from whose earlier
@@ -48,7 +51,7 @@ class RunState(TypedDict):
     seconds: float
 
 
-INPUT = ("task", "run", "mode", "budget", "deadline", "plan_only", "changed")
+INPUT = ("task", "run", "mode", "budget", "deadline", "plan_only", "changed", "answers")
 """What callers give."""
 
 FRESH: Mapping[str, Any] = {

@@ -6,15 +6,16 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from typing import TypeAlias
 
 from orchestra.checks import no_progress
 from orchestra.errors import BudgetExceeded, CallError, HumanNeeded, NoCandidate, Refused
 from orchestra.ledger import StepEnded, StepStarted
-from orchestra.planning import step_messages
+from orchestra.planning import answer_step, step_messages
 from orchestra.runtime.conversation import Ask, Conversation
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.journal import END, Journal, digest
-from orchestra.runtime.questions import Answer, Question
+from orchestra.runtime.questions import Answer, Question, Waiting
 from orchestra.runtime.scope import RunScope
 from orchestra.runtime.toolcalls import Called, ToolCalls, ask
 from orchestra.toolbox import Tool
@@ -35,13 +36,20 @@ from orchestra.types import (
     to_json,
 )
 
+Signals: TypeAlias = "Callable[[Step, Mapping[str, StepResult]], Mapping[str, Json]]"
+Settle: TypeAlias = (
+    "Callable[[Step, StepResult, Sequence[tuple[ToolCall, str]], Mapping[str, StepResult]], StepResult | Sequence[str]]"
+)
+"""From a step, its result, its calls that succeeded with what they gave, and its upstream results."""
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
     """How steps are worked on: the tools at hand, turns at most, seconds per step.
 
-    `step_output` is the JSON Schema of what steps of kind `act` answer with. `signals` computes what policies are told
-    about a step from its upstream results.
+    `step_output` is the JSON Schema of what steps of kind `act` answer with, but for the plan's last one. `signals`
+    computes what policies are told about a step from its upstream results. `settle` has the last word on a step's
+    result: it gives the result to take, completed where needed, or its faults, one a text.
     """
 
     tools: Mapping[str, Tool]
@@ -49,7 +57,8 @@ class Work:
     step_deadline: float = 300.0
     temperature: float | None = None
     step_output: Mapping[str, Json] | None = None
-    signals: Callable[[Step, Mapping[str, StepResult]], Mapping[str, Json]] | None = None
+    signals: Signals | None = None
+    settle: Settle | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +135,8 @@ class StepRun:
             return StepResult("done", text=given.text, turns=self.talk.turns if self.talk else 0)
         except CallError as error:
             return self._failed(error)
+        except Waiting:
+            raise
         except Exception as error:
             broken = StepEnded("failed", evidence=(f"{type(error).__name__}: {error}",))
             self.scope.recorder.record(self.job.step.id, broken)  # not kept: who resumes the run tries again
@@ -147,11 +158,11 @@ class StepRun:
 
     def _asked(self) -> Ask:
         job, work = self.job, self.job.work
-        plain = job.step.kind == "act" and job.step.output_schema is None
+        plain = job.step.kind == "act" and job.step.output_schema is None and job.step != answer_step(job.plan)
         return Ask(
             step=job.step,
             messages=step_messages(job.plan, job.step, self.texts),
-            tools=tuple(work.tools[name].spec for name in job.step.tools),
+            tools=tuple(one.spec for name, one in work.tools.items() if name in job.step.tools),  # one order for all
             output_schema=work.step_output if plain else job.step.output_schema,
             temperature=work.temperature,
             upstream=tuple(_outcome(job.plan, sid, result) for sid, result in job.upstream.items()),
@@ -161,22 +172,31 @@ class StepRun:
             behind=job.place.behind,
             shrinks=1,
             replans=job.place.replans,
+            grounded=_from_sources(job),
             keep=self.calls.results.keeper(job.step.id),
         )
 
     async def _converse(self, talk: Conversation) -> StepResult:
         results: list[tuple[ToolCall, str]] = []
+        good: list[tuple[ToolCall, str]] = []
+        settle = self.job.work.settle
         for turn in range(self.job.work.max_turns):
             if self.calls.cut:
                 talk.offer(self.calls.reading.spec)
             reply = await self._reply(talk, turn)
             if not reply.tool_calls:
-                return _done(reply, talk)
+                result = _done(reply, talk)
+                settled = settle(self.job.step, result, good, self.job.upstream) if settle else result
+                if isinstance(settled, StepResult):
+                    return settled
+                self._recovered(talk, Verdict(Trigger.judged_bad, tuple(settled)), turn)
+                continue
             ends = await self.calls.run(reply.tool_calls, turn, talk.deadline)
             if replan := [end.replan for end in ends if end.replan]:
                 return self._stale(replan[0])
             talk.add(Message("tool", tuple(end.result for end in ends)), sound=self._sound(ends))
             results += [(call, end.text) for call, end in zip(reply.tool_calls, ends, strict=True)]
+            good += [(call, end.text) for call, end in zip(reply.tool_calls, ends, strict=True) if end.trigger is None]
             verdict = no_progress(results)
             verdict = (_trouble(ends) or verdict) if verdict.accepted else verdict
             if not verdict.accepted and self._recovered(talk, verdict, turn) != reply.model:
@@ -212,13 +232,16 @@ class StepRun:
     def _tool_choice(self, talk: Conversation, turn: int) -> ToolChoice:
         """A planned look-up is made, not guessed, by whichever model serves the step; the last turn must answer.
 
-        A call is required only where every tool of the step is read-only: a needless look-up is harmless, a
-        needless act is not.
+        A call is required only where every tool of the step is read-only (a needless act is not harmless) and no
+        earlier step gives it anything: who has results may only have to think, and would call with invented arguments.
         """
         tools = talk.ask.tools
         if not tools or turn == self.job.work.max_turns - 1:
             return "none"
-        planned = "single_step" not in talk.ask.step.tags and not talk.calls  # none in the history it was given
+        step = talk.ask.step
+        planned = (
+            not step.needs and "single_step" not in step.tags and not talk.calls
+        )  # none in the history it was given
         return "required" if planned and all(tool.read_only for tool in tools) else "auto"
 
     def _recovered(self, talk: Conversation, verdict: Verdict, turn: int) -> str | None:
@@ -320,6 +343,12 @@ def _blocked(job: Job) -> StepResult | None:
     if not missing:
         return None
     return StepResult("skipped", evidence=(f"needs {', '.join(missing)}, which did not succeed",))
+
+
+def _from_sources(job: Job) -> bool:
+    """Whether all that a step tells must come from what it was given or looks up: not where it acts, or only thinks."""
+    step, tools = job.step, job.work.tools
+    return all(tools[name].spec.read_only for name in step.tools) if step.tools else bool(step.needs)
 
 
 def _done(reply: Reply, talk: Conversation) -> StepResult:

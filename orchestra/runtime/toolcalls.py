@@ -13,6 +13,7 @@ from orchestra.errors import Exhausted, HumanNeeded
 from orchestra.ledger import HumanAsked, ToolEnded, ToolStarted
 from orchestra.recovery import after_unknown
 from orchestra.runtime.context import Results, read_result
+from orchestra.runtime.context.results import MAX_TEXT
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.journal import Journal
 from orchestra.runtime.questions import Answer, Question, Waiting
@@ -65,6 +66,8 @@ class ToolCalls:
         Raises Waiting where people have to answer first: then nothing of this reply has been executed, and HumanNeeded
         where nobody can be asked.
         """
+        for call in calls:  # in their order, whichever of them has an end already
+            self.results.handle(self.step.id, call.id)
         self._ask(calls, turn)
         keys = [f"{turn}.{place}" for place in range(len(calls))]
         if all(self.tools[call.name].spec.read_only for call in calls):
@@ -136,7 +139,7 @@ class ToolCalls:
             handle=self.results.handle(self.step.id, call.id),
             idempotency_key=self._idempotency_key(call) if tool.wants_key else "",
         )
-        called = Called(outcome.result, outcome.trigger, outcome.whole, outcome.replan)
+        called = Called(outcome.result, outcome.trigger, outcome.whole and outcome.whole[:MAX_TEXT], outcome.replan)
         ended = ToolEnded(call.id, call.name, outcome.trigger, outcome.seconds, outcome.size, called.text)
         self.journal.record(ended, f"{key}.end", called)
         return called

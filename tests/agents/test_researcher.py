@@ -48,6 +48,8 @@ async def test_an_answer_cites_file_and_line_of_what_a_step_found(documents: Pat
     assert "height of the tower: 330 metres [alder.md:3]" in told(small)
     assert "alder.md, old.md" in told(strong)
     assert sorted(tools(small, 0)) == ["read_file", "search_files"]
+    declared = {one["function"]["name"]: one["function"]["parameters"] for one in small.requests[0]["tools"]}
+    assert list(declared["search_files"]["properties"]) == ["query"]
 
 
 async def test_a_value_that_does_not_stand_there_goes_back_with_where_it_stands(documents: Path) -> None:

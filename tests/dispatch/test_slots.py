@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestra.dispatch import Purse
-from orchestra.dispatch.slots import FREE, WEIGHTS, Slots
+from orchestra.dispatch.slots import FREE, GRACE, WEIGHTS, Slots
 from orchestra.errors import ConfigError, DeadlineExceeded
 from orchestra.types import Price
 from tests.dispatch.doubles import SILENCE, Bench, Clock, RealClock, card, decide, error, say
@@ -268,6 +268,24 @@ async def test_a_runs_most_urgent_call_gets_its_place_although_it_comes_a_little
     assert crowd.running == ["first", "next"]
 
 
+@pytest.mark.parametrize("turns", range(GRACE + 4))
+async def test_a_place_that_comes_while_another_is_given_away_is_not_lost(turns):
+    crowd = Crowd(Slots({"small": 2}))
+    for name in ("a", "b", "leaf"):
+        await crowd.come(name, run="r")
+    crowd.leave("a")
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    crowd.start("next", run="r", rank=5.0)
+    await asyncio.sleep(0)
+    crowd.leave("b")
+    await settle()
+    assert sorted(crowd.running) == ["leaf", "next"]
+    crowd.leave("leaf")
+    crowd.leave("next")
+    assert await held_of(crowd.slots) == 2
+
+
 async def test_another_runs_call_does_not_wait_for_what_may_still_come():
     slots, served = Slots({"small": 1}), []
 
@@ -283,6 +301,30 @@ async def test_another_runs_call_does_not_wait_for_what_may_still_come():
         await asyncio.sleep(0)
     assert served == ["other"]
     await task
+
+
+def test_a_caller_that_was_passed_over_leaves_the_others_of_its_run_where_they_are():
+    slots = Slots({"small": 1})
+    gone = asyncio.new_event_loop()
+    slot = gone.run_until_complete(slots.hold("small", run="ahead"))
+    waiting = [gone.create_task(slots.hold("small", run="r"))]
+    gone.run_until_complete(asyncio.sleep(0))
+    gone.close()
+    waiting[0]._log_destroy_pending = False
+
+    async def live():
+        crowd = Crowd(slots)
+        await crowd.come("a", run="r")
+        await crowd.come("b", run="r")
+        slot.release()
+        await settle()
+        waiting.clear()
+        gc.collect()
+        assert crowd.running == ["a"]
+        await crowd.go("a")
+        assert crowd.running == ["b"]
+
+    asyncio.run(live())
 
 
 Acts = st.lists(

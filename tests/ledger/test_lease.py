@@ -98,6 +98,15 @@ def test_closing_a_ledger_releases_what_it_held_and_only_that(file: Path) -> Non
     second.close()
 
 
+def test_a_ledger_that_cannot_release_what_it_held_is_closed_all_the_same(ledger: Ledger) -> None:
+    ledger.claim("run")
+    ledger._store._db.execute("PRAGMA query_only = ON")
+    with pytest.raises(LedgerError, match="cannot release runs in the ledger"):
+        ledger.close()
+    with pytest.raises(LedgerError, match="closed"):
+        ledger.events("run")
+
+
 CLAIMER = """
 import sys
 from orchestra.errors import RunOwned

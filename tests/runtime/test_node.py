@@ -371,11 +371,15 @@ async def test_rows_reach_the_custom_stream_among_what_the_node_writes_itself():
 
         async def look(state: State, writer: StreamWriter) -> State:
             writer("before")
-            await app.complete("x")
+            reply = await app.complete("x")
             writer("after")
+            return {"note": reply.run}
+
+        def late(state: State) -> State:
+            app.ledger.append(state["note"], "", RunStarted("nobody listens any more"))
             return {}
 
-        compiled = graph_of(look=app.node(look, step="research"))
+        compiled = graph_of(look=app.node(look, step="research"), late=late)
         found = [one async for one in compiled.astream({}, thread(), stream_mode="custom")]
     told = [one if isinstance(one, str) else one.event.type for one in found]
     assert told[:3] == ["run_started", "step_started", "before"]
@@ -463,7 +467,7 @@ async def test_tasks_of_the_functional_api_may_be_nodes(tmp_path):
 
 
 async def test_an_error_of_the_node_goes_through_and_its_run_says_so(tmp_path):
-    async with app_of(ledger=tmp_path / "l.db") as app:
+    async with app_of(ledger=tmp_path / "l.db", content=True) as app:
 
         async def breaks(state: State) -> State:
             await app.complete("x")

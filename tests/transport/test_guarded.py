@@ -258,9 +258,10 @@ async def test_the_name_goes_into_the_handshake(monkeypatch):
         return real(self, *args, server_hostname=server_hostname, **options)
 
     monkeypatch.setattr(ssl.SSLContext, "wrap_bio", noted)
-    async with raw_server(lambda c: c.reply(b"x")) as server:
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    async with server:
         with pytest.raises(TransportFault, match="cannot be connected to"):
-            await got(named(server).replace("http:", "https:"))
+            await got(f"https://shop.example:{server.sockets[0].getsockname()[1]}/")
     assert asked == [b"shop.example"]
 
 

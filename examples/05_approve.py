@@ -1,0 +1,59 @@
+"""A person in the run: the model asks for what only they know, and a refund is made only once they agree.
+
+Run it: python examples/05_approve.py   (the answers stand below; at a terminal `orchestra run` asks you)
+"""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+from langgraph.types import Command
+
+from orchestra import Orchestra, tool
+from orchestra.toolbox import ask_human
+
+FLEET = os.environ.get("ORCHESTRA_FLEET", Path(__file__).with_name("fleet.toml"))
+TASK = "Ask the person for the number of the order, then refund 20 euros of that order."
+
+
+@tool(needs_approval=True)
+def refund(order: int, euros: float) -> str:
+    """Pay money of an order back to the customer.
+
+    Args:
+        order: the order's number
+        euros: how much
+    """
+    print(f"  -> refund({order}, {euros:g}) is carried out")
+    return f"{euros:g} euros of order {order} were paid back"
+
+
+def decide(asked: dict[str, Any]) -> Any:
+    """What the person says. The amount is lowered, to show that arguments can be edited."""
+    if asked["kind"] == "question":
+        return "Order 4711."
+    if asked["tool"] != "refund":
+        return False
+    return {"decision": "edit", "arguments": {"order": 4711, "euros": 15}}
+
+
+async def in_a_process_of_its_own(given: Any, config: Any = None) -> dict[str, Any]:
+    """A new app and a new agent each time: what a run has done so far lies in files, not in this object."""
+    async with Orchestra.from_file(FLEET) as app:
+        return await app.planner_executor([ask_human, refund], max_steps=3).ainvoke(given, config)
+
+
+async def main() -> None:
+    result = await in_a_process_of_its_own({"task": TASK})
+    while pending := result.get("__interrupt__"):
+        answers = {one.id: decide(one.value) for one in pending}
+        for one in pending:
+            print(f"{one.value['kind']}: {one.value['text']} {one.value['arguments'] or ''}")
+            print(f"  {answers[one.id]}")
+        thread = {"configurable": {"thread_id": result["run"]}}  # a run's thread has the run's name
+        result = await in_a_process_of_its_own(Command(resume=answers), thread)
+    print(f"{result['state']}: {result['answer'] or result['reason']}")
+
+
+asyncio.run(main())

@@ -1,0 +1,118 @@
+"""One process's share of a run: begin it or go on with it, answer what is asked, write down what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langgraph.types import Command
+
+from orchestra import Orchestra, RecoveryPolicy
+from orchestra.ledger.store import Store
+from orchestra.testing import scripted_app
+from tests.chaos.world import Log, World
+
+RUN = "run"
+IMPORTED = {"orchestra", "langgraph", "langchain_core", "langsmith", "pydantic", "jsonschema", "aiosqlite", "asyncio"}
+
+
+def open_app(world: World, folder: Path, log: Log) -> Orchestra:
+    """The app of a new process, on the files of the processes before it."""
+    return scripted_app(
+        *world.models(log), ledger=folder / "l.db", content=True, recovery=RecoveryPolicy(max_replans=1)
+    )
+
+
+async def live(world: World, folder: Path, log: Log, rng: random.Random) -> dict[str, Any]:
+    """The run's state when it has ended."""
+    async with open_app(world, folder, log) as app:
+        agent = app.planner_executor(world.tools(log), max_steps=12)
+        config: Any = {"configurable": {"thread_id": RUN}}
+        begun = (await agent.aget_state(config)).values
+        out = await agent.ainvoke({"run": RUN} if begun else {"task": "a task", "run": RUN}, config)
+        while asked := out.get("__interrupt__"):
+            some = asked if rng.random() < 0.5 else asked[:1]  # one by one, or all together
+            answers = {one.id: answer(one.value, log) for one in some}
+            out = await agent.ainvoke(Command(resume=answers), config)
+        return out
+
+
+def answer(question: dict[str, Any], log: Log) -> Any:
+    """What a person says who has looked at the world: was it done?"""
+    name = str((question["arguments"] or {}).get("name"))
+    match question["kind"]:
+        case "approval":
+            return True
+        case "question":
+            return f"answer {question['text'].split()[-1].removesuffix('?')}"
+        case "unknown" if question["tool"] == "crack":
+            return "repeat"
+        case "unknown":
+            call = (question["tool"], name, str(question["arguments"]["part"]))
+            if any(line[:3] == call for line in log.lines("effect")):
+                return {"decision": "done", "text": " ".join((*call, "ok"))}
+            log.write("repeat", *call)
+            return {"decision": "repeat"}
+        case other:
+            raise AssertionError(f"nobody expected a question of kind {other}: {question}")
+
+
+def die_at(point: int, log: Log) -> Counter[str]:
+    """Let this process be killed when it has come past so many points: before and after each row, effect, checkpoint."""
+    passed: Counter[str] = Counter()
+
+    def pass_by(kind: str) -> None:
+        passed[kind] += 1
+        if passed.total() == point:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    log.hook = lambda: pass_by("world")
+    _around(Store, "write", pass_by)
+    for name in ("aput", "aput_writes"):
+        _around_async(AsyncSqliteSaver, name, pass_by)
+    return passed
+
+
+def _around(owner: Any, name: str, pass_by: Callable[[str], None]) -> None:
+    inner = getattr(owner, name)
+
+    def outer(*args: Any, **options: Any) -> Any:
+        pass_by(name)
+        made = inner(*args, **options)
+        pass_by(name)
+        return made
+
+    setattr(owner, name, outer)
+
+
+def _around_async(owner: Any, name: str, pass_by: Callable[[str], None]) -> None:
+    inner = getattr(owner, name)
+
+    async def outer(*args: Any, **options: Any) -> Any:
+        pass_by(name)
+        made = await inner(*args, **options)
+        pass_by(name)
+        return made
+
+    setattr(owner, name, outer)
+
+
+def spend(world: World, folder: Path, seed: str, point: int | None) -> None:
+    """A child's whole life, to its end or to its death; `out.json` is there when it has ended by itself."""
+    log = Log(folder / "log")
+    if point:
+        die_at(point, log)
+    out = asyncio.run(live(world, folder, log, random.Random(seed)))
+    names = [name for name in sys.modules if name.partition(".")[0] in IMPORTED]
+    (folder / "modules").write_text("\n".join(names), "utf-8")
+    (folder / "out.tmp").write_text(json.dumps(out), "utf-8")
+    (folder / "out.tmp").rename(folder / "out.json")
