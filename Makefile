@@ -4,10 +4,10 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench clean
+.PHONY: help demo test chaos bench bench-agents clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
 
 demo: .venv/.user ## set everything up, pull the weights of two small models, and run the main job
 	@echo "== weights"
@@ -31,6 +31,10 @@ test: .venv/.dev ## set everything up, and check it the way the pipeline does
 
 bench: .venv/.dev ## measure what the README promises
 	@for benchmark in benchmarks/*.py; do $(BIN)/python "$$benchmark" || exit 1; done
+
+bench-agents: .venv/.user ## ask the embedded models 72 questions whose answers SQL knows; takes an hour, a killed run goes on
+	@$(BIN)/orchestra models pull
+	@$(BIN)/python benchmarks/agents/analyst.py --out .orchestra/bench-agents.jsonl --resume
 
 clean: ## remove what the other targets made; weights stay, `orchestra models remove` deletes them
 	rm -rf .venv .orchestra .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*

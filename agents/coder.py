@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,18 +32,19 @@ def build(app: Orchestra, *, seconds: float = SECONDS) -> Agent:
     )
 
 
-def tested(step: Step, result: StepResult, calls: Sequence[tuple[ToolCall, str]]) -> StepResult | tuple[str, ...]:
-    """The step's result with the code whose tests passed last, or what is wrong with it.
+def tested(
+    step: Step, result: StepResult, calls: Sequence[tuple[ToolCall, str]], upstream: Mapping[str, StepResult]
+) -> StepResult | tuple[str, ...]:
+    """The step's result with the code whose tests passed, or what is wrong with it.
 
-    The code is that of the call: models change what they write a second time, and nobody has run that.
+    The code is that of the step's last such call, else that of the steps it needs: models change what they write a
+    second time, and nobody has run that.
     """
     arguments = [call.arguments or {} for call, _ in calls if call.name == "python_run"]
-    passed = [str(one["code"]) for one in arguments if str(one.get("tests", "")).strip()]
-    if passed:
-        prose = _BLOCK.sub("", result.text).strip()
-        return replace(result, text=f"{prose}\n\n```python\n{passed[-1].strip()}\n```".strip())
-    if "python_run" in step.tools:
+    passed = [f"```python\n{str(one['code']).strip()}\n```" for one in arguments if str(one.get("tests", "")).strip()]
+    if "python_run" in step.tools and not passed:
         return ("no tests have passed; call python_run with code and tests until they do",)
-    if not step.needs:
+    code = passed[-1:] or [block for one in upstream.values() for block in _BLOCK.findall(one.text)]
+    if not code:
         return ("no code was run; a step that writes code needs the tool python_run",)
-    return result  # it tells of code that others have run
+    return replace(result, text="\n\n".join([_BLOCK.sub("", result.text).strip(), *code]).strip())

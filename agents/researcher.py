@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
-from orchestra.checks.citations import Finding, citation_faults, conflicts, finding_faults
+from orchestra.checks.citations import Finding, attributed, citation_faults, conflicts, finding_faults
 from orchestra.errors import AgentError
 from orchestra.toolbox import Tool, ToolRejected, load_tools
 from orchestra.toolbox.confined import Confined
@@ -59,8 +59,10 @@ def build(app: Orchestra, *, data: Path | None = None) -> Agent:
         raise AgentError(f"agent 'researcher' reads a folder of documents, and {given}: give --data FOLDER")
     folder = Confined(data)
 
-    def settle(step: Step, result: StepResult, _: Sequence[tuple[ToolCall, str]]) -> StepResult | tuple[str, ...]:
-        return sourced(step.goal, result, Documents(folder))
+    def settle(
+        step: Step, result: StepResult, _: Sequence[tuple[ToolCall, str]], upstream: Mapping[str, StepResult]
+    ) -> StepResult | tuple[str, ...]:
+        return sourced(step.goal, result, upstream, Documents(folder))
 
     names = list(Documents(folder))
     listed = ", ".join(names[:LISTED]) + (", ... (see search_files)" if len(names) > LISTED else "")
@@ -75,21 +77,26 @@ def build(app: Orchestra, *, data: Path | None = None) -> Agent:
     )
 
 
-def sourced(goal: str, result: StepResult, documents: Mapping[str, Sequence[str]]) -> StepResult | tuple[str, ...]:
-    """The result, its findings put into words with their sources, or what is wrong with the sources it cites."""
+def sourced(
+    goal: str, result: StepResult, upstream: Mapping[str, StepResult], documents: Mapping[str, Sequence[str]]
+) -> StepResult | tuple[str, ...]:
+    """The result, its findings put into words with their sources, or what is wrong with the sources it cites.
+
+    Prose that tells a finding without its source, which small models forget, gets it.
+    """
     if result.output is not None:
         found = _findings(result)
         words = [f"{one.claim}: {one.value} [{one.file}:{one.line}]" for one in found]
         return finding_faults(found, documents) or replace(result, text="\n".join(words) or NOT_FOUND)
     if result.text.strip().casefold().startswith(NOT_FOUND.casefold()):
         return result
-    return citation_faults(result.text, documents, given=goal) or result
+    text = attributed(result.text, _found_by(upstream), documents)
+    return citation_faults(text, documents, given=goal) or replace(result, text=text)
 
 
 def conflicting(_: Step, upstream: Mapping[str, StepResult]) -> dict[str, Json]:
     """The signal `conflict` where what the step builds on gives different values for one claim."""
-    found = [finding for result in upstream.values() for finding in _findings(result)]
-    return {"conflict": True} if conflicts(found) else {}
+    return {"conflict": True} if conflicts(_found_by(upstream)) else {}
 
 
 class Documents(Mapping[str, "Sequence[str]"]):
@@ -120,6 +127,10 @@ def _by_words(search: Tool) -> Tool:
     properties = cast("Mapping[str, Json]", search.schema["properties"])
     schema = {**search.schema, "properties": {"query": properties["query"]}}
     return replace(search, spec=replace(search.spec, schema=schema))
+
+
+def _found_by(upstream: Mapping[str, StepResult]) -> list[Finding]:
+    return [finding for result in upstream.values() for finding in _findings(result)]
 
 
 def _findings(result: StepResult) -> list[Finding]:

@@ -3,9 +3,9 @@
     python benchmarks/makespan.py
 
 Promised: at most 1.05 times the critical path where slots are enough. Where a model answers two or three at a time,
-no plan can end before its critical path nor before its work divided by the slots; the greater of both is the bound. Beside
-it stand the two simpler schedulers: one wave of steps after the other (computed from the delays), and first come, first
-served within a run.
+no plan can end before its critical path nor before its work divided by the slots; the greater of both is the bound.
+Beside it stand the two simpler schedulers: one wave of steps after the other (computed from the delays), and first
+come, first served within a run.
 """
 
 from __future__ import annotations

@@ -25,34 +25,34 @@ def refund(order: int, euros: float) -> str:
         order: the order's number
         euros: how much
     """
-    print(f"  -> refund({order}, {euros:g}) is carried out")
+    print(f"  refund({order}, {euros:g}) is carried out")
     return f"{euros:g} euros of order {order} were paid back"
 
 
 def decide(asked: dict[str, Any]) -> Any:
-    """What the person says. The amount is lowered, to show that arguments can be edited."""
+    """What the person says. They pay back less than was asked for: arguments can be edited, too."""
     if asked["kind"] == "question":
         return "Order 4711."
     if asked["tool"] != "refund":
         return False
-    return {"decision": "edit", "arguments": {"order": 4711, "euros": 15}}
+    return {"decision": "edit", "arguments": asked["arguments"] | {"euros": 15}}
 
 
-async def in_a_process_of_its_own(given: Any, config: Any = None) -> dict[str, Any]:
-    """A new app and a new agent each time: what a run has done so far lies in files, not in this object."""
+async def go(given: Any, config: Any = None) -> dict[str, Any]:
+    """A new app each time, as in a process that starts days later: what the run has done lies in its files."""
     async with Orchestra.from_file(FLEET) as app:
-        return await app.planner_executor([ask_human, refund], max_steps=3).ainvoke(given, config)
+        agent = app.planner_executor([ask_human, refund], max_steps=3, mode="quality")
+        return await agent.ainvoke(given, config)
 
 
 async def main() -> None:
-    result = await in_a_process_of_its_own({"task": TASK})
+    result = await go({"task": TASK})
     while pending := result.get("__interrupt__"):
         answers = {one.id: decide(one.value) for one in pending}
         for one in pending:
-            print(f"{one.value['kind']}: {one.value['text']} {one.value['arguments'] or ''}")
-            print(f"  {answers[one.id]}")
-        thread = {"configurable": {"thread_id": result["run"]}}  # a run's thread has the run's name
-        result = await in_a_process_of_its_own(Command(resume=answers), thread)
+            print(f"{one.value['kind']}: {one.value['text']} {one.value['arguments'] or ''}\n  {answers[one.id]}")
+        thread = {"configurable": {"thread_id": result["run"]}}  # a run's own thread has its name
+        result = await go(Command(resume=answers), thread)
     print(f"{result['state']}: {result['answer'] or result['reason']}")
 
 

@@ -15,22 +15,19 @@ from orchestra.ledger import Decided, Planned, Row, new_run_id
 from orchestra.toolbox import Replan
 from orchestra.types import Price
 
-FLEET = Path(os.environ.get("ORCHESTRA_FLEET", Path(__file__).with_name("fleet.toml")))
-TASK = "How many lamps are in stock in the north and in the south?"
+FILE = Path(os.environ.get("ORCHESTRA_FLEET", Path(__file__).with_name("fleet.toml")))
+FLEET = Fleet.from_toml(FILE.read_text(encoding="utf-8"), source=str(FILE))
+CARDS = {name: replace(card, price=Price(1, 2)) for name, card in FLEET.models.items()}  # as if: embedded ones are free
+TASK = "How many lamps are in the warehouses north and south together?"
 STOCK = {"south": 12, "east": 5}
 
 
 @tool(read_only=True)
 def stock(warehouse: str) -> int:
-    """Lamps in a warehouse: north, south, east or west."""
+    """How many lamps a warehouse has: north, south or east."""
     if warehouse not in STOCK:
-        raise Replan(f"the warehouse {warehouse} is closed; what was in it is now in the warehouse east")
+        raise Replan(f"the warehouse {warehouse} has moved to the east; look up east in place of {warehouse}")
     return STOCK[warehouse]
-
-
-def at_a_price(fleet: Fleet) -> Fleet:
-    """The same fleet, as if every model cost 1 USD per million tokens read and 2 written: embedded ones are free."""
-    return replace(fleet, models={name: replace(card, price=Price(1, 2)) for name, card in fleet.models.items()})
 
 
 def show(row: Row) -> None:
@@ -43,16 +40,15 @@ def show(row: Row) -> None:
 
 
 async def main() -> None:
-    fleet, run = at_a_price(Fleet.from_toml(FLEET.read_text(encoding="utf-8"), source=str(FLEET))), new_run_id()
-    thread = {"configurable": {"thread_id": run}}
-    async with Orchestra(fleet) as app:
+    run = new_run_id()
+    async with Orchestra(replace(FLEET, models=CARDS)) as app:
         app.ledger.subscribe(run, show)
         agent = app.planner_executor([stock], at_cap="pause", deadline=300, max_steps=4)
         result = await agent.ainvoke({"task": TASK, "run": run, "budget": 0.003})
         while pending := result.get("__interrupt__"):
             print(*(f"{one.value['kind']}: {one.value['text']}" for one in pending), sep="\n")
             raised = {one.id: 0.05 if one.value["kind"] == "budget" else False for one in pending}  # the new cap in USD
-            result = await agent.ainvoke(Command(resume=raised), thread)
+            result = await agent.ainvoke(Command(resume=raised), {"configurable": {"thread_id": run}})
     usd, tokens = result["cost"]["usd"], result["usage"]["input"] + result["usage"]["output"]
     print(f"{result['state']}: {result['answer'] or result['reason']}")
     print(f"spent: ${usd:.6f}, {tokens} tokens, {result['seconds']:.1f} s; replans: {result['replans']}")

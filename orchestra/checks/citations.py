@@ -24,6 +24,8 @@ _EMPTIED = re.compile(r"\s*[\[(`][\s`]*[\])`]")  # brackets whose citation was t
 _CITED = re.compile(r"([^\[\](),;:\n]+):(\d{1,9})(?:[-\u2013](\d{1,9}))?")
 _QUOTED = re.compile(r"[\"\u201c\u201e\u00ab]([^\"\u201c\u201d\u201e\u00ab\u00bb]+)[\"\u201d\u201c\u00bb]")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
+_BETWEEN = re.compile(f"({_SENTENCE.pattern})")  # kept when a text is split
+_END = re.compile(r"[.!?]*\s*\Z")
 _UNCITED = "no source is cited; write after each fact where it stands as [file:line], such as [notes.md:12]"
 _OWN_SENTENCE = "; what follows from other facts belongs in a sentence of its own, without a citation"
 _FILLING = frozenset({"a", "an", "and", "at", "by", "for", "from", "in", "is", "of", "on", "the", "to", "was", "with"})
@@ -91,12 +93,27 @@ def cited(text: str, documents: Documents) -> tuple[tuple[str, tuple[Citation, .
     return tuple(claims)
 
 
+def attributed(text: str, findings: Sequence[Finding], documents: Documents) -> str:
+    """The text with a finding's place in each sentence that tells its value and cites nothing.
+
+    Of findings with the same value it takes those whose claim has most words in common with the sentence.
+    """
+    parts = _BETWEEN.split(text)  # sentences at even places
+    read = [_read(sentence, documents) for sentence in parts[::2]]
+    for at, (said, found) in enumerate(read):
+        behind = at + 1 < len(read) and read[at + 1][1] and not _WORD.search(read[at + 1][0])
+        if not found and not behind:
+            told = "".join(f" [{place}]" for place in _sources(said, findings))
+            parts[2 * at] = _END.sub(lambda end, told=told: told + end[0], parts[2 * at], count=1)
+    return "".join(parts)
+
+
 def conflicts(findings: Sequence[Finding]) -> tuple[str, ...]:
     """Claims for which findings give different values, one a text; the order of their words does not count."""
     claims: dict[frozenset[str], dict[frozenset[str], Finding]] = {}
     for one in findings:
         key = frozenset(_words(one.claim)) - _FILLING
-        claims.setdefault(key, {}).setdefault(numbers(one.value) or frozenset(_words(one.value)), one)
+        claims.setdefault(key, {}).setdefault(_value(one), one)
     return tuple(
         f"{next(iter(values.values())).claim}: "
         + ", ".join(f"{one.value} ({one.file}:{one.line})" for one in values.values())
@@ -161,6 +178,21 @@ def _read(sentence: str, documents: Documents) -> tuple[str, tuple[Citation, ...
 
     said = _CITED.sub(take, sentence)
     return _EMPTIED.sub("", said).strip(), tuple(found)
+
+
+def _sources(said: str, findings: Sequence[Finding]) -> list[str]:
+    """Where the values that a sentence tells were found."""
+    told: dict[frozenset[str], dict[int, list[str]]] = {}
+    for one in findings:
+        if _stands(one.value, said):
+            common = len(_long(one.claim) & _long(said))
+            places = told.setdefault(_value(one), {}).setdefault(common, [])
+            places.append(f"{one.file}:{one.line}")
+    return list(dict.fromkeys(place for found in told.values() for place in found[max(found)]))
+
+
+def _value(finding: Finding) -> frozenset[str]:
+    return numbers(finding.value) or frozenset(_words(finding.value))
 
 
 def _unproved(said: str, found: Sequence[Citation], documents: Documents, known: frozenset[str]) -> Iterator[str]:

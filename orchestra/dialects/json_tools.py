@@ -35,13 +35,15 @@ def instructed(messages: Sequence[Message], text: str) -> tuple[Message, ...]:
 
 
 def instructions(request: Request) -> str:
-    """What the model is told: the tools as signatures, and the two forms a reply may have."""
-    answer = "" if request.tool_choice == "required" else '\nWhen you know the answer, reply {"answer": ...}.'
+    """What the model is told: the tools as signatures, and the two forms a reply may have.
+
+    The same where a call is required, which the reply's schema sees to: the prompt's cache holds when it no longer is.
+    """
     return (
         "Tools:\n"
         + "\n".join(_signature(tool) for tool in request.tools)
         + '\nTo call a tool, reply {"tool": name, "arguments": {...}}.'
-        + answer
+        + '\nWhen you know the answer, reply {"answer": ...}.'
         + "\nReply with one JSON object only."
     )
 

@@ -191,6 +191,7 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
                 "changed": given.get("changed"),
                 "steps": steps,
                 "questions": [],
+                "answers": {name: None for name, one in values["answers"].items() if again and one["decision"] == "fail"},
                 "state": "",
                 "reason": "",
             }

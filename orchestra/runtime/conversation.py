@@ -17,7 +17,7 @@ from orchestra.recovery import Ladder, next_move
 from orchestra.routing import features, prompt_cache
 from orchestra.runtime.context import fit, summary_messages
 from orchestra.runtime.engine import Engine
-from orchestra.runtime.journal import Journal
+from orchestra.runtime.journal import ANEW, Journal
 from orchestra.runtime.scope import RunScope
 from orchestra.types import (
     Action,
@@ -251,6 +251,11 @@ class Conversation:
         Raises Exhausted or HumanNeeded where the table says that no model is left to try.
         """
         kept = self.journal and self.journal.get(f"{self.turns}.move")
+        if kept == ANEW:  # it had failed, and the run was resumed
+            self._ladder = None
+            self.calls.clear()  # to make a call again is no circle now
+            self.sound = (len(self.messages), 0)
+            return
         move = from_json(KeptMove, kept) if kept else self._next(verdict)
         assert verdict.trigger is not None
         if move.ladder is None:

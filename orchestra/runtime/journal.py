@@ -12,6 +12,7 @@ from orchestra.types import Json, Step, to_json
 
 END = "end"
 DROPPED = False  # the value of an entry that no longer counts
+ANEW = "anew"  # the value of a move by which a step starts at its own tier again
 
 
 class Journal:
@@ -61,10 +62,10 @@ def digest(step: Step, upstream: Mapping[str, str]) -> str:
 
 
 def reopen(recorder: Recorder, step: str) -> None:
-    """Let a step that failed go on where it failed: its end is forgotten, what it did is not."""
+    """Let a step that failed go on where it failed, as if nothing had been tried yet: what it did is not forgotten."""
     ledger, run = recorder.ledger, recorder.run
     for key, value in ledger.kept(run, step).items():
-        final = key.partition(".")[2] == END
-        stopped = key.endswith(".move") and isinstance(value, Mapping) and value.get("ladder") is None
-        if final or stopped:
+        if key.partition(".")[2] == END:
             ledger.keep(run, step, key, DROPPED)
+        elif key.endswith(".move") and isinstance(value, Mapping) and value.get("ladder") is None:
+            ledger.keep(run, step, key, ANEW)

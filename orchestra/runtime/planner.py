@@ -23,7 +23,7 @@ from orchestra.planning import (
 )
 from orchestra.runtime.conversation import Ask, Conversation
 from orchestra.runtime.engine import Engine
-from orchestra.runtime.journal import Journal
+from orchestra.runtime.journal import Journal, digest
 from orchestra.runtime.questions import Answer
 from orchestra.runtime.scope import RunScope
 from orchestra.runtime.steps import budget_question
@@ -109,7 +109,9 @@ class Planner:
         self.version, self.kept, self.reason = version, kept, reason
         self.step = Step(id="plan" if version == 1 else f"plan{version}", kind="plan", goal="Split the task into steps")
         known = engine.ledger.kept(scope.run, self.step.id) if scope.resumed else {}
-        self.journal = Journal(scope.recorder, self.step.id, "plan", known)
+        given = {"task": order.task, "background": order.background, "steps": str(order.max_steps), "reason": reason}
+        asked = digest(self.step, given | {f"tool {one.name}": one.description for one in order.tools})
+        self.journal = Journal(scope.recorder, self.step.id, asked, known)
         self.talk: Conversation | None = None
 
     async def plan(

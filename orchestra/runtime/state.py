@@ -7,8 +7,9 @@ from typing import Annotated, Any, NotRequired, TypedDict
 
 
 def answered(before: Mapping[str, Any] | None, more: Mapping[str, Any] | None) -> dict[str, Any]:
-    """People's answers so far with those that came in; None begins anew."""
-    return {} if more is None else {**(before or {}), **more}
+    """People's answers so far with those that came in; None begins anew, a question's None asks it again."""
+    both = {} if more is None else {**(before or {}), **more}
+    return {name: one for name, one in both.items() if one is not None}
 
 
 class RunState(TypedDict):

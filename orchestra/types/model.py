@@ -52,7 +52,8 @@ class ModelCard:
     """A model a user may use. `name` is the fleet's, `model` the provider's; tokens and USD per million.
 
     `prompt_speed` and `speed` are tokens per second read and written; `quality` is in [0, 1];
-    None is unknown. `concurrency` is how many requests it is sent at a time; None is no limit. `sources` says for each fact where it comes from (`fleet.toml`, `built-in`, `tier`).
+    None is unknown. `concurrency` is how many requests it is sent at a time; None is no limit. `sources` says for each
+    fact where it comes from (`fleet.toml`, `built-in`, `tier`).
     """
 
     name: str

@@ -77,10 +77,11 @@ async def test_code_without_tests_is_refused() -> None:
     assert "no tests have passed" in told(small, 2)
 
 
-async def test_a_step_that_only_explains_needs_no_code() -> None:
+@pytest.mark.parametrize("said", [SAID, f"{SAID}\n```python\n{WRONG}\n```"])
+async def test_a_step_that_only_explains_shows_the_code_that_was_run(said: str) -> None:
     two = plan(step(1, "write add", "python_run"), step(2, "explain it", needs=(1,)))
-    answer, *_ = await asked([run(), ANSWER, "It adds."], steps=two)
-    assert answer["answer"] == "It adds."
+    answer, *_ = await asked([run(), "Done.", said], steps=two)
+    assert answer["answer"] == ANSWER
 
 
 async def test_code_that_no_tool_ran_is_no_answer() -> None:

@@ -68,7 +68,8 @@ async def test_a_false_finding_told_twice_goes_up_a_rung(documents: Path) -> Non
 @pytest.mark.parametrize(
     ("prose", "said"),
     [
-        ("It is 330 m tall.", "no source is cited"),
+        ("It is tall.", "no source is cited"),
+        ("It is 330 m and 8 cm tall.", "8 does not stand there"),
         ("It is 331 m tall [alder.md:3].", "331 does not stand there"),
         ("It is 330 m tall [alder.md:4].", "there is no such line"),
         ("It is 330 m tall [adler.md:3].", "did you mean 'alder.md'?"),
@@ -78,6 +79,12 @@ async def test_an_answer_without_a_true_citation_is_refused(documents: Path, pro
     answer, small, _ = await asked(documents, LOOK_UP, [SEARCH, found(), prose, ANSWER])
     assert answer["answer"] == ANSWER
     assert said in told(small)
+
+
+async def test_a_source_that_the_last_step_forgets_is_that_of_the_finding_it_tells(documents: Path) -> None:
+    prose = "The Alder tower is 330 m tall.\nPeople like it."
+    answer, *_ = await asked(documents, LOOK_UP, [SEARCH, found(), prose])
+    assert answer["answer"] == f"{ANSWER}\nPeople like it."
 
 
 async def test_an_answer_that_no_rung_can_source_fails_the_step(documents: Path) -> None:

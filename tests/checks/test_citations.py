@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestra.checks.citations import Citation, Finding, citation_faults, cited, conflicts, finding_faults, numbers
+from orchestra.checks.citations import (
+    Citation,
+    Finding,
+    attributed,
+    citation_faults,
+    cited,
+    conflicts,
+    finding_faults,
+    numbers,
+)
 
 DOCUMENTS = {
     "alder.md": ["# Alder tower", "The tower is 330 metres tall.", "It was built in 1,889 by", "Jane Doe & sons."],
@@ -129,6 +138,48 @@ def test_without_documents_none_is_known() -> None:
     assert finding_faults([finding("1")], {}) == ("alder.md: there is no such document; known: none",)
 
 
+HEIGHT, BUILDER = finding("330 metres"), finding("Jane Doe", line=4, claim="builder of the tower")
+ROOMS = finding("330", "rooms.md", 9, "rooms of the hotel")
+
+
+@pytest.mark.parametrize(
+    ("text", "sourced"),
+    [
+        ("It is 330 m tall.", "It is 330 m tall [alder.md:2]."),
+        ("330", "330 [alder.md:2]"),
+        ("It is 331 m tall.", "It is 331 m tall."),
+        ("It is tall.", "It is tall."),
+        ("", ""),
+        ("It is 330 m tall [alder.md:2].", "It is 330 m tall [alder.md:2]."),
+        ("It is 330 m tall. [alder.md:2]", "It is 330 m tall. [alder.md:2]"),
+        (
+            "JANE DOE built it.\n\nIt is 330 m tall!  Yes",
+            "JANE DOE built it [alder.md:4].\n\nIt is 330 m tall [alder.md:2]!  Yes",
+        ),
+        ("Doe built 330 m.", "Doe built 330 m [alder.md:2]."),
+        ("Jane Doe built 330 m of it.", "Jane Doe built 330 m of it [alder.md:2] [alder.md:4]."),
+    ],
+)
+def test_a_sentence_that_tells_a_finding_gets_its_place(text: str, sourced: str) -> None:
+    assert attributed(text, [HEIGHT, BUILDER], DOCUMENTS) == sourced
+
+
+@pytest.mark.parametrize(
+    ("text", "sourced"),
+    [
+        ("The hotel has 330 rooms.", "The hotel has 330 rooms [rooms.md:9]."),
+        ("Its height is 330 m.", "Its height is 330 m [alder.md:2]."),
+        ("330.", "330 [alder.md:2] [rooms.md:9]."),
+    ],
+)
+def test_of_findings_with_one_value_the_one_the_sentence_is_about_is_cited(text: str, sourced: str) -> None:
+    assert attributed(text, [HEIGHT, ROOMS, HEIGHT], DOCUMENTS) == sourced
+
+
+def test_a_text_without_findings_is_left_as_it_is() -> None:
+    assert attributed("It is 330 m tall. \n", [], DOCUMENTS) == "It is 330 m tall. \n"
+
+
 def test_one_claim_with_different_values_is_a_conflict() -> None:
     found = [
         finding("330 m", claim="the height of the Alder tower"),
@@ -176,3 +227,11 @@ def test_a_citation_is_accepted_only_where_its_line_exists(file: str, line: int,
 @given(st.integers(1, 4))
 def test_the_whole_line_stands_on_its_line(line: int) -> None:
     assert finding_faults([finding(DOCUMENTS["alder.md"][line - 1], line=line)], DOCUMENTS) == ()
+
+
+@given(st.text(max_size=80))
+def test_only_sources_are_added_to_a_text(text: str) -> None:
+    for place in ("[alder.md:2]", "[alder.md:4]"):
+        text = text.replace(place, "")
+    sourced = attributed(text, [HEIGHT, BUILDER], DOCUMENTS)
+    assert sourced.replace(" [alder.md:2]", "").replace(" [alder.md:4]", "") == text

@@ -77,7 +77,10 @@ def test_references_inside_tools_and_answer_still_hold_where_they_now_stand():
 def test_a_required_call_leaves_no_room_for_an_answer():
     asked = ask(tools=(ROWS,), tool_choice="required")
     assert len(schema(asked)["anyOf"]) == 1
-    assert "answer" not in prompt(asked)
+
+
+def test_what_the_model_is_told_is_the_same_whether_or_not_it_has_to_call():
+    assert prompt(ask(tools=(ROWS,), tool_choice="required")) == prompt(ask(tools=(ROWS,), tool_choice="auto"))
 
 
 def test_without_tools_or_with_the_choice_none_the_model_is_asked_plainly():

@@ -95,6 +95,101 @@ def test_04_every_node_of_a_hand_written_graph_is_a_run_by_its_own_step(tmp_path
     assert len(provider.requests) == 5
 
 
+def planned(*steps: tuple[str, str, list[str], list[str]]) -> str:
+    """A plan of (id, goal, needs, tools)."""
+    keys = ("id", "goal", "needs", "tools")
+    return json.dumps({"steps": [dict(zip(keys, step, strict=True)) | {"difficulty": "easy"} for step in steps]})
+
+
+def offered(body: dict[str, Any]) -> list[str]:
+    return [one["function"]["name"] for one in body.get("tools", ())]
+
+
+def refunding(body: dict[str, Any]) -> Any:
+    if "split a task" in body["messages"][0]["content"]:
+        return planned(("s1", "ask", [], ["ask_human"]), ("s2", "refund", ["s1"], ["refund"]))
+    if body["messages"][-1]["role"] == "tool":
+        return prompt(body)
+    asks = "ask_human" in offered(body)
+    return CallTool("ask_human", question="Which order?") if asks else CallTool("refund", order=4711, euros=20)
+
+
+def test_05_a_person_is_asked_and_nothing_is_paid_back_before_they_agree(tmp_path: Path):
+    ended, provider = run(EXAMPLES / "05_approve.py", {"small": refunding, "strong": refunding}, tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    shown = [line.strip() for line in ended.stdout.splitlines()]
+    assert shown[:2] == ["question: Which order?", "Order 4711."]
+    assert shown[2] == "approval: may refund be called with these arguments? {'order': 4711, 'euros': 20}"
+    assert shown[4] == "refund(4711, 15) is carried out"
+    assert shown[5].startswith("done: ")
+    assert ended.stdout.count("is carried out") == 1
+    assert len(provider.requests) == 5
+
+
+def paying(body: dict[str, Any]) -> Any:
+    if "split a task" in body["messages"][0]["content"]:
+        return planned(("s1", "what it costs", [], ["amount_of"]), ("s2", "pay", ["s1"], ["pay"]))
+    if body["messages"][-1]["role"] == "tool":
+        return prompt(body)
+    looks_up = "amount_of" in offered(body)
+    return CallTool("amount_of", order=4711) if looks_up else CallTool("pay", order=4711, euros=79.5)
+
+
+def test_06_a_run_whose_process_was_killed_goes_on_and_repeats_nothing(tmp_path: Path):
+    ended, provider = run(EXAMPLES / "06_resume.py", {"small": paying, "strong": paying}, tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines() == [
+        "  amount_of(4711)",
+        "  pay(4711, 79.5)",
+        "the first process ended with -9",
+        "unknown: pay was started and its end was never recorded; what it did is not known",
+        "done: paid 79.5 euros, says the bank",
+    ]
+    assert len(provider.requests) == 5
+
+
+def test_06_says_so_where_the_model_never_paid_and_nothing_was_killed(tmp_path: Path):
+    def idle(body: dict[str, Any]) -> Any:
+        return "Nothing was paid." if "pay" in offered(body) else paying(body)
+
+    ended, _ = run(EXAMPLES / "06_resume.py", {"small": idle, "strong": idle}, tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines()[1:] == ["the first process ended with 0", "done: Nothing was paid."]
+
+
+def counting(body: dict[str, Any]) -> Any:
+    """Plans north, south and their sum; once the north has moved: east, and the sum."""
+    if "split a task" in body["messages"][0]["content"]:
+        if "came to a halt" in prompt(body):
+            return planned(("s4", "lamps in the east", [], ["stock"]), ("s5", "add them", ["s2", "s4"], []))
+        looks = [("s1", "lamps in the north", [], ["stock"]), ("s2", "lamps in the south", [], ["stock"])]
+        return planned(*looks, ("s3", "add them", ["s1", "s2"], []))
+    if not body.get("tools"):
+        return "There are 17 lamps."
+    if body["messages"][-1]["role"] == "tool":
+        return prompt(body)
+    goal = prompt(body).rpartition("Your step:")[2]
+    return CallTool("stock", warehouse=next(name for name in ("north", "south", "east") if name in goal))
+
+
+def test_07_a_run_pauses_at_its_cap_shares_its_deadline_and_plans_anew(tmp_path: Path):
+    ended, provider = run(EXAMPLES / "07_budget.py", {"small": counting, "strong": counting}, tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    shown = [line.strip() for line in ended.stdout.splitlines()]
+    assert [line for line in shown if line.startswith("plan ") and "kept" in line] == [
+        "plan 1: s1, s2, s3; kept: none",
+        "plan 2: s2, s4, s5; kept: s2",
+    ]
+    (asked,) = (line for line in shown if line.startswith("budget: "))
+    assert "of $0.003 are spent" in asked
+    shares = {line.split()[0]: int(line.partition("may take ")[2].split()[0]) for line in shown if "may take" in line}
+    assert shares["s1"] < 300
+    assert shown[-2] == "done: There are 17 lamps."
+    assert shown[-1].startswith("spent: $0.00")
+    assert shown[-1].endswith("replans: 1")
+    assert len(provider.requests) == 8
+
+
 def means(body: dict[str, Any]) -> Any:
     """Plans, looks both means up (misspelling one table at first), and subtracts."""
     if "split a task" in body["messages"][0]["content"]:
