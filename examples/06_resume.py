@@ -11,15 +11,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from langgraph.types import Command
-
-from orchestra import Orchestra, tool
+from orchestra import Orchestra, Step, tool
 from orchestra.ledger import new_run_id
 
 FLEET = os.environ.get("ORCHESTRA_FLEET", Path(__file__).with_name("fleet.toml"))
 TASK = "Look up what order 4711 costs, then pay exactly that amount for it."
-DIES = len(sys.argv) > 1
-RUN = sys.argv[1] if DIES else new_run_id()
+RUN, DIES = (sys.argv[1], True) if sys.argv[1:] else (new_run_id(), False)
 
 
 @tool(read_only=True)
@@ -38,23 +35,27 @@ def pay(order: int, euros: float) -> str:
     return f"paid {euros:g} euros"
 
 
-async def go(given: Any, config: Any = None) -> dict[str, Any]:
+def paid(step: Step, result: Any, calls: Any, _: Any) -> Any:
+    """A small model may say that it has paid, and not have called: such a result goes back to it."""
+    lacking = {"pay"} & set(step.tools) - {call.name for call, _ in calls}
+    return ["nothing is paid yet; call the tool pay"] if lacking else result
+
+
+async def go(given: dict[str, Any]) -> dict[str, Any]:
     async with Orchestra.from_file(FLEET) as app:
-        return await app.planner_executor([amount_of, pay], mode="quality").ainvoke(given, config)
+        return await app.planner_executor([amount_of, pay], settle=paid).ainvoke(given | {"run": RUN})
 
 
 async def go_on() -> None:
-    result = await go({"run": RUN})  # what is finished stays as it is
+    result = await go({})  # the run alone: what is finished stays as it is
     while pending := result.get("__interrupt__"):
         print(*(f"{one.value['kind']}: {one.value['text']}" for one in pending), sep="\n")
-        answer = {"decision": "done", "text": "paid 79.5 euros, says the bank"}  # or "repeat", or "fail"
-        thread = {"configurable": {"thread_id": RUN}}
-        result = await go(Command(resume={one.id: answer for one in pending}), thread)
+        result = await go({"answers": {one.value["question"]: "done" for one in pending}})  # or "repeat", or "fail"
     print(f"{result['state']}: {result['answer'] or result['reason']}")
 
 
 if DIES:
-    asyncio.run(go({"task": TASK, "run": RUN}))
+    asyncio.run(go({"task": TASK}))
 else:
     died = subprocess.run([sys.executable, __file__, RUN], check=False)  # noqa: S603
     print(f"the first process ended with {died.returncode}")

@@ -8,8 +8,6 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from langgraph.types import Command
-
 from orchestra import Fleet, Orchestra, tool
 from orchestra.ledger import Decided, Planned, Row, new_run_id
 from orchestra.toolbox import Replan
@@ -47,8 +45,9 @@ async def main() -> None:
         result = await agent.ainvoke({"task": TASK, "run": run, "budget": 0.003})
         while pending := result.get("__interrupt__"):
             print(*(f"{one.value['kind']}: {one.value['text']}" for one in pending), sep="\n")
-            raised = {one.id: 0.05 if one.value["kind"] == "budget" else False for one in pending}  # the new cap in USD
-            result = await agent.ainvoke(Command(resume=raised), {"configurable": {"thread_id": run}})
+            # 0.05 is the run's new cap in USD; whatever else may be asked, the step fails
+            answers = {one.value["question"]: 0.05 if one.value["kind"] == "budget" else "fail" for one in pending}
+            result = await agent.ainvoke({"run": run, "answers": answers})
     usd, tokens = result["cost"]["usd"], result["usage"]["input"] + result["usage"]["output"]
     print(f"{result['state']}: {result['answer'] or result['reason']}")
     print(f"spent: ${usd:.6f}, {tokens} tokens, {result['seconds']:.1f} s; replans: {result['replans']}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
@@ -14,86 +15,139 @@ Asked: TypeAlias = Mapping[str, Any]
 
 
 class Person:
-    """Answers a run's questions. `given` are answers by question id, `yes` approves read-only calls, and no other."""
+    """Answers a run's questions. `given` are answers by question id, `yes` approves read-only calls, and no other.
+
+    Raises ConfigError for answers that are not of the form QUESTION=ANSWER.
+    """
 
     def __init__(self, given: Sequence[str] = (), *, yes: bool = False, at_keyboard: bool = False) -> None:
-        self._given = dict(map(_read, given))
+        self.given: dict[str, str] = {}
         self._yes, self._at_keyboard = yes, at_keyboard
+        self._later: set[str] = set()
+        for one in given:
+            name, answer = _split(one)
+            if name in self.given:
+                raise ConfigError(f"--answer: question {name!r} is answered twice; give one answer to each")
+            self.given[name] = answer
 
     def answers(self, questions: Sequence[Asked]) -> dict[str, Any]:
-        """As many answers as there are now; what is left stays pending. Raises ConfigError for unknown questions."""
+        """As many answers as there are now; what is left stays pending.
+
+        Raises ConfigError for an answer to what is not asked, and for one of the command line that is not JSON.
+        """
         names = [one["question"] for one in questions]
-        if unknown := [name for name in self._given if name not in names]:
+        if unknown := [name for name in self.given if name not in names]:
             raise ConfigError(f"--answer: no pending question {unknown[0]!r}; pending: {', '.join(names) or 'none'}")
         found = {one["question"]: self._answer(one) for one in questions}
-        self._given.clear()
         return {name: answer for name, answer in found.items() if answer is not None}
 
     def _answer(self, asked: Asked) -> Any:
-        if asked["question"] in self._given:
-            return self._given[asked["question"]]
+        name = asked["question"]
+        if name in self.given:
+            return read(asked, self.given.pop(name))
         if self._yes and asked["kind"] == "approval" and asked["read_only"]:
             return True
-        return _prompt(asked) if self._at_keyboard else None
+        if not self._at_keyboard or name in self._later:
+            return None
+        answer = _prompt(asked)
+        if answer is None:  # "later" is not "at once again"
+            self._later.add(name)
+        return answer
+
+
+def at_keyboard() -> bool:
+    """Whether somebody can read a question and type an answer; either stream may be closed."""
+    streams: tuple[Any, ...] = (sys.stdin, sys.stderr)
+    return all(stream is not None and stream.isatty() for stream in streams)
 
 
 def shown(asked: Asked) -> list[str]:
-    """A question as lines of text."""
-    lines = [f"{asked['step']}: {one_line(asked['text'])}"]
+    """A question as lines of text; a call stands there word for word, with nothing that could look like more lines."""
+    goal = f" ({one_line(asked['goal'])})" if asked.get("goal") else ""
+    lines = [f"{asked['step']}{goal}: {one_line(asked['text'])}"]
     if asked.get("tool"):
-        arguments = cast("Mapping[str, Any]", asked.get("arguments") or {})
-        lines += [f"  {asked['tool']}"] + [f"    {name} = {_plain(value)}" for name, value in arguments.items()]
+        lines.append(f"  {asked['tool']} {_visible(asked.get('arguments') or {})}")
     if asked.get("error"):
-        lines.append(f"  not understood: {asked['error']}")
+        lines.append(f"  not understood: {one_line(asked['error'])}")
     return [safe(line) for line in lines]
+
+
+def ways(asked: Asked) -> tuple[str, str]:
+    """An answer to this kind of question, as `--answer` takes it, and what else may stand in its place."""
+    return _WAYS[asked["kind"]]
+
+
+def read(asked: Asked, typed: str) -> Any:
+    """An answer as people write it, as a run takes it; what it does not understand it asks again.
+
+    Raises ConfigError for JSON with a mistake in it.
+    """
+    kind, word, text = asked["kind"], *_halves(typed)
+    if kind == "question":
+        return {"decision": "answer", "text": typed}
+    if kind == "approval" and (typed.startswith("{") or (word == "edit" and text)):
+        return _edit(asked, typed if typed.startswith("{") else text)
+    if kind == "budget" and (usd := _number(typed.removeprefix("$"))) is not None:
+        return usd
+    return {"decision": _SHORT.get(word, word), "text": text}
+
+
+_WAYS = {
+    "approval": ("approve", "reject, reject REASON, or other arguments as a JSON object"),
+    "question": ("TEXT", "your own words for TEXT"),
+    "unknown": ("done", "done RESULT, repeat, or fail"),
+    "stuck": ("repeat", "repeat ADVICE, answer TEXT, fail, or fail REASON"),
+    "budget": ("USD", "the run's new cap for USD, such as 0.50, or fail"),
+}
+_SHORT = {"y": "approve", "yes": "approve", "n": "reject", "no": "reject"}
+_PROMPTS = {
+    "approval": "approve? y, n, n REASON, or other arguments as a JSON object",
+    "question": "your answer",
+    "unknown": "done, done RESULT, repeat or fail?",
+    "stuck": "repeat, repeat ADVICE, answer TEXT, fail or fail REASON?",
+    "budget": "the run's new cap in USD, or fail",
+}
 
 
 def _prompt(asked: Asked) -> Any:
     """What the person types; None where they leave it for later (an empty line, or the end of the input)."""
     console = stderr()
-    for line in shown(asked):
-        console.print(line)
+    console.print("\n".join(shown(asked)), soft_wrap=True)
+    while True:
+        # not by input(): where stdout is no terminal it would write the prompt there
+        console.print(f"{_PROMPTS[asked['kind']]} (empty: later) > ", end="", soft_wrap=True)
+        try:
+            typed = input().strip()
+            return read(asked, typed) if typed else None
+        except EOFError:
+            console.print()
+            return None
+        except (ConfigError, UnicodeDecodeError) as error:
+            console.print(safe(f"  not understood: {error}"), soft_wrap=True)
+
+
+def _edit(asked: Asked, text: str) -> Mapping[str, Any]:
+    """Arguments, or a whole answer: an object whose `decision` is one of those that may be made."""
     try:
-        typed = input(_WORDS[asked["kind"]]).strip()
-    except EOFError:
-        return None
-    return _typed(asked["kind"], typed) if typed else None
-
-
-_WORDS = {
-    "approval": "approve? y, n, n REASON, or the arguments as JSON (empty: later) > ",
-    "question": "your answer (empty: later) > ",
-    "unknown": "done, done RESULT, repeat or fail? (empty: later) > ",
-    "stuck": "repeat, repeat ADVICE, answer TEXT or fail? (empty: later) > ",
-    "budget": "the new cap in USD, or fail (empty: later) > ",
-}
-_SHORT = {"y": "approve", "yes": "approve", "n": "reject", "no": "reject"}
-
-
-def _typed(kind: str, typed: str) -> Any:
-    if kind == "question":
-        return {"decision": "answer", "text": typed}
-    if kind == "approval" and typed.startswith("{"):
-        return {"decision": "edit", "arguments": _json(typed)}
-    if kind == "budget" and (usd := _number(typed.removeprefix("$"))) is not None:
-        return usd
-    word, _, text = typed.partition(" ")
-    return {"decision": _SHORT.get(word.lower(), word.lower()), "text": text.strip()}
-
-
-def _read(given: str) -> tuple[str, Any]:
-    name, found, answer = given.partition("=")
-    if not found or not name or not answer:
-        raise ConfigError(f"--answer {given!r}: expected QUESTION=ANSWER, such as s1.0.0.a1b2c3=approve")
-    number = _number(answer)
-    return name, _json(answer) if answer.startswith("{") else answer if number is None else number
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
+        given: Any = json.loads(text)
     except ValueError as error:
-        raise ConfigError(f"{text!r:.100} is not JSON: {error}") from None
+        raise ConfigError(f"the arguments {text!r:.200} are not JSON: {error}") from None
+    if not isinstance(given, dict):
+        raise ConfigError(f"the arguments {text!r:.200} are not a JSON object, such as {_visible(asked['arguments'])}")
+    found = cast("dict[str, Any]", given)
+    return found if found.get("decision") in asked["decisions"] else {"decision": "edit", "arguments": found}
+
+
+def _split(given: str) -> tuple[str, str]:
+    name, _, answer = given.partition("=")
+    if not name.strip() or not answer.strip():
+        raise ConfigError(f"--answer {given!r}: expected QUESTION=ANSWER, such as s1.0.0.a1b2c3=approve")
+    return name.strip(), answer.strip()
+
+
+def _halves(typed: str) -> tuple[str, str]:
+    word, _, text = typed.partition(" ")
+    return word.lower(), text.strip()
 
 
 def _number(text: str) -> float | None:
@@ -103,5 +157,7 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _visible(value: Any) -> str:
+    """JSON in which nothing is invisible: characters that turn or hide what stands beside them are escaped."""
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)

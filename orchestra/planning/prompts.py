@@ -18,10 +18,7 @@ You split a task into the fewest steps that solve it, at most {max_steps}. For e
 - tools: the tools it may call; [] if it only thinks
 - difficulty: easy, medium or hard
 - optional: true only where the answer can do without it
-The last step uses the results of the others and gives the answer. Reply with JSON only. An example:
-Task: {task}
-{example}"""
-EXAMPLE = "Who had more rain, Oslo or Bergen, and how much more?"
+The last step uses the results of the others and gives the answer. Reply with JSON only. {examples}"""
 
 REPLANNER = """\
 A plan for a task came to a halt. You write the steps that are still needed, at most {max_steps}, in the same form. \
@@ -36,7 +33,20 @@ ANSWERER = """\
 You write the final answer to a task from the results of the steps that were carried out. \
 Use only these results. Answer in one or two plain sentences; if a result is missing, say so."""
 
-_NAMES = re.findall(r" ([A-Z]\w+)", EXAMPLE)
+# Small models copy a plan's shape better than they follow a rule about it: one step where one is enough, else two at
+# once and one that joins them.
+_EXAMPLES = (
+    ("How much rain fell in Oslo?", (("Find the rain in Oslo", ()),)),
+    (
+        "Who had more rain, Oslo or Bergen, and how much more?",
+        (
+            ("Find the rain in Oslo", ()),
+            ("Find the rain in Bergen", ()),
+            ("Compare the rain in Oslo and Bergen: who had more, and by how much", ("s1", "s2")),
+        ),
+    ),
+)
+_NAMES = frozenset(name for task, _ in _EXAMPLES for name in re.findall(r" ([A-Z]\w+)", task))
 
 
 def plan_messages(
@@ -45,7 +55,7 @@ def plan_messages(
     """The planner's messages: the rules, then tools, background (such as the tables there are) and the task."""
     listing = "\n".join(f"- {_declaration(tool)}" for tool in tools) or "none"
     return (
-        Message.system(PLANNER.format(max_steps=max_steps, task=EXAMPLE, example=_example(tools))),
+        Message.system(PLANNER.format(max_steps=max_steps, examples=_examples(tools))),
         Message.user(_sections(("Tools", listing), ("Background", background), ("Task", task))),
     )
 
@@ -95,7 +105,7 @@ def copied(plan: Plan, messages: Sequence[Message]) -> tuple[str, ...]:
     `messages` are the planner's; a fault a line. Of the example only names count: any task may ask to compare.
     """
     given = " ".join(message.text for message in messages if message.role == "user").casefold()
-    names = [name for name in _NAMES if name.casefold() not in given]
+    names = sorted(name for name in _NAMES if name.casefold() not in given)
     return tuple(
         f"step {step.id!r} speaks of {name}, which stands only in the example; plan the task itself: {plan.task}"
         for step in plan.steps
@@ -104,16 +114,16 @@ def copied(plan: Plan, messages: Sequence[Message]) -> tuple[str, ...]:
     )
 
 
-def _example(tools: Sequence[ToolSpec]) -> str:
-    # small models copy a plan's shape better than they follow a rule about it: two steps at once, one joins them
+def _examples(tools: Sequence[ToolSpec]) -> str:
     names = [tool.name for tool in tools[:1]]
-    rows: list[tuple[str, str, list[str], list[str]]] = [
-        ("s1", "Find the rain in Oslo", [], names),
-        ("s2", "Find the rain in Bergen", [], names),
-        ("s3", "Compare the rain in Oslo and Bergen: who had more, and by how much", ["s1", "s2"], []),
-    ]
-    steps = [{"id": i, "goal": g, "needs": n, "tools": t, "difficulty": "easy"} for i, g, n, t in rows]
-    return json.dumps({"steps": steps})
+    lines = ["Two examples:"]
+    for task, rows in _EXAMPLES:
+        steps = [
+            {"id": f"s{number}", "goal": goal, "needs": needs, "tools": [] if needs else names, "difficulty": "easy"}
+            for number, (goal, needs) in enumerate(rows, 1)
+        ]
+        lines += [f"Task: {task}", json.dumps({"steps": steps})]
+    return "\n".join(lines)
 
 
 def _declaration(tool: ToolSpec) -> str:

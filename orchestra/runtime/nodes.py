@@ -154,11 +154,11 @@ class Nodes:
         scope.recorder.record("", event, keep=("begun", True))
 
     def _planned(self, scope: RunScope, state: RunState, plan: Plan) -> None:
-        """A run that begins with a plan, as one that was forked from another does, says so first."""
-        if scope.resumed and "begun" not in self.engine.ledger.kept(scope.run, ""):
+        """A run that was forked from another begins with that one's plan, and says so first."""
+        forked = state.get("forked")
+        if forked and "begun" not in self.engine.ledger.kept(scope.run, ""):
             self._begun(scope, state["task"])
-            reason = f"forked from run {state.get('forked', '')}"
-            kept = tuple(state.get("steps", {}))
+            reason, kept = f"forked from run {forked}", tuple(state.get("steps", {}))
             scope.recorder.record("plan", Planned(plan, state.get("version", 1), kept=kept, reason=reason))
 
     def _order(self, state: RunState) -> Order:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from orchestra.toolbox.tool import Tool
+from orchestra.types import ToolSpec
 
-ask_human = Tool.from_schema(
-    "ask_human",
-    "Ask the person who gave the task, where only they can know or decide. One short question.",
-    {
-        "type": "object",
-        "properties": {"question": {"type": "string", "minLength": 1, "description": "the question, in one sentence"}},
-        "required": ["question"],
-        "additionalProperties": False,
-    },
-    read_only=True,
-    idempotent=True,
+ask_human = Tool(  # not from_schema: its check of the schema would load jsonschema with every `import orchestra`
+    ToolSpec(
+        name="ask_human",
+        description="Ask the person who gave the task, where only they can know or decide. One short question.",
+        schema={
+            "type": "object",
+            "properties": {
+                "question": {"type": "string", "minLength": 1, "description": "the question, in one sentence"}
+            },
+            "required": ["question"],
+            "additionalProperties": False,
+        },
+        read_only=True,
+        idempotent=True,
+    )
 )
 """Give it to an agent like any tool. It has no function: the run pauses until the question is answered."""

@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from orchestra import StepPolicy
+from orchestra import RecoveryPolicy, StepPolicy
 from orchestra.runtime.catalog import load_agent
 from orchestra.testing import ScriptedModel, scripted_app
 
 BOTH = StepPolicy([{"match": {"kind": "plan"}, "tier": "capable"}, {"tier": "efficient"}])
+NO_REPLAN = {"recovery": RecoveryPolicy(max_replans=0)}
 
 
 def step(

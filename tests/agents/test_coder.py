@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orchestra.testing import CallTool
-from tests.agents.doubles import ask, models, plan, results, step, told, tools
+from tests.agents.doubles import NO_REPLAN, ask, models, plan, results, step, told, tools
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox is Linux's")
 
@@ -27,7 +27,7 @@ def run(code: str = RIGHT, tests: str = TESTS) -> CallTool:
 
 async def asked(small: list[Any], strong: list[Any] | None = None, steps: str = ONE) -> Any:
     given = models(steps, small, strong)
-    return await ask("coder", given, TASK), *given
+    return await ask("coder", given, TASK, NO_REPLAN), *given
 
 
 async def test_the_answer_is_the_code_whose_tests_passed() -> None:

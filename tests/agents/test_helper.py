@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
 from orchestra.errors import AgentError
@@ -69,6 +70,7 @@ async def test_a_person_is_asked_and_the_run_goes_on_with_the_answer() -> None:
     config: Any = {"configurable": {"thread_id": "one"}}
     async with scripted_app(small, strong, policies=[BOTH]) as app:
         agent = load_agent("helper").build(app)
+        agent.checkpointer = InMemorySaver()
         waiting = await agent.ainvoke({"task": "Paint it in my favourite colour"}, config)
         (pending,) = waiting["__interrupt__"]
         assert (pending.value["kind"], pending.value["text"]) == ("question", "Which colour?")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
 from orchestra import Fleet, Tool, ToolRejected, tool
@@ -41,7 +42,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def by_goal(body: dict[str, Any]) -> Any:
     """The small model: classifies, looks up, sends, each in its own step, whichever comes first."""
-    goal, last = body["messages"][1]["content"], body["messages"][-1]
+    goal, last = body["messages"][1]["content"].partition("Your step:")[2], body["messages"][-1]
     if "name the class" in goal:
         return "delivery"
     if "look up order" in goal:
@@ -70,6 +71,7 @@ async def test_a_ticket_is_classified_looked_up_and_answered_after_approval(shop
     config: Any = {"configurable": {"thread_id": "one"}}
     async with scripted_app(small, strong, policies=[BOTH]) as app:
         agent = load_agent("triage").build(app, data=shop)
+        agent.checkpointer = InMemorySaver()
         waiting = await agent.ainvoke({"task": TICKET}, config)
         (pending,) = waiting["__interrupt__"]
         assert (pending.value["kind"], pending.value["tool"], pending.value["arguments"]) == (
@@ -92,6 +94,7 @@ async def test_a_reply_that_is_rejected_is_not_sent(shop: Path) -> None:
     config: Any = {"configurable": {"thread_id": "one"}}
     async with scripted_app(small, strong, policies=[BOTH]) as app:
         agent = load_agent("triage").build(app, data=shop)
+        agent.checkpointer = InMemorySaver()
         await agent.ainvoke({"task": TICKET}, config)
         await agent.ainvoke(Command(resume={"decision": "reject", "text": "too curt"}), config)
     assert "too curt" in told(small)
