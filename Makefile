@@ -29,6 +29,9 @@ test: .venv/.dev ## set everything up, and check it the way the pipeline does
 	@$(BIN)/orchestra models pull || echo "no weights: the smoke test says so and skips"
 	@$(BIN)/python -m pytest -q -m weights tests/smoke
 
+chaos: .venv/.dev ## kill thousands of runs at random moments and check that nothing is lost or done twice
+	@$(BIN)/python -m tests.chaos --kills 5000
+
 bench: .venv/.dev ## measure what the README promises
 	@for benchmark in benchmarks/*.py; do $(BIN)/python "$$benchmark" || exit 1; done
 

@@ -6,15 +6,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from orchestra.toolbox import load_tools
+from orchestra.toolbox import Tool, load_tools
 
 if TYPE_CHECKING:
     from orchestra import Orchestra, Step
     from orchestra.runtime.agent import Agent
     from orchestra.runtime.steps import StepResult
-    from orchestra.types import ToolCall
+    from orchestra.types import Json, ToolCall
 
 PROMPT = Path(__file__).with_suffix(".md")
 SECONDS = 10.0  # of one run of code and tests
@@ -24,7 +24,7 @@ _BLOCK = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 def build(app: Orchestra, *, seconds: float = SECONDS) -> Agent:
     """The coder; a run of code and tests may take `seconds`. Failing tests go back to the model, then up a rung."""
     return app.planner_executor(
-        [load_tools("python_run").python_run(seconds)],
+        [_with_tests(load_tools("python_run").python_run(seconds))],
         name="coder",
         max_steps=3,
         background=PROMPT.read_text(encoding="utf-8").strip(),
@@ -48,3 +48,11 @@ def tested(
     if not code:
         return ("no code was run; a step that writes code needs the tool python_run",)
     return replace(result, text="\n\n".join([_BLOCK.sub("", result.text).strip(), *code]).strip())
+
+
+def _with_tests(run: Tool) -> Tool:
+    """The tool with tests in every call: left a choice, small models run their code without any and call it done."""
+    properties = cast("Mapping[str, Mapping[str, Json]]", run.schema["properties"])
+    tests: dict[str, Json] = {"type": "string", "minLength": 1, "description": properties["tests"]["description"]}
+    schema = {**run.schema, "properties": {**properties, "tests": tests}, "required": ["code", "tests"]}
+    return replace(run, spec=replace(run.spec, schema=schema))

@@ -5,12 +5,13 @@ A citation that is missing or false is a failure of the step, not prose: it goes
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
-from orchestra.checks.citations import Finding, attributed, citation_faults, conflicts, finding_faults
+from orchestra.checks.citations import Citation, Finding, attributed, citation_faults, conflicts, finding_faults
 from orchestra.errors import AgentError
 from orchestra.toolbox import Tool, ToolRejected, load_tools
 from orchestra.toolbox.confined import Confined
@@ -26,9 +27,11 @@ PROMPT = Path(__file__).with_suffix(".md")
 BYTES = 10_000_000  # of a document
 LISTED = 20
 NOT_FOUND = "Not found"
+_HIT = re.compile(r"^(?P<file>[^:\n]+):(?P<line>\d+): ", re.MULTILINE)  # as search_files tells lines
+_NUMBERED = re.compile(r"^(?P<file>)(?P<line>\d+): ", re.MULTILINE)  # as read_file does
 _FIELDS: dict[str, Json] = {
-    "claim": {"type": "string", "minLength": 1, "description": "what the value is of, such as: height of the tower"},
-    "value": {"type": "string", "minLength": 1, "description": "copied from the line, such as: 330 m"},
+    "claim": {"type": "string", "minLength": 1, "description": "what the value is of"},
+    "value": {"type": "string", "minLength": 1, "description": "copied from the line"},
     "file": {"type": "string", "minLength": 1},
     "line": {"type": "integer", "minimum": 1},
 }
@@ -60,9 +63,9 @@ def build(app: Orchestra, *, data: Path | None = None) -> Agent:
     folder = Confined(data)
 
     def settle(
-        step: Step, result: StepResult, _: Sequence[tuple[ToolCall, str]], upstream: Mapping[str, StepResult]
+        step: Step, result: StepResult, calls: Sequence[tuple[ToolCall, str]], upstream: Mapping[str, StepResult]
     ) -> StepResult | tuple[str, ...]:
-        return sourced(step.goal, result, upstream, Documents(folder))
+        return sourced(step.goal, result, places(calls, upstream), Documents(folder))
 
     names = list(Documents(folder))
     listed = ", ".join(names[:LISTED]) + (", ... (see search_files)" if len(names) > LISTED else "")
@@ -78,11 +81,12 @@ def build(app: Orchestra, *, data: Path | None = None) -> Agent:
 
 
 def sourced(
-    goal: str, result: StepResult, upstream: Mapping[str, StepResult], documents: Mapping[str, Sequence[str]]
+    goal: str, result: StepResult, known: Mapping[Citation, str], documents: Mapping[str, Sequence[str]]
 ) -> StepResult | tuple[str, ...]:
-    """The result, its findings put into words with their sources, or what is wrong with the sources it cites.
+    """The result with its sources, or what is wrong with those it cites.
 
-    Prose that tells a finding without its source, which small models forget, gets it.
+    Findings are put into words. Prose that stands at a `known` place but does not say so, as small models forget to,
+    gets the source.
     """
     if result.output is not None:
         found = _findings(result)
@@ -90,8 +94,14 @@ def sourced(
         return finding_faults(found, documents) or replace(result, text="\n".join(words) or NOT_FOUND)
     if result.text.strip().casefold().startswith(NOT_FOUND.casefold()):
         return result
-    text = attributed(result.text, _found_by(upstream), documents)
+    text = attributed(result.text, known, documents, given=goal)
     return citation_faults(text, documents, given=goal) or replace(result, text=text)
+
+
+def places(calls: Sequence[tuple[ToolCall, str]], upstream: Mapping[str, StepResult]) -> dict[Citation, str]:
+    """The lines that a step was shown by its tools and by the findings it builds on, these with their claims."""
+    shown = {Citation(file, line, line): "" for call, text in calls for file, line in _shown(call, text)}
+    return shown | {Citation(one.file, one.line, one.line): one.claim for one in _found_by(upstream)}
 
 
 def conflicting(_: Step, upstream: Mapping[str, StepResult]) -> dict[str, Json]:
@@ -127,6 +137,13 @@ def _by_words(search: Tool) -> Tool:
     properties = cast("Mapping[str, Json]", search.schema["properties"])
     schema = {**search.schema, "properties": {"query": properties["query"]}}
     return replace(search, spec=replace(search.spec, schema=schema))
+
+
+def _shown(call: ToolCall, text: str) -> Iterator[tuple[str, int]]:
+    file = (call.arguments or {}).get("path", "")
+    pattern = _NUMBERED if call.name == "read_file" else _HIT
+    for match in pattern.finditer(text):
+        yield str(PurePosixPath(match["file"] or str(file))), int(match["line"])
 
 
 def _found_by(upstream: Mapping[str, StepResult]) -> list[Finding]:

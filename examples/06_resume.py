@@ -30,33 +30,30 @@ def amount_of(order: int) -> float:
 def pay(order: int, euros: float) -> str:
     """Pay for an order."""
     print(f"  pay({order}, {euros:g})", flush=True)
-    if DIES:
-        os.kill(os.getpid(), signal.SIGKILL)  # the money has gone, and the run has not heard of it
+    if DIES:  # the money has gone, and the run does not hear of it
+        os.kill(os.getpid(), signal.SIGKILL)
     return f"paid {euros:g} euros"
 
 
 def paid(step: Step, result: Any, calls: Any, _: Any) -> Any:
     """A small model may say that it has paid, and not have called: such a result goes back to it."""
-    lacking = {"pay"} & set(step.tools) - {call.name for call, _ in calls}
+    lacking = "pay" in step.tools and "pay" not in [call.name for call, _ in calls]
     return ["nothing is paid yet; call the tool pay"] if lacking else result
 
 
-async def go(given: dict[str, Any]) -> dict[str, Any]:
+async def go(**given: Any) -> dict[str, Any]:
     async with Orchestra.from_file(FLEET) as app:
-        return await app.planner_executor([amount_of, pay], settle=paid).ainvoke(given | {"run": RUN})
+        return await app.planner_executor([amount_of, pay], settle=paid).ainvoke({"run": RUN, **given})
 
 
 async def go_on() -> None:
-    result = await go({})  # the run alone: what is finished stays as it is
-    while pending := result.get("__interrupt__"):
-        print(*(f"{one.value['kind']}: {one.value['text']}" for one in pending), sep="\n")
-        result = await go({"answers": {one.value["question"]: "done" for one in pending}})  # or "repeat", or "fail"
+    result = await go()  # the run alone: what is finished stays as it is
+    while asked := [one.value for one in result.get("__interrupt__", ())]:
+        print(*(f"{one['kind']}: {one['text']}" for one in asked), sep="\n")
+        result = await go(answers={one["question"]: "done" for one in asked})  # or "repeat", or "fail"
     print(f"{result['state']}: {result['answer'] or result['reason']}")
 
 
-if DIES:
-    asyncio.run(go({"task": TASK}))
-else:
-    died = subprocess.run([sys.executable, __file__, RUN], check=False)  # noqa: S603
-    print(f"the first process ended with {died.returncode}")
-    asyncio.run(go_on())
+if not DIES:
+    print("the first process ended with", subprocess.call([sys.executable, __file__, RUN]))  # noqa: S603
+asyncio.run(go(task=TASK) if DIES else go_on())

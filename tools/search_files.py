@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import time
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
@@ -19,17 +21,18 @@ FILE_BYTES = 2_000_000
 BYTES = 50_000_000
 SECONDS = 10.0  # of reading files; a regular expression has its own
 HITS = 50
+NEAR = 10  # lines shown where none holds all words
 LINE = 300  # characters shown around a hit
 QUERY = 500
 
 
 class Hit(NamedTuple):
-    """A line that matches: how well (words found in it), and where in the line."""
+    """A line that matches: the words found in it, and where in the line."""
 
     path: str
     number: int
     line: str
-    score: int
+    words: frozenset[str]
     start: int
 
 
@@ -49,8 +52,8 @@ def search_files(root: str | os.PathLike[str]) -> Tool:
         """Search the text files of a folder. Returns lines as `path:line: text`, to read on with read_file.
 
         Args:
-            query: words, of which a line should hold all; or a regular expression. Upper and lower case do not matter
-            mode: how query is meant
+            query: what to find; upper and lower case do not matter
+            mode: how query is meant: lines that hold all words, or else most, or those that match a regular expression
             path: a folder or file to search in; left out, everything
         """
         if not 0 < len(query.strip()) <= QUERY:
@@ -85,16 +88,20 @@ def _read(folder: Confined, path: str, clock: Callable[[], float] = time.monoton
 
 
 def _by_words(query: str, texts: dict[str, list[str]]) -> list[Hit]:
-    """The lines that hold most of the words: all of them, where such lines exist."""
-    words = [_word(word) for word in dict.fromkeys(_folded(query).split())]
+    """The lines that hold all words; where there is none, those that hold most of what is rare, best first."""
+    words = {word: _word(word) for word in dict.fromkeys(_folded(query).split())}
     hits: list[Hit] = []
     for path, lines in texts.items():
         for number, line in enumerate(lines, 1):
-            starts = [found.start() for word in words if (found := word.search(_folded(line)))]
+            text = _folded(line)
+            starts = {word: found.start() for word, pattern in words.items() if (found := pattern.search(text))}
             if starts:
-                hits.append(Hit(path, number, line, len(starts), min(starts)))
-    best = max((hit.score for hit in hits), default=0)
-    return [hit for hit in hits if hit.score == best]
+                hits.append(Hit(path, number, line, frozenset(starts), min(starts.values())))
+    if full := [hit for hit in hits if len(hit.words) == len(words)]:
+        return full
+    common = Counter(word for hit in hits for word in hit.words)
+    weight = {word: math.log(len(hits) / count) for word, count in common.items()}
+    return sorted(hits, key=lambda hit: -sum(weight[word] for word in sorted(hit.words)))[:NEAR]
 
 
 def _word(word: str) -> re.Pattern[str]:
@@ -110,7 +117,7 @@ def _folded(text: str) -> str:
 def _by_regex(pattern: str, texts: dict[str, list[str]]) -> list[Hit]:
     found = search(pattern, list(texts.values()))
     return [
-        Hit(path, index + 1, lines[index], 1, start)
+        Hit(path, index + 1, lines[index], frozenset(), start)
         for (path, lines), hits in zip(texts.items(), found, strict=True)
         for index, start in hits
     ]
@@ -122,8 +129,8 @@ def _told(query: str, mode: str, hits: Sequence[Hit], texts: Texts) -> str:
     words = len(set(_folded(query).split()))
     if not hits:
         notes.insert(0, f"no line of {len(texts.lines):,} text files matches {query!r}; try other or fewer words")
-    elif mode == "words" and hits[0].score < words:
-        notes.insert(0, f"no line holds all {words} words; these hold {hits[0].score} of them")
+    elif mode == "words" and len(hits[0].words) < words:
+        notes.insert(0, f"no line holds all {words} words; the nearest come first")
     if len(hits) > HITS:
         notes.insert(0, f"{HITS} of {len(hits):,} lines; narrow the search")
     return "\n".join([*shown, *(f"[{note}]" for note in notes)])

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from orchestra.checks.wording import cut, listing
 
@@ -53,6 +53,11 @@ class Citation:
         return f"{self.file}:{self.first}" + (f"-{self.last}" if self.last != self.first else "")
 
 
+class _Line(NamedTuple):
+    told: frozenset[str]  # its numbers
+    words: set[str]
+
+
 def finding_faults(findings: Sequence[Finding], documents: Documents) -> tuple[str, ...]:
     """What is wrong with findings, one fault a text: a missing document or line, a value that does not stand there.
 
@@ -73,7 +78,7 @@ def citation_faults(text: str, documents: Documents, *, given: str = "") -> tupl
     claims = cited(text, documents)
     if not claims:
         return (_UNCITED,)
-    missing = [_place_fault(one.file, one.first, one.last, documents) for _, found in claims for one in found]
+    missing = [_missing(one, documents) for _, found in claims for one in found]
     if any(missing):
         return tuple(dict.fromkeys(fault for fault in missing if fault is not None))
     known = numbers(given)
@@ -93,17 +98,19 @@ def cited(text: str, documents: Documents) -> tuple[tuple[str, tuple[Citation, .
     return tuple(claims)
 
 
-def attributed(text: str, findings: Sequence[Finding], documents: Documents) -> str:
-    """The text with a finding's place in each sentence that tells its value and cites nothing.
+def attributed(text: str, places: Mapping[Citation, str], documents: Documents, *, given: str = "") -> str:
+    """The text with its sources, out of `places`, behind each sentence that cites nothing but stands there.
 
-    Of findings with the same value it takes those whose claim has most words in common with the sentence.
+    A place comes with what has been said of it, or "". A sentence stands where each of its numbers does, but for those
+    of `given`, and half of its longer words; one without such numbers where most of its words do.
     """
+    lines = {place: _line(place, said, documents) for place, said in places.items() if not _missing(place, documents)}
     parts = _BETWEEN.split(text)  # sentences at even places
     read = [_read(sentence, documents) for sentence in parts[::2]]
     for at, (said, found) in enumerate(read):
         behind = at + 1 < len(read) and read[at + 1][1] and not _WORD.search(read[at + 1][0])
         if not found and not behind:
-            told = "".join(f" [{place}]" for place in _sources(said, findings))
+            told = "".join(f" [{place}]" for place in _sources(said, lines, numbers(given)))
             parts[2 * at] = _END.sub(lambda end, told=told: told + end[0], parts[2 * at], count=1)
     return "".join(parts)
 
@@ -180,15 +187,26 @@ def _read(sentence: str, documents: Documents) -> tuple[str, tuple[Citation, ...
     return _EMPTIED.sub("", said).strip(), tuple(found)
 
 
-def _sources(said: str, findings: Sequence[Finding]) -> list[str]:
-    """Where the values that a sentence tells were found."""
-    told: dict[frozenset[str], dict[int, list[str]]] = {}
-    for one in findings:
-        if _stands(one.value, said):
-            common = len(_long(one.claim) & _long(said))
-            places = told.setdefault(_value(one), {}).setdefault(common, [])
-            places.append(f"{one.file}:{one.line}")
-    return list(dict.fromkeys(place for found in told.values() for place in found[max(found)]))
+def _sources(said: str, lines: Mapping[Citation, _Line], known: frozenset[str]) -> list[Citation]:
+    """Where a sentence stands: for each of its numbers the lines that have most words in common with it."""
+    words, sources = _long(said), list[Citation]()
+    for number in sorted(numbers(said) - known) or ([""] if words else []):
+        holding = {place: len(words & line.words) for place, line in lines.items() if not number or number in line.told}
+        most = max(holding.values(), default=0)
+        sources += [place for place, common in holding.items() if common == most]
+        if not holding:
+            return []
+    shared = {word for place in sources for word in words & lines[place].words}
+    return list(dict.fromkeys(sources)) if 2 * len(shared) >= len(words) else []
+
+
+def _line(place: Citation, said: str, documents: Documents) -> _Line:
+    text = " ".join(documents[place.file][place.first - 1 : place.last])
+    return _Line(_told(text), _long(f"{text} {said} {place.file}"))
+
+
+def _missing(place: Citation, documents: Documents) -> str | None:
+    return _place_fault(place.file, place.first, place.last, documents)
 
 
 def _value(finding: Finding) -> frozenset[str]:

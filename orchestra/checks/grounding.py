@@ -92,7 +92,7 @@ def _counts(text: str) -> Iterator[int]:
 
 def _lengths(value: Json) -> Iterator[int]:
     if isinstance(value, list):
-        items = cast("list[Json]", value)
+        items = value
         yield len(items)
     else:
         items = list(value.values()) if isinstance(value, dict) else []

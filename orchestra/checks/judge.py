@@ -9,6 +9,7 @@ from orchestra.checks.calls import WHOLE, judge_calls
 from orchestra.checks.expect import Expect
 from orchestra.checks.grounding import ungrounded
 from orchestra.checks.mend import mend
+from orchestra.checks.naming import overlooked
 from orchestra.checks.output import read_output
 from orchestra.checks.refusal import is_refusal
 from orchestra.checks.wording import cut, listing
@@ -22,7 +23,8 @@ def judge(reply: ModelReply, expect: Expect) -> Verdict:
 
     In order: how the reply ended (content_filter, context_overflow or truncated, refusal), its calls (unknown_tool,
     malformed_args, schema_violation, repeated_call: of all calls together), then empty, refusal in words, no_call,
-    bad_output, low_confidence (improbable words, then numbers without a source). `mend_calls` is expected to have run
+    bad_output, low_confidence (improbable words, calls that leave out what the goal names, numbers without a
+    source). `mend_calls` is expected to have run
     before.
     """
     mended = reply.mended
@@ -114,6 +116,17 @@ def _unsure(reply: ModelReply, expect: Expect) -> Finding | None:
     return Trigger.low_confidence, (text,)
 
 
+def _overlooked(reply: ModelReply, expect: Expect) -> Finding | None:
+    calls = (*expect.earlier_calls, *reply.tool_calls)
+    names = {call.name for call in reply.tool_calls}
+    lines = [
+        f"{tool.name}: the call leaves out {listing(missing)}, which the step's goal names"
+        for tool in expect.tools
+        if tool.name in names and (missing := overlooked(expect.goal, tool, calls))
+    ]
+    return (Trigger.low_confidence, tuple(lines)) if lines else None
+
+
 def _invented(reply: ModelReply, expect: Expect) -> Finding | None:
     """Doubt, not a fault: a number may be known, or be computed in a way that `ungrounded` does not see."""
     if not expect.grounds or reply.tool_calls or expect.output_schema is not None:
@@ -135,5 +148,6 @@ _CHECKS: tuple[Callable[[ModelReply, Expect], Finding | None], ...] = (
     _no_call,
     _bad_output,
     _unsure,
+    _overlooked,
     _invented,
 )

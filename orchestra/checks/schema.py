@@ -13,6 +13,7 @@ from orchestra.checks.wording import cut, kind, known, listing, place, shown
 from orchestra.types import Json
 
 MOST = 10
+_TEXT = json.JSONEncoder(default=dict)  # json.dumps would build one for every call
 
 
 def violations(schema: Mapping[str, Json], instance: Json) -> tuple[str, ...]:
@@ -23,7 +24,7 @@ def violations(schema: Mapping[str, Json], instance: Json) -> tuple[str, ...]:
     A schema that cannot be used is itself a violation, never an exception, and a remote `$ref` is not fetched.
     """
     try:
-        validator = _validator(json.dumps(schema, default=dict))
+        validator = _validator(_TEXT.encode(schema))
         if isinstance(validator, str):
             return (validator,)
         lines = dict.fromkeys(line for error in validator.iter_errors(instance) for line in _lines(error))

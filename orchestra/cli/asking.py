@@ -78,15 +78,18 @@ def ways(asked: Asked) -> tuple[str, str]:
 
 
 def read(asked: Asked, typed: str) -> Any:
-    """An answer as people write it, as a run takes it; what it does not understand it asks again.
+    """An answer as people write it, as a run takes it; what the run does not understand it asks again.
 
-    Raises ConfigError for JSON with a mistake in it.
+    A JSON object whose `decision` is one of the question's is taken as it is. Raises ConfigError for arguments that are
+    not a JSON object.
     """
     kind, word, text = asked["kind"], *_halves(typed)
+    if (whole := _object(typed)).get("decision") in asked["decisions"]:
+        return whole
     if kind == "question":
         return {"decision": "answer", "text": typed}
     if kind == "approval" and (typed.startswith("{") or (word == "edit" and text)):
-        return _edit(asked, typed if typed.startswith("{") else text)
+        return {"decision": "edit", "arguments": _arguments(asked, typed if typed.startswith("{") else text)}
     if kind == "budget" and (usd := _number(typed.removeprefix("$"))) is not None:
         return usd
     return {"decision": _SHORT.get(word, word), "text": text}
@@ -126,16 +129,23 @@ def _prompt(asked: Asked) -> Any:
             console.print(safe(f"  not understood: {error}"), soft_wrap=True)
 
 
-def _edit(asked: Asked, text: str) -> Mapping[str, Any]:
-    """Arguments, or a whole answer: an object whose `decision` is one of those that may be made."""
+def _arguments(asked: Asked, text: str) -> Mapping[str, Any]:
     try:
         given: Any = json.loads(text)
     except ValueError as error:
         raise ConfigError(f"the arguments {text!r:.200} are not JSON: {error}") from None
     if not isinstance(given, dict):
         raise ConfigError(f"the arguments {text!r:.200} are not a JSON object, such as {_visible(asked['arguments'])}")
-    found = cast("dict[str, Any]", given)
-    return found if found.get("decision") in asked["decisions"] else {"decision": "edit", "arguments": found}
+    return cast("dict[str, Any]", given)
+
+
+def _object(text: str) -> Mapping[str, Any]:
+    """The JSON object that the text is; {} for any other text."""
+    try:
+        given: Any = json.loads(text)
+    except ValueError:
+        return {}
+    return cast("dict[str, Any]", given) if isinstance(given, dict) else {}
 
 
 def _split(given: str) -> tuple[str, str]:
@@ -147,7 +157,7 @@ def _split(given: str) -> tuple[str, str]:
 
 def _halves(typed: str) -> tuple[str, str]:
     word, _, text = typed.partition(" ")
-    return word.lower(), text.strip()
+    return word.lower().rstrip(",.:"), text.strip()
 
 
 def _number(text: str) -> float | None:

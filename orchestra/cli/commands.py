@@ -44,7 +44,7 @@ class _Commands(TyperGroup):
             print_error(str(error), _hint(error))
             raise typer.Exit(exit_code(error)) from error
         except KeyboardInterrupt as stop:
-            print_error("interrupted")
+            print_error("interrupted", str(stop))
             raise typer.Exit(Exit.interrupted) from stop
         except BrokenPipeError as cut:
             # what is still buffered has no reader; without this the interpreter complains at its end

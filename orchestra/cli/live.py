@@ -11,27 +11,39 @@ from rich.live import Live
 from rich.text import Text
 from rich.tree import Tree
 
-from orchestra.cli.progress import Progress, lines, progress
+from orchestra.cli.progress import Progress, changes, lines, progress
 from orchestra.cli.screen import one_line, safe, stderr
 from orchestra.ledger import Row
 
-STYLES = {"waiting": "dim", "running": "yellow", "done": "green", "failed": "bold red", "skipped": "magenta"}
+STYLES = {
+    "waiting": "dim",
+    "running": "yellow",
+    "asking": "bold yellow",
+    "done": "green",
+    "failed": "bold red",
+    "skipped": "magenta",
+}
 PER_SECOND = 4
 
 
 @contextmanager
-def watching(title: str, *, quiet: bool = False) -> Generator[Callable[[Row], None]]:
-    """Within it, rows given to the yielded listener are shown on stderr, unless `quiet`."""
-    console, rows = stderr(), list[Row]()
+def watching(title: str, rows: list[Row], *, quiet: bool = False) -> Generator[Callable[[Row], None]]:
+    """Within it, rows given to the yielded listener are shown on stderr, unless `quiet`, and added to `rows`.
+
+    `rows` are the run's so far: what was done before a question, or in another process, is part of the picture.
+    """
+    console = stderr()
     if quiet:
         yield rows.append
     elif console.is_terminal and not console.is_dumb_terminal:
+        before = len(rows)
 
         def draw() -> Tree:
-            return tree(title, progress(tuple(rows), time.time()))  # a copy: rows come in while it is drawn
+            now = time.time() if len(rows) > before else rows[-1].time if rows else 0.0  # no clock before it goes on
+            return tree(title, progress(tuple(rows), now))  # a copy: rows come in while it is drawn
 
         with Live(get_renderable=draw, console=console, refresh_per_second=PER_SECOND):
-            yield rows.append
+            yield lambda row: _drawn(console, rows, row)
     else:
         yield lambda row: _tell(console, rows, row)
 
@@ -53,7 +65,17 @@ def _line(*parts: tuple[str, str]) -> Text:
     return Text.assemble(*((safe(one_line(text)), style) for text, style in parts), no_wrap=True, overflow="ellipsis")
 
 
+def _drawn(console: Console, rows: list[Row], row: Row) -> None:
+    """What has no place in the tree stands above it."""
+    rows.append(row)
+    _print(console, changes(row))
+
+
 def _tell(console: Console, rows: list[Row], row: Row) -> None:
     rows.append(row)
-    for line in lines(row, rows):
+    _print(console, lines(row, rows))
+
+
+def _print(console: Console, told: Sequence[str]) -> None:
+    for line in told:
         console.print(safe(one_line(line)))

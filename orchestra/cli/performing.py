@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
+from orchestra.cli import resuming
 from orchestra.cli.asking import Asked, Person
 from orchestra.cli.exits import Exit
-from orchestra.cli.options import ledger_file, open_app, open_ledger
-from orchestra.errors import ConfigError
+from orchestra.cli.options import ledger_file, open_app
+from orchestra.errors import AgentError
 from orchestra.types import Mode
 
 if TYPE_CHECKING:
+    import asyncio
+
     from orchestra.app import Orchestra
     from orchestra.ledger import Comparison, Row
-    from orchestra.runtime.catalog import Runnable
+    from orchestra.runtime.catalog import AgentFile, Runnable
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,103 +47,112 @@ class Job:
 class Outcome:
     """The agent's `result` as plain JSON, what it took beside the alternatives, and how the command ends.
 
-    `questions` are those that nobody has answered yet.
+    `questions` are those that nobody has answered yet, `resume` is the command that goes on with the run, if any does.
     """
 
     result: Mapping[str, Any]
     comparison: Comparison
     exit: Exit
     questions: tuple[Asked, ...] = ()
+    resume: str = ""
 
 
 def perform(job: Job, person: Person, *, quiet: bool) -> Outcome:
-    """Run the job, showing its progress on stderr unless `quiet`. Raises OrchestraError."""
+    """Run the job, showing its progress on stderr unless `quiet`.
+
+    Raises OrchestraError, and KeyboardInterrupt with the command that goes on with the run.
+    """
     import asyncio
 
-    return asyncio.run(_perform(_found(job) if job.resume else job, person, quiet=quiet))
-
-
-def _found(job: Job) -> Job:
-    """The job with what the ledger knows of how its run was begun."""
-    from orchestra.ledger import Invoked
-
-    ledger = open_ledger(job.ledger)
-    try:
-        run = ledger.resolve(job.resume)
-        begun = next((row.event for row in ledger.events(run) if isinstance(row.event, Invoked)), None)
-    finally:
-        ledger.close()
-    if begun is None and not job.agent:
-        way = f"orchestra run AGENT --resume {run}"
-        raise ConfigError(f"run {run} was not begun by this command, so its agent is not known; name it: {way}")
-    begun = begun or Invoked(job.agent)
-    return replace(
-        job,
-        resume=run,
-        agent=job.agent or begun.agent,
-        data=job.data or (Path(begun.data) if begun.data else None),
-        fleet=job.fleet or (Path(begun.fleet) if begun.fleet else None),
-    )
-
-
-async def _perform(job: Job, person: Person, *, quiet: bool) -> Outcome:
-    from orchestra.ledger import compare, new_run_id
-    from orchestra.runtime.catalog import load_agent
-
-    agent = load_agent(job.agent)  # before anything is opened: a misspelt name costs nothing
-    async with open_app(job.fleet, ledger_file(job.ledger), content=job.content) as app:
-        graph = agent.build(app, **({} if job.data is None else {"data": job.data}))
-        run = job.resume or new_run_id()
-        title = f"{agent.name} {run}"
-        if not job.resume and not job.plan_only:
-            _sign(app, job, run)
-        result = await _invoke(app, graph, _input(job, run), title, quiet=quiet)
-        while (asked := _asked(result)) and (answers := person.answers(asked)):
-            result = await _invoke(app, graph, {"run": run, "answers": answers}, title, quiet=quiet)
-        rows = app.ledger.events(run)
-        return Outcome(result, compare(rows, app.fleet.models), _exit(result, rows), _asked(result))
-
-
-def _sign(app: Orchestra, job: Job, run: str) -> None:
-    """How the run was begun, so that `--resume` can build the same agent."""
-    from orchestra.cli.options import fleet_file
-    from orchestra.ledger import Invoked
-
-    fleet, is_file = fleet_file(job.fleet), Path(job.agent).suffix == ".py"
-    agent = str(Path(job.agent).resolve()) if is_file else job.agent
-    data = str(job.data.resolve()) if job.data else ""
-    app.ledger.append(run, "", Invoked(agent, data, str(fleet.resolve()) if fleet else ""))
-
-
-async def _invoke(app: Orchestra, graph: Runnable, given: dict[str, Any], title: str, *, quiet: bool) -> Any:
-    from orchestra.cli.live import watching
-
-    with watching(title, quiet=quiet) as listener:
-        stop = app.ledger.subscribe(given["run"], listener)
+    job = resuming.found(job, tuple(person.given)) if job.resume else job
+    agent = resuming.load(job)  # before anything is opened: a misspelt name costs nothing
+    with asyncio.Runner() as loop:
+        app = open_app(job.fleet, ledger_file(job.ledger), content=job.content)
         try:
-            return await graph.ainvoke(given)
+            work = loop.run(_opened(app, job, agent))
+            return work.to_its_end(loop, person, quiet=quiet)
         finally:
-            stop()
+            loop.run(app.aclose())
 
 
-def _input(job: Job, run: str) -> dict[str, Any]:
-    limits = {"run": run, "mode": job.mode, "budget": job.budget, "deadline": job.deadline}
-    if job.resume:
-        return limits | ({"changed": job.changed} if job.changed else {})
-    return limits | {"task": job.task, "plan_only": job.plan_only}
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A job on its agent's graph; `rows` are the run's so far, for those who watch it."""
+
+    app: Orchestra
+    job: Job
+    graph: Runnable
+    run: str
+    title: str
+    rows: list[Row]
+    resume: str
+
+    def to_its_end(self, loop: asyncio.Runner, person: Person, *, quiet: bool) -> Outcome:
+        """Part by part, each up to the next question that the person has an answer to."""
+        try:
+            result = loop.run(self._part(self._given(), quiet=quiet))
+            # the loop rests while a person thinks: inside of it the first Ctrl-C would not end the waiting
+            while answers := person.answers(self._asked(result)):
+                result = loop.run(self._part({"run": self.run, "answers": answers}, quiet=quiet))
+        except KeyboardInterrupt as stop:
+            raise KeyboardInterrupt(f"{self.resume} goes on" if self.resume else "") from stop
+        return self._outcome(result)
+
+    def _given(self) -> dict[str, Any]:
+        """What the graph is given first."""
+        job = self.job
+        limits = {"run": self.run, "mode": job.mode, "budget": job.budget, "deadline": job.deadline}
+        if job.resume:
+            return limits | ({"changed": job.changed} if job.changed else {})
+        return limits | {"task": job.task, "plan_only": job.plan_only}
+
+    async def _part(self, given: Mapping[str, Any], *, quiet: bool) -> Any:
+        """From one question to the next, or to the end."""
+        from orchestra.cli.live import watching
+
+        with watching(self.title, self.rows, quiet=quiet) as listener:
+            stop = self.app.ledger.subscribe(self.run, listener)
+            try:
+                return await self.graph.ainvoke(given)
+            finally:
+                stop()
+
+    def _asked(self, result: Mapping[str, Any]) -> tuple[Asked, ...]:
+        """What people are asked. Raises AgentError for questions that this command cannot ask."""
+        values = [one.value for one in result.get("__interrupt__", ())]
+        for value in values:
+            if not (isinstance(value, Mapping) and {"question", "kind", "decisions"} <= value.keys()):
+                text = f"agent {self.job.agent!r} asks in its own way: {value!r:.200}; run and answer it in Python"
+                raise AgentError(text)
+        return tuple(values)
+
+    def _outcome(self, result: Mapping[str, Any]) -> Outcome:
+        """What it has come to."""
+        from orchestra.ledger import compare
+
+        rows, asked = self.app.ledger.events(self.run), self._asked(result)
+        return Outcome(result, compare(rows, self.app.fleet.models), _exit(result, rows), asked, self.resume)
 
 
-def _asked(result: Mapping[str, Any]) -> tuple[Asked, ...]:
-    return tuple(cast("Asked", one.value) for one in result.get("__interrupt__", ()))
+async def _opened(app: Orchestra, job: Job, agent: AgentFile) -> _Work:
+    from orchestra.ledger import new_run_id
+
+    graph = agent.build(app, **({} if job.data is None else {"data": job.data}))
+    run = job.resume or new_run_id()
+    resume = "" if job.plan_only else resuming.command(graph, job, run)
+    rows = app.ledger.events(run)
+    if resume:
+        resuming.sign(app.ledger, job, run)
+    return _Work(app, job, graph, run, f"{agent.name} {run}", rows, resume)
 
 
 def _exit(result: Mapping[str, Any], rows: Sequence[Row]) -> Exit:
-    from orchestra.ledger import StepEnded
+    from orchestra.ledger import steps
 
-    if _asked(result):
+    if result.get("__interrupt__"):
         return Exit.waiting
     if result["state"] == "done":
         return Exit.ok
-    failed = [row.event for row in rows if isinstance(row.event, StepEnded) and row.event.state == "failed"]
+    failed = [step for step in steps(rows) if step.state == "failed"]
     # a step that no model failed at (it has no trigger) ended for want of a candidate, money or time
-    return Exit.limit if failed and all(one.trigger is None for one in failed) else Exit.failed
+    return Exit.limit if failed and all(step.trigger is None for step in failed) else Exit.failed

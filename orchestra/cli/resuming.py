@@ -14,7 +14,7 @@ from orchestra.errors import AgentError, ConfigError
 
 if TYPE_CHECKING:
     from orchestra.cli.performing import Job
-    from orchestra.ledger import Ledger, QuestionView, Row
+    from orchestra.ledger import Invoked, Ledger, Row
     from orchestra.runtime.catalog import AgentFile, Runnable
 
 
@@ -58,17 +58,6 @@ def load(job: Job) -> AgentFile:
         raise AgentError(f"run {job.resume} goes on with its agent: {error}; put it back, or name it: {way}") from error
 
 
-def check(graph: Runnable, job: Job) -> None:
-    """Raises AgentError for a graph that this command cannot go on with."""
-    from orchestra.runtime.agent import Agent
-
-    if job.resume and not isinstance(graph, Agent):
-        raise AgentError(
-            f"agent {job.agent!r} is a graph of its own, and only those of planner_executor are resumed here; "
-            "resume it in Python, from its own checkpointer"
-        )
-
-
 def sign(ledger: Ledger, job: Job, run: str) -> None:
     """Record how the run is begun or gone on with, where that is not how it was before."""
     from orchestra.ledger import Invoked
@@ -83,10 +72,22 @@ def sign(ledger: Ledger, job: Job, run: str) -> None:
         ledger.append(run, "", signed)
 
 
-def command(job: Job, run: str) -> str:
-    """The command that goes on with the run."""
-    where = f" --ledger {shlex.quote(str(job.ledger))}" if job.ledger else ""
-    return f"orchestra run --resume {run}{where}"
+def command(graph: Runnable, job: Job, run: str) -> str:
+    """The command that goes on with the run; "" for a graph that is not planner_executor's.
+
+    Raises AgentError where the job wants to go on with such a graph.
+    """
+    from orchestra.runtime.agent import Agent
+
+    if isinstance(graph, Agent):
+        where = f" --ledger {shlex.quote(str(job.ledger))}" if job.ledger else ""
+        return f"orchestra run --resume {run}{where}"
+    if job.resume:
+        raise AgentError(
+            f"agent {job.agent!r} is a graph of its own, and this command resumes only those of planner_executor; "
+            "resume it in Python, from its own checkpointer"
+        )
+    return ""
 
 
 def _begun(rows: Sequence[Row]) -> tuple[str, str, str, bool]:
@@ -98,7 +99,7 @@ def _begun(rows: Sequence[Row]) -> tuple[str, str, str, bool]:
     return (last.agent, last.data, last.fleet, content) if last else ("", "", "", content)
 
 
-def _last(rows: Sequence[Row]):
+def _last(rows: Sequence[Row]) -> Invoked | None:
     from orchestra.ledger import Invoked
 
     return next((row.event for row in reversed(rows) if isinstance(row.event, Invoked)), None)
@@ -117,9 +118,7 @@ def _check_answers(run: str, rows: Sequence[Row], answers: Sequence[str]) -> Non
     asked = {one.id: one for one in questions(rows)}
     for name in answers:
         if name not in asked:
-            pending = [one.id for one in asked.values() if one.state == "open"]
+            pending = ", ".join(one.id for one in asked.values() if one.state == "open") or "none"
             near = get_close_matches(name, asked, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
-            raise ConfigError(f"--answer: run {run} has not asked {name!r}; {hint}pending: {', '.join(pending) or 'none'}")
-        if asked[name].state == "answered":
-            raise ConfigError(f"--answer: {name!r} was answered before: {asked[name].decision}; leave it out")
+            raise ConfigError(f"--answer: run {run} has not asked {name!r}; {hint}pending: {pending}")

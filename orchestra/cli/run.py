@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import sys
+import shlex
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from orchestra.cli.asking import Person, shown
+from orchestra.cli.asking import Asked, Person, at_keyboard, shown, ways
 from orchestra.cli.options import AsJson, Budget, Data, Deadline, Fleet, LedgerFile, ModeChoice
 from orchestra.cli.performing import Job, Outcome, perform
-from orchestra.cli.screen import print_error, print_json, say, stderr
+from orchestra.cli.screen import print_error, print_json, safe, say, stderr
 from orchestra.errors import ConfigError
 from orchestra.types import to_json
 
@@ -40,9 +41,9 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a task: progress and questions on stderr, the answer on stdout."""
-    _check(agent, task, resume, changed)
     job = Job(agent, task, fleet, ledger, data, mode, budget, deadline, content, resume=resume, changed=changed)
-    person = Person(answer or (), yes=yes, at_keyboard=sys.stdin.isatty() and not as_json)
+    _check(job, answer or ())
+    person = Person(answer or (), yes=yes, at_keyboard=at_keyboard() and not as_json)
     done = perform(job, person, quiet=as_json)
     if as_json:
         found = {key: done.result.get(key) for key in KEYS}
@@ -52,29 +53,38 @@ def run(
     raise typer.Exit(done.exit)
 
 
-def _check(agent: str, task: str, resume: str, changed: str) -> None:
-    if resume and task:
-        raise ConfigError(f"--resume goes on with the task of run {resume}; leave the task out, or --resume")
-    if not resume and not (agent and task):
+def _check(job: Job, answers: Sequence[str]) -> None:
+    if job.resume and job.task:
+        raise ConfigError(f"--resume goes on with the task of run {job.resume}; leave the task out, or --resume")
+    if not job.resume and not (job.agent and job.task):
         raise ConfigError(f"give an agent and a task, or --resume RUN; for example: {EXAMPLE}")
-    if changed and not resume:
+    if job.changed and not job.resume:
         raise ConfigError("--changed goes with --resume: it says what has changed since that run was begun")
+    if answers and not job.resume:
+        raise ConfigError("--answer goes with --resume: a run that begins has not asked anything yet")
+    if answers and job.changed:
+        raise ConfigError("--changed has the rest planned anew, and what was asked may lapse; give --answer afterwards")
 
 
 def _tell(done: Outcome) -> None:
     result, run = done.result, done.result["run"]
     if done.questions:
+        stderr().print(f"run {run} waits for a person", style="bold yellow")
         for one in done.questions:
-            stderr().print("\n".join(shown(one)))
-        first = done.questions[0]
-        way = f"orchestra run --resume {run} asks again; --answer '{first['question']}={first['decisions'][0]}' answers"
-        print_error(f"run {run} waits for a person", way)
+            stderr().print("\n".join([*shown(one), *_way(one, done.resume)]), soft_wrap=True)
     elif result["state"] == "done":
         say(result["answer"] or "")
         stderr().print("\n".join(done.comparison.findings), style="dim")
         stderr().print(f"orchestra trace {run} shows every decision", style="dim")
     else:
         if result.get("partial"):
-            stderr().print(result["partial"])
-        way = f"orchestra trace {run} shows where; orchestra run --resume {run} tries what failed again"
-        print_error(result["reason"] or "the run failed", way)
+            stderr().print(safe(result["partial"]))
+        again = f"; {done.resume} tries what failed again" if done.resume else ""
+        print_error(result["reason"] or "the run failed", f"orchestra trace {run} shows where{again}")
+
+
+def _way(asked: Asked, resume: str) -> list[str]:
+    """The command that answers, and what else it may say."""
+    answer, others = ways(asked)
+    given = shlex.quote(f"{asked['question']}={answer}")
+    return [f"  to answer: {resume} --answer {given}", f"  or, in its place: {others}"]

@@ -42,7 +42,7 @@ def _row(run: RunSummary) -> tuple[str, ...]:
     return (
         run.run,
         run.agent,
-        run.state,
+        "waiting" if run.waiting else run.state,
         # the reader's own time zone, as a clock on the wall shows it
         datetime.fromtimestamp(run.started).astimezone().strftime("%Y-%m-%d %H:%M"),
         f"{run.seconds:.1f}",

@@ -52,8 +52,8 @@ def reminder(request: Request) -> str:
     """What stands behind results, where a small model otherwise repeats its call or their JSON."""
     if request.tool_choice == "required":
         return ""
-    form = "" if request.output_schema is not None else " with a sentence that holds the value"
-    return f'When this holds the answer, reply {{"answer": ...}}{form}.'
+    form = "..." if request.output_schema is not None else '"the answer in a sentence"'
+    return f'When this holds the answer, reply {{"answer": {form}}}.'
 
 
 def flattened(messages: Iterable[Message], reminder: str = "") -> tuple[Message, ...]:

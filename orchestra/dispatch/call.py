@@ -15,7 +15,6 @@ from orchestra.types import (
     AttemptChanged,
     Cost,
     Decision,
-    Json,
     ModelCard,
     ModelReply,
     Priority,
@@ -64,7 +63,7 @@ class Call:
     commit: bool = False
     rank: float = 0.0
     priority: Priority = "normal"
-    keep: Callable[[Accepted], tuple[str, Json]] | None = None
+    keep: Callable[[Accepted], tuple[str, object]] | None = None
 
     @property
     def hands_on(self) -> bool:

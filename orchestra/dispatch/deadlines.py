@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -10,10 +11,11 @@ from orchestra.transport import TransportFault
 from orchestra.types import Timeouts, Trigger
 
 T = TypeVar("T")
+_TICK = 1e-3  # seconds; an event loop rings within its clock's resolution of the time
 
 
 class Deadlines:
-    """Bounds each wait of an exchange that begins now.
+    """Bounds each wait of an exchange that begins now, with one timer for all of them: most waits are short.
 
     `deadline` is on `clock`'s scale, in seconds. `streamed`: the first-token and chunk deadlines apply.
     `first_token` is when the reply began, in seconds after the start.
@@ -23,19 +25,27 @@ class Deadlines:
         self._timeouts, self._clock, self._streamed = timeouts, clock, streamed
         self._started = self._heard = clock()
         self._ends = min(deadline, self._started + timeouts.total)
+        self._timer: asyncio.TimerHandle | None = None
+        self._until = 0.0  # when this wait has to end, by the event loop's clock
+        self._waiting: asyncio.Task[object] | None = None
+        self._expired = False
         self.first_token: float | None = None
 
     async def within(self, work: Awaitable[T]) -> T:
         """The result of `work` within the deadline that applies now; raises TransportFault with `timeout` else."""
-        limit, text = self._limit()
-        scope = asyncio.timeout(limit - self._clock())
+        task = asyncio.current_task()
+        assert task is not None
+        cancelled = task.cancelling()
+        self._waiting = task
+        self._arm()
         try:
-            async with scope:
-                return await work
-        except TimeoutError:
-            if not scope.expired():
-                raise
-            raise TransportFault(Trigger.timeout, text, sent="unknown") from None
+            return await work
+        except asyncio.CancelledError:
+            if self._expired and task.uncancel() <= cancelled:
+                raise TransportFault(Trigger.timeout, self._passed(), sent="unknown") from None
+            raise
+        finally:
+            self._waiting = None
 
     def hear(self, chunk: bytes) -> None:
         """A chunk came; one that only keeps the connection alive is no sign of the model."""
@@ -52,17 +62,55 @@ class Deadlines:
         """Nothing that still comes is worth more than the wait between two chunks."""
         self._ends = min(self._ends, self._clock() + self._timeouts.chunk)
 
-    def _limit(self) -> tuple[float, str]:
-        """The deadline that applies now, on the clock's scale, and what passing it means."""
+    def close(self) -> None:
+        """The exchange is over: nothing is waited for any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _arm(self) -> None:
+        """See that the timer rings when this wait has to end, or before: then it is armed again."""
+        loop = asyncio.get_running_loop()
+        self._until = loop.time() + self._limit() - self._clock()
+        if self._timer is None or self._until < self._timer.when():
+            self.close()
+            self._timer = loop.call_at(self._until, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        loop = asyncio.get_running_loop()
+        if self._waiting is None:
+            return
+        if self._until > loop.time() + _TICK:
+            self._timer = loop.call_at(self._until, self._ring)
+        else:
+            self._expired = True
+            self._waiting.cancel()
+
+    def _limit(self) -> float:
+        """The deadline that applies now, on the clock's scale."""
+        return min(self._ends, self._next_sign())
+
+    def _next_sign(self) -> float:
+        """When the model has to give the next sign of life."""
+        if not self._streamed:
+            return math.inf
         wait = self._timeouts
-        limits = [(self._ends, f"no complete reply within {self._ends - self._started:.3g} s")]
-        if self._streamed and self.first_token is None:
-            limits.append((self._started + wait.first_token, f"no first token within {wait.first_token:g} s"))
-        elif self._streamed:
-            limits.append((self._heard + wait.chunk, f"silent for {wait.chunk:g} s in the middle of the reply"))
-        return min(limits)
+        return self._started + wait.first_token if self.first_token is None else self._heard + wait.chunk
+
+    def _passed(self) -> str:
+        """What it means that the deadline has passed."""
+        wait = self._timeouts
+        if self._ends <= self._next_sign():
+            return f"no complete reply within {self._ends - self._started:.3g} s"
+        if self.first_token is None:
+            return f"no first token within {wait.first_token:g} s"
+        return f"silent for {wait.chunk:g} s in the middle of the reply"
 
 
 def _keeps_alive(chunk: bytes) -> bool:
     """True for comments and blank lines of server-sent events, which some gateways send while they wait."""
-    return all(not line.strip() or line.startswith(b":") for line in chunk.splitlines())
+    return chunk[:1] in _BLANK and all(not line.strip() or line.startswith(b":") for line in chunk.splitlines())
+
+
+_BLANK = b": \t\r\n"  # how such a chunk begins; the empty one too

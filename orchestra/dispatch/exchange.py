@@ -55,6 +55,8 @@ class Exchange:
         except Exception as error:  # noqa: BLE001  # a stranger's transport or a codec's bug must not end the run
             text = f"the exchange failed: {type(error).__name__}: {error}"
             yield self._finished(CallFault(Trigger.bad_reply, text, sent=self.sent), endpoint.key)
+        finally:
+            self._deadlines.close()
 
     async def _talk(self, endpoint: Endpoint) -> Events:
         response = await self._deadlines.within(self._transport.send(self._request(endpoint)))

@@ -6,12 +6,13 @@ import json
 import math
 from collections.abc import Callable, Sequence
 
-from orchestra.types import Document, Image, Message, Part, Reasoning, Text, ToolCall, ToolSpec, to_json
+from orchestra.types import Document, Image, Message, Part, Reasoning, Text, ToolCall, ToolSpec
 
 BYTES_PER_TOKEN = 3.6  # English prose runs at 4 to 4.5, code and JSON at 3 to 3.5
 MESSAGE_TOKENS = 4  # role and separators
 IMAGE_TOKENS = 1_000  # about one megapixel at the providers that publish a rule
 DOCUMENT_TOKENS = 4_000  # a few pages: base64 says nothing of the text inside
+_JSON = json.JSONEncoder(ensure_ascii=False, default=dict)  # json.dumps would build one for every call of a history
 
 
 def estimate(text: str) -> int:
@@ -38,11 +39,33 @@ def message_tokens(
     return said + sum(_declaration(tool, text_tokens) for tool in tools)
 
 
+class Tally:
+    """The estimate of a history that grows: each message, and each tool, is looked at once."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[object, int]] = {}  # held, so that an id stays its own
+
+    def __call__(self, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()) -> int:
+        """As `message_tokens`."""
+        return sum(map(self._message, messages)) + sum(map(self._tool, tools))
+
+    def _message(self, message: Message) -> int:
+        known = self._known.get(id(message)) or self._know(message, message_tokens((message,)))
+        return known[1]
+
+    def _tool(self, tool: ToolSpec) -> int:
+        known = self._known.get(id(tool)) or self._know(tool, _declaration(tool, estimate))
+        return known[1]
+
+    def _know(self, one: object, tokens: int) -> tuple[object, int]:
+        return self._known.setdefault(id(one), (one, tokens))
+
+
 def _part(part: Part, count: Callable[[str], int]) -> int:
     if isinstance(part, Text | Reasoning):
         return count(part.text)
     if isinstance(part, ToolCall):
-        written = part.raw if part.arguments is None else json.dumps(to_json(part.arguments), ensure_ascii=False)
+        written = part.raw if part.arguments is None else _JSON.encode(part.arguments)
         return count(part.name) + count(written)
     if isinstance(part, Image):
         return IMAGE_TOKENS
@@ -52,4 +75,4 @@ def _part(part: Part, count: Callable[[str], int]) -> int:
 
 
 def _declaration(tool: ToolSpec, count: Callable[[str], int]) -> int:
-    return count(tool.name + tool.description) + count(json.dumps(to_json(tool.schema), ensure_ascii=False))
+    return count(tool.name + tool.description) + count(_JSON.encode(tool.schema))

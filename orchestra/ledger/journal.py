@@ -8,56 +8,58 @@ stays byte for byte, since its provider takes it back in no other form, unless a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from collections.abc import Iterable
 
 from orchestra.errors import LedgerError
 from orchestra.ledger.redact import Redactor
+from orchestra.ledger.sparse import text
 from orchestra.ledger.store import Statement, Store
 from orchestra.types import Json
 
 
+OPAQUE = ("provider_state",)
+
+
 class Journal:
-    """The entries of runs' steps, plain JSON by key. Everything raises LedgerError."""
+    """The entries of runs' steps by key: plain JSON, and values of this package. Everything raises LedgerError."""
 
     def __init__(self, store: Store, secrets: Iterable[str]) -> None:
         self._store = store
-        self._redactor = Redactor(secrets, exact=("provider_state",))
+        self._redactor = Redactor(secrets, exact=OPAQUE)
 
     def hide(self, secrets: Iterable[str]) -> None:
         """Replace these secrets too, from now on."""
         self._redactor.learn(secrets)
 
-    def entry(self, run: str, step: str, key: str, value: Json) -> Statement:
+    def keep(self, run: str, step: str, key: str, value: object) -> None:
+        """Write an entry."""
+        self._store.write(self.entry(run, step, key, value))
+
+    def entry(self, run: str, step: str, key: str, value: object) -> Statement:
         """What writes an entry, over an earlier one of the same key."""
         try:
-            text = _JSON.encode(value)
-            if self._redactor.suspects(text):  # most hold nothing; to look at each string costs three times as much
-                text = _JSON.encode(self._redactor.value(value))
+            entry = text(value)
+            if self._redactor.suspects(entry):  # most hold nothing; to look at each string costs three times as much
+                entry = text(self._redactor.value(json.loads(entry)))
         except (TypeError, ValueError, RecursionError) as error:
             raise LedgerError(f"journal: entry {key!r} of step {step!r} is not plain JSON: {error}") from None
-        return _KEEP, (run, step, self._redactor.known(key), text)
+        return _KEEP, (run, step, self._redactor.known(key), entry)
 
     def kept(self, run: str, step: str) -> dict[str, Json]:
         """A step's entries in the order in which their keys were first kept."""
         rows = self._store.use("read", lambda db: db.execute(_KEPT, (run, step)).fetchall())
-        return {key: json.loads(text) for key, text in rows}
+        return {key: json.loads(value) for key, value in rows}
 
     def forget(self, run: str) -> None:
         """Delete the entries of a run."""
         self._store.write((_FORGET, (run,)))
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._store.close()
 
 
 _KEEP = """INSERT INTO journal (run, step, key, value) VALUES (?, ?, ?, ?)
 ON CONFLICT (run, step, key) DO UPDATE SET value = excluded.value"""
 _KEPT = "SELECT key, value FROM journal WHERE run = ? AND step = ? ORDER BY rowid"
 _FORGET = "DELETE FROM journal WHERE run = ?"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return dict(cast("Mapping[Any, Any]", value))
-    raise TypeError(f"{type(value).__name__} is none of JSON's kinds; give its to_json")
-
-
-_JSON = json.JSONEncoder(default=_plain, separators=(",", ":"))

@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Self
+from typing import Protocol, Self
 
 from orchestra.errors import LedgerError, RunOwned
 from orchestra.ledger.process import Process, here, lives
@@ -27,13 +27,21 @@ SILENCE = 30.0
 _log = logging.getLogger("orchestra.ledger")
 
 
+class Releasing(Protocol):
+    """Whoever has given a lease takes it back."""
+
+    def release(self, lease: Lease) -> None:
+        """As `Lease.release`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """A run that is ours until it is released; a context manager does that at its end."""
 
     run: str
     token: str
-    leases: Leases
+    leases: Releasing
 
     def release(self) -> None:
         """Let others claim the run. Twice is once; a forked child does not release what its parent holds."""
@@ -60,8 +68,7 @@ class Leases:
         lease = Lease(run, secrets.token_hex(8), self)
         owner = self._store.within("claim a run in", lambda db: self._take(db, lease))
         if owner:
-            text = f"run {run} is at work in {owner}; wait for its end, or end that process and resume again"
-            raise RunOwned(text, owner=owner)
+            raise owned(run, owner)
         self._held.add(lease.token)
         if self._heart is None or not self._heart.is_alive():  # two at once would only renew twice
             self._heart = threading.Thread(target=_beat, args=(weakref.ref(self), self._stop), daemon=True)
@@ -107,13 +114,28 @@ class Leases:
 def _owner(host: str, pid: int, started: str, node: str, since: float, beat: float, *, now: float) -> str:
     """The process that holds a lease, in words; "" where it has lost it."""
     process = Process(host, pid, started, node)
-    when = f"since {datetime.fromtimestamp(since, UTC):%Y-%m-%d %H:%M:%S} UTC"
     if process == here():
-        return f"another task of this process ({pid}) {when}"
+        return another_task(pid, since)
+    when = _when(since)
     living = lives(process)
     if living is None and now - beat < SILENCE:
         return f"{process} {when}, heard of {max(0.0, now - beat):.0f} s ago"
     return f"{process} {when}" if living else ""
+
+
+def another_task(pid: int, since: float) -> str:
+    """The owner of a run that is at work in this very process."""
+    return f"another task of this process ({pid}) {_when(since)}"
+
+
+def owned(run: str, owner: str) -> RunOwned:
+    """What a claim in vain raises."""
+    text = f"run {run} is at work in {owner}; wait for its end, or end that process and resume again"
+    return RunOwned(text, owner=owner)
+
+
+def _when(since: float) -> str:
+    return f"since {datetime.fromtimestamp(since, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 _HOLDER = "SELECT host, pid, started, node, since, beat FROM leases WHERE run = ?"

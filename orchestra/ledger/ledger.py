@@ -17,12 +17,12 @@ from orchestra.ledger.events import Event, Row
 from orchestra.ledger.journal import Journal
 from orchestra.ledger.lease import Lease, Leases
 from orchestra.ledger.listeners import Listeners
+from orchestra.ledger.memory import MemoryJournal, MemoryLeases
 from orchestra.ledger.redact import Redactor
+from orchestra.ledger.rows import Rows
 from orchestra.ledger.runs import RunSummary, summary
 from orchestra.ledger.sinks import Sink
-from orchestra.ledger.store import Store, Stored, event_row
-from orchestra.ledger.stored import bare, decode, encode
-from orchestra.ledger.weighed import Cards
+from orchestra.ledger.store import Store
 from orchestra.types import Json
 
 
@@ -45,13 +45,12 @@ class Ledger:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.path = None if path is None else Path(path).expanduser().absolute()
-        self._store = Store(self.path)
-        self._content = content
         secrets = tuple(secrets)
         self._redactor = Redactor(secrets)
-        self._journal = Journal(self._store, secrets)
-        self._leases = Leases(self._store, clock)
-        self._cards = Cards(self._store)
+        self._store = None if self.path is None else Store(self.path)
+        self._rows = self._store and Rows(self._store, content=content)
+        self._journal = Journal(self._store, secrets) if self._store else MemoryJournal(secrets)
+        self._leases = Leases(self._store, clock) if self._store else MemoryLeases(clock)
         self._listeners = Listeners(sinks, self._redactor)
         self._clock = clock
         self._unstored = itertools.count(1)
@@ -62,20 +61,28 @@ class Ledger:
         self._redactor.learn(secrets)
         self._journal.hide(secrets)
 
-    def append(self, run: str, step: str, event: Event, *, keep: tuple[str, Json] | None = None) -> Row:
+    def append(self, run: str, step: str, event: Event, *, keep: tuple[str, object] | None = None) -> Row:
         """Record an event of a run's step ("" for the run itself); the row as listeners see it, content included.
 
-        `keep` is an entry for the step's journal, key and value: it and the event are written both or neither.
+        `keep` is an entry for the step's journal, key and value: it and the event are written both or neither. Where
+        nothing is stored and nobody listens, the row holds the event as it was given.
         """
-        clean = self._redactor
-        run, step, event, now = clean.text(run), clean.text(step), clean.value(event), self._clock()
+        run, step = self._place(run, step)
+        heard = self._listeners.heard(run)
+        if heard or self._rows:
+            event = self._redactor.value(event)
+        now = self._clock()
         row = Row(self._write(run, step, event, now, keep), run, step, now, event)
-        self._listeners.tell(row)
+        if heard:
+            self._listeners.tell(row)
         return row
 
-    def keep(self, run: str, step: str, key: str, value: Json) -> None:
-        """Write an entry into a step's journal, over an earlier one of that key; content whether asked for or not."""
-        self._store.write(self._journal.entry(*self._place(run, step), key, value))
+    def keep(self, run: str, step: str, key: str, value: object) -> None:
+        """Write an entry into a step's journal, over an earlier one of that key; content whether asked for or not.
+
+        `value` is plain JSON, or a value of this package that `from_json` reads back.
+        """
+        self._journal.keep(*self._place(run, step), key, value)
 
     def kept(self, run: str, step: str) -> dict[str, Json]:
         """The entries of a step's journal, in the order in which their keys were first kept."""
@@ -91,16 +98,16 @@ class Ledger:
 
     def events(self, run: str) -> list[Row]:
         """The rows of a run in order, as they were stored; none where the run is not known."""
-        return [self._row(one) for one in self._store.rows(self._redactor.text(run))]
+        return self._rows.of(self._redactor.text(run)) if self._rows else []
 
     def runs(self, limit: int = 20) -> list[RunSummary]:
         """The runs that were active last, newest first."""
-        return [summary(self.events(run)) for run in self._store.latest(limit)]
+        return [summary(self.events(run)) for run in self._store.latest(limit)] if self._store else []
 
     def resolve(self, prefix: str) -> str:
         """The run whose id begins with `prefix`. Raises LedgerError where there is none, or more than one."""
         prefix = prefix.strip()
-        found = self._store.starting(prefix, _SHOWN) if prefix else []
+        found = self._store.starting(prefix, _SHOWN) if prefix and self._store else []
         if len(found) == 1 or prefix in found:
             return found[0]  # in order of length: an id that begins others comes first
         raise LedgerError(self._unresolved(prefix, found))
@@ -117,32 +124,21 @@ class Ledger:
         try:
             self._leases.close()
         finally:
-            self._store.close()
+            self._journal.close()
 
     def _place(self, run: str, step: str) -> tuple[str, str]:
         return self._redactor.text(run), self._redactor.text(step)
 
-    def _write(self, run: str, step: str, event: Event, now: float, keep: tuple[str, Json] | None) -> int:
-        entry = [self._journal.entry(run, step, *keep)] if keep else []
-        if self.path:
-            data = encode(event if self._content else bare(event), self._cards)
-            return self._store.write(event_row(run, step, now, event.type, data), *entry)
-        if entry:
-            self._store.write(*entry)
+    def _write(self, run: str, step: str, event: Event, now: float, keep: tuple[str, object] | None) -> int:
+        journal = self._journal
+        if self._rows and isinstance(journal, Journal):
+            return self._rows.add(run, step, now, event, *([journal.entry(run, step, *keep)] if keep else ()))
+        if keep:
+            journal.keep(run, step, *keep)
         return next(self._unstored)
 
-    def _row(self, stored: Stored) -> Row:
-        seq, run, step, when, kind, data = stored
-        try:
-            return Row(seq, run, step, when, decode(kind, data, self._cards))
-        except (ValueError, LookupError) as error:
-            raise LedgerError(
-                f"the ledger {self.path} has a row {seq} that this orchestra cannot read: {error}; "
-                "use the orchestra that wrote it or a newer one"
-            ) from error
-
     def _unresolved(self, prefix: str, found: list[str]) -> str:
-        if self.path is None:
+        if self._store is None:
             return f"no run {prefix!r}: this ledger keeps nothing (path None); give it a path"
         if found:
             more = ", …" if len(found) == _SHOWN else ""
@@ -165,6 +161,6 @@ class Recorder:
     ledger: Ledger
     run: str
 
-    def record(self, step: str, event: Event, *, keep: tuple[str, Json] | None = None) -> Row:
+    def record(self, step: str, event: Event, *, keep: tuple[str, object] | None = None) -> Row:
         """Record an event of a step ("" for the run itself), with an entry of its journal. Raises LedgerError."""
         return self.ledger.append(self.run, step, event, keep=keep)

@@ -36,13 +36,13 @@ Use only these results. Answer in one or two plain sentences; if a result is mis
 # Small models copy a plan's shape better than they follow a rule about it: one step where one is enough, else two at
 # once and one that joins them.
 _EXAMPLES = (
-    ("How much rain fell in Oslo?", (("Find the rain in Oslo", ()),)),
+    ("How much rain fell in Quito?", (("Find the rain in Quito", ()),)),
     (
-        "Who had more rain, Oslo or Bergen, and how much more?",
+        "Who had more rain, Quito or Lima, and how much more?",
         (
-            ("Find the rain in Oslo", ()),
-            ("Find the rain in Bergen", ()),
-            ("Compare the rain in Oslo and Bergen: who had more, and by how much", ("s1", "s2")),
+            ("Find the rain in Quito", ()),
+            ("Find the rain in Lima", ()),
+            ("Compare the rain in Quito and Lima: who had more, and by how much", ("s1", "s2")),
         ),
     ),
 )

@@ -36,8 +36,10 @@ def joined(plan: Plan, kept: Collection[str], taken: Collection[str]) -> Plan:
     new = with_answer(Plan(plan.task, tuple(step for step in plan.steps if step.id not in kept)), taken)
     whole = Plan(plan.task, (*_finished(plan, kept), *new.steps), plan.flags)
     loose = tuple(step.id for step in sinks(whole) if step.id in kept)
-    last = sinks(new)[0].id
-    steps = (replace(step, needs=(*step.needs, *loose)) if step.id == last else step for step in whole.steps)
+    last = sinks(new)[0]
+    if last.tools and loose:  # it has work of its own to do: another joins its result with theirs
+        return with_answer(whole, taken)
+    steps = (replace(step, needs=(*step.needs, *loose)) if step is last else step for step in whole.steps)
     return replace(whole, steps=tuple(steps))
 
 

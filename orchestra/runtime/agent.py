@@ -78,7 +78,8 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
             options["durability"] = "async"  # LangGraph's ainvoke passes None on; "exit" would run everything again
         way = await self._entrance(input, config)
         if way.run:
-            self.runs.enter(way.run)
+            nested = any(key.startswith(_NESTED) for key in _configurable(config))
+            self.runs.enter(way.run, heard=nested or "custom" in (options.get("stream_mode") or "custom"))
         run, graph = way.run, cast("Any", super())
         try:
             given, config = await self._reopened(way) if way.resumes else (way.given, way.config)
@@ -126,7 +127,9 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
         if isinstance(given, Mapping) and not own.get("__pregel_resuming"):
             return _begun(dict(cast("Mapping[str, Any]", given)), config)
         if not nested:
-            config = await self._forked(given, config)
+            given, config = await self._forked(given, config)
+            if isinstance(given, Mapping):  # the run begins again
+                return Entrance(given, config, cast("Mapping[str, Any]", given)["run"])
         return Entrance(given, config, await self._kept(config))
 
     async def _kept(self, config: RunnableConfig | None) -> str:
@@ -143,19 +146,22 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
         place = {key: own[key] for key in ("thread_id", "checkpoint_ns", "checkpoint_id") if key in own}
         return await saver.aget_tuple({"configurable": {"checkpoint_ns": ""} | place})
 
-    async def _forked(self, given: Any, config: RunnableConfig | None) -> RunnableConfig | None:
+    async def _forked(self, given: Any, config: RunnableConfig | None) -> tuple[Any, RunnableConfig | None]:
         """From an older checkpoint a run of its own goes on; the newest one is where its run goes on anyway."""
         own = _configurable(config)
         if config is None or not own.get("checkpoint_id"):
-            return config
+            return given, config
         newest = _merged(config, checkpoint_id=None)
         last = await self._checkpoint(newest)
         if last is not None and last.config["configurable"]["checkpoint_id"] == own["checkpoint_id"]:
-            return newest
+            return given, newest
         if isinstance(given, Command):
             raise ConfigError("an older checkpoint's questions are asked anew: resume from it with None, then answer")
         state = await self.aget_state(config)
-        before = {"plan": "__start__", "execute": "plan"}.get(next(iter(state.next), ""), "execute")
+        if state.next == (START,):  # before the first node there is no state to change yet, only the input
+            old = (await self._checkpoint(config)).checkpoint["channel_values"][START]
+            return {**old, "run": new_run_id(), "forked": old["run"]}, newest
+        before = {"plan": START, "execute": "plan"}.get(next(iter(state.next), ""), "execute")
         fork: dict[str, Any] = {
             "run": new_run_id(),
             "forked": state.values.get("run", ""),
@@ -163,7 +169,7 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
             "usage": {},
             "seconds": 0.0,
         }
-        return _merged(await self.aupdate_state(config, fork, as_node=before), checkpoint_id=None)
+        return None, _merged(await self.aupdate_state(config, fork, as_node=before), checkpoint_id=None)
 
     async def _reopened(self, way: Entrance) -> tuple[Command[Any] | dict[str, Any] | None, RunnableConfig]:
         """A resume as LangGraph knows it: answers, or None once what failed was put back to be tried again."""
@@ -191,7 +197,7 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
                 "changed": given.get("changed"),
                 "steps": steps,
                 "questions": [],
-                "answers": {name: None for name, one in values["answers"].items() if again and one["decision"] == "fail"},
+                "answers": _to_ask_again(values) if again else {},
                 "state": "",
                 "reason": "",
             }
@@ -209,6 +215,11 @@ def _begun(given: dict[str, Any], config: RunnableConfig | None) -> Entrance:
             raise ConfigError(f"{key}: it goes with the 'run' that is to go on, not with a new 'task'")
     fresh = {**FRESH, **given, "run": given.get("run") or new_run_id()}
     return Entrance(fresh, _with_thread(config, fresh["run"]), fresh["run"])
+
+
+def _to_ask_again(values: Mapping[str, Any]) -> dict[str, None]:
+    """The questions that people answered by ending a step."""
+    return {name: None for name, one in values["answers"].items() if one["decision"] == "fail"}
 
 
 def _resume(way: Entrance, pending: Sequence[Any]) -> Command[Any]:

@@ -11,7 +11,7 @@ from itertools import count
 from orchestra.checks import Expect, parse_output
 from orchestra.dispatch import Accepted, Call
 from orchestra.errors import CallError, Exhausted, HumanNeeded, Refused
-from orchestra.fleet import message_tokens
+from orchestra.fleet.tokens import Tally
 from orchestra.ledger import ContextShrunk, Judged
 from orchestra.recovery import Ladder, next_move
 from orchestra.routing import features, prompt_cache
@@ -49,7 +49,6 @@ from orchestra.types import (
     UsageReported,
     Verdict,
     from_json,
-    to_json,
 )
 
 _UNSAID = (Trigger.no_progress, Trigger.judged_bad)  # of a tool's error its result speaks; of these nothing does
@@ -131,7 +130,7 @@ class Conversation:
         now = engine.clock()
         self._latest = min(scope.deadline, now + ask.seconds)
         self._share = now + (scope.deadline - now) * ask.turns / (ask.turns + ask.behind)
-        self._summariser, self._estimated = "", 0
+        self._summariser, self._estimated, self._tally = "", 0, Tally()
         self._decision: Decision | None = None
         self._ladder: Ladder | None = None
 
@@ -203,7 +202,7 @@ class Conversation:
         return await self._turn(tool_choice)
 
     async def _turn(self, tool_choice: ToolChoice) -> Reply:
-        self._estimated = message_tokens(self.messages, self.tools) if self.ask.shrinks else 0
+        self._estimated = self._tally(self.messages, self.tools) if self.ask.shrinks else 0
         async with aclosing(self.stream(tool_choice=tool_choice, commit=False)) as events:
             async for event in events:
                 if isinstance(event, End):
@@ -320,6 +319,7 @@ class Conversation:
             summarise=self._summarise,
             keep=self.ask.keep,
             force=force,
+            estimated=self._tally(self.messages, self.tools),
         )
         if fitted is None:
             return
@@ -384,6 +384,7 @@ class Conversation:
                 min_logprob=self.engine.min_logprob,
                 check=ask.check,
                 grounds=tuple(_grounds(self.messages)) if ask.grounded else (),
+                goal=ask.step.goal if ask.grounded else "",
             ),
             ladder=self.ladder,
             deadline=self.deadline,
@@ -397,12 +398,12 @@ class Conversation:
             keep=self._kept if self.journal else None,
         )
 
-    def _kept(self, accepted: Accepted) -> tuple[str, Json]:
+    def _kept(self, accepted: Accepted) -> tuple[str, object]:
         assert self.journal is not None
         reply = accepted.reply
         degraded = self.degraded or accepted.degraded
         turn = KeptReply(reply.parts, reply.finish, reply.usage, reply.wire_model, accepted.ladder, degraded)
-        return self.journal.key(f"{self.turns}.reply"), to_json(turn)
+        return self.journal.key(f"{self.turns}.reply"), turn
 
     def _accept(self, accepted: Accepted) -> Reply:
         self._remember(accepted.attempts)

@@ -27,7 +27,7 @@ class Journal:
         self.recorder, self.step, self._prefix = recorder, step, f"{digest}."
         size = len(self._prefix)
         own = {key[size:]: value for key, value in entries.items() if key.startswith(self._prefix)}
-        self._entries: dict[str, Any] = {key: value for key, value in own.items() if value is not DROPPED}
+        self._entries: dict[str, object] = {key: value for key, value in own.items() if value is not DROPPED}
 
     @property
     def begun(self) -> bool:
@@ -35,8 +35,8 @@ class Journal:
         return bool(self._entries)
 
     def get(self, key: str) -> Any:
-        """The entry's value; None where there is none."""
-        return self._entries.get(key)
+        """The entry's value as plain JSON; None where there is none."""
+        return to_json(self._entries.get(key))
 
     def key(self, key: str) -> str:
         """The key under which the ledger keeps this entry."""
@@ -44,15 +44,13 @@ class Journal:
 
     def record(self, event: Event, key: str, value: object) -> None:
         """An event and its entry, any value of ours: both are kept, or neither. Raises LedgerError."""
-        kept: Any = to_json(value)
-        self.recorder.record(self.step, event, keep=(self.key(key), kept))
-        self._entries[key] = kept
+        self.recorder.record(self.step, event, keep=(self.key(key), value))
+        self._entries[key] = value
 
     def keep(self, key: str, value: object) -> None:
         """An entry without an event. Raises LedgerError."""
-        kept: Any = to_json(value)
-        self.recorder.ledger.keep(self.recorder.run, self.step, self.key(key), kept)
-        self._entries[key] = kept
+        self.recorder.ledger.keep(self.recorder.run, self.step, self.key(key), value)
+        self._entries[key] = value
 
 
 def digest(step: Step, upstream: Mapping[str, str]) -> str:

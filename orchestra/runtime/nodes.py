@@ -187,7 +187,7 @@ class Nodes:
         """The run's scope, with its ledger rows going to LangGraph's custom stream; and what it took, to be told."""
         asks = config.get("configurable", {}).get("__pregel_checkpointer") is not None
         run = state["run"]
-        stop = self.engine.ledger.subscribe(run, get_stream_writer())
+        stop = self.runs.tell(run, get_stream_writer())
         try:
             scope = self.runs.open(state, asks=asks, notes=notes)
             spent = scope.recorder.spent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 from orchestra.dispatch import Purse
@@ -15,6 +16,7 @@ from orchestra.ledger import (
     RunResumed,
     RunStarted,
     RunState,
+    Sink,
     active_seconds,
     attempts,
     totals,
@@ -30,11 +32,13 @@ from orchestra.types import Cost, Earlier, Usage, from_json
 class _Entered:
     """A run this process is at work on, since `began` on the engine's clock.
 
-    `scope` once a node has opened it, `done` once it has come to its end.
+    `heard`: somebody reads its ledger rows as they come. `scope` once a node has opened it, `done` once it has come to
+    its end.
     """
 
     lease: Lease
     began: float
+    heard: bool
     before: float = 0.0
     scope: RunScope | None = None
     done: bool = False
@@ -50,10 +54,17 @@ class Runs:
         self.engine, self.agent, self.limits = engine, agent, limits
         self._entered: dict[str, _Entered] = {}
 
-    def enter(self, run: str) -> None:
-        """Claim the run. Raises RunOwned where it is at work elsewhere."""
+    def enter(self, run: str, *, heard: bool = True) -> None:
+        """Claim the run, whose rows are `heard` as they come. Raises RunOwned where it is at work elsewhere."""
         lease = self.engine.ledger.claim(run)
-        self._entered[run] = _Entered(lease, self.engine.clock())
+        self._entered[run] = _Entered(lease, self.engine.clock(), heard)
+
+    def tell(self, run: str, listener: Sink) -> Callable[[], None]:
+        """Hand the run's rows to `listener` from now on, where anybody hears them; returns what ends it."""
+        entered = self._entered.get(run)
+        if entered is not None and not entered.heard:
+            return lambda: None
+        return self.engine.ledger.subscribe(run, listener)
 
     def leave(self, run: str) -> None:
         """Give the run back; one that did not come to its end is recorded as interrupted."""

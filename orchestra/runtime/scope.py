@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from orchestra.dispatch import Purse
 from orchestra.errors import ConfigError
 from orchestra.ledger import AttemptEnded, Event, Recorder, Row
-from orchestra.types import Cost, Earlier, Json, Mode, Priority, Usage
+from orchestra.types import Cost, Earlier, Mode, Priority, Usage
 
 AtCap: TypeAlias = Literal["fail", "pause"]
 
@@ -85,7 +85,7 @@ class RunRecorder(Recorder):
 
     spent: Spent = field(default_factory=Spent)
 
-    def record(self, step: str, event: Event, *, keep: tuple[str, Json] | None = None) -> Row:
+    def record(self, step: str, event: Event, *, keep: tuple[str, object] | None = None) -> Row:
         """Record an event of a step ("" for the run itself). Raises LedgerError."""
         if isinstance(event, AttemptEnded):
             self.spent.add(event.cost, event.usage)

@@ -125,6 +125,7 @@ class StepRun:
         self.journal = Journal(scope.recorder, job.step.id, digest(job.step, self.texts), kept)
         self.calls = ToolCalls(engine, self.scope, job.step, job.work.tools, self.journal, job.answers)
         self.talk: Conversation | None = None
+        self._faults: tuple[str, ...] = ()  # of its last answer
 
     async def result(self) -> StepResult:
         """The step's turns until there is an answer, or nothing is left to try."""
@@ -189,7 +190,8 @@ class StepRun:
                 settled = settle(self.job.step, result, good, self.job.upstream) if settle else result
                 if isinstance(settled, StepResult):
                     return settled
-                self._recovered(talk, Verdict(Trigger.judged_bad, tuple(settled)), turn)
+                self._faults = tuple(settled)
+                self._recovered(talk, Verdict(Trigger.judged_bad, self._faults), turn)
                 continue
             ends = await self.calls.run(reply.tool_calls, turn, talk.deadline)
             if replan := [end.replan for end in ends if end.replan]:
@@ -201,7 +203,8 @@ class StepRun:
             verdict = (_trouble(ends) or verdict) if verdict.accepted else verdict
             if not verdict.accepted and self._recovered(talk, verdict, turn) != reply.model:
                 results.clear()  # another model starts with a clean record
-        text = f"{self.job.work.max_turns} turns without a result"
+        last = f"; at last: {'; '.join(self._faults)}" if self._faults else ""
+        text = f"{self.job.work.max_turns} turns without a result{last}"
         return self._ended_badly(Trigger.no_progress, (text,), replan=self.job.place.replans > 0)
 
     async def _reply(self, talk: Conversation, turn: int) -> Reply:
@@ -232,17 +235,17 @@ class StepRun:
     def _tool_choice(self, talk: Conversation, turn: int) -> ToolChoice:
         """A planned look-up is made, not guessed, by whichever model serves the step; the last turn must answer.
 
-        A call is required only where every tool of the step is read-only (a needless act is not harmless) and no
-        earlier step gives it anything: who has results may only have to think, and would call with invented arguments.
+        A call is required only where every tool of the step is read-only, for a needless act is not harmless, and
+        where the step starts afresh or joins results: with one there is often nothing left to do, and a model that has
+        to call invents arguments.
         """
         tools = talk.ask.tools
         if not tools or turn == self.job.work.max_turns - 1:
             return "none"
         step = talk.ask.step
-        planned = (
-            not step.needs and "single_step" not in step.tags and not talk.calls
-        )  # none in the history it was given
-        return "required" if planned and all(tool.read_only for tool in tools) else "auto"
+        if talk.calls or "single_step" in step.tags or len(step.needs) == 1:
+            return "auto"
+        return "required" if all(tool.read_only for tool in tools) else "auto"
 
     def _recovered(self, talk: Conversation, verdict: Verdict, turn: int) -> str | None:
         """Who goes on after a failure that a tool showed."""
@@ -348,7 +351,7 @@ def _blocked(job: Job) -> StepResult | None:
 def _from_sources(job: Job) -> bool:
     """Whether all that a step tells must come from what it was given or looks up: not where it acts, or only thinks."""
     step, tools = job.step, job.work.tools
-    return all(tools[name].spec.read_only for name in step.tools) if step.tools else bool(step.needs)
+    return all(tools[name].spec.read_only for name in step.tools) if step.tools else step.kind == "answer"
 
 
 def _done(reply: Reply, talk: Conversation) -> StepResult:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast, overload
 
@@ -152,6 +152,7 @@ def tool(
     needs_approval: bool = False,
     timeout: float | None = None,
     max_result: int = MAX_RESULT,
+    terms: Sequence[str] = (),
 ) -> Callable[[Callable[..., Any]], Tool]: ...
 def tool(
     fn: Callable[..., Any] | None = None,
@@ -164,13 +165,15 @@ def tool(
     needs_approval: bool = False,
     timeout: float | None = None,
     max_result: int = MAX_RESULT,
+    terms: Sequence[str] = (),
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
     """Make a function a Tool: its schema from the annotations, its texts from the Google-style docstring.
 
     `read_only`: changes nothing. `idempotent`: twice is as good as once. `needs_approval`: a person agrees to each
     call. A parameter `idempotency_key: str` is filled in by the runtime, the same for every try of one call, and no
-    model sees it. `timeout` in seconds; `max_result` in characters. Raises ToolError naming the parameter that cannot
-    be declared to a model: without annotation, `*args`, `**kwargs`, a type JSON Schema cannot say.
+    model sees it. `timeout` in seconds; `max_result` in characters; `terms` as in ToolSpec. Raises ToolError naming
+    the parameter that cannot be declared to a model: without annotation, `*args`, `**kwargs`, a type JSON Schema
+    cannot say.
     """
     frame = inspect.currentframe()
     known = dict(frame.f_back.f_locals) if frame and frame.f_back else {}  # types local to the decorating function
@@ -183,7 +186,7 @@ def tool(
         signature = read_signature(fn, called, texts, known)
         text = about if description is None else description
         repeatable = idempotent or signature.wants_key
-        spec = ToolSpec(called, text, signature.schema, read_only, repeatable, needs_approval)
+        spec = ToolSpec(called, text, signature.schema, read_only, repeatable, needs_approval, tuple(terms))
         return Tool(spec, fn, timeout, max_result, signature.convert, signature.wants_key)
 
     return decorate if fn is None else decorate(fn)

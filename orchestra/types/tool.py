@@ -10,7 +10,11 @@ from orchestra.types.json import Json
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """A tool's declaration. `schema` is the original JSON Schema of its arguments, never rewritten."""
+    """A tool's declaration. `schema` is the original JSON Schema of its arguments, never rewritten.
+
+    `terms` are the names by which its data goes (columns, values): a call that leaves out one its step's goal names is
+    doubted.
+    """
 
     name: str
     description: str
@@ -18,3 +22,4 @@ class ToolSpec:
     read_only: bool = False
     idempotent: bool = False
     needs_approval: bool = False
+    terms: tuple[str, ...] = ()

@@ -65,7 +65,7 @@ async def test_the_planner_is_told_tables_columns_and_values_and_the_step_what_i
 
 
 async def test_sql_that_is_wrong_comes_back_with_what_is_known_and_may_be_mended():
-    wrong = CallTool("sqlite_query", sql="SELECT count(*) FROM pengins")
+    wrong = CallTool("sqlite_query", sql="SELECT count(*) FROM pengins WHERE species = 'Gentoo'")
     small, strong = models(wrong, CallTool("sqlite_query", sql=SQL), "124")
     answer = await asked((small, strong), PENGUINS)
     assert answer["answer"] == "124"

@@ -71,10 +71,18 @@ async def test_of_several_runs_the_last_one_that_passed_counts() -> None:
     assert answer["answer"] == ANSWER
 
 
-async def test_code_without_tests_is_refused() -> None:
-    answer, small, _ = await asked([run(tests=""), ANSWER, run(), ANSWER])
+@pytest.mark.parametrize("untested", [run(tests=""), CallTool("python_run", code=RIGHT)])
+async def test_a_call_without_tests_is_refused_before_it_is_made(untested: CallTool) -> None:
+    answer, small, _ = await asked([untested, run(), ANSWER])
     assert answer["state"] == "done"
-    assert "no tests have passed" in told(small, 2)
+    assert "tests" in small.requests[1]["messages"][-1]["content"]
+    assert len(results(small)) == 1
+
+
+async def test_an_answer_before_tests_have_passed_is_refused() -> None:
+    answer, small, _ = await asked([run(WRONG), ANSWER], [run(), ANSWER])
+    assert (answer["state"], answer["answer"]) == ("done", ANSWER)
+    assert len(small.requests) == 2
 
 
 @pytest.mark.parametrize("said", [SAID, f"{SAID}\n```python\n{WRONG}\n```"])

@@ -68,8 +68,8 @@ async def test_a_false_finding_told_twice_goes_up_a_rung(documents: Path) -> Non
 @pytest.mark.parametrize(
     ("prose", "said"),
     [
-        ("It is tall.", "no source is cited"),
-        ("It is 330 m and 8 cm tall.", "8 does not stand there"),
+        ("People love it.", "no source is cited"),
+        ("It is 330 m and 8 cm tall.", "no source is cited"),
         ("It is 331 m tall [alder.md:3].", "331 does not stand there"),
         ("It is 330 m tall [alder.md:4].", "there is no such line"),
         ("It is 330 m tall [adler.md:3].", "did you mean 'alder.md'?"),
@@ -88,6 +88,13 @@ async def test_a_source_that_the_last_step_forgets_is_that_of_the_finding_it_tel
     prose = "The Alder tower is 330 m tall.\nPeople like it."
     answer, *_ = await asked(documents, LOOK_UP, [SEARCH, found(), prose])
     assert answer["answer"] == f"{ANSWER}\nPeople like it."
+
+
+@pytest.mark.parametrize("look", [SEARCH, CallTool("read_file", path="./alder.md")])
+async def test_a_source_that_a_look_up_showed_and_the_model_forgets_is_told_too(documents: Path, look: Any) -> None:
+    one = plan(step(1, "find the height", "search_files", "read_file"))
+    answer, *_ = await asked(documents, one, [look, "The Alder tower is 330 m tall."])
+    assert answer["answer"] == ANSWER
 
 
 async def test_an_answer_that_no_rung_can_source_fails_the_step(documents: Path) -> None:

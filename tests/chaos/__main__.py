@@ -22,6 +22,8 @@ def main() -> int:
             print(one, file=sys.stderr)
         if tally.wrong:
             break
+        if tally.runs % 50 == 0:
+            print(f"… {tally.kills} kills in {tally.runs} runs", flush=True)
     assert tally is not None
     print(
         f"chaos: {tally.kills} kills in {tally.runs} runs ({tally.replanned} planned anew), seed {given.seed}, "

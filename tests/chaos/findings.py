@@ -73,7 +73,7 @@ def _once(rows: Sequence[Row]) -> Iterator[str]:
             case Judged(attempt=name, trigger=None):
                 key = (row.step, turns[row.step, name])
             case ToolEnded(call=name):
-                key = (row.step, turns[row.step, name], name)
+                key = (row.step, turns.get((row.step, name), -1), name)
             case StepStarted() | StepEnded():
                 key = (row.step,)
             case _:

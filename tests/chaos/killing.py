@@ -67,22 +67,21 @@ def _one(name: str, tally: Tally) -> None:
 
 def _to_its_end(world: World, folder: Path, name: str, rng: random.Random, tally: Tally) -> list[str]:
     for life in range(MOST + 1):
-        point, seconds = rng.randint(1, 120), rng.uniform(0.0, 0.3)
-        by_point = rng.random() < 0.7
-        if life == MOST:
-            ended = _spawn(world, folder, f"{name}.{life}", None, None)
-        elif by_point:
-            ended = _spawn(world, folder, f"{name}.{life}", point, None)
-        else:
-            ended = _spawn(world, folder, f"{name}.{life}", None, seconds)
-        if ended == -signal.SIGKILL:
-            tally.kills += 1
-        elif ended:
+        point, seconds = (None, None) if life == MOST else _moment(rng)
+        ended = _spawn(world, folder, f"{name}.{life}", point, seconds)
+        if ended == 0:
+            return findings(world, folder, json.loads((folder / "out.json").read_text("utf-8")))
+        if ended != -signal.SIGKILL:
             return [(folder / "broken").read_text("utf-8")]
-        else:
-            out = json.loads((folder / "out.json").read_text("utf-8"))
-            return findings(world, folder, out)
+        tally.kills += 1
     return [f"it was killed {MOST} times and did not end in peace either"]
+
+
+def _moment(rng: random.Random) -> tuple[int | None, float | None]:
+    """When a process is to die: at which point of its work, or after how many seconds."""
+    if rng.random() < 0.7:
+        return rng.randint(1, rng.choice([30, 120, 240])), None
+    return None, rng.uniform(0.0, 0.4)
 
 
 def _spawn(world: World, folder: Path, seed: str, point: int | None, seconds: float | None) -> int:

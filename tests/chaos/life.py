@@ -67,7 +67,7 @@ def answer(question: dict[str, Any], log: Log) -> Any:
 
 
 def die_at(point: int, log: Log) -> Counter[str]:
-    """Let this process be killed when it has come past so many points: before and after each row, effect, checkpoint."""
+    """Let this process be killed at its so-manieth point: before and after each row, effect and checkpoint."""
     passed: Counter[str] = Counter()
 
     def pass_by(kind: str) -> None:

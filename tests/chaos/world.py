@@ -8,7 +8,7 @@ import json
 import os
 import random
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -48,14 +48,21 @@ class World:
 
     @classmethod
     def of(cls, rng: random.Random) -> World:
-        """Any world."""
-        names = [f"ä{number}" for number in range(rng.randint(3, 6))]
-        steps = {name: _doing(rng, name, _some(rng, names[:at])) for at, name in enumerate(names)}
+        """Any world: some of any plan, most of lanes side by side, of which the first is the slowest."""
+        lanes = rng.choice([0, 2, 3])
+        names = [f"ä{number}" for number in range(rng.randint(6, 8) if lanes else rng.randint(3, 6))]
+        steps: dict[str, Doing] = {}
+        for at, name in enumerate(names):
+            if lanes:
+                before = names[at - lanes : at - lanes + 1] if at >= lanes else []
+                steps[name] = _doing(rng, name, before, 0.01 * (lanes - 1 - at % lanes), most=1)
+            else:
+                steps[name] = _doing(rng, name, _some(rng, names[:at]), rng.choice([0.0, 0.001, 0.004]), most=2)
         needed = {need for one in steps.values() for need in one.needs}
         last = tuple(name for name in names if name not in needed)
         steps["end"] = Doing("end", last, (), 0.0)
-        breaks = rng.choice([None, *(name for name in names if steps[name].turns)])
-        return cls(steps, breaks, rng.choice(["replan", "failed"]))
+        able = [name for name in names if steps[name].turns]
+        return cls(steps, rng.choice(able) if able and rng.random() < 0.5 else None, rng.choice(["replan", "failed"]))
 
     def expected(self) -> str:
         """What an undisturbed run answers, by plain calculation."""
@@ -157,17 +164,16 @@ _HEADER = re.compile(r"\[(s\d+)\] goal (\w+)\.")
 _SEEN = re.compile(r"\[(s\d+)\] goal (\w+)\.\n(\S+)")
 
 
-def _doing(rng: random.Random, name: str, needs: tuple[str, ...]) -> Doing:
+def _doing(rng: random.Random, name: str, needs: Sequence[str], seconds: float, *, most: int) -> Doing:
     turns = [
         tuple((rng.choice(TOOLS), name, 10 * turn + part) for part in range(rng.randint(1, 3)))
-        for turn in range(rng.randint(0, 2))
+        for turn in range(rng.randint(0, most))
     ]
-    seconds = rng.choice([0.0, 0.001, 0.004])
-    return Doing(name, needs, tuple(turns), seconds, bool(turns) and rng.random() < 0.25, rng.random() < 0.2)
+    return Doing(name, tuple(needs), tuple(turns), seconds, bool(turns) and rng.random() < 0.25, rng.random() < 0.2)
 
 
-def _some(rng: random.Random, names: list[str]) -> tuple[str, ...]:
-    return tuple(sorted(rng.sample(names, rng.randint(0, min(2, len(names))))))
+def _some(rng: random.Random, names: list[str]) -> list[str]:
+    return sorted(rng.sample(names, rng.randint(0, min(2, len(names)))))
 
 
 def _tools(one: Doing) -> list[str]:

@@ -95,7 +95,7 @@ def test_the_docs_name_every_command_and_every_option(cli: Cli) -> None:
     for command in (*((name,) for name in COMMANDS), *(("models", name) for name in GROUPED)):
         assert f"orchestra {' '.join(command)}" in docs
         words = cli(*command, "--help").stdout.replace("│", " ").split()
-        for option in {word for word in words if word.startswith("--")} - {"--help"}:
+        for option in {word.strip(".:,;") for word in words if word.startswith("--")} - {"--help"}:
             assert option in docs, (command, option)
 
 

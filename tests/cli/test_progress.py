@@ -3,9 +3,13 @@ from orchestra.ledger import (
     AttemptEnded,
     AttemptStarted,
     Event,
+    HumanAnswered,
+    HumanAsked,
     Judged,
     Planned,
     Row,
+    RunEnded,
+    RunResumed,
     StepEnded,
     StepStarted,
     ToolEnded,
@@ -87,3 +91,46 @@ def test_what_went_wrong_is_told_where_it_went_wrong() -> None:
 
 def test_what_went_well_is_not_worth_a_line() -> None:
     assert lines(BEGUN[5], BEGUN[:6]) == []
+
+
+ASKED = rows(
+    ("s", StepStarted("send", "act")),
+    ("s", HumanAsked("s.1", "approval", "send")),
+    ("", RunEnded("interrupted")),
+)
+
+
+def test_a_step_that_asks_a_person_says_so_and_its_clock_stands() -> None:
+    (step,) = progress(ASKED, 1e9)
+    assert (step.state, step.seconds) == ("asking", 1.0)
+
+
+def test_the_days_that_a_person_takes_are_not_the_steps() -> None:
+    answered = [
+        *ASKED,
+        Row(4, "r", "s", 1e9, HumanAnswered("s.1", "approve")),
+        Row(5, "r", "", 1e9 + 1, RunResumed("a", "process 1")),
+    ]
+    (step,) = progress(answered, 1e9 + 3)
+    assert (step.state, step.seconds) == ("running", 4.0)  # two before the question was left, two since
+
+
+def test_a_decision_and_what_was_adapted_are_told() -> None:
+    told = rows(
+        ("s", HumanAnswered("s.1", "reject", "no")), ("", RunResumed("a", "process 1", ("tool 'x' is new", "y")))
+    )
+    assert lines(told[0], told) == ["s: a person decided: reject"]
+    assert lines(told[1], told) == ["tool 'x' is new", "y"]
+
+
+def test_a_plan_that_was_made_anew_says_why_and_takes_the_place_of_the_one_before() -> None:
+    new = Plan("t", (Step("first", "find"), Step("other", "look", needs=("first",))))
+    told = [*BEGUN, Row(9, "r", "plan2", 9.0, Planned(new, 2, kept=("first",), reason="it failed"))]
+    assert lines(told[-1], told)[0] == "plan2: 2 steps, made anew: it failed"
+    assert [step.id for step in progress(told, 9)] == ["plan", "plan2", "first", "other"]
+
+
+def test_a_step_that_failed_and_is_tried_again_runs() -> None:
+    failed = rows(("s", StepStarted("find", "act")), ("s", StepEnded("failed")))
+    again = [*failed, Row(3, "r", "s", 3.0, AttemptStarted("a", "small"))]
+    assert [progress(told, 3)[0].state for told in (failed, again)] == ["failed", "running"]

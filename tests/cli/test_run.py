@@ -8,7 +8,7 @@ from orchestra.ledger import Ledger
 from orchestra.testing import CallTool, Error, FakeProvider
 from tests.cli.conftest import PLAN, Cli, serve
 
-TASK = "How much does it rain?"
+TASK = "How much does it rain in Oslo?"
 ANSWER = "It rains 763 mm — für alle 雨"
 
 

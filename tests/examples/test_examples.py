@@ -143,18 +143,19 @@ def test_06_a_run_whose_process_was_killed_goes_on_and_repeats_nothing(tmp_path:
         "  pay(4711, 79.5)",
         "the first process ended with -9",
         "unknown: pay was started and its end was never recorded; what it did is not known",
-        "done: paid 79.5 euros, says the bank",
+        "done: done, as a person confirmed",
     ]
     assert len(provider.requests) == 5
 
 
-def test_06_says_so_where_the_model_never_paid_and_nothing_was_killed(tmp_path: Path):
+def test_06_a_model_that_only_says_it_has_paid_is_not_believed(tmp_path: Path):
     def idle(body: dict[str, Any]) -> Any:
-        return "Nothing was paid." if "pay" in offered(body) else paying(body)
+        return "It was paid." if "pay" in offered(body) else paying(body)
 
     ended, _ = run(EXAMPLES / "06_resume.py", {"small": idle, "strong": idle}, tmp_path)
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.splitlines()[1:] == ["the first process ended with 0", "done: Nothing was paid."]
+    assert "the first process ended with 0" in ended.stdout
+    assert ended.stdout.splitlines()[-1].startswith("failed: step 's2' failed")
 
 
 def counting(body: dict[str, Any]) -> Any:
@@ -182,8 +183,8 @@ def test_07_a_run_pauses_at_its_cap_shares_its_deadline_and_plans_anew(tmp_path:
     ]
     (asked,) = (line for line in shown if line.startswith("budget: "))
     assert "of $0.003 are spent" in asked
-    shares = {line.split()[0]: int(line.partition("may take ")[2].split()[0]) for line in shown if "may take" in line}
-    assert shares["s1"] < 300
+    shares = {line.split()[0]: int(line.partition("share: ")[2].split()[0]) for line in shown if "share: " in line}
+    assert shares["s1"] < 250  # of 300 s, and the sum is to come
     assert shown[-2] == "done: There are 17 lamps."
     assert shown[-1].startswith("spent: $0.00")
     assert shown[-1].endswith("replans: 1")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,19 @@ from hypothesis import strategies as st
 
 from orchestra.errors import LedgerError
 from orchestra.ledger import Ledger, Recorder, Row, RunStarted, StepEnded, ToolEnded
+from orchestra.types import (
+    Image,
+    Message,
+    Origin,
+    Plan,
+    Reasoning,
+    Step,
+    Text,
+    ToolCall,
+    ToolResult,
+    Trigger,
+    from_json,
+)
 
 SECRET = "planted-exact-secret"
 SHAPED = "sk-ant-api03-PLANTED0123456789"
@@ -54,11 +68,11 @@ def test_a_later_entry_takes_the_place_of_an_earlier_one_of_its_key(book: Ledger
     assert list(book.kept("run", "s").items()) == [("call", "done"), ("next", 0)]
 
 
-def test_an_entry_is_as_it_was_when_it_was_kept(book: Ledger) -> None:
+def test_an_entry_in_the_file_is_as_it_was_when_it_was_kept(ledger: Ledger) -> None:
     value: dict[str, list[int]] = {"seen": [1]}
-    book.keep("run", "s", "k", value)
+    ledger.keep("run", "s", "k", value)
     value["seen"].append(2)
-    assert book.kept("run", "s") == {"k": {"seen": [1]}}
+    assert ledger.kept("run", "s") == {"k": {"seen": [1]}}
 
 
 def test_forgetting_a_run_takes_its_entries_and_no_others(book: Ledger) -> None:
@@ -91,7 +105,7 @@ JSON = st.recursive(
 @given(st.text(alphabet="aé\x01.:/ "), JSON)
 def test_any_json_under_any_key_is_found_as_it_was(key: str, value: object) -> None:
     ledger = Ledger(None)
-    ledger.keep("run", "s", key, value)  # type: ignore[arg-type]
+    ledger.keep("run", "s", key, value)
     assert ledger.kept("run", "s") == {key: value}
     ledger.close()
 
@@ -101,13 +115,43 @@ def test_mappings_of_any_kind_and_tuples_are_kept_as_plain_json(book: Ledger) ->
     assert book.kept("run", "s") == {"k": {"a": [1, {"b": 2}]}}
 
 
-@pytest.mark.parametrize("wrong", [object(), {"a": {1, 2}}, {("a",): 1}, StepEnded("done")])
-def test_what_is_not_json_is_refused_and_its_event_is_not_recorded(book: Ledger, wrong: object) -> None:
+@pytest.mark.parametrize("wrong", [object(), {"a": {1, 2}}, {("a",): 1}])
+def test_what_is_not_json_is_refused_and_its_event_is_not_recorded(ledger: Ledger, wrong: object) -> None:
     heard: list[Row] = []
-    book.subscribe("run", heard.append)
+    ledger.subscribe("run", heard.append)
     with pytest.raises(LedgerError, match=r"entry 'reply' of step 's' is not plain JSON"):
-        book.append("run", "s", ToolEnded("c", "t"), keep=("reply", wrong))  # type: ignore[arg-type]
-    assert (book.events("run"), book.kept("run", "s"), heard) == ([], {}, [])
+        ledger.append("run", "s", ToolEnded("c", "t"), keep=("reply", wrong))
+    assert (ledger.events("run"), ledger.kept("run", "s"), heard) == ([], {}, [])
+
+
+def test_what_is_not_json_is_refused_in_memory_once_somebody_asks_for_it() -> None:
+    ledger = Ledger(None)
+    ledger.keep("run", "s", "reply", {"a": {1, 2}})
+    with pytest.raises(LedgerError, match=r"an entry of step 's' is not plain JSON: .*set"):
+        ledger.kept("run", "s")
+
+
+MESSAGE = Message(
+    "assistant",
+    (
+        Reasoning("hm", Origin("p", "a", "m"), provider_state=f"Bearer {SHAPED}"),
+        Text("ünï\ud800"),
+        ToolCall("c", "rows", {"sql": "SELECT 1", "deep": [1.5, None, {"a": True}]}, raw="{}"),
+        ToolResult("c", "rows", (Text("344"), Image("image/png", url="https://example.org")), is_error=True),
+    ),
+)
+
+
+@pytest.mark.parametrize("value", [MESSAGE, (MESSAGE, MESSAGE), Plan("t", (Step("s", "look", needs=("r",)),)), Trigger.quota])
+def test_values_of_ours_are_kept_as_their_json_and_read_back_the_same(book: Ledger, value: object) -> None:
+    book.keep("run", "s", "k", value)
+    cls: Any = tuple[Message, ...] if isinstance(value, tuple) else type(value)
+    assert from_json(cls, book.kept("run", "s")["k"]) == value
+
+
+def test_secrets_leave_values_of_ours_too(book: Ledger) -> None:
+    book.keep("run", "s", "k", Message.user(f"the key is {SECRET}"))
+    assert from_json(Message, book.kept("run", "s")["k"]) == Message.user("the key is [redacted]")
 
 
 def test_an_event_whose_entry_cannot_be_written_is_not_written_either(file: Path, ledger: Ledger) -> None:
@@ -240,5 +284,5 @@ def test_a_ledger_in_memory_that_was_closed_says_so() -> None:
     ledger = Ledger(None)
     ledger.close()
     ledger.close()
-    with pytest.raises(LedgerError, match=r"the ledger in memory: .*closed"):
+    with pytest.raises(LedgerError, match=r"the ledger in memory: it was closed"):
         ledger.keep("run", "s", "k", 1)

@@ -172,7 +172,7 @@ def test_fleets_without_end_do_not_fill_the_memory(ledger: Ledger, monkeypatch: 
     monkeypatch.setattr(weighed, "_MOST", 4)
     for size in (3, 3, 6):
         ledger.append("run", "s", decided(fleet(size)))
-    assert len(ledger._cards._names) <= 4
+    assert len(ledger._rows._cards._names) <= 4
     read = [row.event.decision.candidates for row in ledger.events("run")]  # type: ignore[union-attr]
     assert [len(one) for one in read] == [3, 3, 6]
 

@@ -1,9 +1,12 @@
 import json
+from dataclasses import replace
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestra.planning import (
+    copied,
     faults,
     plan_messages,
     read_plan,
@@ -50,13 +53,36 @@ def test_a_planner_without_tools_is_told_so_and_sees_no_empty_background() -> No
     assert user.text == "Tools:\nnone\n\nTask:\nx"
 
 
-def test_the_example_that_planners_see_is_itself_a_sound_plan() -> None:
+def examples(tools: list[ToolSpec]) -> list[Plan]:
+    lines = plan_messages("x", tools)[0].text.splitlines()
+    pairs = pairwise(lines)
+    return [read_plan(line.removeprefix("Task: "), json.loads(after)) for line, after in pairs if line[:6] == "Task: "]
+
+
+def test_the_examples_that_planners_see_are_sound_plans_of_one_step_and_of_several() -> None:
     for tools in ([], [ROWS]):
-        system, _ = plan_messages("x", tools)
-        example = json.loads(system.text.splitlines()[-1])
-        plan = read_plan("x", example)
-        assert faults(plan, [tool.name for tool in tools], 3) == ()
-        assert plan.steps[2].needs == ("s1", "s2")
+        one, several = examples(tools)
+        assert [faults(plan, [tool.name for tool in tools], 3) for plan in (one, several)] == [(), ()]
+        assert len(one.steps) == 1
+        assert several.steps[2].needs == ("s1", "s2")
+        assert {step.tools for step in several.steps[:2]} == {tuple(tool.name for tool in tools)}
+
+
+def test_a_plan_that_copies_a_name_from_the_examples_is_told_so_step_by_step() -> None:
+    plan = examples([ROWS])[1]
+    found = copied(replace(plan, task="How heavy are they?"), plan_messages("How heavy are they?", [ROWS]))
+    assert found[0] == (
+        "step 's1' speaks of Quito, which stands only in the example; plan the task itself: How heavy are they?"
+    )
+    assert len(found) == 4
+
+
+def test_a_name_of_the_examples_is_welcome_where_the_planner_was_given_it() -> None:
+    plan = examples([])[1]
+    assert copied(plan, plan_messages("QUITO and lima?", [])) == ()
+    assert copied(plan, plan_messages("?", [], background="Tables: Quito, Lima")) == ()
+    assert copied(plan, plan_messages("?", [ToolSpec("t", "Rain in Quito and Lima", {})])) == ()
+    assert copied(Plan("x", (Step("s1", "Compare the rain: who had more"),)), plan_messages("x", [])) == ()
 
 
 def test_braces_in_a_task_or_tool_are_left_alone() -> None:
@@ -104,13 +130,14 @@ def test_a_needed_step_that_failed_is_said_to_have_no_result() -> None:
     assert "[s1] Oslo\n(no result: this step failed)" in asked(DAG, "s3", {})[1]
 
 
-def test_only_the_last_step_is_told_that_its_result_is_the_answer() -> None:
-    assert "its result is the answer" in asked(DAG, "s4")[1]
-    assert "its result is the answer" not in asked(DAG, "s3")[1]
-    assert "its result is the answer" in asked(single_step("x", [ROWS]), "s1")[1]
+def test_only_the_last_step_is_told_to_answer_the_task() -> None:
+    assert asked(DAG, "s4")[1].endswith("End\nThen answer the task.")
+    assert "answer the task" not in asked(DAG, "s3")[1]
+    assert "Then answer the task." in asked(single_step("x", [ROWS]), "s1")[1]
 
 
 def test_an_answer_step_has_rules_of_its_own() -> None:
     plan = with_answer(Plan("t", DAG.steps[:2]))
     assert asked(plan, "answer")[0] != asked(plan, "s1")[0]
+    assert asked(plan, "answer")[1].endswith("Your step:\nAnswer the task")
     assert "763" in asked(plan, "answer")[1]

@@ -65,6 +65,19 @@ def test_a_need_or_tool_named_twice_counts_once() -> None:
     assert (step.needs, step.tools) == (("a",), ("rows",))
 
 
+def test_a_step_cannot_need_itself_so_that_need_is_left_out_and_the_plan_says_so() -> None:
+    plan = read_plan("t", {"steps": [{**ONE, "needs": ["s1"]}, {**ONE, "id": "s2", "needs": ["s2", "s1"]}]})
+    assert [step.needs for step in plan.steps] == [(), ("s1",)]
+    assert plan.flags == ("self_need",)
+    assert faults(plan, ["rows"], 3) == ()
+    assert read_plan("t", {"steps": [ONE]}).flags == ()
+
+
+def test_optional_is_true_or_false() -> None:
+    with pytest.raises(PlanError, match=r"steps\[0\].optional: expected true or false, got 'yes'"):
+        read_plan("t", {"steps": [{**ONE, "optional": "yes"}]})
+
+
 def test_every_place_that_is_wrong_is_named() -> None:
     value: Json = {"steps": [7, {"id": 1, "needs": "s1", "tools": [2], "difficulty": "x" * 90}]}
     with pytest.raises(PlanError) as caught:

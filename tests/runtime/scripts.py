@@ -24,7 +24,7 @@ def plan(*steps: tuple[str, list[str], list[str]], optional: tuple[str, ...] = (
 
 
 def plans(*written: str | Callable[[], Any]) -> Callable[[dict[str, Any]], Any]:
-    """A strong model that writes the first plan, and the second where one is planned anew; else it works as `obedient`."""
+    """A strong model that writes the first plan, the second where one is made anew, and else works as `obedient`."""
 
     def strong(body: dict[str, Any]) -> Any:
         if not body.get("response_format"):

@@ -1,4 +1,4 @@
-"""Money and seconds of a whole run: where the cap is reached it fails or asks for more, and what it took is always told."""
+"""Money and seconds of a whole run: at the cap it fails or asks for more, and what it took is always told."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def dear(reply: Any) -> Any:
 
 
 def costly(folder: Path, *written: Any, small: Any = obedient, **options: Any) -> Orchestra:
-    strong = plans(*written)
-    return app_of(folder, lambda body: dear(strong(body)), lambda body: dear(small(body)), price=Price(1, 10), **options)
+    strong, options = plans(*written), {"price": Price(1, 10)} | options
+    return app_of(folder, lambda body: dear(strong(body)), lambda body: dear(small(body)), **options)
 
 
 async def pausing(folder: Path, *answers: Any, budget: float = 0.0115, written: str = THREE) -> dict[str, Any]:
@@ -95,7 +95,7 @@ async def test_where_more_is_refused_the_run_ends_with_what_it_knows(no, tmp_pat
     assert out["missing"][-1] == "s3 (do s3.): needs s1, s2, which did not succeed"
 
 
-@pytest.mark.parametrize("bad", [{"decision": "budget"}, {"decision": "budget", "usd": "5"}, -1, float("inf"), "budget"])
+@pytest.mark.parametrize("bad", [{"decision": "budget"}, {"decision": "budget", "usd": "5"}, -1, float("inf"), True])
 async def test_an_answer_that_is_no_cap_is_asked_again(bad, tmp_path):
     out = await pausing(tmp_path, bad)
     assert "usd: expected the run's new cap in USD, got" in out["__interrupt__"][0].value["error"]
@@ -165,7 +165,7 @@ async def test_what_a_failed_attempt_took_and_what_one_may_have_taken_whose_end_
     async with app_of(tmp_path, lambda body: dear(strong(body)), small, **options) as app:
         agent = app.planner_executor(at_cap="pause")
         out = await agent.ainvoke(Command(resume=0.31), THREAD)
-        assert "of $0.31 are spent" in asked(out).popitem()[1].value["text"]  # what it may have taken is not spent again
+        assert "of $0.31 are spent" in asked(out).popitem()[1].value["text"]  # that may be spent already
         out = await agent.ainvoke(Command(resume=2.0), THREAD)
         took = totals(app.ledger.events("r")).cost
     assert out["state"] == "done"

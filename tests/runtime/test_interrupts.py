@@ -1,4 +1,4 @@
-"""People are asked as LangGraph asks: one question or several, answered at once, one by one, or days later elsewhere."""
+"""People are asked as LangGraph asks: one question or several, answered together, one by one, or days later."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
 from orchestra import RecoveryPolicy, Tool, tool
+from orchestra.errors import ConfigError
 from orchestra.ledger import HumanAnswered, HumanAsked, RunEnded, RunResumed, ToolStarted, questions
-from orchestra.testing import CallTool
+from orchestra.testing import CallTool, Say
 from orchestra.toolbox import ToolFailed, ask_human
 from tests.runtime.scripts import THREAD, app_of, asked, events, obedient, plan, plans
 
@@ -299,8 +300,6 @@ def test_without_an_event_loop_questions_are_asked_and_answered_the_same(tmp_pat
 
 
 async def test_two_calls_in_one_reply_are_two_questions_and_run_in_the_order_they_were_written(tmp_path):
-    from orchestra.testing import Say
-
     post = Post()
 
     def small(body: Mapping[str, Any]) -> Any:
@@ -314,3 +313,49 @@ async def test_two_calls_in_one_reply_are_two_questions_and_run_in_the_order_the
         assert [one.value["arguments"] for one in out["__interrupt__"]] == [{"item": "b"}, {"item": "a"}]
         out = await agent.ainvoke(Command(resume={one.id: True for one in out["__interrupt__"]}), THREAD)
     assert (out["answer"], post.sent) == ("both", ["b", "a"])
+
+
+@pytest.mark.parametrize(
+    ("decision", "answer"),
+    [("repeat", "s1: s1 is gone"), ({"decision": "answer", "text": "sent by hand"}, "sent by hand")],
+)
+async def test_a_model_that_writes_no_call_of_its_tool_may_be_stuck_too(decision, answer, tmp_path):
+    post, lost = Post(), [True]
+
+    def small(body: Mapping[str, Any]) -> Any:
+        return CallTool("snd", item="s1") if lost else obedient(body)
+
+    options: Any = {"recovery": RecoveryPolicy(overrides={"unknown_tool": "ask_human"})}
+    async with app_of(tmp_path, plans(ONE), small, **options) as app:
+        agent = app.planner_executor([post.send])
+        value = asked(await agent.ainvoke(TASK, THREAD))["s1"].value
+        assert (value["kind"], "snd: no tool has this name" in value["text"]) == ("stuck", True)
+        lost.clear()
+        out = await agent.ainvoke(Command(resume=decision), THREAD)
+        if "__interrupt__" in out:
+            out = await agent.ainvoke(Command(resume=True), THREAD)
+    assert out["answer"] == answer
+
+
+async def test_a_step_that_is_stuck_where_nobody_can_be_asked_fails_with_what_it_was():
+    def small(body: Mapping[str, Any]) -> Any:
+        return CallTool("snd", item="s1")
+
+    async with app_of(
+        None, plans(ONE), small, recovery=RecoveryPolicy(max_replans=0, overrides={"unknown_tool": "ask_human"})
+    ) as app:
+        out = await app.planner_executor([Post().send]).ainvoke(TASK)
+    assert out["state"] == "failed"
+    assert "snd: no tool has this name" in out["reason"]
+
+
+async def test_answers_are_given_by_question_with_the_run_and_others_are_refused(tmp_path):
+    post = Post()
+    out = await answered(tmp_path, post, strong=plans(TWO))
+    first, second = (one.value["question"] for one in out["__interrupt__"])
+    async with app_of(tmp_path, plans(TWO)) as app:
+        agent = app.planner_executor([post.send])
+        with pytest.raises(ConfigError, match=f"run r has no pending question 'none'; pending: {first}, {second}"):
+            await agent.ainvoke({"run": "r", "answers": {"none": True}}, THREAD)
+        out = await agent.ainvoke({"run": "r", "answers": {first: True, second: False}}, THREAD)
+    assert (out["state"], post.sent) == ("done", ["s1"])

@@ -44,16 +44,26 @@ def test_words_are_found_where_all_of_them_begin(search: Tool, query: str, lines
     assert [line for line in found if not line.startswith("[")] == lines
 
 
-def test_where_no_line_holds_all_words_the_nearest_are_told(search: Tool) -> None:
+def test_where_no_line_holds_all_words_the_nearest_are_told_best_first(search: Tool) -> None:
     assert search("penguin 3700 zebra").splitlines() == [
         "a.md:2: Adélie penguin, 3700 g",
-        "[no line holds all 3 words; these hold 2 of them]",
+        "a.md:1: Penguins live in the south.",
+        "sub/b.txt:2: US penguins",
+        "[no line holds all 3 words; the nearest come first]",
         SKIPPED,
     ]
     assert search("zebra").splitlines() == [
         "[no line of 2 text files matches 'zebra'; try other or fewer words]",
         SKIPPED,
     ]
+
+
+def test_rare_words_count_more_than_words_that_stand_everywhere(search: Tool, tmp_path: Path) -> None:
+    lines = "what is in the box is of no use\n" * 30 + "zebras eat grass"
+    (tmp_path / "common.txt").write_text(lines, encoding="utf-8")
+    found = search("what is the number of zebras in the zoo").splitlines()
+    assert found[0] == "common.txt:31: zebras eat grass"
+    assert len(found) == module.NEAR + 2
 
 
 def test_a_regular_expression_is_found(search: Tool) -> None:

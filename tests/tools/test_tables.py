@@ -13,7 +13,7 @@ import pytest
 
 from orchestra.toolbox import Tool, ToolRejected, execute, load_tools
 from orchestra.toolbox.data import Data, open_data
-from orchestra.types import Text, ToolCall
+from orchestra.types import Text, ToolCall, Trigger
 
 PENGUINS = Path(__file__).parents[2] / "examples" / "data" / "penguins.csv"
 queries = load_tools("sqlite_query")
@@ -68,8 +68,19 @@ async def test_more_rows_than_the_limit_are_said_to_be_left_out(penguins: Data) 
     tool = queries.sqlite_query(penguins)
     found = await asked(tool, sql="SELECT year FROM penguins")
     assert len(found["rows"]) == queries.ROWS
-    assert found["note"].startswith("only the first 50 rows; there are more: aggregate")
-    assert "note" not in await asked(tool, sql="SELECT year FROM penguins LIMIT 50")
+    assert found["note"].startswith("344 rows in all, only the first 50 rows are shown: aggregate")
+    commented = await asked(tool, sql="SELECT year FROM penguins -- all of them")
+    assert commented["note"].startswith("344 rows in all, only the first 50 rows are shown")
+    assert (await asked(tool, sql="SELECT year FROM penguins LIMIT 50"))["note"] == "50 rows"
+    assert "note" not in await asked(tool, sql="SELECT year FROM penguins LIMIT 5")
+
+
+async def test_rows_without_end_are_shown_without_a_count(penguins: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries, "SECONDS", 0.5)
+    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n"
+    found = await asked(queries.sqlite_query(penguins), sql=endless)
+    assert len(found["rows"]) == queries.ROWS
+    assert found["note"].startswith("only the first 50 rows are shown")
 
 
 async def test_no_rows_and_no_values_are_explained(penguins: Data) -> None:
@@ -80,6 +91,18 @@ async def test_no_rows_and_no_values_are_explained(penguins: Data) -> None:
     assert none["note"].startswith("no rows: nothing matches; text must be spelled exactly")
     assert null["rows"] == [{"y": None}]
     assert null["note"].startswith("the result is NULL: nothing matches")
+
+
+async def test_a_null_that_only_stands_first_in_the_order_is_no_result_but_sent_back_with_the_way_out(
+    penguins: Data,
+) -> None:
+    tool = queries.sqlite_query(penguins)
+    smallest = "SELECT bill_length_mm AS mm FROM penguins{} ORDER BY bill_length_mm LIMIT 1"
+    outcome = await execute(tool, ToolCall("1", tool.name, {"sql": smallest.format("")}))
+    assert outcome.trigger is Trigger.tool_rejected
+    assert "ORDER BY puts NULL first: add WHERE column IS NOT NULL" in outcome.result.content[0].text
+    found = await asked(tool, sql=smallest.format(" WHERE bill_length_mm IS NOT NULL"))
+    assert found == {"rows": [{"mm": 32.1}]}
 
 
 async def test_cells_are_shown_short(tmp_path: Path) -> None:

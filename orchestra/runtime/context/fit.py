@@ -45,6 +45,7 @@ async def fit(
     summarise: Summarise,
     keep: Keep = lambda _: "",
     force: bool = False,
+    estimated: int | None = None,
 ) -> Fitted | None:
     """The history shrunk where it nears the card's window less `max_output` tokens; None where it fits as it is.
 
@@ -52,11 +53,13 @@ async def fit(
     turns are left out first, the largest before others; `keep` takes each and gives the handle by which `read_result`
     shows it again ("": none). Then the oldest turns become one message, which `summarise` writes; a CallError of it
     is noted. System messages, the first user message and the last turn always stay, and a call with its result.
-    With `force`, after a provider's context_overflow, the count is not believed: 0.6 of it is the target.
+    With `force`, after a provider's context_overflow, the count is not believed: 0.6 of it is the target. `estimated`
+    is `message_tokens` of all of it, where it is known.
     """
     room = input_room(card, max_output)
     # no tokenizer makes more than one token of a byte: most histories need no closer look
-    if not force and message_tokens(messages, tools) * BYTES_PER_TOKEN <= START_ESTIMATED * room:
+    estimated = message_tokens(messages, tools) if estimated is None else estimated
+    if not force and estimated * BYTES_PER_TOKEN <= START_ESTIMATED * room:
         return None
     counted = counter.count(card, messages, tools)
     start = int(room * (START_EXACT if counted.exact else START_ESTIMATED))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import cache
+
 from orchestra.runtime.context.results import Kept, Results
 from orchestra.toolbox import Tool, ToolRejected, tool
 
@@ -12,6 +15,14 @@ PAGE = 8_000
 def read_result(results: Results) -> Tool:
     """A read-only tool over these results; offsets and limits are in characters."""
 
+    def read(handle: str, offset: int = 0, limit: int = PAGE) -> str:
+        return _page(handle, results.get(handle), offset, limit)
+
+    return replace(_declared(), fn=read)
+
+
+@cache  # every step has this tool, over results of its own
+def _declared() -> Tool:
     @tool(name="read_result", read_only=True, max_result=PAGE + 400)  # room for its own note
     def read(handle: str, offset: int = 0, limit: int = PAGE) -> str:
         """Read on in an earlier tool result that was cut or left out.
@@ -21,7 +32,7 @@ def read_result(results: Results) -> Tool:
             offset: the character to start at, 0 for the beginning
             limit: how many characters to show, at most 8000
         """
-        return _page(handle, results.get(handle), offset, limit)
+        raise NotImplementedError(f"results are of a step: {handle}, {offset}, {limit}")
 
     return read
 

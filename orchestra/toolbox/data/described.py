@@ -72,6 +72,15 @@ def in_words(data: Data, limit: int = 2_000) -> str:
     return text.rstrip() if whole else text[:limit] + MORE
 
 
+def terms(data: Data) -> tuple[str, ...]:
+    """The names by which the data goes: tables, columns, and text values as far as `described` lists them."""
+    names = [name for table in data.tables for name in (table.name, *(column.name for column in table.columns))]
+    for table in data.tables[:LISTED]:
+        columns: Any = described(data, table)["columns"]
+        names += [value for column in columns for value in column.get("values") or column.get("examples") or ()]
+    return tuple(dict.fromkeys(names))
+
+
 def _line(table: Mapping[str, Any]) -> str:
     columns = "; ".join(_about(column) for column in table["columns"])
     return f"Table {table['table']} ({table['rows']} rows): {columns}"

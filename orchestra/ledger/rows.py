@@ -1,0 +1,36 @@
+"""Rows: the events in the file, written and read back."""
+
+from __future__ import annotations
+
+from orchestra.errors import LedgerError
+from orchestra.ledger.events import Event, Row
+from orchestra.ledger.store import Statement, Store, Stored, event_row
+from orchestra.ledger.stored import bare, decode, encode
+from orchestra.ledger.weighed import Cards
+
+
+class Rows:
+    """The events of a store; `content` also keeps what people and models wrote. Everything raises LedgerError."""
+
+    def __init__(self, store: Store, *, content: bool) -> None:
+        self._store, self._content = store, content
+        self._cards = Cards(store)
+
+    def add(self, run: str, step: str, time: float, event: Event, *others: Statement) -> int:
+        """Write an event, and `others` with it or neither; its sequence number."""
+        data = encode(event if self._content else bare(event), self._cards)
+        return self._store.write(event_row(run, step, time, event.type, data), *others)
+
+    def of(self, run: str) -> list[Row]:
+        """The rows of a run in order."""
+        return [self._row(one) for one in self._store.rows(run)]
+
+    def _row(self, stored: Stored) -> Row:
+        seq, run, step, when, kind, data = stored
+        try:
+            return Row(seq, run, step, when, decode(kind, data, self._cards))
+        except (ValueError, LookupError) as error:
+            raise LedgerError(
+                f"{self._store} has a row {seq} that this orchestra cannot read: {error}; "
+                "use the orchestra that wrote it or a newer one"
+            ) from error
