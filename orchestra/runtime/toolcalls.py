@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from orchestra.errors import Exhausted, HumanNeeded
 from orchestra.ledger import HumanAsked, ToolEnded, ToolStarted
@@ -55,10 +56,15 @@ class ToolCalls:
         self.engine, self.scope, self.step = engine, scope, step
         self.tools, self.journal, self.answers = dict(tools), journal, answers
         self.results = Results()
-        self.reading = read_result(self.results)
-        self.tools.setdefault(self.reading.name, self.reading)
         self.acts: list[str] = []
         self._succeeded: Counter[str] = Counter()
+
+    @cached_property
+    def reading(self) -> Tool:
+        """The tool that reads on in results that were cut; from now on it can be called."""
+        tool = read_result(self.results)
+        self.tools.setdefault(tool.name, tool)
+        return tool
 
     async def run(self, calls: Sequence[ToolCall], turn: int, deadline: float) -> list[Called]:
         """The calls' ends, in order. Look-ups run at once, acts in the order in which the model wrote them.

@@ -85,6 +85,13 @@ async def test_an_answer_before_tests_have_passed_is_refused() -> None:
     assert len(small.requests) == 2
 
 
+async def test_a_step_that_should_run_code_and_only_tells_of_it_is_told_to() -> None:
+    two = plan(step(1, "write add", "python_run"), step(2, "run it all", "python_run", needs=(1,)))
+    answer, small, _ = await asked([run(), "Done.", ANSWER, run(), ANSWER], steps=two)
+    assert answer["state"] == "done"
+    assert "no tests have passed; call python_run" in told(small, 3)
+
+
 @pytest.mark.parametrize("said", [SAID, f"{SAID}\n```python\n{WRONG}\n```"])
 async def test_a_step_that_only_explains_shows_the_code_that_was_run(said: str) -> None:
     two = plan(step(1, "write add", "python_run"), step(2, "explain it", needs=(1,)))

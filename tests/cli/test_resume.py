@@ -11,7 +11,8 @@ import pytest
 from typer.testing import Result
 
 from orchestra import Orchestra
-from orchestra.ledger import Invoked, Ledger, RunResumed, ToolStarted
+from orchestra.cli.live import watching
+from orchestra.ledger import Invoked, Ledger, Row, RunResumed, StepStarted, ToolStarted
 from orchestra.testing import FakeProvider
 from tests.cli.conftest import POST, Cli, clerk, plan_of, post, serve
 
@@ -249,8 +250,7 @@ def test_ctrl_c_at_a_question_ends_with_130_and_the_command_that_goes_on(
 def test_on_a_terminal_what_was_done_before_a_question_stays_in_the_picture(
     cli: Cli, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {"FORCE_COLOR": "1", "TERM": "xterm-256color", "COLUMNS": "100"}.items():
-        monkeypatch.setenv(name, value)
+    colours(monkeypatch)
     typing(monkeypatch, "y")
     with post(project, "send"):
         told = cli("run", "post", TASK).stderr
@@ -259,6 +259,30 @@ def test_on_a_terminal_what_was_done_before_a_question_stays_in_the_picture(
     assert "\x1b[?25h" in before[before.rindex("s1 asking") :]  # the cursor is back before a person types
     last_tree = after[after.rindex("post ") :]
     assert all(line in last_tree for line in ("plan done", "s1 done", "Use send"))
+
+
+def test_on_a_terminal_what_another_process_did_is_in_the_picture(
+    cli: Cli, waiting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    colours(monkeypatch)
+    told = cli("run", "--resume", waiting).stderr
+    assert all(line in told for line in ("plan done", "s1 asking", "Use send"))
+
+
+def test_until_a_run_goes_on_its_clock_stands(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    colours(monkeypatch)
+    with watching("t", [Row(1, "r", "s", 1.0, StepStarted("find", "act"))]):
+        pass
+    assert "s running" in (told := capsys.readouterr().err)
+    assert "  0.0 s" in told
+
+
+def colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal on which the tree is drawn."""
+    for name, value in {"FORCE_COLOR": "1", "TERM": "xterm-256color", "COLUMNS": "100"}.items():
+        monkeypatch.setenv(name, value)
 
 
 def test_a_run_that_is_done_gives_its_answer_again_and_does_nothing(cli: Cli, project: Path, waiting: str) -> None:

@@ -49,7 +49,8 @@ def saying(answer: str) -> Reply:
     def reply(body: dict[str, Any]) -> Any:
         if "You split a task" in body["messages"][0]["content"]:
             return PLAN
-        return answer if body["messages"][-1]["role"] == "tool" else CallTool("sqlite_query", sql="SELECT 1")
+        looked = body["messages"][-1]["role"] == "tool"
+        return answer if looked else CallTool("sqlite_query", sql="SELECT count(*), max(x) FROM t")
 
     return reply
 
