@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from uuid import uuid4
+from secrets import token_hex
 
 from orchestra.dialects import Codec, Delta, Encoded, codec
 from orchestra.dispatch.afford import afford
@@ -60,7 +60,7 @@ class LiveAttempt:
         self._result: ModelReply | CallFault | None = None
         self.error: ConfigError | None = None
         self.handed_on: list[str] = []
-        self.record = Attempt(uuid4().hex[:12], ladder.model)
+        self.record = Attempt(token_hex(6), ladder.model)
 
     @property
     def outcome(self) -> ModelReply | CallFault:

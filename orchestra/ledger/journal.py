@@ -16,7 +16,6 @@ from orchestra.ledger.sparse import text
 from orchestra.ledger.store import Statement, Store
 from orchestra.types import Json
 
-
 OPAQUE = ("provider_state",)
 
 

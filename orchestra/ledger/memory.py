@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -10,7 +11,8 @@ from orchestra.errors import LedgerError
 from orchestra.ledger.journal import OPAQUE
 from orchestra.ledger.lease import Lease, another_task, owned
 from orchestra.ledger.redact import Redactor
-from orchestra.types import Json, to_json
+from orchestra.ledger.sparse import text
+from orchestra.types import Json
 
 
 class MemoryJournal:
@@ -35,8 +37,8 @@ class MemoryJournal:
         """As `Journal.kept`."""
         found = self._entries.get(run, {}).items()
         try:
-            plain = {key: to_json(value) for (its, key), value in found if its == step}
-        except (TypeError, RecursionError) as error:
+            plain = {key: json.loads(text(value)) for (its, key), value in found if its == step}
+        except (TypeError, ValueError, RecursionError) as error:
             raise LedgerError(f"journal: an entry of step {step!r} is not plain JSON: {error}") from None
         return {self._redactor.known(key): self._redactor.value(value) for key, value in plain.items()}
 

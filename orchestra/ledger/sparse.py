@@ -43,7 +43,9 @@ _SPARSE = frozenset({StepContext, Decision, Candidate, ModelCard, Plan, Step})
 def _plain(value: Any) -> Any:
     cls = value.__class__
     if dataclasses.is_dataclass(cls):
-        return _tag(cls) | (sparse(value) if cls in _SPARSE else {name: getattr(value, name) for name, _ in fields(cls)})
+        return _tag(cls) | (
+            sparse(value) if cls in _SPARSE else {name: getattr(value, name) for name, _ in fields(cls)}
+        )
     if isinstance(value, Mapping):
         return dict(cast("Mapping[Any, Any]", value))
     raise TypeError(f"{cls.__name__} is no value of orchestra")

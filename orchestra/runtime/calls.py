@@ -9,7 +9,8 @@ from typing import Any, cast, get_args
 
 from orchestra.checks import schema_fault
 from orchestra.errors import ConfigError
-from orchestra.runtime.conversation import Ask, Conversation
+from orchestra.runtime.ask import Ask
+from orchestra.runtime.conversation import Conversation
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.messages import Messages, canonical
 from orchestra.runtime.node_run import Heard, NodeRun, enclosing, recorded

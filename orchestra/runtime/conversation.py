@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import count
 
 from orchestra.checks import Expect, parse_output
@@ -15,6 +14,7 @@ from orchestra.fleet.tokens import Tally
 from orchestra.ledger import ContextShrunk, Judged
 from orchestra.recovery import Ladder, next_move
 from orchestra.routing import features, prompt_cache
+from orchestra.runtime.ask import Ask, KeptMove, KeptReply
 from orchestra.runtime.context import fit, summary_messages
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.journal import ANEW, Journal
@@ -26,7 +26,6 @@ from orchestra.types import (
     Decision,
     Earlier,
     End,
-    Finish,
     Json,
     Message,
     ModelReply,
@@ -44,8 +43,6 @@ from orchestra.types import (
     ToolResult,
     ToolSpec,
     Trigger,
-    Upstream,
-    Usage,
     UsageReported,
     Verdict,
     from_json,
@@ -53,62 +50,6 @@ from orchestra.types import (
 
 _UNSAID = (Trigger.no_progress, Trigger.judged_bad)  # of a tool's error its result speaks; of these nothing does
 SUMMARY_MAX = 800  # tokens of a summary of old turns, at most
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """What a step asks of its model.
-
-    `check` finds faults in a parsed structured answer beyond its schema. `max_tokens` beats routing's own setting.
-    `seconds` is what the step may take at most, `turns` the model turns it is expected to take and `behind` those of
-    the longest path after it: by them the run's deadline is shared out, and the longest path is served first. `shrinks`
-    and `replans` are what recovery may still ask of the run beyond another model. `grounded`: numbers of the answer
-    must follow from what was given or looked up. `keep` takes a result that is left out of a shrunk history and gives
-    its handle.
-    """
-
-    step: Step
-    messages: tuple[Message, ...]
-    tools: tuple[ToolSpec, ...] = ()
-    output_schema: Mapping[str, Json] | None = None
-    check: Callable[[Json], Sequence[str]] | None = None
-    parallel_tools: bool | None = None
-    max_tokens: int | None = None
-    temperature: float | None = None
-    seed: int | None = None
-    stop: tuple[str, ...] = ()
-    extra: Mapping[str, Json] = field(default_factory=dict[str, Json])
-    upstream: tuple[Upstream, ...] = ()
-    signals: Mapping[str, Json] = field(default_factory=dict[str, Json])
-    seconds: float = math.inf
-    turns: float = 1.0
-    behind: float = 0.0
-    shrinks: int = 0
-    replans: int = 0
-    grounded: bool = False
-    keep: Callable[[ToolResult], str] = lambda _: ""
-
-
-@dataclass(frozen=True, slots=True)
-class KeptReply:
-    """An accepted reply as the journal keeps it, with where the step stood then."""
-
-    parts: tuple[Part, ...]
-    finish: Finish
-    usage: Usage | None
-    wire_model: str | None
-    ladder: Ladder
-    degraded: bool
-
-
-@dataclass(frozen=True, slots=True)
-class KeptMove:
-    """What recovery decided after a tool turn; no `ladder` where that ended the step."""
-
-    action: Action
-    ladder: Ladder | None
-    reason: str
-    feedback: str
 
 
 class Conversation:

@@ -21,7 +21,8 @@ from orchestra.planning import (
     single_step,
     with_answer,
 )
-from orchestra.runtime.conversation import Ask, Conversation
+from orchestra.runtime.ask import Ask
+from orchestra.runtime.conversation import Conversation
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.journal import Journal, digest
 from orchestra.runtime.questions import Answer

@@ -12,7 +12,8 @@ from orchestra.checks import no_progress
 from orchestra.errors import BudgetExceeded, CallError, HumanNeeded, NoCandidate, Refused
 from orchestra.ledger import StepEnded, StepStarted
 from orchestra.planning import answer_step, step_messages
-from orchestra.runtime.conversation import Ask, Conversation
+from orchestra.runtime.ask import Ask
+from orchestra.runtime.conversation import Conversation
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.journal import END, Journal, digest
 from orchestra.runtime.questions import Answer, Question, Waiting

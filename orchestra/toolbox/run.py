@@ -6,8 +6,10 @@ import asyncio
 import contextvars
 import functools
 import inspect
+import os
 import threading
 from collections.abc import Awaitable, Callable, Mapping
+from queue import SimpleQueue
 from typing import Any, cast
 
 from orchestra.toolbox.faults import ToolTimeout
@@ -54,8 +56,31 @@ async def _in_thread(work: Callable[[], object]) -> object:
         if not loop.is_closed():  # nobody waits any more where the loop is gone
             loop.call_soon_threadsafe(settle, value, error)
 
-    threading.Thread(target=body, daemon=True, name="tool").start()
+    _hand_to_thread(body)
     value, error = await done
     if error is not None:
         raise error
     return value
+
+
+_MOST_IDLE = 16
+_idle: list[SimpleQueue[Callable[[], None]]] = []
+"""The inboxes of threads that wait for work: a thread that hangs is not among them, and is not missed."""
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_idle.clear)  # threads do not come along
+
+
+def _hand_to_thread(work: Callable[[], None]) -> None:
+    try:
+        inbox = _idle.pop()
+    except IndexError:
+        inbox = SimpleQueue[Callable[[], None]]()
+        threading.Thread(target=_serve, args=(inbox,), daemon=True, name="tool").start()
+    inbox.put(work)
+
+
+def _serve(inbox: SimpleQueue[Callable[[], None]]) -> None:
+    inbox.get()()
+    while len(_idle) < _MOST_IDLE:
+        _idle.append(inbox)
+        inbox.get()()

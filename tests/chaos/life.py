@@ -13,16 +13,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.types import Command
 
 from orchestra import Orchestra, RecoveryPolicy
 from orchestra.ledger.store import Store
+from orchestra.runtime.saver import Saver
 from orchestra.testing import scripted_app
 from tests.chaos.world import Log, World
 
 RUN = "run"
-IMPORTED = {"orchestra", "langgraph", "langchain_core", "langsmith", "pydantic", "jsonschema", "aiosqlite", "asyncio"}
+IMPORTED = {"orchestra", "langgraph", "langchain_core", "langsmith", "pydantic", "jsonschema", "asyncio"}
 
 
 def open_app(world: World, folder: Path, log: Log) -> Orchestra:
@@ -78,7 +78,7 @@ def die_at(point: int, log: Log) -> Counter[str]:
     log.hook = lambda: pass_by("world")
     _around(Store, "write", pass_by)
     for name in ("aput", "aput_writes"):
-        _around_async(AsyncSqliteSaver, name, pass_by)
+        _around_async(Saver, name, pass_by)
     return passed
 
 

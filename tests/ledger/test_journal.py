@@ -142,7 +142,9 @@ MESSAGE = Message(
 )
 
 
-@pytest.mark.parametrize("value", [MESSAGE, (MESSAGE, MESSAGE), Plan("t", (Step("s", "look", needs=("r",)),)), Trigger.quota])
+@pytest.mark.parametrize(
+    "value", [MESSAGE, (MESSAGE, MESSAGE), Plan("t", (Step("s", "look", needs=("r",)),)), Trigger.quota]
+)
 def test_values_of_ours_are_kept_as_their_json_and_read_back_the_same(book: Ledger, value: object) -> None:
     book.keep("run", "s", "k", value)
     cls: Any = tuple[Message, ...] if isinstance(value, tuple) else type(value)

@@ -76,6 +76,15 @@ def test_without_a_path_nothing_is_kept_and_all_is_heard() -> None:
     ledger.close()
 
 
+def test_what_nobody_keeps_or_hears_is_not_looked_at() -> None:
+    ledger, event = Ledger(None, secrets=["planted-secret"]), RunStarted("planted-secret")
+    assert ledger.append("run", "", event).event is event
+    stop = ledger.subscribe("run", lambda row: None)
+    assert ledger.append("run", "", event).event == RunStarted("[redacted]")
+    stop()
+    assert ledger.append("run", "", event).event is event
+
+
 def test_a_listener_hears_its_run_from_subscribing_to_unsubscribing(ledger: Ledger) -> None:
     heard: list[Row] = []
     ledger.append("run", "", RunStarted("before"))

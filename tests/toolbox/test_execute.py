@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import os
 import threading
 from typing import Any
 
 import pytest
 
 from orchestra.toolbox import Tool, ToolOutcome, ToolRejected, execute, tool
+from orchestra.toolbox.run import _MOST_IDLE, _idle
 from orchestra.types import Image, Text, ToolCall, ToolResult, Trigger
 
 CONTEXT: contextvars.ContextVar[str] = contextvars.ContextVar("CONTEXT")
@@ -159,17 +161,45 @@ async def test_a_thread_that_outlives_its_timeout_is_no_longer_waited_for() -> N
     assert await asyncio.to_thread(finished.wait, 10)
 
 
-def test_a_thread_may_end_after_its_loop_is_gone() -> None:
-    release, threads = threading.Event(), []
+def test_a_call_may_end_after_its_loop_is_gone() -> None:
+    release, finished = threading.Event(), threading.Event()
 
     def stuck() -> None:
-        threads.append(threading.current_thread())
         release.wait()
+        finished.set()
 
     assert asyncio.run(outcome_of(stuck, timeout=0.01)).trigger is Trigger.tool_timeout
     release.set()
-    threads[0].join(10)
-    assert not threads[0].is_alive()
+    assert finished.wait(10)
+    assert text(asyncio.run(outcome_of(lambda: "next", timeout=10))) == "next"
+
+
+async def test_calls_one_after_the_other_share_threads_that_do_not_hold_the_process() -> None:
+    seen: list[threading.Thread] = []
+    for _ in range(50):
+        await outcome_of(lambda: seen.append(threading.current_thread()))
+    assert len(set(seen)) < 50
+    assert all(thread.daemon for thread in seen)
+
+
+async def test_a_hundred_calls_at_once_leave_few_threads_waiting() -> None:
+    together, seen = threading.Barrier(100), []
+
+    def meet() -> None:
+        seen.append(threading.current_thread())
+        together.wait(10)
+
+    await asyncio.gather(*(outcome_of(meet, timeout=10) for _ in range(100)))
+    assert len(set(seen)) == 100
+    assert len(_idle) <= _MOST_IDLE
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_forked_child_does_not_wait_for_its_parents_threads() -> None:
+    assert text(asyncio.run(outcome_of(lambda: "before"))) == "before"
+    if not (child := os.fork()):
+        os._exit(0 if text(asyncio.run(outcome_of(lambda: "after", timeout=10))) == "after" else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 @pytest.mark.parametrize(("own", "given", "holds"), [(0.01, 60, "0.01"), (60, 0.02, "0.02"), (0.03, None, "0.03")])

@@ -1,0 +1,75 @@
+"""The app's own saver: LangGraph's tables, used from any event loop, and as durable as the ledger."""
+
+import asyncio
+
+import pytest
+from langgraph.checkpoint.base import empty_checkpoint
+
+from orchestra.errors import ConfigError
+from orchestra.runtime.checkpoints import Checkpoints
+
+PLACE = {"configurable": {"thread_id": "t", "checkpoint_ns": ""}}
+
+
+async def put(saver, **metadata):
+    return await saver.aput(PLACE, empty_checkpoint(), {"source": "input", "step": 0, **metadata}, {})
+
+
+def test_event_loops_one_after_the_other_share_the_file(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "deep" / "checkpoints.db")
+
+    async def there():
+        return await checkpoints.saver().aget_tuple(PLACE)
+
+    async def write():
+        return await put(checkpoints.saver())
+
+    written = asyncio.run(write())
+    found = asyncio.run(there())
+    assert found.config == written
+    asyncio.run(checkpoints.aclose())
+    asyncio.run(checkpoints.aclose())
+    assert asyncio.run(there()).config == written
+    asyncio.run(checkpoints.aclose())
+
+
+async def test_a_threads_checkpoints_are_listed_newest_first_and_may_be_deleted(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "checkpoints.db")
+    saver = checkpoints.saver()
+    placed = [await put(saver, step=step) for step in range(3)]
+    await saver.aput_writes(placed[-1], [("channel", "value")], "task")
+    listed = [one async for one in saver.alist(PLACE)]
+    assert sorted(one.metadata["step"] for one in listed) == [0, 1, 2]
+    assert [one async for one in saver.alist(PLACE, limit=1)] == listed[:1]
+    assert [one.metadata["step"] async for one in saver.alist(PLACE, filter={"step": 1})] == [1]
+    assert [write for one in listed for write in one.pending_writes] == [("task", "channel", "value")]
+    await saver.adelete_thread("t")
+    assert [one async for one in saver.alist(PLACE)] == []
+    await checkpoints.aclose()
+
+
+async def test_while_checkpoints_are_listed_others_may_be_written(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "checkpoints.db")
+    saver = checkpoints.saver()
+    await put(saver)
+    async for _ in saver.alist(PLACE):
+        await put(saver)
+    assert len([one async for one in saver.alist(PLACE)]) == 2
+    await checkpoints.aclose()
+
+
+async def test_the_file_is_the_owners_and_survives_a_killed_process(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "checkpoints.db")
+    saver = checkpoints.saver()
+    assert saver.conn.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert saver.conn.execute("PRAGMA synchronous").fetchone() == (1,)
+    assert (tmp_path / "checkpoints.db").stat().st_mode & 0o777 == 0o600
+    await checkpoints.aclose()
+
+
+async def test_a_file_of_something_else_is_refused_and_not_left_open(tmp_path):
+    path = tmp_path / "checkpoints.db"
+    path.write_bytes(b"no database " * 100)
+    with pytest.raises(ConfigError, match="cannot be used: file is not a database; give the ledger another path"):
+        Checkpoints(path).saver()
+    assert path.read_bytes() == b"no database " * 100
