@@ -153,4 +153,6 @@ def _found_by(upstream: Mapping[str, StepResult]) -> list[Finding]:
 def _findings(result: StepResult) -> list[Finding]:
     """Those of a result that has the form of FINDINGS; prose has none."""
     output = cast("Mapping[str, Any]", result.output if isinstance(result.output, Mapping) else {})
-    return [Finding(**one) for one in output.get("findings", ())]
+    found = [Finding(**one) for one in output.get("findings", ())]
+    # small models copy a line as search_files tells it, with its place
+    return [replace(one, value=one.value.removeprefix(f"{one.file}:{one.line}:").strip()) for one in found]

@@ -51,7 +51,7 @@ class OpenAIChat:
                 ("content-type", "application/json"),
                 ("accept", "text/event-stream" if stream else "application/json"),
             ),
-            body=json.dumps(draft.body(), allow_nan=False).encode(),
+            body=_BODY.encode(draft.body()).encode(),
             stream=stream,
             notes=tuple(draft.notes),
             tools=draft.tools,
@@ -176,7 +176,8 @@ class _Draft:
 
 _ANSWER_WITH = "Answer with JSON only, matching this JSON Schema:\n"
 _ERROR = "Error: "  # a tool message has no error flag
-_ARGUMENTS = json.JSONEncoder(ensure_ascii=False)  # json.dumps would build one for every call of the history
+_BODY = json.JSONEncoder(allow_nan=False)  # json.dumps would build one for every request,
+_ARGUMENTS = json.JSONEncoder(ensure_ascii=False)  # and for every call of the history
 
 
 class _Messages:

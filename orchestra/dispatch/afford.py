@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -19,19 +20,23 @@ IMAGE_BOUND = 4_096
 """Tokens that no provider exceeds for one image."""
 
 
-async def afford(purse: Purse, request: Request, card: ModelCard, codec: Codec) -> tuple[Encoded, Reservation]:
+async def afford(
+    purse: Purse, request: Request, card: ModelCard, codec: Codec, *, within: float
+) -> tuple[Encoded, Reservation]:
     """Encode `request` for `card` and reserve the most it can cost.
 
     Waits for concurrent attempts to give back what they do not need before it shrinks `max_tokens`. Raises
-    BudgetExceeded where not even `MIN_OUTPUT` tokens fit, or the price is unknown under a cap.
+    BudgetExceeded where not even `MIN_OUTPUT` tokens fit, or the price is unknown under a cap; TimeoutError where that
+    is still open `within` seconds.
     """
     if purse.cap is None:
         return codec.encode(request, card), purse.reserve(None)
     wanted = min(request.settings.max_tokens or card.max_output, card.max_output)
     encoded = codec.encode(_with_max_tokens(request, wanted), card)
     read = input_bound(encoded, request, card)
-    while purse.open and not purse.fits(bound(card.price, read, wanted)):
-        await purse.settled()
+    async with asyncio.timeout(within):
+        while purse.open and not purse.fits(bound(card.price, read, wanted)):
+            await purse.settled()
     tokens = _affordable(purse, card.price, read, wanted)
     if tokens < wanted:
         encoded = codec.encode(_with_max_tokens(request, tokens), card)

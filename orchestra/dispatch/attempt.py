@@ -93,10 +93,9 @@ class LiveAttempt:
     async def _prepare(self) -> _Ready | None:
         """What the exchange needs; None where the model cannot be asked, with the reason as the result."""
         try:
-            async with asyncio.timeout(self._left()):
-                card = self._card()
-                dialect = codec(card.dialect)
-                encoded, reservation = await afford(self._call.purse, self._request, card, dialect)
+            card = self._card()
+            dialect = codec(card.dialect)
+            encoded, reservation = await afford(self._call.purse, self._request, card, dialect, within=self._left())
         except TimeoutError:
             text = f"step {self._call.step!r}: the deadline passed while other attempts held the money"
             raise DeadlineExceeded(text) from None

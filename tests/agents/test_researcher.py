@@ -58,6 +58,12 @@ async def test_a_value_that_does_not_stand_there_goes_back_with_where_it_stands(
     assert "alder.md:1 reads '# Alder', '330 metres' does not stand there; it stands on line 3" in told(small, 2)
 
 
+async def test_a_line_copied_with_its_place_is_taken_without_it(documents: Path) -> None:
+    answer, small, _ = await asked(documents, LOOK_UP, [SEARCH, found("alder.md:3: The tower is 330 metres"), ANSWER])
+    assert answer["state"] == "done"
+    assert "height of the tower: The tower is 330 metres [alder.md:3]" in told(small)
+
+
 async def test_a_false_finding_told_twice_goes_up_a_rung(documents: Path) -> None:
     wrong = found("331 metres")
     answer, _, strong = await asked(documents, LOOK_UP, [SEARCH, wrong, wrong, ANSWER], [found()])

@@ -1,10 +1,16 @@
 """No hang past a deadline: connect, first token, between chunks, a whole attempt, the whole call."""
 
+import asyncio
+import math
+import time
+
 import pytest
 
 from orchestra.dispatch.backoff import backoff
+from orchestra.dispatch.deadlines import Deadlines
 from orchestra.errors import DeadlineExceeded, StreamCut
-from orchestra.types import Capabilities, Trigger
+from orchestra.transport import TransportFault
+from orchestra.types import Capabilities, Timeouts, Trigger
 from tests.dispatch.doubles import CARDS, SILENCE, Bench, RealClock, Served, card, decide, error, frame, hasty, say
 
 SHORT = 0.01
@@ -67,6 +73,28 @@ async def test_a_reply_that_is_not_streamed_has_no_first_token_deadline():
     bench = bench_with({}, cards, first_token=1.0, chunk=1.0)
     bench.transport.scripts["small"] = [Served([whole[:9], lambda: bench.clock.move(50), whole[9:]])]
     assert (await bench.run(decision=decide(cards=cards))).reply.text == "late"
+
+
+async def test_a_deadline_that_passes_between_two_waits_ends_neither():
+    deadlines = Deadlines(Timeouts(total=0.0), math.inf, time.monotonic, streamed=False)
+    await deadlines.within(asyncio.sleep(0))
+    for _ in range(3):
+        await asyncio.sleep(0)  # the timer rings: nobody waits
+    with pytest.raises(TransportFault, match="no complete reply within 0 s"):
+        await deadlines.within(asyncio.Event().wait())
+    assert asyncio.current_task().cancelling() == 0
+    deadlines.close()
+    deadlines.close()
+
+
+async def test_a_cancellation_from_outside_is_none_of_a_deadlines():
+    deadlines = Deadlines(Timeouts(), math.inf, time.monotonic, streamed=True)
+    waiting = asyncio.create_task(deadlines.within(asyncio.Event().wait()))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    deadlines.close()
 
 
 async def test_an_error_is_acted_on_though_its_body_never_ends():
