@@ -26,28 +26,26 @@ def build(app: Orchestra, *, seconds: float = SECONDS) -> Agent:
     return app.planner_executor(
         [_with_tests(load_tools("python_run").python_run(seconds))],
         name="coder",
-        max_steps=3,
+        max_steps=1,  # testing apart from writing made small models write the code anew, and worse
         background=PROMPT.read_text(encoding="utf-8").strip(),
         settle=tested,
     )
 
 
 def tested(
-    step: Step, result: StepResult, calls: Sequence[tuple[ToolCall, str]], upstream: Mapping[str, StepResult]
+    step: Step, result: StepResult, calls: Sequence[tuple[ToolCall, str]], _: Mapping[str, StepResult]
 ) -> StepResult | tuple[str, ...]:
-    """The step's result with the code whose tests passed, or what is wrong with it.
+    """The step's result with the code whose tests passed last, or what is wrong with it.
 
-    The code is that of the step's last such call, else that of the steps it needs: models change what they write a
-    second time, and nobody has run that.
+    The code is that of the call: models change what they write a second time, and nobody has run that.
     """
-    arguments = [call.arguments or {} for call, _ in calls if call.name == "python_run"]
-    passed = [f"```python\n{str(one['code']).strip()}\n```" for one in arguments if str(one.get("tests", "")).strip()]
-    if "python_run" in step.tools and not passed:
-        return ("no tests have passed; call python_run with code and tests until they do",)
-    code = passed[-1:] or [block for one in upstream.values() for block in _BLOCK.findall(one.text)]
-    if not code:
-        return ("no code was run; a step that writes code needs the tool python_run",)
-    return replace(result, text="\n\n".join([_BLOCK.sub("", result.text).strip(), *code]).strip())
+    runs = [call.arguments or {} for call, _ in calls if call.name == "python_run"]
+    passed = [str(run["code"]).strip() for run in runs if str(run["tests"]).strip()]
+    if not passed:
+        missing = "" if "python_run" in step.tools else "; a step that writes code needs the tool python_run"
+        return (f"no tests have passed; call python_run with code and tests until they do{missing}",)
+    prose = _BLOCK.sub("", result.text).strip()
+    return replace(result, text=f"{prose}\n\n```python\n{passed[-1]}\n```".strip())
 
 
 def _with_tests(run: Tool) -> Tool:

@@ -11,7 +11,15 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
-from orchestra.checks.citations import Citation, Finding, attributed, citation_faults, conflicts, finding_faults
+from orchestra.checks.citations import (
+    Citation,
+    Finding,
+    attributed,
+    citation_faults,
+    conflicts,
+    finding_faults,
+    untold,
+)
 from orchestra.errors import AgentError
 from orchestra.toolbox import Tool, ToolRejected, load_tools
 from orchestra.toolbox.confined import Confined
@@ -65,7 +73,8 @@ def build(app: Orchestra, *, data: Path | None = None) -> Agent:
     def settle(
         step: Step, result: StepResult, calls: Sequence[tuple[ToolCall, str]], upstream: Mapping[str, StepResult]
     ) -> StepResult | tuple[str, ...]:
-        return sourced(step.goal, result, places(calls, upstream), Documents(folder))
+        settled = sourced(step.goal, result, places(calls, upstream), Documents(folder))
+        return settled if result.output is not None else candid(settled, upstream)
 
     names = list(Documents(folder))
     listed = ", ".join(names[:LISTED]) + (", ... (see search_files)" if len(names) > LISTED else "")
@@ -96,6 +105,13 @@ def sourced(
         return result
     text = attributed(result.text, known, documents, given=goal)
     return citation_faults(text, documents, given=goal) or replace(result, text=text)
+
+
+def candid(settled: StepResult | tuple[str, ...], upstream: Mapping[str, StepResult]) -> StepResult | tuple[str, ...]:
+    """The prose with what it hides of a conflict among the findings it builds on; faults as they are."""
+    if isinstance(settled, tuple):
+        return settled
+    return replace(settled, text="\n".join([settled.text, *untold(settled.text, _found_by(upstream))]))
 
 
 def places(calls: Sequence[tuple[ToolCall, str]], upstream: Mapping[str, StepResult]) -> dict[Citation, str]:

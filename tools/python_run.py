@@ -51,7 +51,7 @@ def _told(ran: Ran, *, tested: bool, seconds: float) -> str:
         raise _failed(f"the code did not finish within {seconds:g} seconds", ran)
     if ran.failed:
         total = (ran.passed or 0) + ran.failed
-        raise _failed(f"{ran.failed} of {total} tests failed", ran)
+        raise _failed(f"{ran.failed} of {total} tests failed; mend the code and run both again", ran)
     if ran.exit != 0 or (tested and ran.passed is None):
         raise _failed(_ended(ran.exit, tested=tested), ran)
     if tested and not ran.passed:

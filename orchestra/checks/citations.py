@@ -115,17 +115,25 @@ def attributed(text: str, places: Mapping[Citation, str], documents: Documents, 
     return "".join(parts)
 
 
-def conflicts(findings: Sequence[Finding]) -> tuple[str, ...]:
-    """Claims for which findings give different values, one a text; the order of their words does not count."""
+def conflicts(findings: Sequence[Finding]) -> tuple[tuple[Finding, ...], ...]:
+    """Findings of one claim with different values, the first of each value.
+
+    Claims are the same where their words are, but for their order and for the value, which may stand in the claim too.
+    """
     claims: dict[frozenset[str], dict[frozenset[str], Finding]] = {}
     for one in findings:
-        key = frozenset(_words(one.claim)) - _FILLING
-        claims.setdefault(key, {}).setdefault(_value(one), one)
+        key = frozenset(_words(one.claim)) - _FILLING - numbers(one.value)
+        claims.setdefault(key, {}).setdefault(numbers(one.value) or frozenset(_words(one.value)), one)
+    return tuple(tuple(values.values()) for values in claims.values() if len(values) > 1)
+
+
+def untold(text: str, findings: Sequence[Finding]) -> tuple[str, ...]:
+    """The conflicts of findings of which a text does not tell every value, one a sentence with its sources."""
     return tuple(
-        f"{next(iter(values.values())).claim}: "
-        + ", ".join(f"{one.value} ({one.file}:{one.line})" for one in values.values())
-        for values in claims.values()
-        if len(values) > 1
+        f"The sources differ ({cut(values[0].claim, 100)}): "
+        + ", ".join(f"{cut(one.value, 100)} [{one.file}:{one.line}]" for one in values)
+        for values in conflicts(findings)
+        if not all(_stands(one.value, text) for one in values)
     )
 
 
@@ -207,10 +215,6 @@ def _line(place: Citation, said: str, documents: Documents) -> _Line:
 
 def _missing(place: Citation, documents: Documents) -> str | None:
     return _place_fault(place.file, place.first, place.last, documents)
-
-
-def _value(finding: Finding) -> frozenset[str]:
-    return numbers(finding.value) or frozenset(_words(finding.value))
 
 
 def _unproved(said: str, found: Sequence[Citation], documents: Documents, known: frozenset[str]) -> Iterator[str]:

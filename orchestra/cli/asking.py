@@ -46,7 +46,7 @@ class Person:
         if name in self.given:
             return read(asked, self.given.pop(name))
         if self._yes and asked["kind"] == "approval" and asked["read_only"]:
-            return True
+            return {"decision": "approve", "text": "approved by --yes: read-only"}
         if not self._at_keyboard or name in self._later:
             return None
         answer = _prompt(asked)

@@ -75,8 +75,8 @@ def lines(row: Row, rows: Sequence[Row]) -> list[str]:
         case StepEnded(state=state):
             figures = next(one.figures for one in progress(rows, row.time) if one.id == row.step)
             told = [*(f"{row.step}: {trouble}" for trouble in _troubles(row)), f"{row.step}: {state}: {figures}"]
-        case HumanAnswered(decision=decision):
-            told = [f"{row.step}: a person decided: {decision}"]
+        case HumanAnswered(decision=decision, text=text):
+            told = [f"{row.step}: answered: {decision}{f': {text}' if text else ''}"]
         case _:
             told = [*changes(row), *(f"{row.step}: {trouble}" for trouble in _troubles(row))]
     return told

@@ -125,13 +125,17 @@ def _owner(host: str, pid: int, started: str, node: str, since: float, beat: flo
 
 def another_task(pid: int, since: float) -> str:
     """The owner of a run that is at work in this very process."""
-    return f"another task of this process ({pid}) {_when(since)}"
+    return f"{_TASK} ({pid}) {_when(since)}"
 
 
 def owned(run: str, owner: str) -> RunOwned:
     """What a claim in vain raises."""
-    text = f"run {run} is at work in {owner}; wait for its end, or end that process and resume again"
+    way = "cancel that task" if owner.startswith(_TASK) else "end that process and resume again"
+    text = f"run {run} is at work in {owner}; wait for its end, or {way}"
     return RunOwned(text, owner=owner)
+
+
+_TASK = "another task of this process"
 
 
 def _when(since: float) -> str:

@@ -89,13 +89,16 @@ class ToolView:
 
 @dataclass(frozen=True, slots=True)
 class QuestionView:
-    """One question to a person, however often it was asked. `state` "open": no answer is recorded; Unix seconds."""
+    """One question to a person, however often it was asked; Unix seconds.
+
+    `state` "open": no answer is recorded; "withdrawn": none is waited for any more, because its step was skipped.
+    """
 
     id: str
     step: str
     kind: QuestionKind
     asked: float
-    state: Literal["answered", "open"] = "open"
+    state: Literal["answered", "open", "withdrawn"] = "open"
     tool: str = ""
     text: str = ""
     arguments: Mapping[str, Json] = field(default_factory=dict[str, Json])
@@ -166,12 +169,17 @@ def questions(rows: Iterable[Row]) -> tuple[QuestionView, ...]:
     for row in rows:
         event = row.event
         if isinstance(event, HumanAsked):
-            new = QuestionView(event.question, row.step, event.kind, row.time)
-            found[event.question] = _taken(found.get(event.question, new), event)
+            asked = found.get(event.question)
+            if asked is None or asked.state == "withdrawn":
+                asked = QuestionView(event.question, row.step, event.kind, row.time)
+            found[event.question] = _taken(asked, event)
         elif isinstance(event, HumanAnswered) and (asked := found.get(event.question)):
             found[event.question] = dataclasses.replace(
                 asked, state="answered", decision=event.decision, answer=event.text, answered=row.time
             )
+        elif isinstance(event, StepEnded) and event.state == "skipped":
+            left = (one for one in found.values() if one.step == row.step and one.state == "open")
+            found |= {one.id: dataclasses.replace(one, state="withdrawn") for one in left}
     return tuple(found.values())
 
 

@@ -3,7 +3,7 @@
 from orchestra.planning.answer import answer_step, single_step, with_answer
 from orchestra.planning.drawing import mermaid
 from orchestra.planning.faults import faults
-from orchestra.planning.graph import order, ready, sinks
+from orchestra.planning.graph import order, sinks
 from orchestra.planning.paths import remaining, weight
 from orchestra.planning.prompts import copied, plan_messages, replan_messages, step_messages
 from orchestra.planning.replan import Known, joined, merged
@@ -21,7 +21,6 @@ __all__ = [
     "plan_messages",
     "plan_schema",
     "read_plan",
-    "ready",
     "remaining",
     "replan_messages",
     "single_step",

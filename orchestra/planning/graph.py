@@ -1,8 +1,7 @@
-"""The DAG of a plan: execution order, what may start, where it ends, and its cycles."""
+"""The DAG of a plan: execution order, where it ends, and its cycles."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from graphlib import CycleError, TopologicalSorter
 from heapq import heappop, heappush
 from typing import cast
@@ -31,11 +30,6 @@ def order(plan: Plan) -> tuple[Step, ...]:
         sorter.done(step.id)
         done.append(step)
     return tuple(done)
-
-
-def ready(plan: Plan, done: Collection[str]) -> tuple[Step, ...]:
-    """The steps, in plan order, that are not in `done` and whose needs all are."""
-    return tuple(step for step in plan.steps if step.id not in done and all(need in done for need in step.needs))
 
 
 def sinks(plan: Plan) -> tuple[Step, ...]:

@@ -125,12 +125,60 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
         own = _configurable(config)
         nested = any(key.startswith(_NESTED) for key in own)
         if isinstance(given, Mapping) and not own.get("__pregel_resuming"):
-            return _begun(dict(cast("Mapping[str, Any]", given)), config)
+            return await self._begun(dict(cast("Mapping[str, Any]", given)), config, nested=nested)
+        if isinstance(given, Command) and not nested:
+            await self._check_answer(cast("Command[Any]", given), config)
         if not nested:
             given, config = await self._forked(given, config)
             if isinstance(given, Mapping):  # the run begins again
                 return Entrance(given, config, cast("Mapping[str, Any]", given)["run"])
         return Entrance(given, config, await self._kept(config))
+
+    async def _begun(self, given: dict[str, Any], config: RunnableConfig | None, *, nested: bool) -> Entrance:
+        _check_keys(given)
+        run: Any = given.get("run")
+        if run is not None and not isinstance(run, str):
+            raise ConfigError(f"run: expected a run's id, a text, got {run!r}")
+        if "task" not in given and run:
+            return Entrance(given, _with_thread(config, run), run, resumes=True)
+        for key in ("changed", "answers"):
+            if given.get(key):
+                raise ConfigError(f"{key}: it goes with the 'run' that is to go on, not with a new 'task'")
+        # in another graph's state an earlier task of the same thread has left its run
+        fresh = {**FRESH, **given, "run": new_run_id() if nested or not run else run}
+        place = _with_thread(config, fresh["run"])
+        named = not nested and (run or "thread_id" in _configurable(config))
+        if named and await self._is_known(fresh, place):
+            return Entrance(given, place, fresh["run"], resumes=True)
+        return Entrance(fresh, place, fresh["run"])
+
+    async def _is_known(self, given: Mapping[str, Any], config: RunnableConfig) -> bool:
+        """Whether this very task was begun before under this id; what else its thread holds unfinished is cancelled."""
+        found = await self._checkpoint(_merged(config, checkpoint_id=None))
+        values: dict[str, Any] = found.checkpoint["channel_values"] if found else {}
+        values = values.get(START, values)
+        last, run = values.get("run", ""), given["run"]
+        if last == run:
+            if values.get("task") == given.get("task"):
+                return True
+            raise ConfigError(f"run {run} was begun with another task; give this task an id of its own, or none")
+        if last and values.get("state") not in ("done", "failed"):
+            self.runs.cancel(last, f"a new task, run {run}, was begun on its thread")
+        return False
+
+    async def _check_answer(self, given: Command[Any], config: RunnableConfig | None) -> None:
+        """One answer cannot be for several questions. Raises ConfigError naming them."""
+        answer: Any = given.resume  # pyright: ignore[reportUnknownMemberType]  # LangGraph's own is partly unknown
+        ids = isinstance(answer, dict) and all(map(_is_interrupt, cast("dict[Any, Any]", answer)))
+        if answer is None or ids or config is None or not self.checkpointer:
+            return
+        pending = (await self.aget_state(config)).interrupts
+        if len(pending) > 1:
+            named = ", ".join(f"{one.value['question']} ({one.id})" for one in pending)
+            raise ConfigError(
+                f"{len(pending)} questions are pending: {named}; answer by id: Command(resume={{ID: answer, …}}), "
+                'or {"run": RUN, "answers": {QUESTION: answer, …}}'
+            )
 
     async def _kept(self, config: RunnableConfig | None) -> str:
         """The run that the thread's last checkpoint belongs to."""
@@ -180,21 +228,26 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
         if state is None or kept != way.run:
             known = f"the run of this thread is {kept}" if kept else "no checkpoint of it is kept here"
             raise ConfigError(f"run {way.run} cannot be resumed: {known}; give the thread_id it had, or begin anew")
-        if given.get("answers"):
-            return _resume(way, state.interrupts), _merged(config, checkpoint_id=None)
         limits = {key: given[key] for key in ("mode", "budget", "deadline") if given.get(key) is not None}
+        if given.get("answers"):
+            if limits or given.get("changed"):
+                others = ", ".join([*limits, *(["changed"] if given.get("changed") else [])])
+                raise ConfigError(f"answers go by themselves; give {others} in a call of its own, before or after")
+            return _resume(way, state.interrupts), _merged(config, checkpoint_id=None)
         if state.next == (START,):  # it died before its first node began: its input is all there is
             found = await self._checkpoint(config)
             return found.checkpoint["channel_values"][START] | limits, config
         again = not state.next and values.get("state") == "failed"
-        if given.get("changed") or again or limits:
+        looked = not state.next and bool(values.get("plan_only"))  # at the plan; now it is to be carried out
+        if given.get("changed") or again or looked or limits:
             ended: dict[str, Any] = values.get("steps", {})
-            failed = {sid for sid, one in ended.items() if one["state"] != "done"} if again else set[str]()
+            failed = _failed(values) if again and not given.get("changed") else set[str]()
             for sid in failed:
                 reopen(self.runs.recorder(way.run), sid)
             steps = {sid: one for sid, one in ended.items() if sid not in failed}
             anew: dict[str, Any] = {
                 "changed": given.get("changed"),
+                "plan_only": False,
                 "steps": steps,
                 "questions": [],
                 "answers": _to_ask_again(values) if again else {},
@@ -206,15 +259,15 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
         return None, _merged(config, checkpoint_id=None)
 
 
-def _begun(given: dict[str, Any], config: RunnableConfig | None) -> Entrance:
-    _check_keys(given)
-    if "task" not in given and given.get("run"):
-        return Entrance(given, _with_thread(config, given["run"]), given["run"], resumes=True)
-    for key in ("changed", "answers"):
-        if given.get(key):
-            raise ConfigError(f"{key}: it goes with the 'run' that is to go on, not with a new 'task'")
-    fresh = {**FRESH, **given, "run": given.get("run") or new_run_id()}
-    return Entrance(fresh, _with_thread(config, fresh["run"]), fresh["run"])
+def _failed(values: Mapping[str, Any]) -> set[str]:
+    """The steps to try again. That an optional one failed stands: others have gone on without its result."""
+    optional = {one["id"] for one in (values.get("plan") or {"steps": ()})["steps"] if not one["critical"]}
+    return {sid for sid, one in values.get("steps", {}).items() if one["state"] != "done" and sid not in optional}
+
+
+def _is_interrupt(key: object) -> bool:
+    """Whether LangGraph takes the key of a resume for an interrupt's id."""
+    return isinstance(key, str) and len(key) == 32 and not key.strip("0123456789abcdef")
 
 
 def _to_ask_again(values: Mapping[str, Any]) -> dict[str, None]:

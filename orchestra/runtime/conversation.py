@@ -80,6 +80,8 @@ class Conversation:
         """The step's decision, made when the first model is about to be asked. Raises NoCandidate."""
         if self._decision is None:
             self._decision = self.engine.record_decision(self.scope, self.context())
+            if self._ladder and all(self._ladder.model != one.card.name for one in self._decision.candidates):
+                self._ladder = None  # it served the step before a resume, and may not now
         return self._decision
 
     @property
@@ -131,6 +133,7 @@ class Conversation:
         A step's history is kept within the window of the model that serves it (`fit`), and made smaller once more where
         the provider says that it does not fit.
         """
+        assert self.decision, "made before the ladder is looked at: it may have to begin anew"
         if self.ask.shrinks:
             await self._fit(force=False)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any, cast
 
 from langgraph.graph import END, START, StateGraph
@@ -15,6 +16,8 @@ from orchestra.runtime.outcome import replans
 from orchestra.runtime.portal import Portal
 from orchestra.runtime.runs import Runs
 from orchestra.runtime.state import RunState
+
+import_module("jsonschema")  # a run's first check would load it, and hold up every other step meanwhile
 
 
 def planner_executor(engine: Engine, blueprint: Blueprint, checkpoints: Checkpoints, portal: Portal) -> Agent:
@@ -51,5 +54,7 @@ def _goes_on(state: RunState) -> str:
 
 
 def _after_ask(state: RunState) -> str:
-    """Back to where the question came from."""
-    return "execute" if state.get("plan") else "plan"
+    """Back to where the question came from; the steps of a plan that no longer holds are not touched."""
+    if not state.get("plan"):
+        return "plan"
+    return "replan" if state.get("changed") else "execute"

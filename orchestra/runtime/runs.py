@@ -108,6 +108,12 @@ class Runs:
         if entered is not None and entered.done:
             self.engine.ledger.forget(run)
 
+    def cancel(self, run: str, reason: str) -> None:
+        """The last word on a run that nobody will go on with. Raises RunOwned where it is at work."""
+        with self.engine.ledger.claim(run):
+            self.engine.ledger.append(run, "", RunEnded("cancelled", 0.0, reason))
+            self.engine.ledger.forget(run)
+
     def abandon(self, run: str, state: RunState, reason: str) -> None:
         """The last word on a run that was left before its end; none where it never began or has ended."""
         entered = self._entered.get(run)

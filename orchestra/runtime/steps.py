@@ -326,8 +326,8 @@ def budget_question(scope: RunScope, step: Step, end: BudgetExceeded | NoCandida
     short = isinstance(end, BudgetExceeded) or any(one.gate == "money" for one in end.rejections)
     if cap is None or not short or scope.limits.at_cap != "pause" or not scope.asks:
         return None
-    text = f"${scope.purse.spent:.6f} of ${cap:g} are spent. {end}. Raise the run's cap to go on"
-    return Question(f"budget.{cap:g}", "budget", step.id, step.goal, text)
+    text = f"${scope.purse.spent:.6f} of ${cap} are spent. {end}. Raise the run's cap to go on"
+    return Question(f"budget.{float(cap)!r}", "budget", step.id, step.goal, text)
 
 
 class _Given(Exception):  # a person gave the step's result

@@ -79,30 +79,30 @@ async def test_a_call_without_tests_is_refused_before_it_is_made(untested: CallT
     assert len(results(small)) == 1
 
 
+async def test_blank_tests_are_none() -> None:
+    answer, small, _ = await asked([run(tests="\n"), ANSWER, run(), ANSWER])
+    assert answer["state"] == "done"
+    assert "no tests have passed; call python_run" in told(small, 2)
+
+
 async def test_an_answer_before_tests_have_passed_is_refused() -> None:
     answer, small, _ = await asked([run(WRONG), ANSWER], [run(), ANSWER])
     assert (answer["state"], answer["answer"]) == ("done", ANSWER)
     assert len(small.requests) == 2
 
 
-async def test_a_step_that_should_run_code_and_only_tells_of_it_is_told_to() -> None:
-    two = plan(step(1, "write add", "python_run"), step(2, "run it all", "python_run", needs=(1,)))
-    answer, small, _ = await asked([run(), "Done.", ANSWER, run(), ANSWER], steps=two)
-    assert answer["state"] == "done"
-    assert "no tests have passed; call python_run" in told(small, 3)
-
-
-@pytest.mark.parametrize("said", [SAID, f"{SAID}\n```python\n{WRONG}\n```"])
-async def test_a_step_that_only_explains_shows_the_code_that_was_run(said: str) -> None:
-    two = plan(step(1, "write add", "python_run"), step(2, "explain it", needs=(1,)))
-    answer, *_ = await asked([run(), "Done.", said], steps=two)
-    assert answer["answer"] == ANSWER
+async def test_writing_and_testing_are_one_step() -> None:
+    two = plan(step(1, "write add", "python_run"), step(2, "test it", "python_run", needs=(1,)))
+    given = models(two, [run(), ANSWER], [ONE])
+    answer = await ask("coder", given, TASK, NO_REPLAN)
+    assert list(answer["steps"]) == ["s1"]
+    assert "at most 1" in told(given[1])
 
 
 async def test_code_that_no_tool_ran_is_no_answer() -> None:
     answer, *_ = await asked([ANSWER, ANSWER], [ANSWER, ANSWER], plan(step(1, "write add")))
     assert answer["state"] == "failed"
-    assert "no code was run" in answer["reason"]
+    assert "needs the tool python_run" in answer["reason"]
 
 
 async def test_code_reaches_neither_the_network_nor_the_users_files() -> None:

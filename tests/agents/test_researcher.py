@@ -117,7 +117,7 @@ async def test_what_the_documents_do_not_tell_is_said_without_a_source(documents
     assert answer["answer"] == "Not found in the documents."
 
 
-async def test_conflicting_sources_raise_the_step_that_meets_them(documents: Path) -> None:
+async def test_conflicting_sources_raise_the_step_that_meets_them_and_are_told(documents: Path) -> None:
     both = plan(
         step(1, "look in alder.md", "read_file"),
         step(2, "look in old.md", "read_file"),
@@ -135,7 +135,8 @@ async def test_conflicting_sources_raise_the_step_that_meets_them(documents: Pat
 
     given = ScriptedModel("small", small), ScriptedModel("strong", [both, ANSWER], tier="capable")
     answer = await ask("researcher", given, TASK, {"policies": [BOTH, ContextPolicy()]}, data=documents)
-    assert answer["state"] == "done"
+    differ = "The sources differ (height of the tower): 330 metres [alder.md:3], 324 metres [old.md:1]"
+    assert answer["answer"] == f"{ANSWER}\n{differ}"
     assert {sid: one["model"] for sid, one in answer["steps"].items()} == {"s1": "small", "s2": "small", "s3": "strong"}
 
 

@@ -15,6 +15,7 @@ from orchestra.checks.citations import (
     conflicts,
     finding_faults,
     numbers,
+    untold,
 )
 
 DOCUMENTS = {
@@ -173,16 +174,31 @@ def test_without_places_or_where_they_are_gone_a_text_stays_as_it_is() -> None:
         assert attributed("It is 330 m tall. \n", places, DOCUMENTS) == "It is 330 m tall. \n"
 
 
+TALL, SAME = finding("330 m", claim="the height of the Alder tower"), finding("330 metres", claim="Alder tower height")
+SMALL = finding("324 m", "old.md", 7, claim="Tower height (Alder)")
+BUILDERS = [finding("Jane Doe", claim="builder"), finding("jane  doe", claim="Builder")]
+
+
 def test_one_claim_with_different_values_is_a_conflict() -> None:
-    found = [
-        finding("330 m", claim="the height of the Alder tower"),
-        finding("330 metres", claim="Alder tower height"),
-        finding("324 m", "old.md", 7, claim="Tower height (Alder)"),
-        finding("Jane Doe", claim="builder"),
-        finding("jane  doe", claim="Builder"),
-    ]
-    assert conflicts(found) == ("the height of the Alder tower: 330 m (alder.md:2), 324 m (old.md:7)",)
-    assert conflicts(found[:2]) == ()
+    assert conflicts([TALL, SAME, SMALL, *BUILDERS]) == ((TALL, SMALL),)
+    assert conflicts([TALL, SAME, *BUILDERS]) == ()
+
+
+def test_a_value_that_stands_in_its_claim_makes_it_no_other_claim() -> None:
+    one, other = finding("1923", claim="founded in 1923"), finding("It was founded in 1926", claim="Founded in 1926")
+    assert conflicts([one, other]) == ((one, other),)
+    assert conflicts([finding("9", claim="loans in 2023"), finding("8", claim="loans in 2024")]) == ()
+
+
+@pytest.mark.parametrize("text", ["It is 330 m tall.", "It is 324 m tall.", "It is tall.", ""])
+def test_a_conflict_that_a_text_hides_is_told_with_its_sources(text: str) -> None:
+    told = "The sources differ (the height of the Alder tower): 330 m [alder.md:2], 324 m [old.md:7]"
+    assert untold(text, [TALL, SMALL]) == (told,)
+
+
+def test_a_text_that_tells_all_values_or_has_no_conflict_hides_none() -> None:
+    assert untold("It is 330 m, or 324 m, tall.", [TALL, SMALL]) == ()
+    assert untold("It is tall.", [TALL, SAME]) == ()
 
 
 @pytest.mark.parametrize(

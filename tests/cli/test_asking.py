@@ -138,7 +138,9 @@ def test_an_answer_to_what_is_not_asked_is_refused_with_what_is() -> None:
 
 def test_yes_approves_calls_of_read_only_tools_and_nothing_else() -> None:
     questions = [asked(kind, question=kind, read_only=True) for kind in DECISIONS]
-    assert Person(yes=True).answers([*questions, asked()]) == {"approval": True}
+    assert Person(yes=True).answers([*questions, asked()]) == {
+        "approval": {"decision": "approve", "text": "approved by --yes: read-only"}
+    }
 
 
 def test_an_answer_that_is_given_counts_more_than_yes() -> None:

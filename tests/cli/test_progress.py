@@ -119,7 +119,7 @@ def test_a_decision_and_what_was_adapted_are_told() -> None:
     told = rows(
         ("s", HumanAnswered("s.1", "reject", "no")), ("", RunResumed("a", "process 1", ("tool 'x' is new", "y")))
     )
-    assert lines(told[0], told) == ["s: a person decided: reject"]
+    assert lines(told[0], told) == ["s: answered: reject: no"]
     assert lines(told[1], told) == ["tool 'x' is new", "y"]
 
 

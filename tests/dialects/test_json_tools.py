@@ -130,9 +130,7 @@ def after_result(is_error=False, tools=(ROWS,), **fields):
 
 
 def test_a_result_reminds_the_model_of_the_form_of_an_answer():
-    assert after_result().endswith(
-        '3\nWhen this holds the answer, reply {"answer": "the answer in a sentence"}.'
-    )
+    assert after_result().endswith('3\nWhen this holds the answer, reply {"answer": "the answer in a sentence"}.')
     assert after_result(output_schema=SCHEMA).endswith('3\nWhen this holds the answer, reply {"answer": ...}.')
 
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestra.errors import PlanError
-from orchestra.planning import answer_step, order, ready, sinks, with_answer
+from orchestra.planning import answer_step, order, sinks, with_answer
 from orchestra.planning.graph import cycles
 from orchestra.types import Plan, Step
 
@@ -46,22 +46,6 @@ def test_order_holds_every_step_once_and_after_its_needs(dag: Plan) -> None:
         assert step.id not in done
         done.add(step.id)
     assert done == {step.id for step in dag.steps}
-
-
-@given(dags())
-def test_working_through_the_ready_steps_reaches_every_step(dag: Plan) -> None:
-    done: set[str] = set()
-    while batch := ready(dag, done):
-        done |= {step.id for step in batch}
-    assert len(done) == len(dag.steps)
-
-
-def test_a_step_is_ready_only_when_all_its_needs_are_done() -> None:
-    dag = plan(a="", b="", c="a b")
-    assert ids(ready(dag, ())) == "a b"
-    assert ids(ready(dag, {"a"})) == "b"
-    assert ids(ready(dag, {"a", "b"})) == "c"
-    assert ready(dag, {"a", "b", "c"}) == ()
 
 
 def test_order_of_a_plan_with_a_cycle_is_refused_naming_the_cycle() -> None:

@@ -79,7 +79,5 @@ def test_a_policy_is_a_value_that_later_changes_to_its_arguments_do_not_reach():
     overrides["tool_error"] = "replan"
     assert row(policy, Trigger.tool_error) == ["fail", "fail", "replan"]
     assert policy == RecoveryPolicy(overrides={"tool_error": "fail"})
-    assert (
-        repr(policy)
-        == "RecoveryPolicy(max_rungs=2, repairs=1, retries=1, sideways=1, overrides={'tool_error': 'fail'}, max_replans=1)"
-    )
+    counts = "max_rungs=2, repairs=1, retries=1, sideways=1"
+    assert repr(policy) == f"RecoveryPolicy({counts}, overrides={{'tool_error': 'fail'}}, max_replans=1)"

@@ -151,11 +151,35 @@ async def test_a_fork_that_is_left_goes_on_as_itself_and_repeats_nothing(tmp_pat
     assert (out["run"], out["answer"], till.paid) == (fork, "s2: ok", ["s1", "s1"])
 
 
-async def test_another_task_under_the_id_of_a_run_that_was_left_is_not_given_its_plan(tmp_path):
+async def test_another_task_under_the_id_of_a_run_is_refused(tmp_path):
     till = Till()
     async with cut_short(tmp_path, till), app_of(tmp_path, plans(plan(("s1", [], [])))) as app:
-        out = await app.planner_executor([till.pay]).ainvoke({"task": "another", "run": "r"}, THREAD)
-    assert (out["answer"], len(till.paid)) == ("s1: ok", 1)
+        with pytest.raises(ConfigError, match="run r was begun with another task; give this task an id of its own"):
+            await app.planner_executor([till.pay]).ainvoke({"task": "another", "run": "r"}, THREAD)
+    assert len(till.paid) == 1
+
+
+async def test_the_same_task_given_again_under_its_id_is_the_run_that_was_begun(tmp_path):
+    @tool
+    def pay(cents: int) -> str:
+        """Pay.
+
+        Args:
+            cents: how many
+        """
+        paid.append(cents)
+        return "paid"
+
+    paid: list[int] = []
+    given = {"task": "t", "run": "r"}
+
+    def small(body: dict[str, Any]) -> Any:
+        return "all paid" if body["messages"][-1]["role"] == "tool" else CallTool("pay", cents=5)
+
+    async with app_of(tmp_path, plans(plan(("s1", [], ["pay"]))), small) as app:
+        first = await app.planner_executor([pay]).ainvoke(given)
+        again = await app.planner_executor([pay]).ainvoke(given)
+    assert (first["answer"], again["answer"], paid) == ("all paid", "all paid", [5])
 
 
 DOCS = (ROOT / "docs" / "durability.md").read_text("utf-8")

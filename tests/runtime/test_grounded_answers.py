@@ -76,7 +76,14 @@ async def test_a_step_that_acts_may_tell_any_number():
 
 async def test_the_step_that_joins_results_may_compute_but_not_invent():
     two = plan(LOOK, {**LOOK, "id": "s2", "goal": "find the mass"})
-    first = [CallTool("measure", what="flipper_mm"), CallTool("measure", what="mass_g"), "231 mm", "6300 g"]
+
+    def measured(body: dict[str, Any]) -> Any:  # the two look-ups run at once, in any order
+        last = body["messages"][-1]
+        if last["role"] == "tool":
+            return "231 mm" if last["content"] == "231" else "6300 g"
+        return CallTool("measure", what="mass_g" if "find the mass" in last["content"] else "flipper_mm")
+
+    first = [measured] * 4
     assert (await asked([*first, "27.3 g each"], [two]))["answer"] == "27.3 g each"
     assert (await asked([*first, "28.3 g each"], [two, "27.3 g each"]))["answer"] == "27.3 g each"
 

@@ -41,7 +41,7 @@ async def test_a_failing_test_is_a_failed_call_with_its_lines(run: Tool) -> None
     outcome, text = await outcome_of(run, ADD.replace("+", "-") + "print('loaded')", "assert add(1, 2) == 3\nassert 1")
     assert outcome.trigger is Trigger.tool_error
     assert text.splitlines() == [
-        "1 of 2 tests failed",
+        "1 of 2 tests failed; mend the code and run both again",
         "assert in line 1: AssertionError: add(1, 2) == 3: left is -1, right is 3",
         "  tests.py line 1: assert add(1, 2) == 3",
         "output:",

@@ -1,0 +1,148 @@
+"""What a resume may rely on, and what it must look at anew: gates, limits, threads, ids."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+import pytest
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.types import Command
+
+from orchestra import Tool, tool
+from orchestra.errors import ConfigError
+from orchestra.ledger import AttemptStarted, RunEnded
+from orchestra.testing import ScriptedModel, scripted_app
+from orchestra.types import Price
+from tests.runtime.scripts import PLANNER_IS_STRONG, THREAD, app_of, asked, events, obedient, plan, plans
+
+
+def sending(sent: list[str]) -> Tool:
+    @tool(needs_approval=True)
+    def send(item: str) -> str:
+        """Send.
+
+        Args:
+            item: what
+        """
+        sent.append(item)
+        return "gone"
+
+    return send
+
+
+ONE = plans(plan(("s1", [], ["send"])))
+
+
+async def test_a_model_that_a_gate_now_refuses_serves_a_resumed_step_no_more(tmp_path):
+    sent: list[str] = []
+    async with app_of(tmp_path, ONE) as app:
+        await app.planner_executor([sending(sent)]).ainvoke({"task": "t", "run": "r"}, THREAD)
+    models = (
+        ScriptedModel("small", obedient),
+        ScriptedModel("tagged", obedient, tags=("pii",)),
+        ScriptedModel("strong", obedient, tier="capable"),
+    )
+    async with scripted_app(*models, ledger=tmp_path / "l.db", policies=[PLANNER_IS_STRONG]) as app:
+        agent = app.planner_executor([sending(sent)], data_tags=("pii",))
+        out = await agent.ainvoke(Command(resume=True), THREAD)
+        served = [row.event.model for row in app.ledger.events("r") if isinstance(row.event, AttemptStarted)]
+    assert (out["state"], sent, served) == ("done", ["s1"], ["strong", "small", "tagged"])
+
+
+async def test_a_model_that_has_left_the_fleet_is_not_asked_again(tmp_path):
+    sent: list[str] = []
+    async with app_of(tmp_path, ONE) as app:
+        await app.planner_executor([sending(sent)]).ainvoke({"task": "t", "run": "r"}, THREAD)
+    models = ScriptedModel("nano", obedient), ScriptedModel("strong", obedient, tier="capable")
+    async with scripted_app(*models, ledger=tmp_path / "l.db", policies=[PLANNER_IS_STRONG]) as app:
+        out = await app.planner_executor([sending(sent)]).ainvoke(Command(resume=True), THREAD)
+        served = [row.event.model for row in app.ledger.events("r") if isinstance(row.event, AttemptStarted)]
+    assert (out["state"], served) == ("done", ["strong", "small", "nano"])
+
+
+async def test_a_plan_that_was_only_looked_at_is_carried_out_when_its_run_goes_on(tmp_path):
+    async with app_of(tmp_path, plans(plan(("s1", [], [])))) as app:
+        agent = app.planner_executor([])
+        looked = await agent.ainvoke({"task": "t", "run": "r", "plan_only": True})
+        done = await agent.ainvoke({"run": "r"})
+    assert (looked["answer"], looked["reason"], done["answer"]) == (None, "plan only", "s1: ok")
+
+
+@pytest.mark.parametrize("more", [{"budget": 0.5}, {"changed": "all"}])
+async def test_answers_go_by_themselves_rather_than_swallow_what_is_given_with_them(more, tmp_path):
+    async with app_of(tmp_path, ONE) as app:
+        agent = app.planner_executor([sending([])])
+        out = await agent.ainvoke({"task": "t", "run": "r"})
+        name = asked(out)["s1"].value["question"]
+        with pytest.raises(
+            ConfigError, match=f"answers go by themselves; give {next(iter(more))} in a call of its own"
+        ):
+            await agent.ainvoke({"run": "r", "answers": {name: True}, **more})
+        out = await agent.ainvoke({"run": "r", "answers": {name: True}})
+    assert out["state"] == "done"
+
+
+async def test_one_answer_for_several_questions_is_refused_with_their_names(tmp_path):
+    two = plans(plan(("s1", [], ["send"]), ("s2", [], ["send"])))
+    async with app_of(tmp_path, two) as app:
+        agent = app.planner_executor([sending(sent := [])])
+        await agent.ainvoke({"task": "t", "run": "r"}, THREAD)
+        with pytest.raises(ConfigError, match=r"2 questions are pending: s1\.0\.0\.\w+ \(\w+\), s2\.0\.0"):
+            await agent.ainvoke(Command(resume=True), THREAD)
+        out = await agent.aget_state(THREAD)
+        await agent.ainvoke(Command(resume={one.id: True for one in out.interrupts}), THREAD)
+    assert sorted(sent) == ["s1", "s2"]
+
+
+async def test_a_new_task_on_a_thread_ends_the_run_that_waits_there(tmp_path):
+    async with app_of(tmp_path, ONE) as app:
+        agent = app.planner_executor([sending([])])
+        await agent.ainvoke({"task": "first", "run": "a"}, THREAD)
+        await agent.ainvoke({"task": "second", "run": "b"}, THREAD)
+        ends = [(one.state, one.reason) for one in events(app, "a", RunEnded)]
+    assert ends[-1] == ("cancelled", "a new task, run b, was begun on its thread")
+
+
+async def test_an_agent_in_another_graph_has_a_run_and_a_budget_of_its_own_for_each_task(tmp_path):
+    class Parent(TypedDict, total=False):
+        task: str
+        run: str
+        state: str
+
+    async with app_of(tmp_path, plans(plan(("s1", [], []))), price=Price(1.0, 1.0)) as app:
+        graph = StateGraph(Parent).add_node("agent", app.planner_executor([], budget=0.0028))
+        compiled: Any = graph.add_edge(START, "agent").add_edge("agent", END).compile(checkpointer=InMemorySaver())
+        outs = [await compiled.ainvoke({"task": f"t{number}"}, THREAD) for number in range(4)]
+    assert [out["state"] for out in outs] == ["done"] * 4
+    assert len({out["run"] for out in outs}) == 4
+
+
+@pytest.mark.parametrize("run", [5, ["r"]])
+async def test_a_run_id_is_a_text(run, tmp_path):
+    async with app_of(tmp_path, ONE) as app:
+        with pytest.raises(ConfigError, match="run: expected a run's id, a text, got"):
+            await app.planner_executor([sending([])]).ainvoke({"run": run})
+
+
+async def test_money_that_is_asked_for_in_the_middle_of_a_new_plan_does_not_carry_the_old_one_out(tmp_path):
+    done: list[str] = []
+
+    @tool
+    def write(item: str) -> str:
+        """Write.
+
+        Args:
+            item: what
+        """
+        done.append(item)
+        return "written"
+
+    old, new = plan(("s1", [], ["send"]), ("s2", ["s1"], ["write"])), plan(("s3", [], []))
+    async with app_of(tmp_path, plans(old, new), price=Price(1.0, 1.0)) as app:
+        agent = app.planner_executor([sending([]), write], at_cap="pause", budget=1.0)
+        await agent.ainvoke({"task": "t", "run": "r"}, THREAD)
+        waiting = await agent.ainvoke({"run": "r", "changed": "nothing may be sent any more", "budget": 0.001}, THREAD)
+        assert [one.value["kind"] for one in waiting["__interrupt__"]] == ["budget"]
+        out = await agent.ainvoke(Command(resume={"decision": "budget", "usd": 1.0}), THREAD)
+    assert (out["answer"], done) == ("s3: ok", [])
