@@ -48,7 +48,7 @@ def _text(page: Page) -> str:
         if page.status >= 300:
             return ""
         raise ToolRejected(f"{page.url} is {kind or 'no text'}; only text, HTML, JSON and XML can be read")
-    text = page.body.decode(_charset(kind, page.body), errors="replace")
+    text = _decoded(page.body, _charset(kind, page.body))
     return readable_text(text) if "html" in kind or (not kind and text.lstrip()[:1] == "<") else text
 
 
@@ -65,6 +65,13 @@ def _charset(kind: str, body: bytes) -> str:
         return "cp1252" if codecs.lookup(named).name == "iso8859-1" else named  # as browsers read it
     except LookupError:
         return "utf-8"
+
+
+def _decoded(body: bytes, charset: str) -> str:
+    try:
+        return body.decode(charset, errors="replace")
+    except (LookupError, UnicodeError):  # rot13 and the like are no text encodings, idna knows no replacement
+        return body.decode(errors="replace")
 
 
 def _phrase(status: int) -> str:

@@ -1,8 +1,8 @@
 """Journal: what a run has done and must not do twice, kept from the moment it is done until the run ends.
 
 A resume needs what was said and found, so entries hold content whether or not the ledger keeps any; therefore they go
-when the run ends. They are redacted as events are. Only an opaque `provider_state` (a signature, encrypted reasoning)
-stays byte for byte, since its provider takes it back in no other form, unless a known secret stands in it.
+when the run ends. What is executed after a resume is read from here, so only the known secrets are taken out: a word
+that merely looks like one, or stands under such a name, has to come back as it was.
 """
 
 from __future__ import annotations
@@ -16,15 +16,13 @@ from orchestra.ledger.sparse import text
 from orchestra.ledger.store import Statement, Store
 from orchestra.types import Json
 
-OPAQUE = ("provider_state",)
-
 
 class Journal:
     """The entries of runs' steps by key: plain JSON, and values of this package. Everything raises LedgerError."""
 
     def __init__(self, store: Store, secrets: Iterable[str]) -> None:
         self._store = store
-        self._redactor = Redactor(secrets, exact=OPAQUE)
+        self._redactor = Redactor(secrets)
 
     def hide(self, secrets: Iterable[str]) -> None:
         """Replace these secrets too, from now on."""
@@ -38,8 +36,8 @@ class Journal:
         """What writes an entry, over an earlier one of the same key."""
         try:
             entry = text(value)
-            if self._redactor.suspects(entry):  # most hold nothing; to look at each string costs three times as much
-                entry = text(self._redactor.value(json.loads(entry)))
+            if self._redactor.known(entry) is not entry:  # most hold nothing; to look at each string costs far more
+                entry = text(self._redactor.known_in(json.loads(entry)))
         except (TypeError, ValueError, RecursionError) as error:
             raise LedgerError(f"journal: entry {key!r} of step {step!r} is not plain JSON: {error}") from None
         return _KEEP, (run, step, self._redactor.known(key), entry)

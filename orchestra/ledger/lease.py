@@ -55,7 +55,7 @@ class Lease:
 
 
 class Leases:
-    """Who is at work on which run. Everything raises LedgerError."""
+    """Who is at work on which run. Claiming and closing raise LedgerError."""
 
     def __init__(self, store: Store, clock: Callable[[], float]) -> None:
         self._store, self._clock = store, clock
@@ -70,16 +70,23 @@ class Leases:
         if owner:
             raise owned(run, owner)
         self._held.add(lease.token)
+        _working.add(lease.token)
         if self._heart is None or not self._heart.is_alive():  # two at once would only renew twice
             self._heart = threading.Thread(target=_beat, args=(weakref.ref(self), self._stop), daemon=True)
             self._heart.start()
         return lease
 
     def release(self, lease: Lease) -> None:
-        """As `Lease.release`."""
-        if lease.token in self._held:
-            self._held.discard(lease.token)
+        """As `Lease.release`. A failure is logged, so that it hides nothing: this process can claim the run again."""
+        if lease.token not in self._held:
+            return
+        _working.discard(lease.token)
+        try:
             self._store.use("release a run in", lambda db: db.execute(_RELEASE, (lease.run, lease.token, here().pid)))
+        except LedgerError as error:
+            _log.warning("%s; for other processes run %s is at work here until this one ends", error, lease.run)
+            return
+        self._held.discard(lease.token)
 
     def renew(self) -> None:
         """Tell other hosts that this process lives. A failure is logged: the next beat may succeed."""
@@ -97,6 +104,7 @@ class Leases:
         if self._heart is not None and self._heart.is_alive():
             self._heart.join()
         mine = [(token, here().pid) for token in self._held]
+        _working.difference_update(self._held)
         self._held.clear()
         if mine:
             self._store.within("release runs in", lambda db: db.executemany(_RELEASE_ALL, mine))
@@ -111,11 +119,15 @@ class Leases:
         return ""
 
 
-def _owner(host: str, pid: int, started: str, node: str, since: float, beat: float, *, now: float) -> str:
+_working: set[str] = set()
+"""The tokens that tasks of this process hold, in whichever ledger: a row whose release failed is nobody's."""
+
+
+def _owner(token: str, host: str, pid: int, started: str, node: str, since: float, beat: float, *, now: float) -> str:
     """The process that holds a lease, in words; "" where it has lost it."""
     process = Process(host, pid, started, node)
     if process == here():
-        return another_task(pid, since)
+        return another_task(pid, since) if token in _working else ""
     when = _when(since)
     living = lives(process)
     if living is None and now - beat < SILENCE:
@@ -142,7 +154,7 @@ def _when(since: float) -> str:
     return f"since {datetime.fromtimestamp(since, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-_HOLDER = "SELECT host, pid, started, node, since, beat FROM leases WHERE run = ?"
+_HOLDER = "SELECT token, host, pid, started, node, since, beat FROM leases WHERE run = ?"
 _TAKE = "INSERT OR REPLACE INTO leases (run, token, host, pid, started, node, since, beat) VALUES (?,?,?,?,?,?,?,?)"
 _RELEASE = "DELETE FROM leases WHERE run = ? AND token = ? AND pid = ?"
 _RELEASE_ALL = "DELETE FROM leases WHERE token = ? AND pid = ?"

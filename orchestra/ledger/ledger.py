@@ -88,6 +88,10 @@ class Ledger:
         """The entries of a step's journal, in the order in which their keys were first kept."""
         return self._journal.kept(*self._place(run, step))
 
+    def without_secrets(self, value: Json) -> Json:
+        """Plain JSON as a journal gives it back: without the known secrets."""
+        return self._redactor.known_in(value)
+
     def forget(self, run: str) -> None:
         """Delete the journals of a run's steps; for when it has ended."""
         self._journal.forget(self._redactor.text(run))

@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 from orchestra.errors import LedgerError
-from orchestra.ledger.journal import OPAQUE
 from orchestra.ledger.lease import Lease, another_task, owned
 from orchestra.ledger.redact import Redactor
 from orchestra.ledger.sparse import text
@@ -19,7 +18,7 @@ class MemoryJournal:
     """As Journal. Values are held as they are, and become plain JSON without secrets when somebody asks for them."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._redactor = Redactor(secrets, exact=OPAQUE)
+        self._redactor = Redactor(secrets)
         self._entries: defaultdict[str, dict[tuple[str, str], object]] = defaultdict(dict)
         self._open = True
 
@@ -40,7 +39,7 @@ class MemoryJournal:
             plain = {key: json.loads(text(value)) for (its, key), value in found if its == step}
         except (TypeError, ValueError, RecursionError) as error:
             raise LedgerError(f"journal: an entry of step {step!r} is not plain JSON: {error}") from None
-        return {self._redactor.known(key): self._redactor.value(value) for key, value in plain.items()}
+        return {self._redactor.known(key): self._redactor.known_in(value) for key, value in plain.items()}
 
     def forget(self, run: str) -> None:
         """As `Journal.forget`."""

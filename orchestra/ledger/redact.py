@@ -10,14 +10,14 @@ import dataclasses
 import json
 import re
 import typing
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from functools import cache, lru_cache, partial
 from operator import is_
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin
 from urllib.parse import quote, quote_plus
 
-from orchestra.types import ModelCard
+from orchestra.types import Json, ModelCard
 
 MARK = "[redacted]"
 SHORTEST = 6
@@ -32,14 +32,10 @@ def redact(value: T, secrets: Iterable[str] = ()) -> T:
 
 
 class Redactor:
-    """Takes the given secrets, and whatever looks like one, out of strings and out of values made of strings.
+    """Takes the given secrets, and whatever looks like one, out of strings and out of values made of strings."""
 
-    What stands in a mapping under a key of `exact` stays as it is unless a given secret stands in it.
-    """
-
-    def __init__(self, secrets: Iterable[str] = (), *, exact: Collection[str] = ()) -> None:
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._known: list[str] = []
-        self._exact = frozenset(exact)
         self._short = lru_cache(maxsize=2048)(self._clean)  # names and reasons come again and again
         self._visits: dict[type, Callable[[Any], Any]] = {ModelCard: self._card}
         self._cards: dict[int, tuple[ModelCard, ModelCard]] = {}
@@ -65,9 +61,17 @@ class Redactor:
                 text = text.replace(form, MARK)
         return text
 
-    def suspects(self, text: str) -> bool:
-        """Whether anything in the text, which may be JSON, could have to go: False is certain, True is not."""
-        return self.known(text) is not text or _has_marker(text)
+    def known_in(self, value: Json) -> Json:
+        """Plain JSON without the given secrets; what merely looks like one, or is named as one, stays."""
+        match value:
+            case str():
+                return self.known(value)
+            case Mapping():
+                return {self.known(key): self.known_in(item) for key, item in value.items()}
+            case list() | tuple():
+                return [self.known_in(item) for item in value]
+            case _:
+                return value
 
     def value(self, value: T) -> T:
         """The value with every string in it redacted, keys included; the same object where nothing was found."""
@@ -120,15 +124,9 @@ class Redactor:
         return mapping if unchanged and all(map(is_, clean.values(), mapping.values())) else clean
 
     def _entry(self, key: object, value: Any) -> Any:
-        if key in self._exact and not self._holds_known(value):
-            return value
         if isinstance(key, str) and _names_secret(key[-_SHORT:]) and not isinstance(value, Mapping):
             return _blank(value)
         return self._visit(value)
-
-    def _holds_known(self, value: Any) -> bool:
-        text = json.dumps(value, ensure_ascii=False)
-        return self.known(text) is not text
 
     def _fields(self, names: Sequence[str], value: Any) -> Any:
         old = [getattr(value, name) for name in names]

@@ -17,7 +17,6 @@ You split a task into the fewest steps that solve it, at most {max_steps}. For e
 - needs: ids of earlier steps whose results it uses; [] if none. Steps that do not need each other run at once
 - tools: the tools it may call; [] if it only thinks
 - difficulty: easy, medium or hard
-- optional: true only where the answer can do without it
 The last step uses the results of the others and gives the answer. Reply with JSON only. {examples}"""
 
 REPLANNER = """\

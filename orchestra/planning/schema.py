@@ -22,7 +22,8 @@ def plan_schema(
 
     Kept small for constrained decoding: step ids are an enum (s1, s2, …, after those of the plan `before`), so that a
     need cannot name a step that no plan has, and so are the names of the tools. Needs may also name `kept` steps.
-    `optional` may be left out.
+    `critical` may be left out. Only its description here says what it is for: told in the prompt, the smallest planners
+    call half of their steps dispensable.
     """
     ids = list(fresh_ids(before, max_steps))
     fields: dict[str, Json] = {
@@ -31,15 +32,15 @@ def plan_schema(
         "needs": {"type": "array", "items": {"enum": [*kept, *ids]}},
         "tools": {"type": "array", "items": {"enum": [tool.name for tool in tools]}} if tools else _NONE,
         "difficulty": {"enum": list(get_args(Difficulty))},
-        "optional": {"type": "boolean"},
+        "critical": {"type": "boolean", "description": "false only where the answer can do without this step"},
     }
-    asked = [name for name in fields if name != "optional" and (tools or name != "tools")]
+    asked = [name for name in fields if name != "critical" and (tools or name != "tools")]
     steps: Json = {"type": "array", "minItems": 1, "maxItems": max_steps, "items": _object(fields, asked)}
     return _object({"steps": steps}, ["steps"])
 
 
 def read_plan(task: str, value: Json) -> Plan:
-    """The plan that a planner wrote as `value`; `needs`, `tools`, `difficulty` and `optional` may be left out.
+    """The plan that a planner wrote as `value`; `needs`, `tools`, `difficulty` and `critical` may be left out.
 
     Where a step needs itself this need is left out, for it can mean nothing, and the plan is flagged `self_need`.
 
@@ -77,7 +78,7 @@ def _step(item: Json, place: str, wrong: list[str]) -> Step:
         needs=_texts(item, "needs", place, wrong),
         tools=_texts(item, "tools", place, wrong),
         difficulty=_difficulty(item, place, wrong),
-        critical=not _flag(item, "optional", place, wrong),
+        critical=_flag(item, "critical", place, wrong),
     )
 
 
@@ -106,10 +107,10 @@ def _difficulty(item: Mapping[str, Json], place: str, wrong: list[str]) -> Diffi
 
 
 def _flag(item: Mapping[str, Json], key: str, place: str, wrong: list[str]) -> bool:
-    value = item.get(key, False)
+    value = item.get(key, True)
     if not isinstance(value, bool):
         wrong.append(f"{place}.{key}: expected true or false, got {_short(value)}")
-    return value is True
+    return value is not False
 
 
 def _short(value: Json) -> str:

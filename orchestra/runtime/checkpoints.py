@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +45,21 @@ def _open(path: Path) -> Any:
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _own(path)
         db = sqlite3.connect(path, timeout=BUSY, check_same_thread=False)
         try:
             saver = Saver(db)
-            path.chmod(0o600)  # it holds tasks, results and answers, as a resume needs them
         except BaseException:
             db.close()
             raise
     except (OSError, sqlite3.Error) as error:
         raise ConfigError(f"checkpoints {str(path)!r} cannot be used: {error}; give the ledger another path") from error
     return saver
+
+
+def _own(path: Path) -> None:
+    """Make the file its owner's alone before SQLite opens it: it holds tasks, results and answers."""
+    path.touch(mode=0o600)
+    for suffix in ("", "-wal", "-shm"):  # SQLite gives its own files the mode of the database when it makes them
+        with suppress(FileNotFoundError):
+            Path(f"{path}{suffix}").chmod(0o600)

@@ -59,6 +59,12 @@ def digest(step: Step, upstream: Mapping[str, str]) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:12]
 
 
+def unended(entries: Mapping[str, Json]) -> list[str]:
+    """Where the end of a step with these entries is kept, each time that it was begun and has not come to one."""
+    own = {tuple(key.split(".", 1)): value for key, value in entries.items()}
+    return [f"{made}.{END}" for made, key in own if key == "begun" and own.get((made, END), DROPPED) is DROPPED]
+
+
 def reopen(recorder: Recorder, step: str) -> None:
     """Let a step that failed go on where it failed, as if nothing had been tried yet: what it did is not forgotten."""
     ledger, run = recorder.ledger, recorder.run

@@ -14,6 +14,7 @@ from langgraph.types import interrupt
 
 from orchestra.errors import CallError, ConfigError, Refused
 from orchestra.ledger import HumanAnswered, Planned, RunStarted, StepEnded
+from orchestra.runtime.dropped import Dropped
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.execution import execute_plan
 from orchestra.runtime.outcome import known, outcome, results
@@ -23,8 +24,8 @@ from orchestra.runtime.runs import Runs
 from orchestra.runtime.scope import Limits, RunScope, check_count, check_number
 from orchestra.runtime.state import RunState
 from orchestra.runtime.steps import StepResult, Work
-from orchestra.runtime.versions import changes, fingerprints
-from orchestra.types import Json, Plan, from_json, to_json
+from orchestra.runtime.versions import changes, fingerprints, part_changes, parts
+from orchestra.types import Json, Plan, Step, from_json, to_json
 
 
 class Asked(TypedDict):
@@ -61,7 +62,7 @@ class Nodes:
         text: Any = state.get("task")
         if not isinstance(text, str) or not text.strip():
             raise ConfigError(f"{self.blueprint.name}: the input needs a 'task', a non-empty string; got {text!r}")
-        fresh = {"started": time.time(), "tools": fingerprints(self.blueprint.work.tools)}
+        fresh = {"started": time.time(), **self._version()}
         with self._at_work(state, config) as (scope, told):
             self._begun(scope, text)
             try:
@@ -76,7 +77,7 @@ class Nodes:
     async def execute(self, state: RunState, config: RunnableConfig) -> dict[str, Any]:
         """Plan → a result per step, as far as people need not be asked first; a failed step is a result too."""
         plan = from_json(Plan, state["plan"])
-        with self._at_work(state, config, notes=self._changes(state, plan)) as (scope, told):
+        with self._at_work(state, config, notes=self._changes(state, plan.steps)) as (scope, told):
             self._planned(scope, state, plan)
             ended = await execute_plan(
                 self.engine,
@@ -115,8 +116,14 @@ class Nodes:
         """What failed, or what has changed, → a new plan in which everything finished is kept."""
         plan = from_json(Plan, state["plan"])
         version = state.get("version", 1) + 1
-        with self._at_work(state, config) as (scope, told):
-            start = known(plan, results(state), state.get("changed"))
+        ended, answers = results(state), _answers(state)
+        with self._at_work(state, config, notes=self._changes(state)) as (scope, told):
+            left = [step for step in plan.steps if step.id not in ended or ended[step.id].state != "done"]
+            dropped = Dropped(self.engine, scope, self.blueprint.work.tools, left, ended)
+            if questions := dropped.questions(answers):
+                return _questions(questions) | told()
+            acts = (*state.get("acts", ()), *dropped.acts(answers))
+            start = known(plan, ended, state.get("changed"), acts)
             try:
                 new = await make_new_plan(self.engine, scope, self._order(state), plan, start, version=version)
             except Waiting as end:
@@ -125,6 +132,7 @@ class Nodes:
                 _record_failure(scope, f"plan{version}", error)
                 given_up = {"replans": self.engine.recovery.max_replans, "changed": None}
                 return given_up | {"reason": f"replanning failed: {error}"} | told()
+            dropped.end()
             counted = 0 if state.get("changed") else 1
             return {
                 "plan": to_json(new),
@@ -132,8 +140,9 @@ class Nodes:
                 "replans": state.get("replans", 0) + counted,
                 "changed": None,
                 "questions": [],
+                "acts": list(acts),
                 "steps": {sid: value for sid, value in state["steps"].items() if sid in start.results},
-            } | told()
+            } | (self._version() | told())
 
     async def finish(self, state: RunState, config: RunnableConfig) -> dict[str, Any]:
         """Results → answer, or the reason why there is none, with what is known and what is missing."""
@@ -172,9 +181,16 @@ class Nodes:
             answers=_answers(state),
         )
 
-    def _changes(self, state: RunState, plan: Plan) -> tuple[str, ...]:
-        unfinished = [one for one in plan.steps if one.id not in state.get("steps", {})]
-        return changes(state["run"], state.get("tools", {}), self.blueprint.work.tools, unfinished)
+    def _version(self) -> dict[str, Any]:
+        fleet = self.engine.fleet.fingerprint
+        return {"tools": fingerprints(self.blueprint.work.tools), "agent": parts(self.blueprint, fleet)}
+
+    def _changes(self, state: RunState, steps: Sequence[Step] = ()) -> tuple[str, ...]:
+        """How the agent has changed since the plan was made, where these steps of it are still to be done."""
+        run, now = state["run"], parts(self.blueprint, self.engine.fleet.fingerprint)
+        other = part_changes(run, state.get("agent", {}), now)
+        unfinished = [one for one in steps if one.id not in state.get("steps", {})]
+        return changes(run, state.get("tools", {}), self.blueprint.work.tools, unfinished) + other
 
     def _faults(self, question: Question, edited: Mapping[str, Json]) -> list[str]:
         tool = self.blueprint.work.tools.get(question.tool or "")

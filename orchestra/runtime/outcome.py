@@ -45,15 +45,15 @@ def replans(state: RunState, most: int) -> bool:
     return any(step.critical and step.id in ended and ended[step.id].replan for step in steps)
 
 
-def known(plan: Plan, ended: Mapping[str, StepResult], changed: str | None) -> Known:
-    """What a new plan starts from."""
+def known(plan: Plan, ended: Mapping[str, StepResult], changed: str | None, acts: Iterable[str] = ()) -> Known:
+    """What a new plan starts from; `acts` are those of the steps that it drops, or that an earlier one dropped."""
     failed = [step for step in plan.steps if step.id in ended and ended[step.id].state == "failed"]
     reasons = [f"the world has changed: {changed}"] if changed else []
     reasons += [f"step {step.id} ({step.goal}) failed: {_why(ended[step.id])}" for step in failed]
     return Known(
         reason="\n".join(reasons),
         results={step.id: ended[step.id].text for step in plan.steps if step.id in ended and _done(ended, step)},
-        acts=tuple(act for step in failed for act in ended[step.id].acts),
+        acts=tuple(acts),
     )
 
 

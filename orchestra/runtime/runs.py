@@ -32,13 +32,14 @@ from orchestra.types import Cost, Earlier, Usage, from_json
 class _Entered:
     """A run this process is at work on, since `began` on the engine's clock.
 
-    `heard`: somebody reads its ledger rows as they come. `scope` once a node has opened it, `done` once it has come to
-    its end.
+    `heard`: somebody reads its ledger rows as they come; `deafen` ends that. `scope` once a node has opened it, `done`
+    once it has come to its end.
     """
 
     lease: Lease
     began: float
     heard: bool
+    deafen: Callable[[], None] = lambda: None
     before: float = 0.0
     scope: RunScope | None = None
     done: bool = False
@@ -61,10 +62,12 @@ class Runs:
 
     def tell(self, run: str, listener: Sink) -> Callable[[], None]:
         """Hand the run's rows to `listener` from now on, where anybody hears them; returns what ends it."""
-        entered = self._entered.get(run)
-        if entered is not None and not entered.heard:
-            return lambda: None
-        return self.engine.ledger.subscribe(run, listener)
+        if run not in self._entered:
+            return self.engine.ledger.subscribe(run, listener)
+        entered = self._entered[run]
+        if entered.heard:
+            entered.deafen = self.engine.ledger.subscribe(run, listener)
+        return entered.deafen
 
     def leave(self, run: str) -> None:
         """Give the run back; one that did not come to its end is recorded as interrupted."""
@@ -118,6 +121,7 @@ class Runs:
         """The last word on a run that was left before its end; none where it never began or has ended."""
         entered = self._entered.get(run)
         if entered is not None and entered.scope is not None:
+            entered.deafen()  # LangGraph's stream is closed by now
             self.close(run, state, reason)
 
     def _scope(self, state: GraphState, entered: _Entered, *, asks: bool, notes: tuple[str, ...]) -> RunScope:

@@ -20,7 +20,8 @@ class RunState(TypedDict):
 
     `started` is Unix seconds. `plan` is a Plan and `version` counts it from 1, `steps` is a StepResult per step id,
     `questions` what people are asked and `answers` what they said, all as JSON. `forked` is the run from whose earlier
-    checkpoint this one began. `tools` are the fingerprints of the agent's tools when it planned.
+    checkpoint this one began. `tools` are the fingerprints of the agent's tools when it planned, `agent` its name and
+    those of its other parts. `acts` are what steps did that a new plan dropped, in words.
     `state` is done, failed or interrupted; `reason` says why there is no answer. `missing` is what the answer had to do
     without, one text each; `partial` what is known where there is no answer. `cost` (USD), `usage` (tokens)
     and `seconds` are what the run took until now.
@@ -36,12 +37,14 @@ class RunState(TypedDict):
     forked: NotRequired[str]
     started: float
     tools: dict[str, str]
+    agent: dict[str, str]
     plan: dict[str, Any] | None
     version: int
     replans: int
     steps: dict[str, dict[str, Any]]
     questions: list[dict[str, Any]]
     answers: Annotated[dict[str, Any], answered]
+    acts: list[str]
     state: str
     answer: str | None
     reason: str
@@ -68,6 +71,7 @@ FRESH: Mapping[str, Any] = {
     "steps": {},
     "questions": [],
     "answers": None,
+    "acts": [],
     "state": "",
     "answer": None,
     "reason": "",

@@ -12,6 +12,7 @@ from orchestra.checks import no_progress
 from orchestra.errors import BudgetExceeded, CallError, HumanNeeded, NoCandidate, Refused
 from orchestra.ledger import StepEnded, StepStarted
 from orchestra.planning import answer_step, step_messages
+from orchestra.runtime.acts import acts
 from orchestra.runtime.ask import Ask
 from orchestra.runtime.conversation import Conversation
 from orchestra.runtime.engine import Engine
@@ -301,6 +302,7 @@ class StepRun:
         return self._ended_badly(error.trigger, error.evidence or (str(error),), replan=error.action is Action.replan)
 
     def _ended_badly(self, trigger: Trigger | None, evidence: tuple[str, ...], *, replan: bool = False) -> StepResult:
+        found = acts(self.scope.recorder, self.job.step, self.job.work.tools)
         return StepResult(
             "failed",
             model=self.talk.model if self.talk else None,
@@ -308,7 +310,7 @@ class StepRun:
             trigger=trigger,
             evidence=evidence,
             replan=replan,
-            acts=tuple(self.calls.acts),
+            acts=tuple(told for act in found if (told := act.told(self.job.answers)) is not None),
         )
 
     def _sound(self, ends: Sequence[Called]) -> bool:

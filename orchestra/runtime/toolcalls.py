@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import count
 
 from orchestra.errors import Exhausted, HumanNeeded
 from orchestra.ledger import HumanAsked, ToolEnded, ToolStarted
+from orchestra.ledger.redact import MARK
 from orchestra.recovery import after_unknown
+from orchestra.runtime.begun import Begun, begun
 from orchestra.runtime.context import Results, read_result
 from orchestra.runtime.context.results import MAX_TEXT
 from orchestra.runtime.engine import Engine
@@ -21,6 +24,8 @@ from orchestra.runtime.questions import Answer, Question, Waiting
 from orchestra.runtime.scope import RunScope
 from orchestra.toolbox import Tool, ask_human, execute
 from orchestra.types import Action, Json, Step, Text, ToolCall, ToolResult, Trigger, from_json, to_json
+
+DONE = "done, as a person confirmed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,7 @@ class Called:
 
 
 class ToolCalls:
-    """Executes the calls of one step's replies. `acts` says in words what changed something."""
+    """Executes the calls of one step's replies."""
 
     def __init__(
         self,
@@ -56,8 +61,7 @@ class ToolCalls:
         self.engine, self.scope, self.step = engine, scope, step
         self.tools, self.journal, self.answers = dict(tools), journal, answers
         self.results = Results()
-        self.acts: list[str] = []
-        self._succeeded: Counter[str] = Counter()
+        self._taken: defaultdict[str, set[int]] = defaultdict(set)  # ordinals of equal calls, but for those that failed
 
     @cached_property
     def reading(self) -> Tool:
@@ -65,6 +69,11 @@ class ToolCalls:
         tool = read_result(self.results)
         self.tools.setdefault(tool.name, tool)
         return tool
+
+    @property
+    def cut(self) -> bool:
+        """Whether there is something to read on in."""
+        return len(self.results) > 0 and self.tools[self.reading.name] is self.reading
 
     async def run(self, calls: Sequence[ToolCall], turn: int, deadline: float) -> list[Called]:
         """The calls' ends, in order. Look-ups run at once, acts in the order in which the model wrote them.
@@ -82,7 +91,8 @@ class ToolCalls:
         else:
             ends = [await self._end(key, call, deadline) for key, call in zip(keys, calls, strict=True)]
         for call, end in zip(calls, ends, strict=True):
-            self._note(call, end)
+            if end.whole is not None:
+                self.results.put(self.results.handle(self.step.id, call.id), end.whole)
         return ends
 
     def _ask(self, calls: Sequence[ToolCall], turn: int) -> None:
@@ -91,38 +101,58 @@ class ToolCalls:
 
     def _question(self, key: str, call: ToolCall) -> Question | None:
         """What a person has to say before this call can be made; None where nothing."""
-        spec = self.tools[call.name].spec
         if self.journal.get(f"{key}.end"):
             return None
-        given = call.arguments or {}
-        name = f"{self.step.id}.{key}.{_digest(call)[:6]}"
+        call = self._as_kept(call)  # the same is asked before a resume and after it
+        spec, name = self.tools[call.name].spec, _name(self.step, key, call)
         if spec is ask_human.spec:
-            return Question(name, "question", self.step.id, self.step.goal, str(given["question"]), read_only=True)
-        if starts := self.journal.get(f"{key}.start"):
-            if (action := after_unknown(self.engine.recovery, spec)) is Action.retry:
-                return None
-            text = f"{call.name} was started and its end was never recorded; what it did is not known"
-            if action is not Action.ask_human:
-                raise Exhausted(text, trigger=Trigger.tool_unknown, evidence=(text,), action=action)
-            step = self.step
-            return Question(f"{name}.{starts}", "unknown", step.id, step.goal, text, call.name, given, spec.read_only)
-        if not spec.needs_approval:
-            return None
-        text = f"may {call.name} be called with these arguments?"
-        return Question(name, "approval", self.step.id, self.step.goal, text, call.name, given, spec.read_only)
+            text = str((call.arguments or {})["question"])
+            return Question(name, "question", self.step.id, self.step.goal, text, read_only=True)
+        if before := begun(self.journal, key):
+            return self._question_again(key, call, before)
+        lacks = self.scope.resumed and lacks_secret(call)
+        return self._approval(name, call) if spec.needs_approval or lacks else None
+
+    def _question_again(self, key: str, call: ToolCall, before: Begun) -> Question | None:
+        """What is asked about a call that was started and has no recorded end."""
+        action = after_unknown(self.engine.recovery, self.tools[call.name].spec)
+        asked = unknown(self.step, key, call, before)
+        if action is Action.retry:
+            made = before.made(call)
+            return self._approval(asked.id, made) if lacks_secret(made) else None
+        if action is not Action.ask_human:
+            raise Exhausted(asked.text, trigger=Trigger.tool_unknown, evidence=(asked.text,), action=action)
+        return asked
+
+    def _approval(self, name: str, call: ToolCall) -> Question:
+        text = f"may {call.name} be called with these arguments?{_lacking(call)}"
+        read_only = self.tools[call.name].spec.read_only
+        step = self.step
+        return Question(name, "approval", step.id, step.goal, text, call.name, call.arguments or {}, read_only)
 
     async def _end(self, key: str, call: ToolCall, deadline: float) -> Called:
-        if kept := self.journal.get(f"{key}.end"):
-            return from_json(Called, kept)
-        question = self._question(key, call)
+        """How the call ended, now or before, as the model is told."""
+        kept = self.journal.get(f"{key}.end")
+        end = from_json(Called, kept) if kept else await self._decided(key, call, deadline)
+        before = begun(self.journal, key)
+        if before is None:
+            return end
+        made = before.made(self._as_kept(call))
+        self._settle(made, before, succeeded=end.trigger is None)
+        if made == self._as_kept(call):
+            return end
+        note = Text(f"(a person changed the arguments to {written(made.arguments)})\n")
+        return replace(end, result=replace(end.result, content=(note, *end.result.content)))
+
+    async def _decided(self, key: str, call: ToolCall, deadline: float) -> Called:
+        """The end of a call that has none, after what a person may have said of it."""
+        question, before = self._question(key, call), begun(self.journal, key)
         answer = self.answers[question.id] if question else Answer("approve")
         match answer.decision:
             case "approve" | "repeat":
-                return await self._execute(key, call, deadline)
+                return await self._execute(key, before.made(call) if before else call, deadline)
             case "edit":
-                done = await self._execute(key, replace(call, arguments=answer.arguments), deadline)
-                note = f"(a person changed the arguments to {_written(answer.arguments)})\n"
-                return replace(done, result=_result(call, note + done.text, is_error=done.result.is_error))
+                return await self._execute(key, replace(call, arguments=answer.arguments), deadline)
             case "reject":
                 reason = f": {answer.text}" if answer.text else ""
                 return Called(_result(call, f"a person refused this call{reason}; do not make it again", is_error=True))
@@ -130,44 +160,56 @@ class ToolCalls:
                 text = f"{call.name}: what it did before the run was interrupted is not known; a person ended the step"
                 raise HumanNeeded(text, trigger=Trigger.tool_unknown, evidence=(text,))
             case _:
-                return Called(_result(call, answer.text or "done, as a person confirmed"))
+                return Called(_result(call, answer.text or DONE))
 
     async def _execute(self, key: str, call: ToolCall, deadline: float) -> Called:
-        tool, arguments = self.tools[call.name], call.arguments or {}
-        spec = tool.spec
-        turn = int(key.partition(".")[0])
-        started = ToolStarted(call.id, call.name, turn, spec.read_only, spec.idempotent, arguments)
-        self.journal.record(started, f"{key}.start", (self.journal.get(f"{key}.start") or 0) + 1)
+        tool = self.tools[call.name]
+        ordinal = self._begin(key, call)
         outcome = await execute(
             tool,
             call,
             timeout=max(0.0, deadline - self.engine.clock()),
             handle=self.results.handle(self.step.id, call.id),
-            idempotency_key=self._idempotency_key(call) if tool.wants_key else "",
+            idempotency_key=self._idempotency_key(call, ordinal) if tool.wants_key else "",
         )
         called = Called(outcome.result, outcome.trigger, outcome.whole and outcome.whole[:MAX_TEXT], outcome.replan)
         ended = ToolEnded(call.id, call.name, outcome.trigger, outcome.seconds, outcome.size, called.text)
         self.journal.record(ended, f"{key}.end", called)
         return called
 
-    def _idempotency_key(self, call: ToolCall) -> str:
+    def _begin(self, key: str, call: ToolCall) -> int:
+        """Record that the call is made now; which of its equals it is."""
+        spec, before, kept = self.tools[call.name].spec, begun(self.journal, key), self._as_kept(call)
+        again = before is not None and before.made(kept) == kept
+        ordinal = self._ordinal(kept, before.ordinal if before and again else None)
+        self._taken[_digest(kept)].add(ordinal)
+        turn = int(key.partition(".")[0])
+        started = ToolStarted(call.id, call.name, turn, spec.read_only, spec.idempotent, call.arguments or {})
+        value = Begun((before.times if before else 0) + 1, kept.arguments or {}, ordinal)
+        self.journal.record(started, f"{key}.start", value)
+        return ordinal
+
+    def _settle(self, made: ToolCall, kept: Begun, *, succeeded: bool) -> None:
+        """A call that succeeded is another one than its next equal; one that failed is repeated by that."""
+        taken, ordinal = self._taken[_digest(made)], self._ordinal(made, kept.ordinal)
+        if succeeded:
+            taken.add(ordinal)
+        else:
+            taken.discard(ordinal)
+
+    def _ordinal(self, made: ToolCall, kept: int | None) -> int:
+        taken = self._taken[_digest(made)]
+        return next(n for n in count() if n not in taken) if kept is None else kept
+
+    def _idempotency_key(self, call: ToolCall, ordinal: int) -> str:
         """The same for a call and for its repetition after a failure or a crash, another for one more of the same."""
-        made = _digest(call)
-        name = f"{self.scope.run}/{self.step.id}/{self.journal.key('')}/{made}/{self._succeeded[made]}"
+        made = _digest(self._as_kept(call))
+        name = f"{self.scope.run}/{self.step.id}/{self.journal.key('')}/{made}/{ordinal}"
         return hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:32]
 
-    @property
-    def cut(self) -> bool:
-        """Whether there is something to read on in."""
-        return len(self.results) > 0 and self.tools[self.reading.name] is self.reading
-
-    def _note(self, call: ToolCall, end: Called) -> None:
-        if end.whole is not None:
-            self.results.put(self.results.handle(self.step.id, call.id), end.whole)
-        if end.trigger is None:
-            self._succeeded[_digest(call)] += 1
-        if not self.tools[call.name].spec.read_only:
-            self.acts.append(f"{call.name}({_written(call.arguments)}): {end.text[:200]}")
+    def _as_kept(self, call: ToolCall) -> ToolCall:
+        """The call as the journal gives it back: without known secrets."""
+        return replace(call, arguments=self.engine.ledger.without_secrets(call.arguments))
 
 
 def ask(scope: RunScope, journal: Journal, questions: Sequence[Question]) -> None:
@@ -181,20 +223,50 @@ def ask(scope: RunScope, journal: Journal, questions: Sequence[Question]) -> Non
         )
         raise HumanNeeded(text, trigger=Trigger.tool_rejected, evidence=(text,))
     for one in questions:
-        key = f"asked.{one.id}"
-        if journal.get(key) is None:
-            event = HumanAsked(one.id, one.kind, one.tool or "", one.text, one.arguments or {})
-            journal.record(event, key, one)
+        record_question(journal, one)
     raise Waiting(*questions)
+
+
+def record_question(journal: Journal, asked: Question) -> None:
+    """In the ledger a question stands once, however often people are asked."""
+    key = f"asked.{asked.id}"
+    if journal.get(key) is None:
+        event = HumanAsked(asked.id, asked.kind, asked.tool or "", asked.text, asked.arguments or {})
+        journal.record(event, key, asked)
+
+
+def unknown(step: Step, key: str, call: ToolCall, before: Begun) -> Question:
+    """What a person is asked of a call that was started, for the so many-th time, and whose end is not recorded."""
+    name, made = f"{_name(step, key, call)}.{before.times}", before.made(call)
+    text = f"{call.name} was started and its end was never recorded; what it did is not known{_lacking(made)}"
+    return Question(name, "unknown", step.id, step.goal, text, call.name, made.arguments or {})
+
+
+def lacks_secret(call: ToolCall) -> bool:
+    """Whether a secret was taken out of the arguments: its place holds a mark that no tool was meant to be given."""
+    return MARK in written(call.arguments)
+
+
+def _lacking(call: ToolCall) -> str:
+    return (
+        f" (a secret was taken out where {MARK} stands: the tool would be given that word)"
+        if lacks_secret(call)
+        else ""
+    )
+
+
+def written(arguments: Mapping[str, Json] | None) -> str:
+    """A call's arguments, the same text for the same arguments."""
+    return json.dumps(to_json(arguments), ensure_ascii=False, sort_keys=True)
+
+
+def _name(step: Step, key: str, call: ToolCall) -> str:
+    return f"{step.id}.{key}.{_digest(call)[:6]}"
 
 
 def _result(call: ToolCall, text: str, *, is_error: bool = False) -> ToolResult:
     return ToolResult(call.id, call.name, (Text(text),), is_error=is_error)
 
 
-def _written(arguments: Mapping[str, Json] | None) -> str:
-    return json.dumps(to_json(arguments), ensure_ascii=False, sort_keys=True)
-
-
 def _digest(call: ToolCall) -> str:
-    return hashlib.sha256(f"{call.name} {_written(call.arguments)}".encode(errors="surrogatepass")).hexdigest()
+    return hashlib.sha256(f"{call.name} {written(call.arguments)}".encode(errors="surrogatepass")).hexdigest()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
+from typing import cast
 
 from orchestra.toolbox.faults import Replan, ToolFailed, ToolRejected, ToolTimeout
-from orchestra.toolbox.result import Shown, cut, one_line, show
+from orchestra.toolbox.result import Shown, cut, message, one_line, show
 from orchestra.toolbox.tool import Tool
 from orchestra.types import Json, Text, ToolCall, ToolResult, Trigger
 
@@ -38,7 +39,7 @@ async def execute(
     handle: str = "",
     idempotency_key: str = "",
 ) -> ToolOutcome:
-    """Validate the call again and run it; only cancellation from outside leaves this function as an exception.
+    """Validate the call again and run it; nothing but Ctrl-C and cancellation from outside leaves this as an exception.
 
     `timeout` in seconds; the tool's own holds where it is shorter. An error is one readable line, without traceback;
     a ToolFailed is quoted as it is. A `handle` is named in the note of a result that is cut; its text is then `whole`.
@@ -50,12 +51,10 @@ async def execute(
     try:
         value = await tool.call(call.arguments, timeout=timeout, idempotency_key=idempotency_key)
         shown = show(value, tool.max_result, handle)
-    except asyncio.CancelledError as error:
-        if _cancelled_from_outside():
+    except BaseException as error:
+        if _passes(error):
             raise
-        trigger, shown = Trigger.tool_error, _failed(tool, one_line(error))
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # a tool's failure is a value, whatever it is
-        trigger, text = _end(tool, error)
+        trigger, text = _end(tool, error)  # a tool's failure is a value, whatever it is
         shown = _failed(tool, text)
         replan = text if isinstance(error, Replan) else None
     result = ToolResult(call.id, call.name, shown.content, is_error=trigger is not None)
@@ -66,13 +65,13 @@ async def execute(
 def _end(tool: Tool, error: BaseException) -> tuple[Trigger, str]:
     match error:
         case ToolRejected():
-            return Trigger.tool_rejected, str(error) or "the arguments were rejected"
+            return Trigger.tool_rejected, message(error) or "the arguments were rejected"
         case ToolTimeout():
-            return Trigger.tool_timeout, f"{tool.name} {error}"
+            return Trigger.tool_timeout, f"{tool.name} {message(error)}"
         case Replan():
-            return Trigger.tool_error, str(error) or "the world is no longer what the plan assumed"
+            return Trigger.tool_error, message(error) or "the world is no longer what the plan assumed"
         case ToolFailed():
-            return Trigger.tool_error, str(error) or f"{tool.name} failed and did not say why"
+            return Trigger.tool_error, message(error) or f"{tool.name} failed and did not say why"
         case _:
             return Trigger.tool_error, one_line(error)
 
@@ -81,6 +80,11 @@ def _failed(tool: Tool, text: str) -> Shown:
     return Shown((Text(cut(text, tool.max_result)),), None, len(text))
 
 
-def _cancelled_from_outside() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+def _passes(error: BaseException) -> bool:
+    """Whether it is none of the tool's: Ctrl-C, the end of a generator, cancellation from outside."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(_passes, cast("BaseExceptionGroup[BaseException]", error).exceptions))
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() > 0
+    return isinstance(error, KeyboardInterrupt | GeneratorExit)

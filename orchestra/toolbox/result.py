@@ -124,5 +124,13 @@ def one_line(error: BaseException, limit: int = 1000) -> str:
     if isinstance(error, BaseExceptionGroup):
         group = cast("BaseExceptionGroup[BaseException]", error)
         return "; ".join(one_line(inner, limit) for inner in group.exceptions)
-    message = " ".join(str(error).split())
-    return cut(f"{type(error).__name__}: {message}" if message else type(error).__name__, limit)
+    said = " ".join(message(error).split())
+    return cut(f"{type(error).__name__}: {said}" if said else type(error).__name__, limit)
+
+
+def message(error: BaseException) -> str:
+    """What an exception says; "" where it cannot."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001  # a broken `__str__` must not hide what the tool did
+        return ""

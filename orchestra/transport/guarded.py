@@ -156,30 +156,43 @@ async def _first(client: httpx.AsyncClient, url: httpx.URL, addresses: Sequence[
 
 async def _page(url: httpx.URL, response: httpx.Response, limit: int) -> Page:
     body = bytearray()
-    decode = _decoder(response.headers.get("content-encoding", ""))
+    unpack = _Unpack(response.headers.get("content-encoding", ""))
     async for chunk in response.aiter_raw():
-        body += decode(chunk, limit + 1 - len(body))
+        body += unpack(chunk, limit + 1 - len(body))
         if len(body) > limit:
             break
+    else:
+        unpack.end()
     return Page(str(url), response.status_code, dict(response.headers), bytes(body[:limit]), len(body) > limit)
 
 
-def _decoder(encoding: str) -> Callable[[bytes, int], bytes]:
-    """Decompress a chunk to at most so many bytes. Not httpx's decoders: they unpack a bomb whole before one looks."""
-    encoding = encoding.strip().lower()
-    if encoding in ("", "identity"):
-        return lambda chunk, most: chunk[:most]
-    if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise _broken(f"the body is packed as {encoding!r:.100}, which was not asked for")
-    unpack = zlib.decompressobj(zlib.MAX_WBITS | 32)  # tells gzip and zlib apart by itself
+class _Unpack:
+    """Decompresses a chunk to at most so many bytes. Not httpx's decoders: they unpack a bomb whole before one looks.
 
-    def decode(chunk: bytes, most: int) -> bytes:
+    Raises TransportFault for a body that is not packed as it says.
+    """
+
+    def __init__(self, encoding: str) -> None:
+        encoding = encoding.strip().lower()
+        if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
+            raise _broken(f"the body is packed as {encoding!r:.100}, which was not asked for")
+        packed = encoding not in ("", "identity")
+        self._work = zlib.decompressobj(zlib.MAX_WBITS | 32) if packed else None  # tells gzip and zlib apart by itself
+        self._begun = False
+
+    def __call__(self, chunk: bytes, most: int) -> bytes:
+        if self._work is None:
+            return chunk[:most]
+        self._begun = True
         try:
-            return unpack.decompress(chunk, most)
+            return self._work.decompress(chunk, most)
         except zlib.error as error:
             raise _broken(f"the body is not packed as it says: {error}") from None
 
-    return decode
+    def end(self) -> None:
+        """There is no more."""
+        if self._work is not None and self._begun and not self._work.eof:
+            raise _broken("the body ends in the middle")
 
 
 def _broken(text: str) -> TransportFault:

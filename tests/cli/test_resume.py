@@ -194,7 +194,9 @@ def test_yes_approves_look_ups_and_leaves_acts_to_a_person(cli: Cli, project: Pa
         result = cli("run", "post", TASK, "--yes", "--json")
         assert list(asked(result)) == ["s2"]
     with post(project, "look"):
-        assert cli("run", "post", TASK, "--yes").stdout == "Done: address of Åse\n"
+        result = cli("run", "post", TASK, "--yes")
+    assert result.stdout == "Done: address of Åse\n"
+    assert "s1: answered: approve: approved by --yes: read-only" in result.stderr
     assert sent(project) == []
 
 

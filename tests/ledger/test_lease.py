@@ -35,6 +35,7 @@ def test_a_run_that_is_claimed_is_refused_to_another_task_until_it_is_released(b
     with pytest.raises(RunOwned, match=r"^run run is at work in another task of this process \(\d+\)") as refused:
         book.claim("run")
     assert refused.value.owner == f"another task of this process ({os.getpid()}) since 2023-11-14 22:13:20 UTC"
+    assert str(refused.value).endswith(" UTC; wait for its end, or cancel that task")  # to end oneself is no advice
     assert isinstance(refused.value, OrchestraError)
     book.claim("other").release()
     held.release()

@@ -139,6 +139,16 @@ def test_an_answer_to_a_question_that_is_not_known_is_left_out() -> None:
     assert questions(told([("s", HumanAnswered("q9", "approve"))])) == ()
 
 
+def test_an_open_question_is_withdrawn_when_its_step_is_skipped_and_open_again_when_it_is_asked_again() -> None:
+    other = HumanAsked("q2", "budget", text="more?")
+    story: Story = [("a", ASKED), ("b", other), ("a", HumanAnswered("q1", "approve")), ("b", StepEnded("skipped"))]
+    assert [(one.id, one.state) for one in questions(told(story))] == [("q1", "answered"), ("q2", "withdrawn")]
+    again = questions(told([*story, ("c", other)]))[1]
+    assert (again.step, again.state, again.asked) == ("c", "open", 4.0)
+    failed: Story = [("a", ASKED), ("a", StepEnded("failed"))]  # it asks again when it is tried again
+    assert [one.state for one in questions(told(failed))] == ["open"]
+
+
 def test_several_questions_are_told_apart_and_each_once() -> None:
     ask = HumanAsked("q2", "question", text="Which one?")
     rows = told(

@@ -73,9 +73,9 @@ def test_a_step_cannot_need_itself_so_that_need_is_left_out_and_the_plan_says_so
     assert read_plan("t", {"steps": [ONE]}).flags == ()
 
 
-def test_optional_is_true_or_false() -> None:
-    with pytest.raises(PlanError, match=r"steps\[0\].optional: expected true or false, got 'yes'"):
-        read_plan("t", {"steps": [{**ONE, "optional": "yes"}]})
+def test_critical_is_true_or_false() -> None:
+    with pytest.raises(PlanError, match=r"steps\[0\].critical: expected true or false, got 'yes'"):
+        read_plan("t", {"steps": [{**ONE, "critical": "yes"}]})
 
 
 def test_every_place_that_is_wrong_is_named() -> None:

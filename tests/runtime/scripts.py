@@ -20,7 +20,7 @@ def plan(*steps: tuple[str, list[str], list[str]], optional: tuple[str, ...] = (
     keys = ("id", "needs", "tools")
     more: dict[str, Any] = {"difficulty": "easy"}
     rows = [dict(zip(keys, one, strict=True)) | more | {"goal": f"do {one[0]}."} for one in steps]
-    return json.dumps({"steps": [one | ({"optional": True} if one["id"] in optional else {}) for one in rows]})
+    return json.dumps({"steps": [one | ({"critical": False} if one["id"] in optional else {}) for one in rows]})
 
 
 def plans(*written: str | Callable[[], Any]) -> Callable[[dict[str, Any]], Any]:

@@ -83,6 +83,12 @@ async def test_a_cap_that_is_raised_too_little_is_asked_about_again_with_the_new
         assert {one.question for one in events(app, "r", HumanAsked)} == {"budget.0.0115", "budget.0.0116"}
 
 
+async def test_caps_that_differ_by_very_little_are_questions_of_their_own(tmp_path):
+    await pausing(tmp_path, 0.01150001)
+    async with costly(tmp_path, THREE) as app:
+        assert {one.question for one in events(app, "r", HumanAsked)} == {"budget.0.0115", "budget.0.01150001"}
+
+
 async def pausing_more(folder: Path, answer: Any) -> dict[str, Any]:
     async with costly(folder, THREE) as app:
         return await app.planner_executor(at_cap="pause").ainvoke(Command(resume=answer), THREAD)

@@ -17,6 +17,7 @@ from orchestra.errors import ConfigError, RunOwned
 from orchestra.ledger import Planned, RunEnded, RunResumed, ToolStarted
 from orchestra.runtime.questions import DECISIONS
 from orchestra.testing import CallTool, Error, Silence
+from orchestra.types import Price
 from tests.examples.running import ROOT
 from tests.examples.running import run as run_script
 from tests.runtime.scripts import THREAD, app_of, asked, events, obedient, plan, plans
@@ -76,6 +77,47 @@ async def test_how_the_agent_has_changed_is_recorded_where_it_goes_on(tmp_path):
         "tool 'old' is gone; no step that is left needs it",
         "tool 'look' has changed; it is used as it is now",
     )
+
+
+@pytest.mark.parametrize("given", [Command(resume=True), {"run": "r", "changed": "the bank has moved"}])
+@pytest.mark.parametrize(
+    ("part", "new"),
+    [("max_turns", 7), ("step_output", {"type": "object"}), ("background", "of the bank"), ("fleet", None)],
+)
+async def test_another_fleet_and_other_parts_of_the_agent_are_recorded_where_it_goes_on(part, new, given, tmp_path):
+    await interrupted(tmp_path, plans(PAYS))
+    price = {"price": Price(1, 1)} if part == "fleet" else {}
+    async with app_of(tmp_path, plans(PAYS, plan(("s2", [], []))), **price) as app:
+        options: Any = {} if part == "fleet" else {part: new}
+        out = await app.planner_executor([approved()], **options).ainvoke(given, THREAD)
+        (resumed,) = events(app, "r", RunResumed)
+    assert out["state"] == "done"
+    assert resumed.notes == (f"{part} has changed; it is used as it is now",)
+
+
+@pytest.mark.parametrize("given", [Command(resume=True), {"run": "r"}, {"run": "r", "changed": "it is another's"}])
+async def test_a_run_is_not_gone_on_with_by_an_agent_of_another_name(given, tmp_path):
+    await interrupted(tmp_path, plans(PAYS))
+    async with app_of(tmp_path, plans(PAYS)) as app:
+        other = app.planner_executor([approved()], name="triage")
+        if given == {"run": "r"}:  # it only asks again
+            given = {"run": "r", "budget": 1.0}
+        with pytest.raises(ConfigError) as refused:
+            await other.ainvoke(given, THREAD)
+        assert (await app.planner_executor([approved()]).ainvoke({"run": "r", "budget": 2.0}, THREAD))["state"]
+    assert str(refused.value) == (
+        "run r is of the agent 'planner_executor', and this one is 'triage': resume it with its own agent, or begin a "
+        "run of this one"
+    )
+
+
+async def test_a_run_that_does_not_know_its_agents_parts_goes_on_without_a_word(tmp_path):
+    await interrupted(tmp_path, plans(PAYS))
+    async with app_of(tmp_path, plans(PAYS, plan(("s2", [], [])))) as app:
+        agent = app.planner_executor([approved()], max_turns=7)
+        await agent.aupdate_state(THREAD, {"agent": {}}, as_node="plan")
+        await agent.ainvoke({"run": "r", "changed": "its version"}, THREAD)
+        assert [one.notes for one in events(app, "r", RunResumed)] == [()]
 
 
 async def test_of_two_that_resume_one_goes_on_and_the_other_is_told_who_does(tmp_path):
