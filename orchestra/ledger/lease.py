@@ -66,11 +66,14 @@ class Leases:
     def claim(self, run: str) -> Lease:
         """The run's lease. Raises RunOwned while another live process, or another task of this one, holds it."""
         lease = Lease(run, secrets.token_hex(8), self)
-        owner = self._store.within("claim a run in", lambda db: self._take(db, lease))
-        if owner:
-            raise owned(run, owner)
+        _working.add(lease.token)  # before the row is there: another thread may look at it at once
+        try:
+            if owner := self._store.within("claim a run in", lambda db: self._take(db, lease)):
+                raise owned(run, owner)
+        except BaseException:
+            _working.discard(lease.token)
+            raise
         self._held.add(lease.token)
-        _working.add(lease.token)
         if self._heart is None or not self._heart.is_alive():  # two at once would only renew twice
             self._heart = threading.Thread(target=_beat, args=(weakref.ref(self), self._stop), daemon=True)
             self._heart.start()

@@ -59,6 +59,29 @@ def test_releasing_twice_does_not_release_what_another_task_claimed_meanwhile(bo
             book.claim("run")
 
 
+def test_a_release_that_fails_hides_no_error_and_keeps_this_process_from_nothing(
+    ledger: Ledger, file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("CREATE TRIGGER full BEFORE DELETE ON leases BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+    with pytest.raises(ZeroDivisionError), ledger.claim("run"):
+        raise ZeroDivisionError
+    assert "disk full" in caplog.text
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("DROP TRIGGER full")
+    with ledger.claim("run"), closing(Ledger(file)) as second, pytest.raises(RunOwned):
+        second.claim("run")
+
+
+def test_a_claim_that_fails_leaves_nothing_behind(ledger: Ledger, file: Path) -> None:
+    before = set(lease._working)
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("CREATE TRIGGER full BEFORE INSERT ON leases BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+    with pytest.raises(LedgerError, match="disk full"):
+        ledger.claim("run")
+    assert lease._working == before
+
+
 def test_of_many_threads_that_claim_at_once_exactly_one_wins(book: Ledger) -> None:
     won: list[int] = []
     start = threading.Barrier(12)

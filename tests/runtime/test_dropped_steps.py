@@ -13,7 +13,7 @@ from orchestra import RecoveryPolicy, Tool, tool
 from orchestra.ledger import HumanAsked, StepEnded, questions, steps
 from orchestra.testing import CallTool
 from orchestra.toolbox import Replan, ask_human
-from tests.runtime.scripts import THREAD, app_of, asked, events, obedient, plan, users
+from tests.runtime.scripts import THREAD, app_of, asked, events, obedient, plan
 from tests.runtime.test_replan import Watched, failing, looking
 from tests.runtime.till import TASK, Till, cut_short
 
@@ -175,7 +175,12 @@ async def test_dropped_steps_end_as_skipped_once_and_nobody_waits_for_an_answer_
     ended = [(row.step, row.event.evidence) for row in rows if row.event == StepEnded("skipped", evidence=EVIDENCE)]
     assert (out["answer"], ended) == ("s3: ok", [("s1", EVIDENCE)])  # s2 was never begun
     assert [(one.step, one.state) for one in questions(rows)] == [("s1", "withdrawn")]
-    assert {one.id: one.state for one in steps(rows)} == dict(plan="done", s1="skipped", plan2="done", s3="done")
+    assert {one.id: one.state for one in steps(rows)} == {
+        "plan": "done",
+        "s1": "skipped",
+        "plan2": "done",
+        "s3": "done",
+    }
 
 
 EVIDENCE = ("planned anew",)

@@ -1,6 +1,8 @@
 """The app's own saver: LangGraph's tables, used from any event loop, and as durable as the ledger."""
 
 import asyncio
+import os
+import sqlite3
 
 import pytest
 from langgraph.checkpoint.base import empty_checkpoint
@@ -73,3 +75,33 @@ async def test_a_file_of_something_else_is_refused_and_not_left_open(tmp_path):
     with pytest.raises(ConfigError, match="cannot be used: file is not a database; give the ledger another path"):
         Checkpoints(path).saver()
     assert path.read_bytes() == b"no database " * 100
+
+
+async def test_the_file_and_what_sqlite_puts_beside_it_are_their_owners_alone_from_the_first_moment(
+    tmp_path, monkeypatch
+):
+    path, modes = tmp_path / "checkpoints.db", []
+    connect = sqlite3.connect
+
+    def watched(*args, **options):
+        modes.append(path.stat().st_mode & 0o777)
+        return connect(*args, **options)
+
+    monkeypatch.setattr(sqlite3, "connect", watched)
+    before = os.umask(0)
+    try:
+        checkpoints = Checkpoints(path)
+        await put(checkpoints.saver())
+    finally:
+        os.umask(before)
+    assert modes == [0o600]
+    assert {one.name: one.stat().st_mode & 0o777 for one in tmp_path.iterdir()} == dict.fromkeys(
+        ("checkpoints.db", "checkpoints.db-wal", "checkpoints.db-shm"), 0o600
+    )
+    for one in tmp_path.iterdir():
+        one.chmod(0o644)  # as an earlier version made them
+    again = Checkpoints(path)
+    again.saver()
+    assert {one.stat().st_mode & 0o777 for one in tmp_path.iterdir()} == {0o600}
+    await again.aclose()
+    await checkpoints.aclose()

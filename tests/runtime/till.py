@@ -39,10 +39,13 @@ class Till:
 
 
 @asynccontextmanager
-async def cut_short(folder: Path, till: Till, strong: Any = None, **options: Any) -> AsyncIterator[None]:
+async def cut_short(
+    folder: Path, till: Till, strong: Any = None, *, given: Any = TASK, secret: str = "", **options: Any
+) -> AsyncIterator[None]:
     """A run that was left while the till was in use; the block is the time after."""
     async with app_of(folder, strong or plans(PAYS), **options) as app:
-        run = asyncio.create_task(to_its_end(app.planner_executor([till.pay]), TASK))
+        app.ledger.hide([secret])
+        run = asyncio.create_task(to_its_end(app.planner_executor([till.pay]), given))
         await till.in_use.wait()
         run.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from orchestra.toolbox import Tool, ToolOutcome, ToolRejected, execute, tool
+from orchestra.toolbox import Tool, ToolFailed, ToolOutcome, ToolRejected, execute, tool
 from orchestra.toolbox.run import _MOST_IDLE, _idle
 from orchestra.types import Image, Text, ToolCall, ToolResult, Trigger
 
@@ -116,6 +116,53 @@ async def test_an_exception_is_one_readable_line(error: BaseException, told: str
     assert (outcome.trigger, outcome.result.is_error, outcome.value) == (Trigger.tool_error, True, None)
     assert text(outcome) == told
     assert outcome.size == len(told)
+
+
+class Panic(BaseException):
+    """As extensions raise that are written in another language."""
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise ValueError("broken")
+
+
+class MuteFailed(ToolFailed, Mute):
+    """Its own text cannot be read either."""
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (Panic("index out of bounds"), "Panic: index out of bounds"),
+        (BaseExceptionGroup("two", [Panic("a"), ValueError("b")]), "Panic: a; ValueError: b"),
+        (Mute(), "Mute"),
+        (ExceptionGroup("one", [Mute()]), "Mute"),
+        (MuteFailed(), "f failed and did not say why"),
+    ],
+)
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_even_what_is_no_ordinary_exception_is_a_value(error: BaseException, told: str, is_async: bool) -> None:
+    def fail() -> None:
+        raise error
+
+    async def fail_async() -> None:
+        raise error
+
+    outcome = await outcome_of(fail_async if is_async else fail)
+    assert (outcome.trigger, text(outcome)) == (Trigger.tool_error, told)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), GeneratorExit()])
+@pytest.mark.parametrize("grouped", [False, True])
+async def test_what_is_none_of_the_tools_passes(error: BaseException, grouped: bool) -> None:
+    raised = BaseExceptionGroup("x", [ValueError(), error]) if grouped else error
+
+    async def stop() -> None:
+        raise raised
+
+    with pytest.raises(type(raised)):
+        await outcome_of(stop)
 
 
 async def test_a_long_message_is_cut() -> None:

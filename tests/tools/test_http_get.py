@@ -36,6 +36,7 @@ async def test_html_is_read_as_text_and_all_else_as_it_is() -> None:
         ("grün".encode("utf-16"), "text/plain"),
         ("grün".encode("utf-8-sig"), "text/plain; charset=latin-1"),
         ("grün".encode("shift_jis", "replace").replace(b"?", "ü".encode()), "text/plain; charset=no-such"),
+        *(("grün".encode(), f"text/plain; charset={odd}") for odd in ("hex", "rot13", "idna", "undefined", "zlib")),
         (b'<meta charset="windows-1252"><p>gr\xfcn', "text/html"),
         (b'<meta http-equiv="Content-Type" content="text/html; charset=iso-8859-1"><p>gr\xfcn', "text/html"),
     ],

@@ -148,6 +148,21 @@ async def test_a_packed_body_is_unpacked_up_to_the_limit(encoding, pack):
     assert (len(part.body), part.cut) == (999, True)
 
 
+@pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+@pytest.mark.parametrize("left", [1, 12])
+async def test_a_packed_body_that_ends_in_the_middle_is_no_page(encoding, pack, left):
+    body = pack(b"all of it " * 500)[:-left]
+    async with raw_server(lambda c: c.reply(body, headers=f"Content-Encoding: {encoding}\r\n")) as server:
+        with pytest.raises(TransportFault, match="the body ends in the middle") as error:
+            await got(named(server))
+    assert error.value.trigger is Trigger.stream_cut
+
+
+async def test_an_empty_body_may_be_called_packed():
+    async with raw_server(lambda c: c.reply(b"", headers="Content-Encoding: gzip\r\n")) as server:
+        assert (await got(named(server))).body == b""
+
+
 async def test_a_bomb_is_unpacked_no_further_than_the_limit(monkeypatch):
     unpacked = []
     real = zlib.decompressobj

@@ -162,6 +162,24 @@ async def test_what_is_not_utf8_can_be_printed() -> None:
     assert ran.output == "�grün ? 字\n"
 
 
+FORGE = "import os\nfor fd in range(3, 10):\n    try: os.write(fd, {line!r})\n    except OSError: pass\n"
+
+
+@pytest.mark.parametrize(
+    "line", [b"[1,2]\n", b"nonsense", b'{"passed": 9, "failed": 0}\n', b'{"passed": 9, "nonce": "1"}\n', b"9" * 200_000]
+)
+@pytest.mark.parametrize("end", ["", "os._exit(0)"])
+async def test_who_writes_into_the_report_has_failed_whatever_it_says(line: bytes, end: str) -> None:
+    ran = await run_python(FORGE.format(line=line) + end, "assert True")
+    assert (ran.exit, ran.passed, ran.failed) == (0, 0, 1)
+    assert ran.failures == ("the code wrote into the report of its tests: write to stdout only; they count as failed",)
+
+
+async def test_ten_long_failures_are_told_whole() -> None:
+    ran = await run_python("", "\n".join(f"assert 'é' * 900 == '{n}' * 900" for n in range(12)))
+    assert (ran.passed, ran.failed, len(ran.failures)) == (0, 12, 10)
+
+
 async def test_without_its_walls_nothing_runs() -> None:
     with pytest.raises(ToolFailed, match=r"could not be set up: FileNotFoundError"):
         await run._run('{"layers": [], "folder": "/no/such", "seconds": 1}', Path("/"), 5)

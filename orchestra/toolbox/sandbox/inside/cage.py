@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from . import audit, kernel, landlock, seccomp
 from .limits import limit
-from .proving import prove
+from .proving import Tell, prove
 
 _LINUX = sys.platform == "linux"
 _SYSTEM = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo")
@@ -27,6 +27,7 @@ _DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
 def main(job: str) -> NoReturn:  # pragma: no cover (in the caged process)
     """Run the job, JSON with `layers`, `folder`, `seconds`; messages go out as JSON lines on descriptor 2.
 
+    Each has the run's nonce, and the last one is the supervisor's, so that lines of others can be told from them.
     Descriptor 0 is a lifeline: when its other end closes, the whole process group ends. It ends with the code too.
     """
     settings = json.loads(job)
@@ -40,16 +41,20 @@ def main(job: str) -> NoReturn:  # pragma: no cover (in the caged process)
     os.set_blocking(waker, False)
     signal.signal(signal.SIGCHLD, _noticed)
     signal.set_wakeup_fd(waker)
+    tell = functools.partial(_tell, nonce=os.urandom(8).hex())
     child = os.fork()
     if child == 0:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        _run_code(settings)
+        _run_code(settings, tell)
+    code = None
     if ended in select.select([0, ended], [], [])[0]:
-        _tell(2, exit=os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if _LINUX:
         with suppress(OSError):  # no /proc: the group and the namespace are what is left
             kernel.end_descendants()
+    if code is not None:
+        tell(2, exit=code)  # the last word, when nothing else is left to write: its nonce says whose the others are
     os.killpg(0, signal.SIGKILL)  # oneself too
     os._exit(1)
 
@@ -59,7 +64,7 @@ def probe() -> None:  # pragma: no cover (in the caged process)
     print(json.dumps([layer for layer, enter in _LAYERS.items() if _granted(enter)]))  # noqa: T201
 
 
-def _run_code(settings: dict[str, Any]) -> NoReturn:  # pragma: no cover (in the caged process)
+def _run_code(settings: dict[str, Any], tell: Tell) -> NoReturn:  # pragma: no cover (in the caged process)
     report = os.dup(2)
     try:
         os.chdir(settings["folder"])
@@ -67,9 +72,9 @@ def _run_code(settings: dict[str, Any]) -> NoReturn:  # pragma: no cover (in the
         _enter(settings["layers"], settings["folder"], settings["seconds"])
         os.dup2(1, 2)
     except BaseException as error:  # noqa: BLE001  # without every layer nothing runs
-        _tell(report, fault=f"{type(error).__name__}: {error}")
+        tell(report, fault=f"{type(error).__name__}: {error}")
         os._exit(1)
-    sys.exit(prove(functools.partial(_tell, report)))
+    sys.exit(prove(functools.partial(tell, report)))
 
 
 def _enter(layers: Sequence[str], folder: str, seconds: float) -> None:  # pragma: no cover (in the caged process)
@@ -98,7 +103,7 @@ def _processes(layers: Sequence[str]) -> int | None:  # pragma: no cover (in the
 
 
 def _tell(descriptor: int, **message: Any) -> None:  # pragma: no cover (in the caged process)
-    os.write(descriptor, json.dumps(message).encode() + b"\n")
+    os.write(descriptor, f"\n{json.dumps(message)}\n".encode())  # a line of its own, whatever was written before
 
 
 def _granted(enter: Any) -> bool:  # pragma: no cover (in the caged process)
