@@ -70,11 +70,18 @@ class Runs:
         return entered.deafen
 
     def leave(self, run: str) -> None:
-        """Give the run back; one that did not come to its end is recorded as interrupted."""
+        """Give the run back; one that did not come to its end is recorded as interrupted.
+
+        It is given back even where that cannot be recorded: raises LedgerError then.
+        """
         entered = self._entered.get(run)
-        if entered is not None and entered.scope is not None:
-            self.close(run, "interrupted", "it waits to be resumed")
-        if entered := self._entered.pop(run, None):
+        if entered is None:
+            return
+        try:
+            if entered.scope is not None:
+                self.close(run, "interrupted", "it waits to be resumed")
+        finally:
+            del self._entered[run]
             entered.lease.release()
 
     def open(self, state: GraphState, *, asks: bool, notes: tuple[str, ...] = ()) -> RunScope:

@@ -167,7 +167,8 @@ async def test_a_known_secret_is_asked_about_as_it_would_be_executed_and_may_be_
     assert [item for item, _ in shop.made] == [f"with {SECRET}"]
 
 
-async def test_a_call_that_lost_a_secret_is_not_repeated_in_silence_and_keeps_its_key_when_it_is_given_back(tmp_path):
+@pytest.mark.parametrize("answer", [True, {"decision": "edit", "arguments": {"item": f"with {SECRET}"}}])
+async def test_a_call_that_lost_a_secret_is_not_repeated_in_silence_and_keeps_its_key(answer, tmp_path):
     till, given = Till(keyed=True), says(pays(f"with {SECRET}"), "done")
     async with cut_short(tmp_path, till, small=given, secret=SECRET), app_of(tmp_path, plans(PAYS), given) as app:
         app.ledger.hide([SECRET])
@@ -175,11 +176,34 @@ async def test_a_call_that_lost_a_secret_is_not_repeated_in_silence_and_keeps_it
         (one,) = (await agent.ainvoke({"run": "r"}, THREAD))["__interrupt__"]
         assert (one.value["kind"], one.value["arguments"]) == ("approval", {"item": "with [redacted]"})
         assert len(till.paid) == 1
-        whole = {"decision": "edit", "arguments": {"item": f"with {SECRET}"}}
-        out = await agent.ainvoke(Command(resume=whole), THREAD)
+        out = await agent.ainvoke(Command(resume=answer), THREAD)
     assert out["state"] == "done"
     assert len(till.paid) == 2
     assert len(set(till.paid)) == 1
+
+
+async def test_a_call_that_lost_a_secret_before_it_was_made_is_not_made_in_silence(tmp_path):
+    shop, sent = Shop(), list[str]()
+
+    @tool(needs_approval=True)
+    def send(item: str) -> str:
+        """Send it.
+
+        Args:
+            item: what
+        """
+        sent.append(item)
+        return "sent"
+
+    both = Say(calls=(CallTool("send", item="a"), CallTool("pay", item=f"with {SECRET}")))
+    async with app_of(tmp_path, plans(plan(("s1", [], ["pay", "send"]))), says(both, "done")) as app:
+        app.ledger.hide([SECRET])
+        agent = app.planner_executor([shop.pay, send])
+        await agent.ainvoke(TASK, THREAD)
+        (one,) = (await agent.ainvoke(Command(resume=True), THREAD))["__interrupt__"]
+        assert (one.value["tool"], sent, shop.made) == ("pay", [], [])
+        await agent.ainvoke(Command(resume={"decision": "edit", "arguments": {"item": SECRET}}), THREAD)
+    assert (sent, [item for item, _ in shop.made]) == (["a"], [SECRET])
 
 
 def test_what_an_earlier_version_kept_of_a_call_is_its_count():

@@ -10,7 +10,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command
 
 from orchestra import Tool, tool
-from orchestra.errors import ConfigError
+from orchestra.errors import ConfigError, LedgerError
 from orchestra.ledger import AttemptStarted, RunEnded
 from orchestra.testing import ScriptedModel, scripted_app
 from orchestra.types import Price
@@ -146,3 +146,20 @@ async def test_money_that_is_asked_for_in_the_middle_of_a_new_plan_does_not_carr
         assert [one.value["kind"] for one in waiting["__interrupt__"]] == ["budget"]
         out = await agent.ainvoke(Command(resume={"decision": "budget", "usd": 1.0}), THREAD)
     assert (out["answer"], done) == ("s3: ok", [])
+
+
+async def test_a_ledger_that_is_full_for_a_moment_does_not_keep_the_run_from_going_on(tmp_path, monkeypatch):
+    async with app_of(tmp_path, ONE) as app:
+        agent, append = app.planner_executor([sending([])]), app.ledger.append
+
+        def full(run: str, step: str, event: Any, **options: Any) -> Any:
+            if isinstance(event, RunEnded):
+                raise LedgerError("the disk is full")
+            return append(run, step, event, **options)
+
+        monkeypatch.setattr(app.ledger, "append", full)
+        with pytest.raises(LedgerError):
+            await agent.ainvoke({"task": "t", "run": "r"}, THREAD)
+        monkeypatch.undo()
+        out = await agent.ainvoke(Command(resume=True), THREAD)
+    assert out["state"] == "done"
