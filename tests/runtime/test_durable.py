@@ -130,16 +130,16 @@ async def test_a_run_that_failed_tries_what_failed_again_and_keeps_what_was_done
     options: Any = {"recovery": RecoveryPolicy(repairs=0, max_rungs=0, max_replans=0)}
     async with app_of(tmp_path, strong, small, **options) as app:
         out = await app.planner_executor([look]).ainvoke(TASK, THREAD)
-        assert (out["state"], looked) == ("failed", ["s1", "s2"])
+        assert (out["state"], sorted(looked)) == ("failed", ["s1", "s2"])
         assert out["partial"].startswith("Known:\n- s1 (do s1.): s1: s1 seen\nMissing:\n- s2 (do s2.): ")
     async with app_of(tmp_path, strong, small, **options) as app:
         out = await app.planner_executor([look]).ainvoke({"run": "r"}, THREAD)
-        assert (out["state"], looked) == ("failed", ["s1", "s2", "s2"])
+        assert (out["state"], sorted(looked)) == ("failed", ["s1", "s2", "s2"])
     locked.clear()
     async with app_of(tmp_path, strong, small, **options) as app:
         out = await app.planner_executor([look]).ainvoke({"run": "r"}, THREAD)
         assert [one.state for one in events(app, "r", RunEnded)] == ["failed", "failed", "done"]
-    assert (out["answer"], looked) == ("s3: ok", ["s1", "s2", "s2", "s2"])
+    assert (out["answer"], sorted(looked)) == ("s3: ok", ["s1", "s2", "s2", "s2"])
     assert (out["reason"], out["missing"], out["partial"]) == ("", [], "")
 
 
