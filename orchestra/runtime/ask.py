@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from orchestra.recovery import Ladder
-from orchestra.types import Action, Finish, Json, Message, Part, Step, ToolResult, ToolSpec, Upstream, Usage
+from orchestra.types import Action, Finish, Json, Message, Part, Step, ToolCall, ToolResult, ToolSpec, Upstream, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +64,12 @@ class KeptMove:
     ladder: Ladder | None
     reason: str
     feedback: str
+
+
+def unmistakable(parts: Sequence[Part], calls: Sequence[ToolCall], turn: int) -> tuple[Part, ...]:
+    """The parts, calls under ids that no earlier one of `calls` has: some models number each turn's calls from 0."""
+    taken = {call.id for call in calls}
+    return tuple(
+        replace(part, id=f"{part.id}-{turn}") if isinstance(part, ToolCall) and part.id in taken else part
+        for part in parts
+    )

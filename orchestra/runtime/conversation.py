@@ -14,7 +14,7 @@ from orchestra.fleet.tokens import Tally
 from orchestra.ledger import ContextShrunk, Judged
 from orchestra.recovery import Ladder, next_move
 from orchestra.routing import features, prompt_cache
-from orchestra.runtime.ask import Ask, KeptMove, KeptReply
+from orchestra.runtime.ask import Ask, KeptMove, KeptReply, unmistakable
 from orchestra.runtime.context import fit, summary_messages
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.journal import ANEW, Journal
@@ -29,7 +29,6 @@ from orchestra.types import (
     Json,
     Message,
     ModelReply,
-    Part,
     Reply,
     Request,
     Settings,
@@ -223,7 +222,7 @@ class Conversation:
         goes_on = move.action in (Action.repair, Action.retry, Action.sibling, Action.escalate)
         kept = KeptMove(move.action, move.ladder if goes_on else None, move.reason, move.feedback)
         event = Judged(
-            attempt=self._last.id if self._last else "",
+            attempt=self.attempts[-1].id if self.attempts else "",
             model=self.ladder.model,
             trigger=verdict.trigger,
             evidence=verdict.evidence,
@@ -239,10 +238,6 @@ class Conversation:
         else:
             self.scope.recorder.record(self.ask.step.id, event)
         return kept
-
-    @property
-    def _last(self) -> Attempt | None:
-        return self.attempts[-1] if self.attempts else None
 
     def offer(self, tool: ToolSpec) -> None:
         """One more tool for the turns that follow."""
@@ -365,7 +360,7 @@ class Conversation:
             self.engine.counter.learn(card, self._estimated, usage.input)
 
     def _reply(self, reply: ModelReply, ladder: Ladder) -> Reply:
-        reply = replace(reply, parts=tuple(map(self._unmistakable, reply.parts)))
+        reply = replace(reply, parts=unmistakable(reply.parts, self.calls, self.turns))
         message = Message("assistant", reply.parts)
         self.messages.append(message)
         self.calls.extend(reply.tool_calls)
@@ -386,12 +381,6 @@ class Conversation:
             degraded=self.degraded,
             run=self.scope.run,
         )
-
-    def _unmistakable(self, part: Part) -> Part:
-        """A call under an id that no earlier call has: some models number each turn's calls from 0."""
-        if not isinstance(part, ToolCall) or all(part.id != one.id for one in self.calls):
-            return part
-        return replace(part, id=f"{part.id}-{self.turns}")
 
     def _remember(self, attempts: Sequence[Attempt]) -> None:
         self.attempts.extend(attempts)
