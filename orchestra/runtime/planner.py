@@ -127,7 +127,7 @@ class Planner:
         if known := self.journal.get("plan"):
             return from_json(Plan, known)
         if not self.journal.begun:
-            self.journal.record(StepStarted(self.step.goal, self.step.kind), "begun", True)  # noqa: FBT003
+            self.journal.record(StepStarted(self.step.goal, self.step.kind), "begun", True)  # noqa: FBT003  # a mark
 
         def check(value: Json) -> Sequence[str]:
             plan = read(value)  # the schema has been checked: it is a plan

@@ -35,7 +35,7 @@ async def execute(
     tool: Tool,
     call: ToolCall,
     *,
-    timeout: float | None = None,  # noqa: ASYNC109
+    timeout: float | None = None,  # noqa: ASYNC109  # enforced below
     handle: str = "",
     idempotency_key: str = "",
 ) -> ToolOutcome:

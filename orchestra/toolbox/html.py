@@ -28,7 +28,7 @@ class _Reader(HTMLParser):
         self.pieces: list[str] = []
         self._silent = ""
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002  # the seam's
         if self._silent:
             return
         if tag in _SILENT:

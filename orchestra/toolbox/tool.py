@@ -107,7 +107,7 @@ class Tool:
         self,
         arguments: object,
         *,
-        timeout: float | None = None,  # noqa: ASYNC109
+        timeout: float | None = None,  # noqa: ASYNC109  # enforced below
         idempotency_key: str = "",
     ) -> object:
         """Validate, convert and run; the function's value. The shorter of `timeout` and the tool's own holds.

@@ -33,7 +33,7 @@ def _remove_entry(name: str, top: int) -> None:
         return
     inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=top)
     try:
-        for entry in os.listdir(inner):  # noqa: PTH208
+        for entry in os.listdir(inner):  # noqa: PTH208  # names, not paths
             if _opened_up(entry, inner):  # moved up rather than gone down into: no depth is too deep
                 os.rename(entry, secrets.token_hex(16), src_dir_fd=inner, dst_dir_fd=top)
             else:

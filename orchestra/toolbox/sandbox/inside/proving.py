@@ -28,7 +28,7 @@ def prove(tell: Tell) -> int:
     except SystemExit:
         raise
     except BaseException as error:  # noqa: BLE001  # whatever ends the code is what its writer must read
-        print(_told(error), file=sys.stderr)  # noqa: T201
+        print(_told(error), file=sys.stderr)  # noqa: T201  # what the code's author reads
         return 1
     return 0
 
