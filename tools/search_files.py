@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
-from orchestra.toolbox import Tool, ToolRejected, tool
+from orchestra.toolbox import Tool, ToolFailed, ToolRejected, tool
 from orchestra.toolbox.confined import Confined
 from orchestra.toolbox.regex import search
 from orchestra.toolbox.text import lines_of
@@ -75,7 +75,7 @@ def _read(folder: Confined, path: str, clock: Callable[[], float] = time.monoton
             break
         try:
             data = folder.read(name, FILE_BYTES)
-        except ToolRejected:  # too large, or not ours to read
+        except (ToolFailed, ToolRejected):  # gone, too large, or not ours to read
             data = b"\0"
         left -= len(data)
         if (lines := lines_of(data)) is None:

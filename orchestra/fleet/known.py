@@ -67,7 +67,7 @@ def _embedded(
             tier=tier,
             price=LOCAL_PRICE,
             window=8192,
-            max_output=2048,
+            max_output=1024,
             capabilities=capabilities,
             quality=quality,
             prompt_speed=speeds[0],

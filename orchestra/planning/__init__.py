@@ -7,7 +7,7 @@ from orchestra.planning.graph import order, sinks
 from orchestra.planning.paths import remaining, weight
 from orchestra.planning.prompts import copied, plan_messages, replan_messages, step_messages
 from orchestra.planning.replan import Known, joined, merged
-from orchestra.planning.schema import plan_schema, read_plan
+from orchestra.planning.schema import ordered_plan_schema, plan_schema, read_plan
 
 __all__ = [
     "Known",
@@ -18,6 +18,7 @@ __all__ = [
     "merged",
     "mermaid",
     "order",
+    "ordered_plan_schema",
     "plan_messages",
     "plan_schema",
     "read_plan",

@@ -35,7 +35,7 @@ Use only these results. Answer in one or two plain sentences; if a result is mis
 # Small models copy a plan's shape better than they follow a rule about it: one step where one is enough, else two at
 # once and one that joins them.
 _EXAMPLES = (
-    ("How much rain fell in Quito?", (("Find the rain in Quito", ()),)),
+    ("Which city had the most rain in all of May?", (("Find the city that had the most rain in all of May", ()),)),
     (
         "Who had more rain, Quito or Lima, and how much more?",
         (

@@ -10,7 +10,6 @@ from orchestra.errors import PlanError
 from orchestra.planning.replan import fresh_ids
 from orchestra.types import Difficulty, Json, Plan, Step, ToolSpec
 
-_NONE: Json = {"type": "array", "maxItems": 0}
 _NO_PLAN = Plan("", ())
 SELF_NEED = "self_need"  # the flag of a plan whose steps needed themselves, as the smallest planners write
 
@@ -20,23 +19,28 @@ def plan_schema(
 ) -> dict[str, Json]:
     """The JSON Schema of a plan of at most `max_steps` new steps that may call `tools`.
 
-    Kept small for constrained decoding: step ids are an enum (s1, s2, …, after those of the plan `before`), so that a
-    need cannot name a step that no plan has, and so are the names of the tools. Needs may also name `kept` steps.
+    Step ids are an enum (s1, s2, …, after those of the plan `before`), so that a need cannot name a step that no plan
+    has, and so are the names of the tools. Needs may also name `kept` steps.
     `critical` may be left out. Only its description here says what it is for: told in the prompt, the smallest planners
     call half of their steps dispensable.
     """
-    ids = list(fresh_ids(before, max_steps))
-    fields: dict[str, Json] = {
-        "id": {"enum": ids},
-        "goal": {"type": "string", "minLength": 1},
-        "needs": {"type": "array", "items": {"enum": [*kept, *ids]}},
-        "tools": {"type": "array", "items": {"enum": [tool.name for tool in tools]}} if tools else _NONE,
-        "difficulty": {"enum": list(get_args(Difficulty))},
-        "critical": {"type": "boolean", "description": "false only where the answer can do without this step"},
-    }
-    asked = [name for name in fields if name != "critical" and (tools or name != "tools")]
-    steps: Json = {"type": "array", "minItems": 1, "maxItems": max_steps, "items": _object(fields, asked)}
-    return _object({"steps": steps}, ["steps"])
+    ids = fresh_ids(before, max_steps)
+    return _plan(_step_schema(tools, {"enum": list(ids)}, (*kept, *ids)), max_steps)
+
+
+def ordered_plan_schema(
+    tools: Sequence[ToolSpec], max_steps: int, *, before: Plan = _NO_PLAN, kept: Sequence[str] = ()
+) -> dict[str, Json]:
+    """The part of `plan_schema` in which a step may only need `kept` steps and those of a smaller number.
+
+    Held to it a planner can write no cycle, where a small one lets two steps wait for each other, and no list longer
+    than what there is to name, where it writes one name until it is cut.
+    """
+    ids = fresh_ids(before, max_steps)
+    choices = [
+        _step_schema(tools, {"const": sid}, (*kept, *ids[:number]), bounded=True) for number, sid in enumerate(ids)
+    ]
+    return _plan({"anyOf": choices}, max_steps)
 
 
 def read_plan(task: str, value: Json) -> Plan:
@@ -54,6 +58,29 @@ def read_plan(task: str, value: Json) -> Plan:
         raise PlanError(f"this is no plan: {'; '.join(wrong)}", faults=tuple(wrong))
     sound = tuple(replace(step, needs=tuple(need for need in step.needs if need != step.id)) for step in steps)
     return Plan(task, sound, flags=(SELF_NEED,) if sound != steps else ())
+
+
+def _plan(step: Json, max_steps: int) -> dict[str, Json]:
+    return _object({"steps": {"type": "array", "minItems": 1, "maxItems": max_steps, "items": step}}, ["steps"])
+
+
+def _step_schema(tools: Sequence[ToolSpec], own: Json, needs: Sequence[str], *, bounded: bool = False) -> Json:
+    fields: dict[str, Json] = {
+        "id": own,
+        "goal": {"type": "string", "minLength": 1},
+        "needs": _some_of(needs, bounded=bounded),
+        "tools": _some_of([tool.name for tool in tools], bounded=bounded),
+        "difficulty": {"enum": list(get_args(Difficulty))},
+        "critical": {"type": "boolean", "description": "false only where the answer can do without this step"},
+    }
+    return _object(fields, [name for name in fields if name != "critical" and (tools or name != "tools")])
+
+
+def _some_of(names: Sequence[str], *, bounded: bool) -> Json:
+    if not names:
+        return {"type": "array", "items": {"type": "string"}, "maxItems": 0}
+    most = {"maxItems": len(names)} if bounded else {}
+    return {"type": "array", "items": {"enum": list(names)}, **most}
 
 
 def _object(fields: Mapping[str, Json], required: Sequence[str]) -> dict[str, Json]:

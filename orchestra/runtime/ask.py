@@ -14,7 +14,9 @@ from orchestra.types import Action, Finish, Json, Message, Part, Step, ToolCall,
 class Ask:
     """What a step asks of its model.
 
-    `check` finds faults in a parsed structured answer beyond its schema. `max_tokens` beats routing's own setting.
+    `grammar` is the part of `output_schema` that an embedded model is held to as it writes: its server never shows it
+    a schema, so that there a longer one costs nothing. `check` finds faults in a parsed structured answer beyond its
+    schema. `max_tokens` beats routing's own setting.
     `seconds` is what the step may take at most, `turns` the model turns it is expected to take and `behind` those of
     the longest path after it: by them the run's deadline is shared out, and the longest path is served first. `shrinks`
     and `replans` are what recovery may still ask of the run beyond another model. `grounded`: numbers of the answer
@@ -26,6 +28,7 @@ class Ask:
     messages: tuple[Message, ...]
     tools: tuple[ToolSpec, ...] = ()
     output_schema: Mapping[str, Json] | None = None
+    grammar: Mapping[str, Json] | None = None
     check: Callable[[Json], Sequence[str]] | None = None
     parallel_tools: bool | None = None
     max_tokens: int | None = None

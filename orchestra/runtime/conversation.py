@@ -47,7 +47,6 @@ from orchestra.types import (
     from_json,
 )
 
-_UNSAID = (Trigger.no_progress, Trigger.judged_bad)  # of a tool's error its result speaks; of these nothing does
 SUMMARY_MAX = 800  # tokens of a summary of old turns, at most
 
 
@@ -213,7 +212,7 @@ class Conversation:
         if move.ladder.model != self.ladder.model:
             messages, calls = self.sound
             del self.messages[messages:], self.calls[calls:]
-        elif verdict.trigger in _UNSAID:
+        elif self.messages[-1].role == "assistant" or verdict.trigger is Trigger.no_progress:  # no result speaks of it
             self.messages.append(Message.user(move.feedback))
         self._ladder = move.ladder
 
@@ -305,7 +304,7 @@ class Conversation:
                 tools=self.tools,
                 tool_choice=tool_choice,
                 parallel_tools=ask.parallel_tools,
-                output_schema=ask.output_schema,
+                output_schema=ask.grammar if ask.grammar and self._embedded else ask.output_schema,
                 settings=settings,
                 temperature=ask.temperature,
                 seed=ask.seed,
@@ -336,6 +335,11 @@ class Conversation:
             priority=self.scope.limits.priority,
             keep=self._kept if self.journal else None,
         )
+
+    @property
+    def _embedded(self) -> bool:
+        card = self.engine.fleet.models.get(self.ladder.model)
+        return card is not None and card.weights is not None
 
     def _kept(self, accepted: Accepted) -> tuple[str, object]:
         assert self.journal is not None

@@ -14,6 +14,7 @@ from orchestra.planning import (
     joined,
     merged,
     order,
+    ordered_plan_schema,
     plan_messages,
     plan_schema,
     read_plan,
@@ -60,7 +61,7 @@ async def make_plan(engine: Engine, scope: RunScope, order: Order) -> Plan:
     try:
         return await planner.plan(
             plan_messages(order.task, order.tools, background=order.background, max_steps=order.max_steps),
-            plan_schema(order.tools, order.max_steps),
+            (plan_schema(order.tools, order.max_steps), ordered_plan_schema(order.tools, order.max_steps)),
             read,
             lambda plan: faults(plan, names, order.max_steps),
             with_answer,
@@ -84,9 +85,13 @@ async def make_new_plan(
     def read(value: Json) -> Plan:
         return merged(plan, known.results, read_plan(order.task, value))
 
+    kept = tuple(known.results)
     return await planner.plan(
         replan_messages(plan, order.tools, known, background=order.background, max_steps=order.max_steps),
-        plan_schema(order.tools, order.max_steps, before=plan, kept=tuple(known.results)),
+        (
+            plan_schema(order.tools, order.max_steps, before=plan, kept=kept),
+            ordered_plan_schema(order.tools, order.max_steps, before=plan, kept=kept),
+        ),
         read,
         lambda new: faults(new, names, order.max_steps + len(known.results)),
         lambda new: joined(new, known.results, [step.id for step in plan.steps]),
@@ -118,12 +123,15 @@ class Planner:
     async def plan(
         self,
         messages: tuple[Message, ...],
-        schema: Mapping[str, Json],
+        schemas: tuple[Mapping[str, Json], Mapping[str, Json]],
         read: Callable[[Json], Plan],
         wrong: Callable[[Plan], Sequence[str]],
         ended: Callable[[Plan], Plan],
     ) -> Plan:
-        """The plan that a model wrote, read and without faults; the kept one where it was made before."""
+        """The plan that a model wrote, read and without faults; the kept one where it was made before.
+
+        `schemas`: what is accepted, and the part of it that an embedded model is held to.
+        """
         if known := self.journal.get("plan"):
             return from_json(Plan, known)
         if not self.journal.begun:
@@ -133,7 +141,15 @@ class Planner:
             plan = read(value)  # the schema has been checked: it is a plan
             return (*wrong(plan), *copied(plan, messages))
 
-        asked = Ask(self.step, messages, output_schema=schema, check=check, temperature=self.order.temperature)
+        accepted, grammar = schemas
+        asked = Ask(
+            self.step,
+            messages,
+            output_schema=accepted,
+            grammar=grammar,
+            check=check,
+            temperature=self.order.temperature,
+        )
         try:
             self.talk = Conversation(self.engine, self.scope, asked, self.journal)
             kept = self.journal.get("0.reply")

@@ -180,34 +180,44 @@ class StepRun:
         )
 
     async def _converse(self, talk: Conversation) -> StepResult:
-        results: list[tuple[ToolCall, str]] = []
-        good: list[tuple[ToolCall, str]] = []
-        settle = self.job.work.settle
+        made: list[tuple[ToolCall, Called]] = []
+        afresh = 0  # of the calls made, the first one of the model that serves the step now
         for turn in range(self.job.work.max_turns):
             if self.calls.cut:
                 talk.offer(self.calls.reading.spec)
             reply = await self._reply(talk, turn)
             if not reply.tool_calls:
-                result = _done(reply, talk)
-                settled = settle(self.job.step, result, good, self.job.upstream) if settle else result
-                if isinstance(settled, StepResult):
-                    return settled
-                self._faults = tuple(settled)
-                self._recovered(talk, Verdict(Trigger.judged_bad, self._faults), turn)
+                result = self._settled(_done(reply, talk), made)
+                if isinstance(result, StepResult):
+                    return result
+                self._faults = result.evidence
+                self._recovered(talk, result, turn)
                 continue
             ends = await self.calls.run(reply.tool_calls, turn, talk.deadline)
             if replan := [end.replan for end in ends if end.replan]:
                 return self._stale(replan[0])
             talk.add(Message("tool", tuple(end.result for end in ends)), sound=self._sound(ends))
-            results += [(call, end.text) for call, end in zip(reply.tool_calls, ends, strict=True)]
-            good += [(call, end.text) for call, end in zip(reply.tool_calls, ends, strict=True) if end.trigger is None]
-            verdict = no_progress(results)
+            made += zip(reply.tool_calls, ends, strict=True)
+            verdict = no_progress([(call, end.text) for call, end in made[afresh:]])
             verdict = (_trouble(ends) or verdict) if verdict.accepted else verdict
             if not verdict.accepted and self._recovered(talk, verdict, turn) != reply.model:
-                results.clear()  # another model starts with a clean record
+                afresh = len(made)  # another model starts with a clean record
         last = f"; at last: {'; '.join(self._faults)}" if self._faults else ""
         text = f"{self.job.work.max_turns} turns without a result{last}"
         return self._ended_badly(Trigger.no_progress, (text,), replan=self.job.place.replans > 0)
+
+    def _settled(self, result: StepResult, made: Sequence[tuple[ToolCall, Called]]) -> StepResult | Verdict:
+        """The result to take, or why it is none.
+
+        Where every call was rejected for its arguments, an answer can only tell of its own mistakes. A tool that finds
+        nothing says so in a result, or fails.
+        """
+        if made and all(end.trigger is Trigger.tool_rejected for _, end in made):
+            return Verdict(Trigger.tool_rejected, (_NOTHING_FOUND,))
+        settle = self.job.work.settle
+        good = [(call, end.text) for call, end in made if end.trigger is None]
+        settled = settle(self.job.step, result, good, self.job.upstream) if settle else result
+        return settled if isinstance(settled, StepResult) else Verdict(Trigger.judged_bad, tuple(settled))
 
     async def _reply(self, talk: Conversation, turn: int) -> Reply:
         """The turn's reply: the one that was kept, else a new one, after what people said to do when it got stuck."""
@@ -320,6 +330,9 @@ class StepRun:
             or not (end.trigger is Trigger.tool_rejected or self.calls.tools[end.result.name].spec.read_only)
             for end in ends
         )
+
+
+_NOTHING_FOUND = "every call of this step was rejected, so nothing was found or done; make a call that works"
 
 
 def budget_question(scope: RunScope, step: Step, end: BudgetExceeded | NoCandidate) -> Question | None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from orchestra.errors import ToolError
-from orchestra.toolbox.faults import ToolRejected
+from orchestra.toolbox.faults import ToolFailed, ToolRejected
 
 DEPTH = 32
 LINKS = 20
@@ -37,7 +37,11 @@ class Confined:
             raise ToolError(f"{os.fspath(root)!r} is no folder; give the folder whose files may be read")
 
     def read(self, path: str, limit: int) -> bytes:
-        """A file's bytes. Raises ToolRejected for what is no file, lies outside, or has more than `limit` bytes."""
+        """A file's bytes.
+
+        Raises ToolFailed where there is none, ToolRejected for what is no file, lies outside, or has more than `limit`
+        bytes.
+        """
         with self._opened(path) as (descriptor, mode):
             if stat.S_ISDIR(mode):
                 raise ToolRejected(f"{path!r} is a folder; {_holds(descriptor)}")
@@ -51,7 +55,7 @@ class Confined:
     def files(self, path: str = "") -> Iterator[str]:
         """The files below a folder, or the one file; links are left out, and what lies deeper than DEPTH folders.
 
-        Raises ToolRejected where there is no such path.
+        Raises ToolFailed where there is no such path, ToolRejected where it lies outside.
         """
         with self._opened(path) as (descriptor, mode):
             start = PurePosixPath(*(part for part in self._parts(path) if part != "/"))
@@ -71,7 +75,7 @@ class Confined:
             mode = self._walk(path, trail)
             yield trail[-1], mode
         except (FileNotFoundError, NotADirectoryError):
-            raise ToolRejected(f"there is no file {path!r:.200}; {self._near(path, trail[0])}") from None
+            raise ToolFailed(f"there is no file {path!r:.200}; {self._near(path, trail[0])}") from None
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise ToolRejected(f"{path!r:.200} cannot be read: {reason.lower()}") from None

@@ -48,11 +48,12 @@ async def test_what_lies_outside_the_folder_cannot_be_read(tmp_path: Path) -> No
     write(tmp_path, secret__txt="s3cret")
     (tmp_path / "mine").mkdir()
     look = plan(step(1, "read it", "read_file"))
-    small, strong = models(look, [CallTool("read_file", path="../secret.txt"), "I cannot read that."])
-    await ask("helper", (small, strong), "Read ../secret.txt", data=tmp_path / "mine")
+    small, strong = models(look, [CallTool("read_file", path="../secret.txt"), *["I cannot read that."] * 2], [""] * 9)
+    answer = await ask("helper", (small, strong), "Read ../secret.txt", data=tmp_path / "mine")
+    assert answer["state"] == "failed"
     assert "lies outside" in results(small)[0]
     assert "s3cret" not in told(small)
-    assert "Files: none" in told(strong)
+    assert "Files: none" in told(strong, 0)
 
 
 async def test_of_many_files_the_first_are_told_to_the_planner(tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ async def test_no_document_outside_the_folder_is_read_or_cited(documents: Path) 
     (inner / "link.md").symlink_to(documents / "alder.md")
     nothing = json.dumps({"findings": []})
     read = CallTool("read_file", path="../alder.md")
-    _, small, _ = await asked(inner, LOOK_UP, [read, nothing, "Not found"])
+    _, small, _ = await asked(inner, LOOK_UP, [read, SEARCH, nothing, "Not found"])
     assert "lies outside" in results(small, 1)[0]
     for outside in ("../alder.md", "link.md", str(documents / "alder.md")):
         _, small, _ = await asked(inner, LOOK_UP, [SEARCH, found(file=outside), nothing, "Not found"])

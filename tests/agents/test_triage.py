@@ -194,7 +194,9 @@ async def test_nothing_in_the_tables_can_be_changed(shop: Path) -> None:
     delete = CallTool("sqlite_query", sql="DELETE FROM orders")
     small = ScriptedModel("small", [delete, "It cannot be deleted."], tags=("pii",))
     one = plan(step(1, "delete the order", "sqlite_query"))
-    await ask("triage", (small, ScriptedModel("strong", [one], tier="capable", tags=("pii",))), TICKET, data=shop)
+    strong = ScriptedModel("strong", [one, *[""] * 9], tier="capable", tags=("pii",))
+    answer = await ask("triage", (small, strong), TICKET, data=shop)
+    assert answer["state"] == "failed"
     assert "SELECT" in results(small)[0]
 
 

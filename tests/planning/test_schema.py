@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestra.errors import PlanError
-from orchestra.planning import faults, plan_schema, read_plan, single_step
+from orchestra.planning import faults, ordered_plan_schema, plan_schema, read_plan, single_step
+from orchestra.planning.graph import cycles
 from orchestra.types import Json, Plan, Step, ToolSpec
 
 TOOLS = (ToolSpec("rows", "Run a query.", {"type": "object"}), ToolSpec("計算", "Calculate.", {"type": "object"}))
@@ -129,3 +130,30 @@ def test_the_single_step_has_every_tool_the_whole_task_and_a_flag() -> None:
     assert (plan.task, plan.steps[0].goal) == ("the task", "Carry out the task")
     assert plan.steps[0].tools == ("rows", "計算")
     assert faults(plan, [tool.name for tool in TOOLS], 1) == ()
+
+
+NEEDS = st.lists(st.sampled_from(["s1", "s3", "s4", "s5"]), max_size=4)
+
+
+@given(st.lists(NEEDS, min_size=1, max_size=3))
+def test_what_an_embedded_planner_is_held_to_is_a_plan_without_a_cycle(needs: list[list[str]]) -> None:
+    before, kept = Plan("", (Step("s1"), Step("s2"))), ("s1",)
+    ordered = ordered_plan_schema(TOOLS, 3, before=before, kept=kept)
+    jsonschema.Draft202012Validator.check_schema(ordered)
+    written = {"steps": [ONE | {"id": f"s{3 + at}", "needs": each} for at, each in enumerate(needs)]}
+    if jsonschema.Draft202012Validator(ordered).is_valid(written):
+        assert jsonschema.Draft202012Validator(plan_schema(TOOLS, 3, before=before, kept=kept)).is_valid(written)
+        assert not cycles(read_plan("task", written))
+    else:
+        backward = [set(each) <= {"s1", *(f"s{3 + n}" for n in range(at))} for at, each in enumerate(needs)]
+        assert not all(backward) or any(len(each) > 1 + at for at, each in enumerate(needs))
+
+
+def test_an_ordered_plan_looks_back_only_and_names_nothing_twice_over() -> None:
+    held = jsonschema.Draft202012Validator(ordered_plan_schema(TOOLS, 3))
+    second = {**ONE, "id": "s2"}
+    assert held.is_valid({"steps": [ONE, {**second, "needs": ["s1"]}]})
+    assert not held.is_valid({"steps": [{**ONE, "needs": ["s2"]}, second]})
+    assert not held.is_valid({"steps": [{**ONE, "tools": ["rows"] * 3}]})
+    assert not held.is_valid({"steps": [ONE, {**second, "needs": ["s1", "s1"]}]})
+    assert jsonschema.Draft202012Validator(ordered_plan_schema((), 3)).is_valid({"steps": [{**ONE, "tools": []}]})

@@ -188,7 +188,8 @@ async def test_a_stronger_model_is_not_shown_what_the_weaker_one_got_wrong_unles
 
     async def strong_saw(amounts: tuple[int, int]) -> str:
         small = ScriptedModel("small", [CallTool("pay", amount=amounts[0]), CallTool("pay", amount=amounts[1])])
-        strong = ScriptedModel("strong", [plan(("s1", "pay", [], ["pay"])), "gave up"], tier="capable")
+        gave_up = ["gave up"] * 8
+        strong = ScriptedModel("strong", [plan(("s1", "pay", [], ["pay"])), *gave_up], tier="capable")
         async with scripted_app(small, strong, policies=[BOTH]) as app:
             await app.planner_executor([pay]).ainvoke({"task": "?"})
         return json.dumps(strong.requests[1]["messages"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestra.toolbox import Tool, ToolRejected, load_tools
+from orchestra.toolbox import Tool, ToolFailed, ToolRejected, load_tools
 
 module = load_tools("search_files")
 
@@ -75,7 +75,7 @@ def test_a_regular_expression_is_found(search: Tool) -> None:
 def test_a_part_of_the_folder_is_searched(search: Tool) -> None:
     assert search("penguin", path="sub") == "sub/b.txt:2: US penguins"
     assert search("penguin", path="sub/b.txt") == "sub/b.txt:2: US penguins"
-    with pytest.raises(ToolRejected, match=r"there is no file 'sup'; did you mean sub/b.txt|it holds: "):
+    with pytest.raises(ToolFailed, match=r"there is no file 'sup'; did you mean sub/b.txt|it holds: "):
         search("penguin", path="sup")
     with pytest.raises(ToolRejected, match=r"lies outside"):
         search("penguin", path="..")

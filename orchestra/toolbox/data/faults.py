@@ -44,10 +44,37 @@ def explain(message: str, tables: Sequence[Table], seconds: float) -> str:
         return f"only reading is allowed: write one SELECT ({message})"
     if "one statement" in message:
         return "only one statement at a time is allowed: write one SELECT, without a second one after the ;"
-    near = ""
-    if missing := re.fullmatch(r"no such (?:column|table): (?:.*\.)?(.+)", message):
-        near = _nearest(missing[1], _names(tables))
-    return f"SQL error: {message}{near}; {_known(tables)}"
+    return f"SQL error: {message}{_hint(message, tables)}; {_known(tables)}"
+
+
+# What other dialects have, and how it is written in this one: https://www.sqlite.org/lang_datefunc.html
+_PARTS = dict.fromkeys(("year", "month", "day", "extract", "date_part", "date_format"), "strftime('%Y', day)")
+_INSTEAD = _PARTS | {
+    "now": "date('now')",
+    "curdate": "date('now')",
+    "getdate": "date('now')",
+    "datediff": "julianday(later) - julianday(earlier)",
+    "concat": "one || other",
+    "isnull": "ifnull(value, other)",
+    "nvl": "ifnull(value, other)",
+    "if": "iif(condition, one, other)",
+}
+
+
+def _hint(message: str, tables: Sequence[Table]) -> str:
+    if missing := re.fullmatch(r"no such column: (?:.*\.)?(.+)", message):
+        having = [one.name for one in tables if any(each.name.lower() == missing[1].lower() for each in one.columns)]
+        if having:
+            return f"; {missing[1]} is a column of {' and '.join(having)}: name it in FROM or JOIN, under its own alias"
+        return _nearest(missing[1], _names(tables))
+    if missing := re.fullmatch(r"no such table: (?:.*\.)?(.+)", message):
+        return _nearest(missing[1], _names(tables))
+    if missing := re.fullmatch(r"no such function: (\w+)", message):
+        instead = _INSTEAD.get(missing[1].lower())
+        return f"; SQLite has {instead} for it" if instead else ""
+    if message.startswith("misuse of aggregate"):
+        return "; to filter or sort by it, GROUP BY a column first; a condition on it stands in HAVING, not in WHERE"
+    return ""
 
 
 def _nearest(name: str, names: Sequence[str]) -> str:

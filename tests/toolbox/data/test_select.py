@@ -74,6 +74,23 @@ def test_a_second_statement_is_refused(data: Data) -> None:
         ("SELECT weight FROM penguins", "SQL error: no such column: weight; known: "),
         ("SELECT body_mas FROM penguins", "no such column: body_mas; nearest: body_mass; known: "),
         ("SELECT p.Specie FROM penguins p", "no such column: p.Specie; nearest: species; known: "),
+        (
+            "SELECT species FROM (SELECT 1)",
+            "no such column: species; species is a column of penguins: name it in FROM or JOIN, under its own alias; ",
+        ),
+        (
+            "SELECT p.Species FROM (SELECT 1) p",
+            "no such column: p.Species; Species is a column of penguins: name it in FROM or JOIN, ",
+        ),
+        (
+            "SELECT YEAR(species) FROM penguins",
+            "no such function: YEAR; SQLite has strftime('%Y', day) for it; known: ",
+        ),
+        ("SELECT MOOD(species) FROM penguins", "no such function: MOOD; known: "),
+        (
+            "SELECT species FROM penguins ORDER BY COUNT(*)",
+            "misuse of aggregate: COUNT(); to filter or sort by it, GROUP BY a column first; ",
+        ),
         ("SELECT * FROM penguin", "no such table: penguin; nearest: penguins; known: "),
         ("SELEC 1", 'SQL error: near "SELEC": syntax error; known: '),
         ("SELECT '\0'", "SQL error: the query contains a null character; known: "),
