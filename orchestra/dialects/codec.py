@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+from orchestra.dialects.rate_limits import RateLimit
+from orchestra.dialects.tool_schema import CompiledTool
 from orchestra.types import CallFault, ModelCard, ModelReply, ReasoningDelta, Request, TextDelta, ToolSpec
 
 Delta: TypeAlias = TextDelta | ReasoningDelta
@@ -15,8 +17,8 @@ Delta: TypeAlias = TextDelta | ReasoningDelta
 class Encoded:
     """A request in a provider's format: `path` below base_url, headers without secrets, the body.
 
-    `notes` lists what the dialect cannot say and was therefore dropped. `tools` is what the reply may call;
-    `structured` says that the answer is JSON under a schema.
+    `notes` lists what the dialect cannot say and was therefore dropped. `tools` is what the reply may call, `compiled`
+    how it was declared, by canonical name; `structured` says that the answer is JSON under a schema.
     """
 
     path: str
@@ -25,6 +27,7 @@ class Encoded:
     stream: bool
     notes: tuple[str, ...] = ()
     tools: tuple[ToolSpec, ...] = ()
+    compiled: Mapping[str, CompiledTool] = field(default_factory=dict[str, CompiledTool])
     card: ModelCard | None = None
     json_tools: bool = False
     structured: bool = False
@@ -68,4 +71,8 @@ class Codec(Protocol):
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> CallFault:
         """What a response with an error status means; header names are lower case."""
+        ...
+
+    def limits(self, headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
+        """What a response's headers say of the key's rate limits; header names are lower case."""
         ...

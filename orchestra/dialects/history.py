@@ -6,14 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from orchestra.dialects.features import FEATURES
 from orchestra.types import Document, Image, Message, ModelCard, Part, Reasoning, Text, ToolCall, ToolResult
 
 NO_RESULT = "No result was recorded for this call."
 
 Content: TypeAlias = Text | Image | Document
-
-# Dialects whose tool results carry text only.
-_TEXT_RESULTS = frozenset({"openai-chat"})
 
 
 def view(messages: Iterable[Message], card: ModelCard) -> tuple[Message, ...]:
@@ -22,12 +20,12 @@ def view(messages: Iterable[Message], card: ModelCard) -> tuple[Message, ...]:
     Reasoning and opaque state go only to the provider and model they came from; empty text is absent,
     and so is a message of which nothing remains. Every call has exactly one result, right after its
     message and in call order: a call without one gets a neutral error, a result without a call is
-    dropped, an id used twice is renamed. Media the model cannot read become a line of text; those in
-    results follow in a user message where the dialect's results carry text only.
+    dropped, an id used twice is renamed. Media that the model cannot read, or the dialect cannot carry, become a line
+    of text; those in results follow in a user message where the dialect's results carry text only.
     """
     visible = [_of_parts(message, tuple(_visible(message, card))) for message in messages]
     paired = _paired(visible)
-    moved = _media_after_results(paired) if card.dialect in _TEXT_RESULTS else paired
+    moved = paired if FEATURES[card.dialect].result_media else _media_after_results(paired)
     return tuple(message for message in moved if message.parts)
 
 
@@ -68,14 +66,26 @@ def _stateless(part: ToolCall | ToolResult, card: ModelCard) -> ToolCall | ToolR
 def _readable(content: Iterable[Content], card: ModelCard) -> Iterator[Content]:
     for part in content:
         kept = part if part.provider_state is None or _own(part, card) else replace(part, provider_state=None)
-        if isinstance(kept, Text):
-            if kept.text:
-                yield kept
-        elif card.capabilities.images if isinstance(kept, Image) else card.capabilities.documents:
+        if not isinstance(kept, Text):
+            why = _unreadable(kept, card)
+            yield Text(f"[{_kind(kept)} left out: {why}]") if why else kept
+        elif kept.text:
             yield kept
-        else:
-            kind = "image" if isinstance(kept, Image) else f"document {kept.name}".rstrip()
-            yield Text(f"[{kind} left out: this model cannot read {kept.media_type}]")
+
+
+def _unreadable(part: Image | Document, card: ModelCard) -> str:
+    """Why the model cannot be shown it; empty where it can."""
+    features, image = FEATURES[card.dialect], isinstance(part, Image)
+    if not (card.capabilities.images if image else card.capabilities.documents):
+        return f"this model cannot read {part.media_type}"
+    carriers = features.images if image else features.documents
+    if ("url" if part.url else "data") in carriers:
+        return ""
+    return f"{features.title} takes no URL: {part.url}" if carriers else f"{features.title} takes none"
+
+
+def _kind(part: Image | Document) -> str:
+    return "image" if isinstance(part, Image) else f"document {part.name}".rstrip()
 
 
 @dataclass(slots=True)

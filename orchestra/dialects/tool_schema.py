@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias, cast
 
+from orchestra.dialects.features import FEATURES
 from orchestra.dialects.tool_names import wire_names
 from orchestra.errors import ConfigError, ToolError
 from orchestra.types import Json
@@ -66,10 +67,10 @@ def compile_tool(tool: Declared, dialect: str, strict: bool | Literal["auto"] = 
     return _compiled(tool, wire_names([tool.name])[tool.name])
 
 
-def compile_tools(tools: Iterable[Declared]) -> dict[str, CompiledTool]:
+def compile_tools(tools: Iterable[Declared], dialect: str = "openai-chat") -> dict[str, CompiledTool]:
     """The tools of one request by canonical name, no two with the same name on the wire."""
     by_name = {tool.name: tool for tool in tools}
-    names = wire_names(by_name)
+    names = wire_names(by_name, spelling=FEATURES[dialect].tool_names)
     return {name: _compiled(tool, names[name]) for name, tool in by_name.items()}
 
 

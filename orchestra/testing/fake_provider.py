@@ -11,9 +11,12 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar, cast
+from urllib.parse import unquote
 
 from orchestra.testing.behaviours import Behaviour, Error, Fixed, ScriptError
-from orchestra.testing.openai_wire import Cut, Head, Pause, WireEvent, play
+from orchestra.testing.chat_wire import ChatWire
+from orchestra.testing.wire import Cut, Exchange, Head, Pause, WireEvent
+from orchestra.testing.wires import WIRES, addressed, wire
 
 if TYPE_CHECKING:
     import h11
@@ -33,7 +36,7 @@ class Received:
 
 
 class FakeProvider:
-    """A server that speaks `openai-chat` and behaves as told: `async with FakeProvider({"small": [Error(500), "hi"]})`.
+    """A server that speaks every dialect and behaves as told: `async with FakeProvider({"small": [Error(500), "hi"]})`.
 
     Each model goes through its behaviours, one a request; the last one repeats. An unknown model is a 404,
     as it is at a real provider. `with` works too, for tests without an event loop. Needs `h11`, which httpx brings.
@@ -50,10 +53,14 @@ class FakeProvider:
 
     @property
     def base_url(self) -> str:
-        """What a model's `base_url` must be to end up here."""
+        """What a model's `base_url` must be to end up here, where its dialect is `openai-chat`."""
+        return self.base_url_of("openai-chat")
+
+    def base_url_of(self, dialect: str) -> str:
+        """What a model's `base_url` must be in a dialect. Raises ValueError for an unknown one."""
         if self._server is None:
             raise RuntimeError("FakeProvider is not running; use it as `async with FakeProvider(…) as provider:`")
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}{wire(dialect).prefix}"
 
     def count(self, model: str) -> int:
         """How many requests came for a model."""
@@ -104,28 +111,35 @@ class FakeProvider:
         try:
             body: dict[str, Any] = json.loads(data)
         except ValueError:
-            return play(_refused(400, f"the body of {path} is no JSON"), {})
-        model = str(body.get("model"))
+            return _refused(400, f"the body of {path} is no JSON")
+        path = unquote(path.partition("?")[0])
+        if (found := addressed(path, body)) is None:
+            served = ", ".join(f"{name} below {one.prefix or '/'}" for name, one in WIRES.items())
+            self.requests.append(Received(str(body.get("model")), path, headers, body))
+            return _refused(404, f"serves nothing at {path}; it serves {served}")
+        spoken, below, model = found
+        exchange = Exchange(spoken, below, body)
         self.requests.append(Received(model, path, headers, body))
         try:
             # The whole script is read before the first byte goes out, so that its own mistakes come up here.
-            return iter(list(play(self._behaviour(model, path, body), body)))
+            return iter(list(exchange.play(self._behaviour(model, exchange))))
         except (Exception, ScriptError) as error:  # noqa: BLE001  # raised again when the test leaves the provider
             self._broken = self._broken or error
-            return play(_refused(500, f"the script failed: {error}"), body)
+            return _refused(500, f"the script failed: {error}", exchange)
 
-    def _behaviour(self, model: str, path: str, body: dict[str, Any]) -> Fixed:
-        if path != "/v1/chat/completions":
-            return _refused(404, f"serves /v1/chat/completions, not {path}")
+    def _behaviour(self, model: str, exchange: Exchange) -> Fixed:
         script = self._scripts.get(model)
         if script is None:
-            return _refused(404, f"has no model {model!r}; known: {', '.join(self._scripts)}")
+            text = f"FakeProvider: has no model {model!r}; known: {', '.join(self._scripts)}"
+            return Error(404, cast("dict[str, Any]", exchange.wire.error(404, "not_found_error", text)))
         chosen = script[min(self.count(model), len(script)) - 1]
-        return chosen(body) if callable(chosen) else chosen
+        return chosen(dict(exchange.body)) if callable(chosen) else chosen
 
 
-def _refused(status: int, text: str) -> Error:
-    return Error(status, {"error": {"message": f"FakeProvider: {text}", "type": "invalid_request_error"}})
+def _refused(status: int, text: str, exchange: Exchange | None = None) -> Iterator[WireEvent]:
+    spoken = exchange or Exchange(ChatWire(), "", {})
+    body = spoken.wire.error(status, "invalid_request_error", f"FakeProvider: {text}")
+    return spoken.play(Error(status, cast("dict[str, Any]", body)))
 
 
 def _script(given: Behaviour | list[Behaviour] | tuple[Behaviour, ...]) -> tuple[Behaviour, ...]:

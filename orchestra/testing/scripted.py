@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from orchestra.testing.behaviours import Behaviour, Fixed, ScriptError
-from orchestra.testing.openai_wire import Head, Pause, WireEvent, play
+from orchestra.testing.chat_wire import ChatWire
+from orchestra.testing.wire import Exchange, Head, Pause, WireEvent
 from orchestra.transport.seam import TransportFault, WireRequest
 from orchestra.types import ModelCard, Price, Trigger
 
@@ -50,7 +51,7 @@ class ScriptedModel:
     def answer(self, body: dict[str, Any]) -> Iterator[WireEvent]:
         """The response to one request. Raises ScriptError where the script has no reply left."""
         self.requests.append(body)
-        return play(self._next(body), body)
+        return Exchange(ChatWire(), "/chat/completions", body).play(self._next(body))
 
     def _next(self, body: dict[str, Any]) -> Fixed:
         if callable(self._replies):

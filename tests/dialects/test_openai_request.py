@@ -98,7 +98,7 @@ def test_without_structured_output_the_schema_stands_in_the_prompt_and_a_note_sa
     assert "response_format" not in sent_body
     assert sent_body["messages"][0]["content"].startswith("be brief\n\nAnswer with JSON only")
     assert json.dumps(SCHEMA) in sent_body["messages"][0]["content"]
-    assert sent.notes == ("response_format left out: mine has none; the schema stands in the prompt",)
+    assert sent.notes == ("output_schema left out: mine has none; it stands in the prompt",)
 
 
 def test_settings_go_out_under_the_providers_names():
@@ -123,7 +123,7 @@ def test_what_the_model_cannot_do_is_left_out_with_a_note():
     assert sent.notes == (
         "max_tokens 9000 lowered to 4096, the most mine writes",
         "reasoning_effort left out: mine has no such setting",
-        "logprobs left out: mine reports none",
+        "logprobs left out: mine has no such setting",
     )
 
 
@@ -138,7 +138,7 @@ def test_extra_parameters_reach_only_their_own_provider_or_dialect():
         "extra 'other.x' left out: it is not for acme or openai-chat",
         "extra 'bare' left out: it is not for acme or openai-chat",
         "extra 'acme.' left out: it is not for acme or openai-chat",
-        "extra 'acme.model' left out: the request itself sets model",
+        "extra 'model' left out: the request itself sets it",
     )
 
 
@@ -214,7 +214,7 @@ def test_images_and_documents_are_written_inline_or_as_a_reference():
         {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}},
         {"type": "image_url", "image_url": {"url": "https://x/y.png"}},
         {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,QUJD"}},
-        {"type": "text", "text": "[document b.pdf: https://x/b.pdf]"},
+        {"type": "text", "text": "[document b.pdf left out: OpenAI Chat Completions takes no URL: https://x/b.pdf]"},
         {"type": "file", "file": {"filename": "document", "file_data": "data:application/pdf;base64,QUJD"}},
     ]
 

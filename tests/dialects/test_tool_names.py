@@ -3,7 +3,7 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestra.dialects.tool_names import ID_LIMIT, NAME_LIMIT, wire_names
+from orchestra.dialects.tool_names import CALL_IDS, TOOL_NAMES, Spelling, wire_names
 
 NAMES = st.lists(
     st.one_of(
@@ -15,11 +15,11 @@ NAMES = st.lists(
 )
 
 
-@given(names=NAMES, history=NAMES, limit=st.sampled_from([ID_LIMIT, NAME_LIMIT]))
+@given(names=NAMES, history=NAMES, limit=st.sampled_from([CALL_IDS.limit, TOOL_NAMES.limit]))
 @settings(deadline=None)
 def test_names_are_mapped_one_to_one_into_the_pattern(names, history, limit):
-    mapped = wire_names(names, limit=limit)
-    extended = wire_names(history, known=mapped, limit=limit)
+    mapped = wire_names(names, spelling=Spelling(limit=limit))
+    extended = wire_names(history, known=mapped, spelling=Spelling(limit=limit))
     assert set(extended) == set(names) | set(history)
     assert len(set(extended.values())) == len(extended)
     assert all(re.fullmatch(rf"[A-Za-z0-9_-]{{1,{limit}}}", spelled) for spelled in extended.values())

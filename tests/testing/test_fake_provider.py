@@ -191,7 +191,7 @@ async def test_an_unknown_model_path_or_body_says_what_is_known():
             await whole(provider, "other")
         async with httpx.AsyncClient() as http:
             reply = await http.post(f"{provider.base_url}/embeddings", json={"model": "small"})
-            assert (reply.status_code, "serves /v1/chat/completions" in reply.text) == (404, True)
+            assert (reply.status_code, "openai-chat below /v1" in reply.text) == (404, True)
             reply = await http.post(f"{provider.base_url}/chat/completions", content=b"nope")
             assert (reply.status_code, "no JSON" in reply.text) == (400, True)
 

@@ -1,0 +1,211 @@
+"""What a request asks of one model in one dialect: canonical still, cut to what both can do, with notes on the rest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from orchestra.dialects import json_tools
+from orchestra.dialects.features import FEATURES, Features
+from orchestra.dialects.history import view
+from orchestra.dialects.loose import is_object
+from orchestra.dialects.tool_names import wire_names
+from orchestra.dialects.tool_schema import CompiledTool, compile_tools
+from orchestra.types import Json, Message, ModelCard, Request, ToolCall, ToolChoice, ToolResult
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request as `card` can be asked it in this dialect; a codec only has to spell it.
+
+    `compiled` are the tools to declare, by canonical name; where models write their calls as JSON (`json_tools`) they
+    stand in the prompt, and `output_schema` holds both the calls and the answer. `messages` are what the model may see.
+    `names` and `ids` spell every tool and every call of them. `extra` are parameters for this provider, by their own
+    names; they never replace what the request itself says. None is left to the provider's default.
+    """
+
+    card: ModelCard
+    messages: tuple[Message, ...]
+    compiled: Mapping[str, CompiledTool]
+    names: Mapping[str, str]
+    ids: Mapping[str, str]
+    json_tools: bool = False
+    tool_choice: ToolChoice = "auto"
+    parallel_tools: bool | None = None
+    output_schema: Mapping[str, Json] | None = None
+    max_tokens: int | None = None
+    reasoning_effort: str | None = None
+    temperature: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    logprobs: bool = False
+    extra: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    notes: tuple[str, ...] = ()
+
+    def arguments(self, call: ToolCall) -> Mapping[str, Json]:
+        """A call's arguments as this dialect's model would have written them."""
+        if call.arguments is None:
+            return {"unreadable": call.raw}
+        tool = self.compiled.get(call.name)
+        return tool.encode(call.arguments) if tool else call.arguments
+
+    def completed(self, body: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """The body with `extra`, objects merged, and the notes; what the request itself says is never replaced."""
+        notes = list(self.notes)
+        return _merged(body, self.extra, notes), tuple(notes)
+
+
+def asked(request: Request, card: ModelCard) -> Asked:
+    """The request cut to what the card's dialect and model can do. Raises ToolError for a tool that it cannot say."""
+    return _Cut(request, card, FEATURES[card.dialect]).asked()
+
+
+class _Cut:
+    """One request while it is cut; what is left out is noted, once."""
+
+    def __init__(self, request: Request, card: ModelCard, features: Features) -> None:
+        self.request, self.card, self.features = request, card, features
+        self.notes: list[str] = []
+        support = card.capabilities.tools
+        self.json_tools = support == "json" and bool(request.tools) and request.tool_choice != "none"
+        self.native = support == "native"
+        if request.tools and support == "none":
+            self._left_out("tools", f"{card.name} cannot call tools")
+
+    def asked(self) -> Asked:
+        """The whole of it."""
+        request, can, features = self.request, self.card.capabilities, self.features
+        messages, schema = self._messages()
+        calls = [part for message in messages for part in message.parts if isinstance(part, ToolCall)]
+        compiled = self._compiled(calls)
+        known = {name: tool.name for name, tool in compiled.items()}
+        settings = request.settings
+        return Asked(
+            card=self.card,
+            messages=messages,
+            compiled=compiled,
+            names=wire_names((call.name for call in calls), known=known, spelling=features.tool_names),
+            ids=wire_names((call.id for call in calls), spelling=features.call_ids),
+            json_tools=self.json_tools,
+            tool_choice=self._tool_choice(compiled),
+            parallel_tools=self._parallel(compiled),
+            output_schema=schema,
+            max_tokens=self._max_tokens(settings.max_tokens),
+            reasoning_effort=self._said("reasoning_effort", settings.reasoning_effort, can=can.reasoning_effort),
+            temperature=self._said("temperature", request.temperature),
+            seed=self._said("seed", request.seed),
+            stop=self._stop(),
+            logprobs=self._said("logprobs", request.logprobs or None, can=can.logprobs) or False,
+            extra=self._extra(),
+            notes=tuple(self.notes),
+        )
+
+    def _messages(self) -> tuple[tuple[Message, ...], Mapping[str, Json] | None]:
+        """What the model may see, and the schema its answer is held to."""
+        request = self.request
+        messages, schema = view(request.messages, self.card), request.output_schema
+        self._note_orphans()
+        if not self.native:
+            messages = json_tools.flattened(messages, json_tools.reminder(request) if self.json_tools else "")
+        if self.json_tools:
+            messages = json_tools.instructed(messages, json_tools.instructions(request))
+            return messages, json_tools.reply_schema(request) if self.features.structured else None
+        if schema is None or (self.features.structured and self.card.capabilities.structured_output):
+            return messages, schema
+        self._left_out(
+            "output_schema", f"{self._who(dialect_can=self.features.structured)} has none; it stands in the prompt"
+        )
+        return json_tools.instructed(messages, _ANSWER_WITH + json.dumps(schema)), None
+
+    def _note_orphans(self) -> None:
+        parts = [part for message in self.request.messages for part in message.parts]
+        called = {part.id for part in parts if isinstance(part, ToolCall)}
+        answered = {part.call_id for part in parts if isinstance(part, ToolResult)}
+        self.notes += [f"tool result {one!r} left out: no call has this id" for one in sorted(answered - called)]
+        self.notes += [
+            f"tool call {one!r} had no result: a neutral error stands in" for one in sorted(called - answered)
+        ]
+
+    def _compiled(self, calls: Sequence[ToolCall]) -> Mapping[str, CompiledTool]:
+        """The tools to declare. Where none may be called and that cannot be said, none is, if history has no calls."""
+        unsaid = self.request.tool_choice == "none" and "none" not in self.features.tool_choice
+        if not self.native or (unsaid and not calls):
+            return {}
+        return compile_tools(self.request.tools, self.card.dialect)
+
+    def _tool_choice(self, compiled: Mapping[str, CompiledTool]) -> ToolChoice:
+        wanted = self.request.tool_choice
+        if not compiled or wanted in self.features.tool_choice:
+            return wanted
+        self._left_out(f"tool_choice {wanted}", f"{self.features.title} cannot say it")
+        return "auto"
+
+    def _parallel(self, compiled: Mapping[str, CompiledTool]) -> bool | None:
+        wanted = self.request.parallel_tools
+        if self.json_tools and wanted:
+            self._left_out("parallel_tools", f"{self.card.name} writes one call a reply")
+        elif compiled and wanted and not self.card.capabilities.parallel_tools:
+            self._left_out("parallel_tools", f"{self.card.name} makes one call a reply")
+        elif compiled and wanted is False and not self.features.parallel_switch:
+            self._left_out("parallel_tools", f"{self.features.title} has no such switch")
+        elif compiled and self.features.parallel_switch:
+            return wanted
+        return None
+
+    def _max_tokens(self, most: int | None) -> int | None:
+        card = self.card
+        if most is None or most <= card.max_output:
+            return most
+        self.notes.append(f"max_tokens {most} lowered to {card.max_output}, the most {card.name} writes")
+        return card.max_output
+
+    def _stop(self) -> tuple[str, ...]:
+        wanted, most = self.request.stop, self.features.stop
+        if len(wanted) <= most:
+            return wanted
+        self.notes.append(f"stop: {len(wanted) - most} of {len(wanted)} left out: {self.features.title} takes {most}")
+        return wanted[:most]
+
+    def _said(self, name: str, value: T | None, *, can: bool = True) -> T | None:
+        """A setting where both the dialect and the model have it."""
+        spoken = bool(getattr(self.features, name))
+        if value is None or (spoken and can):
+            return value
+        self._left_out(name, f"{self._who(dialect_can=spoken)} has no such setting")
+        return None
+
+    def _extra(self) -> dict[str, Json]:
+        own = (self.card.provider, self.card.dialect)
+        result: dict[str, Json] = {}
+        for key, value in self.request.extra.items():
+            namespace, _, name = key.partition(".")
+            if namespace in own and name:
+                result[name] = value
+            else:
+                self._left_out(f"extra {key!r}", f"it is not for {' or '.join(dict.fromkeys(own))}")
+        return result
+
+    def _who(self, *, dialect_can: bool) -> str:
+        return self.card.name if dialect_can else self.features.title
+
+    def _left_out(self, what: str, why: str) -> None:
+        self.notes.append(f"{what} left out: {why}")
+
+
+def _merged(body: dict[str, Any], extra: Mapping[str, Json], notes: list[str], above: str = "") -> dict[str, Any]:
+    result = dict(body)
+    for name, value in extra.items():
+        if is_object(value) and is_object(body.get(name)):
+            result[name] = _merged(body[name], value, notes, f"{above}{name}.")
+        elif name in body:
+            notes.append(f"extra {above + name!r} left out: the request itself sets it")
+        else:
+            result[name] = value
+    return result
+
+
+_ANSWER_WITH = "Answer with JSON only, matching this JSON Schema:\n"

@@ -1,0 +1,225 @@
+"""A reply while it is being read: whole bodies and streams differ only in how much comes at once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from orchestra.dialects.codec import Delta, Encoded
+from orchestra.dialects.json_tools import AnswerText, read
+from orchestra.dialects.loose import is_object, parse_object, scalars, sequence
+from orchestra.types import (
+    Finish,
+    Json,
+    ModelReply,
+    Origin,
+    Part,
+    Reasoning,
+    ReasoningDelta,
+    Text,
+    TextDelta,
+    ToolCall,
+    Usage,
+)
+
+Place: TypeAlias = int | str
+
+
+class Draft:
+    """Blocks of text, reasoning and calls in the order in which they began, each under its place in the reply.
+
+    `model`, `usage`, `finish` and `logprobs` are set as they arrive; `finish` stays None until the provider has said
+    why it stopped.
+    """
+
+    def __init__(self, encoded: Encoded) -> None:
+        self.encoded = encoded
+        self.model: str | None = None
+        self.usage: Usage | None = None
+        self.finish: Finish | None = None
+        self.logprobs: list[float] = []
+        self._answer = AnswerText(structured=encoded.structured) if encoded.json_tools else None
+        self._refusal = _Pieces()
+        self._blocks: dict[Place, _Said | CallDraft] = {}
+
+    @property
+    def text(self) -> str:
+        """The answer's text so far, as it may be shown."""
+        return self._answer.shown if self._answer else self._written(reasoning=False)
+
+    @property
+    def calls(self) -> tuple[CallDraft, ...]:
+        """The calls so far."""
+        return tuple(block for block in self._blocks.values() if isinstance(block, CallDraft))
+
+    def say(self, piece: str, at: Place = "text") -> list[Delta]:
+        """Takes in a piece of text; the delta it brings."""
+        shown = self._said(at, reasoning=False).pieces.add(piece)
+        shown = self._answer.add(shown) if self._answer and shown else shown
+        return [TextDelta(shown)] if shown else []
+
+    def reason(self, piece: str, at: Place = "reasoning") -> list[Delta]:
+        """Takes in a piece of reasoning; the delta it brings."""
+        shown = self._said(at, reasoning=True).pieces.add(piece)
+        return [ReasoningDelta(shown)] if shown else []
+
+    def refuse(self, piece: str) -> None:
+        """Takes in a piece of a refusal, which is not handed on while it is written: another model may answer yet."""
+        self._refusal.add(piece)
+
+    def call(self, at: Place) -> CallDraft:
+        """The call at a place; it begins here where there is none."""
+        block = self._blocks.setdefault(at, CallDraft())
+        return block if isinstance(block, CallDraft) else self.call(f"{at}'")  # a server that reuses a text's place
+
+    def keep(self, state: str, at: Place, *, reasoning: bool) -> None:
+        """Opaque state of a block of text or reasoning, which may say nothing else."""
+        self._said(at, reasoning=reasoning).state = state
+
+    def ended(self) -> list[Delta]:
+        """What was held back until the model had finished."""
+        rest = self._answer.close() if self._answer else ""
+        return [TextDelta(rest)] if rest else []
+
+    def reply(self) -> ModelReply:
+        """The reply as far as it was read."""
+        parts, mended = self._parts()
+        called = any(isinstance(part, ToolCall) for part in parts)
+        finish = self.finish or "stop"
+        if self._refusal.text:
+            finish = "refusal"
+        elif called and finish in ("stop", "other"):
+            finish = "tool_calls"
+        logprob = sum(self.logprobs) / len(self.logprobs) if self.logprobs else None
+        return ModelReply(parts, finish, self.usage, self.model, logprob, self._raw(), mended)
+
+    def _said(self, at: Place, *, reasoning: bool) -> _Said:
+        block = self._blocks.setdefault(at, _Said(reasoning))
+        if isinstance(block, _Said) and block.reasoning is reasoning:
+            return block
+        return self._said(f"{at}'", reasoning=reasoning)
+
+    def _written(self, *, reasoning: bool) -> str:
+        said = (block for block in self._blocks.values() if isinstance(block, _Said))
+        return "".join(block.pieces.text for block in said if block.reasoning is reasoning)
+
+    def _parts(self) -> tuple[tuple[Part, ...], tuple[str, ...]]:
+        card = self.encoded.card
+        origin = Origin(card.provider, card.dialect, card.model) if card else None
+        parts, mended = list(self._in_order()), ()
+        if self._answer and (text := self._written(reasoning=False)) and not self._refusal.text:
+            said, mended = read(text, structured=self.encoded.structured)
+            parts = [*(part for part in parts if isinstance(part, Reasoning)), *said]
+        if self._refusal.text:
+            parts.append(Text(self._refusal.text))
+        return tuple(replace(part, origin=origin) for part in _identified(parts, self.encoded.body)), mended
+
+    def _in_order(self) -> Iterator[Part]:
+        for block in self._blocks.values():
+            if isinstance(block, CallDraft):
+                yield from _calls(block, self.encoded)
+            elif block.pieces.text or block.state is not None:
+                yield (Reasoning if block.reasoning else Text)(block.pieces.text, provider_state=block.state)
+
+    def _raw(self) -> str:
+        written = [self._written(reasoning=False) or self._refusal.text]
+        return "\n".join(piece for piece in (*written, *(f"{one.name}({one.raw})" for one in self.calls)) if piece)
+
+
+@dataclass(slots=True)
+class CallDraft:
+    """A call while its pieces arrive: its arguments as text, or whole where the provider gives them as an object."""
+
+    id: str = ""
+    name: str = ""
+    pieces: list[str] = field(default_factory=list[str])
+    state: str | None = None
+
+    @property
+    def raw(self) -> str:
+        """The arguments as written so far."""
+        return "".join(self.pieces)
+
+    def add(self, arguments: object) -> None:
+        """Takes in a piece of text, or the whole object."""
+        if is_object(arguments):
+            self.pieces.append(json.dumps(arguments, ensure_ascii=False))
+        elif isinstance(arguments, str):
+            self.pieces.append(arguments)
+
+
+class _Pieces:
+    """Text in pieces; a surrogate pair that was split between two of them is joined."""
+
+    def __init__(self) -> None:
+        self._held: str = ""
+        self.text: str = ""
+
+    def add(self, piece: str) -> str:
+        """What can be handed on now."""
+        piece = self._held + piece
+        self._held = piece[-1:] if "\ud800" <= piece[-1:] <= "\udbff" else ""
+        piece = scalars(piece.removesuffix(self._held))
+        self.text += piece
+        return piece
+
+
+@dataclass(slots=True)
+class _Said:
+    """A block of text or reasoning while its pieces arrive."""
+
+    reasoning: bool
+    pieces: _Pieces = field(default_factory=_Pieces)
+    state: str | None = None
+
+
+def _calls(call: CallDraft, encoded: Encoded) -> Iterator[ToolCall]:
+    """The call; several where a server has written the arguments of several one after the other."""
+    written = next((one for one in encoded.compiled.values() if one.name == call.name), None)
+    name = next((name for name, one in encoded.compiled.items() if one is written), call.name)
+    tool = next((one for one in encoded.tools if one.name == name), None)
+    may_be_empty = tool is not None and not sequence(tool.schema.get("required"))
+    for number, raw in enumerate(_split(call.raw)):
+        # A tool without arguments may be called with no text at all; that stands for {} only where {} can be meant.
+        arguments: Mapping[str, Json] | None = {} if not raw.strip() and may_be_empty else parse_object(raw)
+        if arguments is not None and written is not None:
+            arguments = written.decode(arguments)
+        yield ToolCall(call.id if not number else "", name, arguments, raw, provider_state=call.state)
+
+
+_SPACE = " \t\r\n"
+_DECODER = json.JSONDecoder()
+
+
+def _split(raw: str) -> list[str]:
+    """The objects that stand one after the other in a text; the text itself where that is not what it is."""
+    found: list[str] = []
+    start, text = 0, raw.strip(_SPACE)
+    while start < len(text):
+        try:
+            value, end = _DECODER.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            return [raw]
+        if not isinstance(value, dict):
+            return [raw]
+        found.append(text[start:end])
+        start = end + len(text[end:]) - len(text[end:].lstrip(_SPACE))
+    return found if len(found) > 1 else [raw]
+
+
+def _identified(parts: Sequence[Part], body: bytes) -> list[Part]:
+    """The parts, each call under an id that neither this reply nor the request uses already."""
+    seen: set[str] = set()
+    result: list[Part] = []
+    for index, part in enumerate(parts):
+        if isinstance(part, ToolCall):
+            known = not part.id or part.id in seen or json.dumps(part.id).encode() in body
+            chosen = f"call_{hashlib.sha256(b'%d:%b' % (index, body)).hexdigest()[:16]}" if known else part.id
+            seen.add(chosen)
+            result.append(replace(part, id=chosen))
+        else:
+            result.append(part)
+    return result

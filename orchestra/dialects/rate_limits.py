@@ -1,0 +1,60 @@
+"""What a provider's headers say of its limits: how much is left, and when it is whole again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Literal, TypeAlias
+
+from orchestra.dialects.retry_after import duration
+
+Counted: TypeAlias = Literal["requests", "tokens", "input_tokens", "output_tokens"]
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """One limit of the key that was used: of `limit`, `remaining` are left, and it is whole in `reset` seconds."""
+
+    counted: Counted
+    limit: int | None
+    remaining: int | None
+    reset: float | None
+
+
+def openai_limits(headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
+    """`x-ratelimit-{limit,remaining,reset}-{requests,tokens}`, resets as durations; header names in lower case."""
+    return _limits(headers, "x-ratelimit-{fact}-{counted}", ("requests", "tokens"))
+
+
+def anthropic_limits(headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
+    """`anthropic-ratelimit-…-{limit,remaining,reset}`, resets as moments, seen from the response's own date."""
+    kinds: tuple[Counted, ...] = ("requests", "tokens", "input_tokens", "output_tokens")
+    return _limits(headers, "anthropic-ratelimit-{counted}-{fact}", kinds)
+
+
+def _limits(headers: Mapping[str, str], pattern: str, kinds: Iterable[Counted]) -> tuple[RateLimit, ...]:
+    found: list[RateLimit] = []
+    for counted in kinds:
+        said = {
+            fact: headers.get(pattern.format(fact=fact, counted=counted.replace("_", "-")), "").strip()
+            for fact in ("limit", "remaining", "reset")
+        }
+        if any(said.values()):
+            reset = _seconds(said["reset"], headers.get("date", ""))
+            found.append(RateLimit(counted, _number(said["limit"]), _number(said["remaining"]), reset))
+    return tuple(found)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() else None
+
+
+def _seconds(text: str, date: str) -> float | None:
+    if (seconds := duration(text)) is not None:
+        return seconds
+    try:
+        return max(0.0, (datetime.fromisoformat(text) - parsedate_to_datetime(date)).total_seconds())
+    except (ValueError, TypeError):
+        return None
