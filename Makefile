@@ -1,10 +1,11 @@
 # Everything lives in .venv. A second run installs nothing and needs no network.
 PYTHON ?= python3
 BIN := .venv/bin
+SDK := .venv/sdk/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos bench bench-agents clean
+.PHONY: help demo test test-sdk chaos bench bench-agents clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
@@ -25,9 +26,14 @@ test: .venv/.dev ## set everything up, and check it the way the pipeline does
 	@$(BIN)/lint-imports --no-logo
 	@echo "== tests"
 	@$(BIN)/python -m pytest -q -n 2 -m "not weights" --cov --cov-report=term
+	@$(MAKE) --no-print-directory test-sdk
 	@echo "== the smoke test, on a real model"
 	@$(BIN)/orchestra models pull || echo "no weights: the smoke test says so and skips"
 	@$(BIN)/python -m pytest -q -m weights tests/smoke
+
+test-sdk: .venv/.sdk ## hold every dialect against the providers' own SDKs, in an environment of their own
+	@echo "== the official SDKs"
+	@$(SDK)/python -m pytest -q tests/sdk
 
 chaos: .venv/.dev ## kill thousands of runs at random moments and check that nothing is lost or done twice
 	@$(BIN)/python -m tests.chaos --kills 5000
@@ -58,3 +64,9 @@ clean: ## remove what the other targets made; weights stay, `orchestra models re
 	@echo "== orchestra, its dependencies and the tools that check it"
 	@$(PIP) install --editable '.[local,fast,dev]'
 	@touch .venv/.user $@
+
+.venv/.sdk: tests/sdk/requirements.txt | .venv/.made
+	@echo "== the official SDKs, which do not fit beside our own dependencies (.venv/sdk)"
+	@$(BIN)/python -m venv .venv/sdk
+	@$(SDK)/python -m pip -qq --disable-pip-version-check install --requirement tests/sdk/requirements.txt
+	@touch $@

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile("orchestra", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("orchestra")
+
+collect_ignore = [] if find_spec("cohere") else ["sdk"]  # those need the official SDKs: `make test-sdk`
 
 
 class LeftTheMachine(RuntimeError):

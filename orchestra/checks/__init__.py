@@ -6,6 +6,7 @@ from orchestra.checks.judge import judge
 from orchestra.checks.mend import mend
 from orchestra.checks.output import parse_output
 from orchestra.checks.progress import no_progress
-from orchestra.checks.schema import schema_fault, violations
+from orchestra.checks.schema import violations
+from orchestra.checks.validator import schema_fault
 
 __all__ = ["Expect", "judge", "mend", "mend_calls", "no_progress", "parse_output", "schema_fault", "violations"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any, cast
+from typing import Any
 
+from orchestra.checks.validator import quick_of, validator_of
 from orchestra.checks.wording import cut, kind, known, listing, place, shown
 from orchestra.types import Json
 
@@ -24,7 +24,10 @@ def violations(schema: Mapping[str, Json], instance: Json) -> tuple[str, ...]:
     A schema that cannot be used is itself a violation, never an exception, and a remote `$ref` is not fetched.
     """
     try:
-        validator = _validator(_TEXT.encode(schema))
+        text = _TEXT.encode(schema)
+        if _fits(text, instance):
+            return ()
+        validator = validator_of(text)
         if isinstance(validator, str):
             return (validator,)
         lines = dict.fromkeys(line for error in validator.iter_errors(instance) for line in _lines(error))
@@ -36,55 +39,11 @@ def violations(schema: Mapping[str, Json], instance: Json) -> tuple[str, ...]:
         return (f"the schema itself cannot be used: {cut(str(error), 200)}",)
 
 
-def schema_fault(schema: Mapping[str, Json]) -> str:
-    """Where and why `schema` is no JSON Schema, such as `at $.type: …`; "" where it is one."""
-    from jsonschema import SchemaError
-    from jsonschema.validators import validator_for
-
+def _fits(schema_text: str, instance: Json) -> bool:
     try:
-        validator_for(schema).check_schema(schema)  # type: ignore[arg-type]
-    except SchemaError as error:
-        return f"at {error.json_path}: {error.message}"
-    return ""
-
-
-@lru_cache(maxsize=512)
-def _validator(schema_text: str) -> Any:
-    """A validator, or the text that says why there is none. Keyed by content, so no schema goes stale."""
-    from jsonschema import SchemaError, validators
-    from referencing import Registry
-
-    schema: Any = json.loads(schema_text)
-    drafts = cast(Any, validators)
-    draft = drafts.validator_for(schema, default=drafts.Draft202012Validator)
-    try:
-        draft.check_schema(schema, format_checker=None)  # the formats of a schema are its patterns, see _pattern
-    except SchemaError as error:
-        return f"the schema itself is not valid: {place(error.absolute_path)}: {cut(error.message, 200)}"
-    types = draft.TYPE_CHECKER.redefine_many({"object": _is_object, "array": _is_array})
-    checked = drafts.extend(draft, {"pattern": _pattern}, type_checker=types)
-    return checked(schema, registry=cast(Any, Registry)())  # the default registry fetches what it does not know
-
-
-def _is_object(_: object, value: object) -> bool:
-    return isinstance(value, Mapping)
-
-
-def _is_array(_: object, value: object) -> bool:
-    return isinstance(value, list | tuple)
-
-
-def _pattern(validator: Any, pattern: str, instance: Any, _: Any) -> Iterator[Any]:
-    from jsonschema import ValidationError
-
-    if not validator.is_type(instance, "string"):
-        return
-    try:
-        matches = re.search(pattern, instance)
-    except re.error:  # ECMA 262 knows more than Python; an unreadable pattern must not make the tool unusable
-        return
-    if matches is None:
-        yield ValidationError("pattern")
+        return quick_of(schema_text)(instance)
+    except (TypeError, ValueError):  # values that only count as JSON here: tuples, other mappings
+        return False
 
 
 _EXPECTED: dict[str, str] = {

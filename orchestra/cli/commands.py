@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from orchestra.cli import doctor, models, new, plan, route, run, runs, trace
+from orchestra.cli import doctor, models, new, plan, route, run, runs, tools, trace
 from orchestra.cli.exits import Exit, exit_code
 from orchestra.cli.screen import print_error
 from orchestra.errors import ConfigError, OrchestraError
@@ -32,6 +32,7 @@ def commands() -> typer.Typer:
         name = command.__name__.rpartition(".")[2]
         app.command(name, epilog=f"Example: {command.EXAMPLE}")(getattr(command, name))
     app.add_typer(models.commands(), name="models")
+    app.add_typer(tools.commands(), name="tools")
     return app
 
 

@@ -102,6 +102,7 @@ def _models(fleet: Path | None) -> Iterator[Finding]:
     cards = models.models.values()
     yield Finding("fleet", "ok", f"{fleet_file(fleet) or 'embedded'}: {', '.join(models.models)}")
     yield _extra("xllamacpp", "local", needed=any(card.provider == "local" for card in cards))
+    yield _extra("botocore", "bedrock", needed=any(card.dialect == "bedrock-converse" for card in cards))
     yield from (_key(card) for card in cards if card.keys)
     yield from (_weights(card.name, card.weights) for card in cards if card.weights)
 

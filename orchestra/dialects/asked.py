@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeVar
 
 from orchestra.dialects import json_tools
-from orchestra.dialects.features import FEATURES, Features
-from orchestra.dialects.history import view
+from orchestra.dialects.chat_profiles import features_of
+from orchestra.dialects.features import Features
+from orchestra.dialects.history import viewed
 from orchestra.dialects.loose import is_object
 from orchestra.dialects.tool_names import wire_names
 from orchestra.dialects.tool_schema import CompiledTool, compile_tools
-from orchestra.types import Json, Message, ModelCard, Request, ToolCall, ToolChoice, ToolResult
+from orchestra.types import Json, Message, ModelCard, Request, ToolCall, ToolChoice, ToolSpec
 
 T = TypeVar("T")
 
@@ -53,6 +54,17 @@ class Asked:
         tool = self.compiled.get(call.name)
         return tool.encode(call.arguments) if tool else call.arguments
 
+    def in_prompt(self, why: str) -> Asked:
+        """The same with the answer's schema in the prompt only, where the dialect turns out unable to enforce it."""
+        text = _ANSWER_WITH + json.dumps(self.output_schema)
+        return replace(
+            self,
+            # A reply that may be a call is described there already.
+            messages=self.messages if self.json_tools else json_tools.instructed(self.messages, text),
+            output_schema=None,
+            notes=(*self.notes, f"output_schema left out: {why}; it stands in the prompt"),
+        )
+
     def completed(self, body: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
         """The body with `extra`, objects merged, and the notes; what the request itself says is never replaced."""
         notes = list(self.notes)
@@ -61,7 +73,7 @@ class Asked:
 
 def asked(request: Request, card: ModelCard) -> Asked:
     """The request cut to what the card's dialect and model can do. Raises ToolError for a tool that it cannot say."""
-    return _Cut(request, card, FEATURES[card.dialect]).asked()
+    return _Cut(request, card, features_of(card)).asked()
 
 
 class _Cut:
@@ -96,7 +108,7 @@ class _Cut:
             output_schema=schema,
             max_tokens=self._max_tokens(settings.max_tokens),
             reasoning_effort=self._said("reasoning_effort", settings.reasoning_effort, can=can.reasoning_effort),
-            temperature=self._said("temperature", request.temperature),
+            temperature=self._said("temperature", request.temperature, can=can.temperature),
             seed=self._said("seed", request.seed),
             stop=self._stop(),
             logprobs=self._said("logprobs", request.logprobs or None, can=can.logprobs) or False,
@@ -107,8 +119,9 @@ class _Cut:
     def _messages(self) -> tuple[tuple[Message, ...], Mapping[str, Json] | None]:
         """What the model may see, and the schema its answer is held to."""
         request = self.request
-        messages, schema = view(request.messages, self.card), request.output_schema
-        self._note_orphans()
+        seen, schema = viewed(request.messages, self.card), request.output_schema
+        messages = seen.messages
+        self.notes += seen.notes
         if not self.native:
             messages = json_tools.flattened(messages, json_tools.reminder(request) if self.json_tools else "")
         if self.json_tools:
@@ -121,24 +134,24 @@ class _Cut:
         )
         return json_tools.instructed(messages, _ANSWER_WITH + json.dumps(schema)), None
 
-    def _note_orphans(self) -> None:
-        parts = [part for message in self.request.messages for part in message.parts]
-        called = {part.id for part in parts if isinstance(part, ToolCall)}
-        answered = {part.call_id for part in parts if isinstance(part, ToolResult)}
-        self.notes += [f"tool result {one!r} left out: no call has this id" for one in sorted(answered - called)]
-        self.notes += [
-            f"tool call {one!r} had no result: a neutral error stands in" for one in sorted(called - answered)
-        ]
-
     def _compiled(self, calls: Sequence[ToolCall]) -> Mapping[str, CompiledTool]:
         """The tools to declare. Where none may be called and that cannot be said, none is, if history has no calls."""
         unsaid = self.request.tool_choice == "none" and "none" not in self.features.tool_choice
         if not self.native or (unsaid and not calls):
             return {}
-        return compile_tools(self.request.tools, self.card.dialect)
+        strict: Literal["auto", False] = "auto" if self.features.strict else False
+        return compile_tools(self.request.tools or self._called(calls), self.card.dialect, strict)
+
+    def _called(self, calls: Sequence[ToolCall]) -> list[ToolSpec]:
+        """The tools that history calls, where none is offered and the provider refuses calls of unknown ones."""
+        if self.features.undeclared_calls or not calls:
+            return []
+        why = f"{self.features.title} refuses its calls otherwise"
+        self.notes.append(f"the history's tools declared without their schemas: {why}")
+        return [ToolSpec(name, "", {"type": "object"}) for name in dict.fromkeys(call.name for call in calls)]
 
     def _tool_choice(self, compiled: Mapping[str, CompiledTool]) -> ToolChoice:
-        wanted = self.request.tool_choice
+        wanted = self.request.tool_choice if self.request.tools else "none"
         if not compiled or wanted in self.features.tool_choice:
             return wanted
         self._left_out(f"tool_choice {wanted}", f"{self.features.title} cannot say it")

@@ -9,7 +9,8 @@ from orchestra.dialects.codec import Delta, Encoded
 from orchestra.dialects.draft import CallDraft, Draft
 from orchestra.dialects.loose import count, mapping, parse_object, sequence, string
 from orchestra.dialects.reading import DONE, bad_reply
-from orchestra.types import CallFault, Finish, Usage
+from orchestra.dialects.reasoning_details import ReasoningDetails
+from orchestra.types import CallFault, Finish, Trigger, Usage
 
 
 class ChatReading:
@@ -18,7 +19,8 @@ class ChatReading:
     def __init__(self, encoded: Encoded) -> None:
         self.draft = Draft(encoded)
         self._done = False
-        self._latest: dict[int, CallDraft] = {}
+        self._calls = ChatCalls(self.draft)
+        self._details = ReasoningDetails()
 
     @property
     def ended(self) -> bool:
@@ -31,42 +33,56 @@ class ChatReading:
             self._done = True
             return self.draft.ended()
         self.draft.model = string(data.get("model")) or self.draft.model
-        self.draft.usage = usage(mapping(data.get("usage"))) or self.draft.usage
-        deltas: list[Delta] = []
-        for choice in map(mapping, sequence(data.get("choices"))):
-            if choice.get("index", 0) == 0:  # one reply was asked for
-                deltas += self._choice(choice)
-        return deltas
+        said = mapping(data.get("usage")) or mapping(mapping(data.get("x_groq")).get("usage"))
+        self.draft.usage = usage(said) or self.draft.usage
+        choice = first_choice(data)
+        return finish_fault(choice, self.draft.text) or self._choice(choice)
 
     def whole(self, data: dict[str, Any]) -> CallFault | None:
         """Takes in a body that was not streamed."""
         if not sequence(data.get("choices")):
             return bad_reply(f"the body holds no choices: {str(data)[:80]!r}")
-        self.event("", data)
-        return None
+        got = self.event("", data)
+        return got if isinstance(got, CallFault) else None
 
     def _choice(self, choice: dict[str, Any]) -> list[Delta]:
         message = mapping(choice.get("delta")) or mapping(choice.get("message"))
         draft = self.draft
         text, thought = _content(message)
-        deltas = [*(draft.reason(thought) if thought else ()), *(draft.say(text) if text else ())]
+        deltas = draft.reason(thought) if thought else []
+        self._details.add(message)
+        if state := self._details.state:
+            draft.keep(state, "reasoning", reasoning=True)
+        deltas += draft.say(text) if text else []
         draft.refuse(string(message.get("refusal")))
-        for place, call in enumerate(map(mapping, sequence(message.get("tool_calls")))):
-            self._call(call, place)
-        draft.logprobs += _logprobs(mapping(choice.get("logprobs")))
+        self._calls.add(message)
+        draft.logprobs += logprobs(mapping(choice.get("logprobs")))
         if reason := string(choice.get("finish_reason")):
             draft.finish = _FINISH.get(reason, "other")
             deltas += draft.ended()
         return deltas
 
+
+class ChatCalls:
+    """The tool calls of a chat message while their pieces arrive."""
+
+    def __init__(self, draft: Draft) -> None:
+        self._draft = draft
+        self._latest: dict[int, CallDraft] = {}
+
+    def add(self, message: dict[str, Any]) -> None:
+        """Takes in what a message, or a delta of one, says of calls."""
+        for place, call in enumerate(map(mapping, sequence(message.get("tool_calls")))):
+            self._call(call, place)
+
     def _call(self, piece: dict[str, Any], place: int) -> None:
         function = mapping(piece.get("function"))
         name, identity = string(function.get("name")), string(piece.get("id"))
-        index, number = piece.get("index"), len(self.draft.calls)
+        index, number = piece.get("index"), len(self._draft.calls)
         index = index if isinstance(index, int) else number if name else max(self._latest, default=place)
         call = self._latest.get(index)
         if call is None or _another(call, identity, name):
-            call = self._latest[index] = self.draft.call(f"call {number}")
+            call = self._latest[index] = self._draft.call(f"call {number}")
         call.id = call.id or identity
         if name != call.name:
             call.name += name
@@ -102,6 +118,27 @@ def _content(message: dict[str, Any]) -> tuple[str, str]:
     return "".join(string(piece.get("text")) for piece in pieces), thought
 
 
+def first_choice(data: dict[str, Any]) -> dict[str, Any]:
+    """The reply that was asked for; empty where a chunk tells nothing of it."""
+    nothing: dict[str, Any] = {}
+    choices = map(mapping, sequence(data.get("choices")))
+    return next((choice for choice in choices if choice.get("index", 0) == 0), nothing)
+
+
+def finish_fault(choice: dict[str, Any], text: str) -> CallFault | None:
+    """The fault where the provider says that it stopped for a trouble of its own."""
+    reason = string(choice.get("finish_reason"))
+    if (trigger := _FAULTS.get(reason)) is None:
+        return None
+    return CallFault(trigger, f"the provider stopped with {reason!r}", partial_text=text)
+
+
+_FAULTS = {
+    "error": Trigger.server_error,  # Mistral, OpenRouter
+    "insufficient_system_resource": Trigger.overloaded,  # DeepSeek
+}
+
+
 def usage(said: dict[str, Any]) -> Usage | None:
     """None where the counts are no counts: unknown is never 0, and cost is then estimated and said to be."""
     counts = (said.get("prompt_tokens"), said.get("completion_tokens"))
@@ -110,11 +147,13 @@ def usage(said: dict[str, Any]) -> Usage | None:
     return Usage(
         input=count(said.get("prompt_tokens")),
         output=count(said.get("completion_tokens")),
-        cached_input=count(mapping(said.get("prompt_tokens_details")).get("cached_tokens")),
+        cached_input=count(mapping(said.get("prompt_tokens_details")).get("cached_tokens"))
+        or count(said.get("prompt_cache_hit_tokens")),  # DeepSeek's
         reasoning=count(mapping(said.get("completion_tokens_details")).get("reasoning_tokens")),
     )
 
 
-def _logprobs(logprobs: dict[str, Any]) -> list[float]:
-    found = (mapping(token).get("logprob") for token in sequence(logprobs.get("content")))
+def logprobs(said: dict[str, Any]) -> list[float]:
+    """The log-probability of each token."""
+    found = (mapping(token).get("logprob") for token in sequence(said.get("content")))
     return [float(value) for value in found if isinstance(value, int | float)]

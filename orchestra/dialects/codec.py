@@ -18,7 +18,8 @@ class Encoded:
     """A request in a provider's format: `path` below base_url, headers without secrets, the body.
 
     `notes` lists what the dialect cannot say and was therefore dropped. `tools` is what the reply may call, `compiled`
-    how it was declared, by canonical name; `structured` says that the answer is JSON under a schema.
+    how it was declared, by canonical name; `structured` says that the answer is JSON under a schema. `key_header` is
+    the header that carries the API key, bare, where this server wants it otherwise than the dialect's others.
     """
 
     path: str
@@ -31,6 +32,7 @@ class Encoded:
     card: ModelCard | None = None
     json_tools: bool = False
     structured: bool = False
+    key_header: str | None = None
 
 
 class StreamReader(Protocol):

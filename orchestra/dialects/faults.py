@@ -17,13 +17,26 @@ _WORDS: tuple[tuple[re.Pattern[str], Trigger], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), trigger)
     for pattern, trigger in (
         (r"insufficient_quota|billing|exceeded your current quota|credit balance|insufficient.balance", Trigger.quota),
+        (r"reached your specified api usage limits", Trigger.quota),
         (r"context_length_exceeded|exceed_context_size|context_window_exceeded", Trigger.context_overflow),
         (r"maximum context length|(prompt|input) is too long|input token count[^.]* exceeds", Trigger.context_overflow),
-        (r"(exceed\w*|larger than|longer than)[^.]{0,60}\bcontext (size|window|length)", Trigger.context_overflow),
+        (
+            r"tokens in the prompt cannot exceed|size limit exceeded by \d+ tokens|too many input tokens",
+            Trigger.context_overflow,
+        ),
+        # Groq refuses what its own model wrote, as if the request had been wrong.
+        (r"tool_use_failed|json_validate_failed", Trigger.bad_reply),
+        (
+            r"(exceed\w*|larger than|longer than)[^.]{0,60}\bcontext (size|window|length|limit)",
+            Trigger.context_overflow,
+        ),
         (r"content_filter|content_policy|content management policy|responsibleai|moderation", Trigger.content_filter),
+        (r"policy_violation|bio_policy|usage polic(y|ies)", Trigger.content_filter),
         (r"invalid_api_key|incorrect api key|authentication_error|permission_denied", Trigger.auth),
-        (r"rate_limit|too many requests|resource_exhausted", Trigger.rate_limited),
-        (r"overloaded|at capacity|unavailable", Trigger.overloaded),
+        # Google says 400 of a bad key, and of a key used where it may not be.
+        (r"api key not valid|api key expired|user location is not supported", Trigger.auth),
+        (r"rate_limit|too many requests|resource_exhausted|throttl", Trigger.rate_limited),
+        (r"overloaded|at capacity|unavailable|modelnotready", Trigger.overloaded),
         (r"timed? ?out|deadline", Trigger.timeout),
     )
 )
@@ -34,13 +47,17 @@ _STATUS = {
     408: Trigger.timeout,
     409: Trigger.server_error,
     413: Trigger.context_overflow,
+    424: Trigger.server_error,  # Bedrock: the model failed
     425: Trigger.overloaded,
     429: Trigger.rate_limited,
+    499: Trigger.timeout,  # given up on the way, not by us
     503: Trigger.overloaded,
     504: Trigger.timeout,
     524: Trigger.timeout,
     529: Trigger.overloaded,
 }
+# What errors that come without a status call themselves where the request was wrong.
+_OURS = re.compile(r"invalid_|validation|image|data_residency", re.IGNORECASE)
 # A status that leaves no doubt stands against words that only a message holds.
 _CERTAIN = {401, 402, 408, 503, 504, 524, 529}
 
@@ -85,12 +102,12 @@ def _trigger(status: int | None, error: Mapping[str, Any]) -> Trigger:
     if status in _CERTAIN:
         return _STATUS[status]
     names = " ".join(str(error.get(key) or "") for key in ("code", "type", "status"))
-    for words in (names, string(error.get("message"))):
+    for words in (names, _message(error)):
         for pattern, trigger in _WORDS:
             if pattern.search(words) and _fits(trigger, status):
                 return trigger
     if status is None:
-        return Trigger.bad_request if "invalid_request" in names else Trigger.server_error
+        return Trigger.bad_request if _OURS.search(names) else Trigger.server_error
     return _STATUS.get(status, Trigger.server_error if status >= 500 else Trigger.bad_request)
 
 
@@ -102,9 +119,20 @@ def _fits(trigger: Trigger, status: int | None) -> bool:
 
 def _text(error: Mapping[str, Any]) -> str:
     name = str(error.get("code") or error.get("type") or "")
-    message = string(error.get("message")) or string(error.get("detail"))
+    message = _message(error)
     text = scalars(": ".join(part for part in (name, message) if part))
     return text if len(text) <= _TEXT_LIMIT else text[: _TEXT_LIMIT - 1] + "…"
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    """A text, or what FastAPI says of each field that it refuses: `{loc, msg}`."""
+    message = error.get("message")
+    detail = error.get("detail") or mapping(message).get("detail")
+    fields = [mapping(one) for one in sequence(detail)]
+    said = [f"{'.'.join(map(str, sequence(one.get('loc'))))}: {string(one.get('msg'))}" for one in fields]
+    text = string(message) or string(detail) or "; ".join(said)
+    # OpenRouter says "Provider returned error", and what that was beside it.
+    return " ".join(filter(None, (text, string(mapping(error.get("metadata")).get("raw")))))
 
 
 def _advice(status: int) -> str:

@@ -23,6 +23,8 @@ class Features:
     results carry them too, else they follow in a user message. `error_flag`: a failed result is marked as such, else
     its text begins with "Error: ". `replays`: opaque state of earlier replies goes back. `strict`: the provider can be
     made to enforce a tool's schema. `cache_markers`: what may be cached is marked, else the provider sees to it itself.
+    `undeclared_calls`: history may hold calls of tools although the request declares none. `user_turns`: a conversation
+    has to begin and end with the user's turn.
     """
 
     dialect: str
@@ -44,6 +46,8 @@ class Features:
     error_flag: bool = True
     replays: bool = True
     cache_markers: bool = False
+    undeclared_calls: bool = True
+    user_turns: bool = False
 
 
 _DATA: frozenset[Carrier] = frozenset({"data"})
@@ -62,7 +66,17 @@ FEATURES: Mapping[str, Features] = MappingProxyType(
                 error_flag=False,
                 replays=False,
             ),
-            Features("openai-responses", "OpenAI Responses", strict=True, stop=0, seed=False, error_flag=False),
+            Features(
+                "openai-responses",
+                "OpenAI Responses",
+                call_ids=Spelling(limit=64),
+                strict=True,
+                seed=False,
+                stop=0,
+                logprobs=True,
+                documents=_BOTH,
+                error_flag=False,
+            ),
             Features(
                 "anthropic",
                 "Anthropic Messages",
@@ -74,6 +88,8 @@ FEATURES: Mapping[str, Features] = MappingProxyType(
                 stop=64,
                 documents=_BOTH,
                 cache_markers=True,
+                undeclared_calls=False,
+                user_turns=True,
             ),
             Features(
                 "gemini",
@@ -81,11 +97,14 @@ FEATURES: Mapping[str, Features] = MappingProxyType(
                 tool_names=Spelling(lead="A-Za-z_"),
                 parallel_switch=False,
                 stop=5,
+                logprobs=True,
                 documents=_BOTH,
+                user_turns=True,
             ),
             Features(
                 "bedrock-converse",
                 "Bedrock Converse",
+                call_ids=Spelling("A-Za-z0-9_.:-"),
                 tool_choice=frozenset({"auto", "required"}),
                 parallel_switch=False,
                 strict=True,
@@ -93,16 +112,17 @@ FEATURES: Mapping[str, Features] = MappingProxyType(
                 images=_DATA,
                 documents=_DATA,
                 cache_markers=True,
+                undeclared_calls=False,
+                user_turns=True,
             ),
             Features(
                 "mistral",
                 "Mistral Chat",
                 call_ids=Spelling("A-Za-z0-9", limit=9, exact=True),
                 strict=True,
-                reasoning_effort=False,
-                result_media=False,
+                logprobs=True,
+                documents=_BOTH,
                 error_flag=False,
-                replays=False,
             ),
             Features(
                 "cohere",
@@ -110,11 +130,11 @@ FEATURES: Mapping[str, Features] = MappingProxyType(
                 parallel_switch=False,
                 strict=True,
                 stop=5,
+                logprobs=True,
                 reasoning_effort=False,
                 documents=frozenset(),
                 result_media=False,
                 error_flag=False,
-                replays=False,
             ),
         )
     }

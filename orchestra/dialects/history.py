@@ -2,162 +2,145 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
-from orchestra.dialects.features import FEATURES
+from orchestra.dialects.chat_profiles import features_of
+from orchestra.dialects.features import Features
+from orchestra.dialects.pairing import NO_RESULT, media_after_results, paired
 from orchestra.types import Document, Image, Message, ModelCard, Part, Reasoning, Text, ToolCall, ToolResult
 
-NO_RESULT = "No result was recorded for this call."
+__all__ = ["NO_RESULT", "View", "view", "viewed"]
 
-Content: TypeAlias = Text | Image | Document
+Media: TypeAlias = Image | Document
+Content: TypeAlias = Text | Media
+Spoken = TypeVar("Spoken", bound=Part)
 
 
 def view(messages: Iterable[Message], card: ModelCard) -> tuple[Message, ...]:
     """The messages as `card`'s model may see them.
 
-    Reasoning and opaque state go only to the provider and model they came from; empty text is absent,
-    and so is a message of which nothing remains. Every call has exactly one result, right after its
-    message and in call order: a call without one gets a neutral error, a result without a call is
-    dropped, an id used twice is renamed. Media that the model cannot read, or the dialect cannot carry, become a line
-    of text; those in results follow in a user message where the dialect's results carry text only.
+    Reasoning and opaque state go only to the provider and model they came from; blank text is absent, and so is a
+    message of which nothing remains. Every call has exactly one result, right after its message and in call order: a
+    call without one gets a neutral error, a result without a call is dropped, an id used twice is renamed. Media that
+    the model cannot read, or the dialect cannot carry, become a line of text; those in results follow in a user
+    message where the dialect's results carry text only. Where a conversation has to begin and end with the user's turn
+    it does, however it was cut.
     """
-    visible = [_of_parts(message, tuple(_visible(message, card))) for message in messages]
-    paired = _paired(visible)
-    moved = paired if FEATURES[card.dialect].result_media else _media_after_results(paired)
-    return tuple(message for message in moved if message.parts)
+    return viewed(messages, card).messages
 
 
-def _of_parts(message: Message, parts: tuple[Part, ...]) -> Message:
-    # A whole history is viewed at every turn, and hardly any of it changes: what stays is not made anew.
-    return message if parts == message.parts else replace(message, parts=parts)
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a model may see, and notes on what it may not see or sees elsewhere than it was said."""
+
+    messages: tuple[Message, ...]
+    notes: tuple[str, ...] = ()
 
 
-def _visible(message: Message, card: ModelCard) -> Iterator[Part]:
-    for part in message.parts:
-        if isinstance(part, Reasoning):
-            if message.role == "assistant" and _own(part, card):
-                yield part
-        elif isinstance(part, ToolResult):
-            content = tuple(_readable(part.content, card))
-            kept = _stateless(part, card)
-            yield kept if content == part.content else replace(kept, content=content)
-        elif isinstance(part, ToolCall):
-            if message.role == "assistant":
-                yield _stateless(part, card)
-        else:
-            yield from _readable((part,), card)
+def viewed(messages: Iterable[Message], card: ModelCard) -> View:
+    """`view`, with its notes."""
+    seeing = _Seeing(card)
+    visible = [seeing.message(message) for message in messages]
+    answered = paired(visible, seeing.notes)
+    features = features_of(card)
+    shown = answered if features.result_media else media_after_results(answered)
+    turns = _between_users(shown, features, seeing.notes) if features.user_turns else shown
+    return View(tuple(turns), tuple(dict.fromkeys(seeing.notes)))
 
 
-def _own(part: Part, card: ModelCard) -> bool:
-    origin = part.origin
-    return origin is not None and (origin.provider, origin.api, origin.model) == (
-        card.provider,
-        card.dialect,
-        card.model,
-    )
+CONTINUE = "Continue."
 
 
-def _stateless(part: ToolCall | ToolResult, card: ModelCard) -> ToolCall | ToolResult:
-    return part if part.provider_state is None or _own(part, card) else replace(part, provider_state=None)
+def _between_users(messages: Iterable[Message], features: Features, notes: list[str]) -> list[Message]:
+    """The messages with a user's turn at either end, system messages aside."""
+    turns = list(messages)
+    spoken = [place for place, message in enumerate(turns) if message.role != "system"]
+    if spoken and turns[spoken[-1]].role == "assistant":
+        notes.append(f"{CONTINUE!r} put last: {features.title} wants a user's turn there")
+        turns.append(Message.user(CONTINUE))
+    if not spoken or turns[spoken[0]].role == "assistant":
+        notes.append(f"{CONTINUE!r} put first: {features.title} wants a user's turn there")
+        turns.insert(spoken[0] if spoken else len(turns), Message.user(CONTINUE))
+    return turns
 
 
-def _readable(content: Iterable[Content], card: ModelCard) -> Iterator[Content]:
-    for part in content:
-        kept = part if part.provider_state is None or _own(part, card) else replace(part, provider_state=None)
-        if not isinstance(kept, Text):
-            why = _unreadable(kept, card)
-            yield Text(f"[{_kind(kept)} left out: {why}]") if why else kept
-        elif kept.text:
-            yield kept
+class _Seeing:
+    """One message after the other, cut to what a model may see; what is left out is noted."""
 
+    def __init__(self, card: ModelCard) -> None:
+        self._card, self._features = card, features_of(card)
+        self._origin = (card.provider, card.dialect, card.model)
+        self.notes: list[str] = []
 
-def _unreadable(part: Image | Document, card: ModelCard) -> str:
-    """Why the model cannot be shown it; empty where it can."""
-    features, image = FEATURES[card.dialect], isinstance(part, Image)
-    if not (card.capabilities.images if image else card.capabilities.documents):
-        return f"this model cannot read {part.media_type}"
-    carriers = features.images if image else features.documents
-    if ("url" if part.url else "data") in carriers:
-        return ""
-    return f"{features.title} takes no URL: {part.url}" if carriers else f"{features.title} takes none"
+    def message(self, message: Message) -> Message:
+        """The message; not made anew where it stays as it is, as nearly all of a history does at every turn."""
+        parts = tuple(_without_blanks(self._visible(message), signed=message.role == "assistant"))
+        return message if parts == message.parts else replace(message, parts=parts)
 
-
-def _kind(part: Image | Document) -> str:
-    return "image" if isinstance(part, Image) else f"document {part.name}".rstrip()
-
-
-@dataclass(slots=True)
-class _Slot:
-    """A call and the result that was found for it."""
-
-    call: ToolCall
-    result: ToolResult | None = None
-
-    def answered(self) -> ToolResult:
-        if self.result is None:
-            return ToolResult(self.call.id, self.call.name, (Text(NO_RESULT),), is_error=True)
-        return self.result if self.result.call_id == self.call.id else replace(self.result, call_id=self.call.id)
-
-
-def _paired(messages: Sequence[Message]) -> list[Message]:
-    slots = _matched(messages)
-    result: list[Message] = []
-    for index, message in enumerate(messages):
-        here = iter(slots[index])
-        kept = tuple(
-            next(here).call if isinstance(part, ToolCall) else part
-            for part in message.parts
-            if not isinstance(part, ToolResult)
-        )
-        result.append(_of_parts(message, kept))
-        if slots[index]:
-            result.append(Message("tool", tuple(slot.answered() for slot in slots[index])))
-    return result
-
-
-def _matched(messages: Sequence[Message]) -> list[list[_Slot]]:
-    """Each message's calls, under ids that occur once, with the result that follows before the id returns."""
-    seen: set[str] = set()
-    waiting: dict[str, _Slot] = {}
-    slots: list[list[_Slot]] = []
-    for message in messages:
-        slots.append([])
+    def _visible(self, message: Message) -> Iterator[Part]:
+        assistant, media = message.role == "assistant", message.role in ("user", "tool")
         for part in message.parts:
-            if isinstance(part, ToolCall):
-                chosen = _once(part.id, seen)
-                waiting[part.id] = slot = _Slot(part if chosen == part.id else replace(part, id=chosen))
-                slots[-1].append(slot)
-            elif isinstance(part, ToolResult) and (found := waiting.pop(part.call_id, None)):
-                found.result = part
-    return slots
+            if isinstance(part, Reasoning):
+                if assistant and self._own(part):
+                    yield part
+                else:
+                    self.notes.append("reasoning left out: it is not of this model")
+            elif isinstance(part, ToolCall):
+                if assistant:
+                    yield self._stateless(part)
+                else:
+                    self.notes.append(f"tool call {part.id!r} left out: no model made it")
+            elif isinstance(part, ToolResult):
+                yield self._result(part)
+            else:
+                yield self._content(part, media=media)
+
+    def _result(self, part: ToolResult) -> ToolResult:
+        content = tuple(_without_blanks((self._content(one, media=True) for one in part.content), signed=False))
+        kept = self._stateless(part)
+        return kept if content == part.content else replace(kept, content=content)
+
+    def _content(self, part: Content, *, media: bool) -> Content:
+        kept = self._stateless(part)
+        if isinstance(kept, Text):
+            return kept
+        kind = "image" if isinstance(kept, Image) else f"document {kept.name}".rstrip()
+        why = self._unreadable(kept) if media else "only the user's messages and results carry one"
+        if not why:
+            return kept
+        self.notes.append(f"{kind} left out: {why.removesuffix(f': {kept.url}')}")  # a URL may hold a key
+        return Text(f"[{kind} left out: {why}]")
+
+    def _unreadable(self, part: Media) -> str:
+        """Why the model cannot be shown it; empty where it can."""
+        features, can, image = self._features, self._card.capabilities, isinstance(part, Image)
+        if not (can.images if image else can.documents):
+            return f"this model cannot read {part.media_type}"
+        carriers = features.images if image else features.documents
+        if ("url" if part.url else "data") in carriers:
+            return ""
+        return f"{features.title} takes no URL: {part.url}" if carriers else f"{features.title} takes none"
+
+    def _own(self, part: Part) -> bool:
+        origin = part.origin
+        return origin is not None and (origin.provider, origin.api, origin.model) == self._origin
+
+    def _stateless(self, part: Spoken) -> Spoken:
+        replayed = part.provider_state is None or (self._features.replays and self._own(part))
+        return part if replayed else replace(part, provider_state=None)
 
 
-def _once(wanted: str, seen: set[str]) -> str:
-    chosen, number = wanted, 2
-    while chosen in seen:
-        chosen, number = f"{wanted}-{number}", number + 1
-    seen.add(chosen)
-    return chosen
+def _without_blanks(parts: Iterable[Spoken], *, signed: bool) -> list[Spoken]:
+    """The parts without blank texts, which Anthropic and Bedrock refuse; one between two texts ends the first.
 
-
-def _media_after_results(messages: Iterable[Message]) -> Iterator[Message]:
-    for message in messages:
-        results = [part for part in message.parts if isinstance(part, ToolResult)]
-        media = [part for result in results for part in _announced(result)]
-        if not media:
-            yield message
-            continue
-        yield replace(message, parts=tuple(_text_only(part) for part in results))
-        yield Message("user", tuple(media))
-
-
-def _announced(result: ToolResult) -> list[Part]:
-    media = [part for part in result.content if not isinstance(part, Text)]
-    return [Text(f"Returned by {result.name} ({result.call_id}):"), *media] if media else []
-
-
-def _text_only(result: ToolResult) -> ToolResult:
-    kept = tuple(part for part in result.content if isinstance(part, Text))
-    return replace(result, content=kept or (Text("[see the next message]"),))
+    Where a model may have `signed` its texts a blank one with state stays: Gemini makes such parts and wants them back.
+    """
+    result: list[Spoken] = []
+    for part in parts:
+        if not isinstance(part, Text) or part.text.strip() or (signed and part.provider_state is not None):
+            result.append(part)
+        elif result and isinstance(last := result[-1], Text) and last.provider_state is None:
+            result[-1] = replace(last, text=last.text + part.text)
+    return result

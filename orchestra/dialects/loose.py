@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any, NoReturn, TypeGuard, cast
 
 
@@ -44,8 +45,8 @@ def string(value: object) -> str:
 
 
 def count(value: object) -> int:
-    """The number of tokens, or 0."""
-    return int(value) if isinstance(value, int | float) and value >= 0 else 0
+    """The number of tokens, or 0; a number written as 1e999 reads as infinite, which is none."""
+    return int(value) if isinstance(value, int | float) and 0 <= value < math.inf else 0
 
 
 def scalars(text: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from orchestra.dialects.asked import Asked, asked
+from orchestra.dialects.chat_profiles import ChatProfile, path_of, profile_of
 from orchestra.dialects.chat_reading import ChatReading
 from orchestra.dialects.codec import Encoded, StreamReader
 from orchestra.dialects.faults import http_fault
@@ -44,11 +45,13 @@ class OpenAIChat:
 
     def encode(self, request: Request, card: ModelCard) -> Encoded:
         """The request as this card's provider wants it."""
-        said = asked(request, card)
-        body, notes = said.completed(_body(said))
-        stream = card.capabilities.streaming
+        profile, said = profile_of(card), asked(request, card)
+        if said.output_schema is not None and said.compiled and not profile.schema_beside_tools:
+            said = said.in_prompt(f"{profile.features.title} takes none beside tools")
+        stream = card.capabilities.streaming and (profile.schema_streamed or said.output_schema is None)
+        body, notes = said.completed(_body(said, stream=stream))
         return Encoded(
-            path="/chat/completions",
+            path=path_of(card),
             headers=(
                 ("content-type", "application/json"),
                 ("accept", "text/event-stream" if stream else "application/json"),
@@ -61,6 +64,7 @@ class OpenAIChat:
             card=card,
             json_tools=said.json_tools,
             structured=request.output_schema is not None,
+            key_header=profile.key_header,
         )
 
     def decode(self, encoded: Encoded, body: bytes) -> ModelReply | CallFault:
@@ -80,9 +84,8 @@ class OpenAIChat:
         return openai_limits(headers)
 
 
-def _body(said: Asked) -> dict[str, Any]:
+def _body(said: Asked, *, stream: bool) -> dict[str, Any]:
     """The sections in the order in which people read them."""
-    stream = said.card.capabilities.streaming
     body: dict[str, Any] = {"model": said.card.model, "messages": _messages(said)}
     body |= _tools(said) | _settings(said) | {"stream": stream}
     return body | ({"stream_options": {"include_usage": True}} if stream else {})
@@ -99,17 +102,25 @@ def _tools(said: Asked) -> dict[str, Any]:
 
 def _settings(said: Asked) -> dict[str, Any]:
     schema = said.output_schema
-    wanted = {
+    profile = profile_of(said.card)
+    # Reasoning models refuse max_tokens; everything else, older servers included, understands it.
+    limit = "max_completion_tokens" if said.card.capabilities.reasoning_effort else "max_tokens"
+    wanted: dict[str, Any] = {
         "response_format": schema and {"type": "json_schema", "json_schema": {"name": "reply", "schema": schema}},
-        # Reasoning models refuse max_tokens; everything else, older servers included, understands it.
-        "max_completion_tokens" if said.card.capabilities.reasoning_effort else "max_tokens": said.max_tokens,
-        "reasoning_effort": said.reasoning_effort,
+        profile.limit or limit: said.max_tokens,
         "temperature": said.temperature,
         "seed": said.seed,
         "stop": list(said.stop) or None,
         "logprobs": said.logprobs or None,
     }
-    return {name: value for name, value in wanted.items() if value is not None}
+    return {name: value for name, value in wanted.items() if value is not None} | _effort(said)
+
+
+def _effort(said: Asked) -> dict[str, Any]:
+    value: Any = said.reasoning_effort
+    for name in reversed(profile_of(said.card).effort):
+        value = value and {name: value}
+    return value or {}
 
 
 _ERROR = "Error: "  # a tool message has no error flag
@@ -126,18 +137,28 @@ def _message(message: Message, said: Asked) -> list[dict[str, Any]]:
     if message.role == "tool":
         return [_result(part, said) for part in message.parts if isinstance(part, ToolResult)]
     if message.role == "assistant":
-        return [_assistant(message, said)]
+        return _assistant(message, said)
     return [{"role": message.role, "content": _content(message.parts)}]
 
 
-def _assistant(message: Message, said: Asked) -> dict[str, Any]:
+def _assistant(message: Message, said: Asked) -> list[dict[str, Any]]:
+    """The turn; none where all that it holds is reasoning that this server does not take back."""
+    calls = [_call(part, said) for part in message.parts if isinstance(part, ToolCall)]
+    profile = profile_of(said.card)
+    thought = _thought(message, profile) if calls or profile.reasoning_turns == "all" else {}
+    if not (message.text or calls or thought):
+        return []
     item: dict[str, Any] = {"role": "assistant", "content": message.text or None}
-    if calls := [_call(part, said) for part in message.parts if isinstance(part, ToolCall)]:
-        item["tool_calls"] = calls
-        # Models that return their reasoning in this field want it back on the turns that call tools.
-        if thought := "".join(part.text for part in message.parts if isinstance(part, Reasoning)):
-            item["reasoning_content"] = thought
-    return item
+    return [item | ({"tool_calls": calls} if calls else {}) | thought]
+
+
+def _thought(message: Message, profile: ChatProfile) -> dict[str, Any]:
+    thoughts = [part for part in message.parts if isinstance(part, Reasoning)]
+    state = next((part.provider_state for part in thoughts if part.provider_state), None)
+    if profile.details and state:
+        return {"reasoning_details": json.loads(state)}
+    text = "".join(part.text for part in thoughts)
+    return {profile.reasoning: text} if text else {}
 
 
 def _call(call: ToolCall, said: Asked) -> dict[str, Any]:
@@ -163,5 +184,5 @@ def _piece(part: Text | Image | Document) -> dict[str, Any]:
         return {"type": "text", "text": part.text}
     if isinstance(part, Image):
         return {"type": "image_url", "image_url": {"url": part.url or f"data:{part.media_type};base64,{part.data}"}}
-    data = f"data:{part.media_type};base64,{part.data}"
+    data = part.url or f"data:{part.media_type};base64,{part.data}"
     return {"type": "file", "file": {"filename": part.name or "document", "file_data": data}}

@@ -34,6 +34,17 @@ def anthropic_limits(headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
     return _limits(headers, "anthropic-ratelimit-{counted}-{fact}", kinds)
 
 
+def mistral_limits(headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
+    """`x-ratelimit-{limit,remaining}-{req,tokens}-minute` (mistralai/client-ts, issue 169); no reset is said."""
+    renamed = {name.replace("-req-", "-requests-"): value for name, value in headers.items()}
+    return _limits(renamed, "x-ratelimit-{fact}-{counted}-minute", ("requests", "tokens"))
+
+
+def cohere_limits(headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
+    """`x-trial-endpoint-call-{limit,remaining}`, by the minute (cohere-ai/cohere-typescript, issue 222)."""
+    return _limits(headers, "x-trial-endpoint-call-{fact}", ("requests",))
+
+
 def _limits(headers: Mapping[str, str], pattern: str, kinds: Iterable[Counted]) -> tuple[RateLimit, ...]:
     found: list[RateLimit] = []
     for counted in kinds:

@@ -1,23 +1,31 @@
 """A tool compiled to a dialect: its declaration on the wire, the way there and back for arguments, what is lost.
 
-Schemas pass through untouched wherever the dialect allows it. OpenAI-style servers want an object at the
-root and refuse `anyOf` and its like there; such a schema moves one level down, under `arguments`, and
-`encode` and `decode` wrap and unwrap, so nothing that was expressible stops being so.
+Schemas pass through untouched wherever the dialect allows it. Where the root is more than a plain object of
+properties, which providers refuse, the schema moves one level down, under `arguments`, and `encode` and `decode` wrap
+and unwrap, so nothing that was expressible stops being so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, Protocol, TypeAlias, cast
 
 from orchestra.dialects.features import FEATURES
+from orchestra.dialects.tool_enforced import ENFORCED, over
+from orchestra.dialects.tool_form import Form, Unsayable, form
 from orchestra.dialects.tool_names import wire_names
+from orchestra.dialects.tool_nulls import Arguments
+from orchestra.dialects.tool_refs import rerooted
 from orchestra.errors import ConfigError, ToolError
 from orchestra.types import Json
 
-Arguments: TypeAlias = Mapping[str, Json]
-DIALECTS = ("openai-chat",)
+__all__ = ["DIALECTS", "CompiledTool", "as_json_schema", "compile_tool", "compile_tools", "rerooted"]
+
+Strictness: TypeAlias = bool | Literal["auto"]
+DIALECTS = tuple(FEATURES)
 
 
 class Declared(Protocol):
@@ -41,10 +49,11 @@ class Declared(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CompiledTool:
-    """A tool as one dialect declares it.
+    """A tool as one dialect declares it. Shared between requests: a codec adds to a copy of `declaration`.
 
     `encode` maps canonical arguments to what this dialect's model would write, `decode` maps back.
-    `losses` lists what the declaration can no longer say. `strict`: the provider itself enforces the schema.
+    `losses` lists what the declaration can no longer say. `strict`: the provider itself enforces the schema;
+    `lenient` says why it does not.
     """
 
     name: str
@@ -53,110 +62,158 @@ class CompiledTool:
     decode: Callable[[Arguments], Arguments]
     losses: tuple[str, ...] = ()
     strict: bool = False
+    lenient: tuple[str, ...] = ()
 
 
-def compile_tool(tool: Declared, dialect: str, strict: bool | Literal["auto"] = "auto") -> CompiledTool:  # noqa: FBT001  # the published signature
-    """The tool for one dialect; "auto" takes strict mode only where nothing is narrowed, which today is nowhere.
+def compile_tool(tool: Declared, dialect: str, strict: Strictness = "auto") -> CompiledTool:
+    """The tool for one dialect, alone in its request; "auto" takes strict mode where nothing at all is lost by it.
 
-    Raises ConfigError for an unknown dialect or strict=True, ToolError for a schema no call can satisfy.
+    A tool's schema is assumed not to change once the tool is made: it is compiled once. Raises ConfigError for an
+    unknown dialect, ToolError for a schema that is no JSON or that no object fits, and with strict=True where the
+    provider cannot enforce the whole schema.
     """
-    if dialect not in DIALECTS:
+    return compile_tools([tool], dialect, strict)[tool.name]
+
+
+def compile_tools(
+    tools: Iterable[Declared], dialect: str = "openai-chat", strict: Strictness = "auto"
+) -> dict[str, CompiledTool]:
+    """The tools of one request by canonical name: no two with one name on the wire, together within strict limits.
+
+    With "auto" the first tools are strict that fit the provider's limits for a request. Raises as `compile_tool` does.
+    """
+    if dialect not in FEATURES:
         raise ConfigError(f"unknown dialect {dialect!r}; known: {', '.join(DIALECTS)}")
-    if strict not in ("auto", False):
-        raise ConfigError(f'strict mode is not available yet for {dialect!r}; use strict="auto" or strict=False')
-    return _compiled(tool, wire_names([tool.name])[tool.name])
+    return dict(_compiled(_Tools(tools), dialect, strict))
 
 
-def compile_tools(tools: Iterable[Declared], dialect: str = "openai-chat") -> dict[str, CompiledTool]:
-    """The tools of one request by canonical name, no two with the same name on the wire."""
-    by_name = {tool.name: tool for tool in tools}
-    names = wire_names(by_name, spelling=FEATURES[dialect].tool_names)
-    return {name: _compiled(tool, names[name]) for name, tool in by_name.items()}
+def as_json_schema(compiled: CompiledTool, dialect: str) -> Mapping[str, Json]:
+    """The JSON Schema in a declaration, as the provider shows it to the model or enforces it."""
+    found: Any = compiled.declaration
+    for key in _SCHEMA_AT[dialect]:
+        found = found[key]
+    return cast("Mapping[str, Json]", found)
 
 
-def rerooted(schema: Json, pointer: str) -> Json:
-    """The schema with its references into itself (`#/…`) moved to where `pointer` says it now stands."""
-    if isinstance(schema, Mapping):
-        return _rerooted_object(schema, pointer)
-    if isinstance(schema, Sequence) and not isinstance(schema, str):
-        return [rerooted(item, pointer) for item in schema]
-    return schema
+_SCHEMA_AT: Mapping[str, tuple[str, ...]] = {
+    "openai-chat": ("function", "parameters"),
+    "openai-responses": ("parameters",),
+    "anthropic": ("input_schema",),
+    "gemini": ("parametersJsonSchema",),
+    "bedrock-converse": ("toolSpec", "inputSchema", "json"),
+    "mistral": ("function", "parameters"),
+    "cohere": ("function", "parameters"),
+}
 
 
-# At the root these are refused, or they hide whether the root is an object at all.
-_NOT_AT_ROOT = frozenset({"anyOf", "oneOf", "allOf", "not", "if", "enum", "const", "$ref", "$dynamicRef"})
-_DATA = frozenset({"const", "enum", "default", "examples"})
-_BY_NAME = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
-_BOX = "arguments"
+class _Tools:
+    """Tools as a key: the same names and texts, and the very same schemas, which it keeps alive."""
+
+    __slots__ = ("_key", "_schemas", "by_name")
+
+    def __init__(self, tools: Iterable[Declared]) -> None:
+        self.by_name = {tool.name: tool for tool in tools}
+        self._schemas = [tool.schema for tool in self.by_name.values()]
+        texts = [(name, tool.description) for name, tool in self.by_name.items()]
+        self._key = (*texts, *map(id, self._schemas))
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Tools) and self._key == other._key
 
 
-def _compiled(tool: Declared, wire_name: str) -> CompiledTool:
-    parameters, boxed = _parameters(tool.name, tool.schema)
-    declaration: dict[str, Json] = {
-        "type": "function",
-        "function": {"name": wire_name, "description": tool.description, "parameters": parameters},
-    }
-    return CompiledTool(wire_name, declaration, _box if boxed else _as_is, _unbox if boxed else _as_is)
+class _Schema:
+    """A schema as a key, by identity; it keeps the schema alive, so that no other takes its place."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Mapping[str, Json]) -> None:
+        self.value = value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Schema) and self.value is other.value
 
 
-def _parameters(name: str, schema: object) -> tuple[Mapping[str, Json], bool]:
-    """The schema with an object at its root, and whether it had to move under `arguments`."""
-    if not isinstance(schema, Mapping):
-        raise ToolError(f"tool {name!r}: its schema must be a JSON object, got {schema!r}")
-    root = cast("Mapping[str, Json]", schema)
-    _check_root(name, root.get("type", "object"))
-    if _NOT_AT_ROOT & root.keys():
-        moved = rerooted(root, f"#/properties/{_BOX}")
-        return {
-            "type": "object",
-            "properties": {_BOX: moved},
-            "required": [_BOX],
-            "additionalProperties": False,
-        }, True
-    if root.get("type") == "object" and "properties" in root:
-        return root, False
-    # Arguments are always an object, so saying so (and that no property is named) narrows nothing.
-    return {**root, "type": "object", "properties": root.get("properties", {})}, False
-
-
-def _check_root(name: str, kinds: Json) -> None:
-    allowed = [kinds] if isinstance(kinds, str) else kinds
-    if not isinstance(allowed, Sequence) or "object" not in allowed:
-        raise ToolError(
-            f"tool {name!r}: its schema's root has type {kinds!r}, but arguments are always an object; "
-            'use {"type": "object", "properties": {…}} and put the value under a property'
+@lru_cache(maxsize=256)
+def _compiled(tools: _Tools, dialect: str, strict: Strictness) -> Mapping[str, CompiledTool]:
+    forms = {name: _sayable(tool, dialect, strict) for name, tool in tools.by_name.items()}
+    if strict == "auto":
+        forms = _within_limits(tools, forms, dialect)
+    names = wire_names(forms, spelling=FEATURES[dialect].tool_names)
+    return {
+        name: CompiledTool(
+            names[name],
+            _declared(dialect, names[name], tools.by_name[name].description, each),
+            each.encode,
+            each.decode,
+            each.losses,
+            each.strict,
+            each.lenient,
         )
+        for name, each in forms.items()
+    }
 
 
-def _rerooted_object(schema: Mapping[str, Json], pointer: str) -> dict[str, Json]:
-    if "$id" in schema:  # a schema with its own identity keeps its own root
-        return dict(schema)
-    result: dict[str, Json] = {}
-    for key, value in schema.items():
-        if key in ("$ref", "$dynamicRef") and isinstance(value, str) and (value == "#" or value.startswith("#/")):
-            result[key] = pointer + value[1:]
-        else:
-            result[key] = _rerooted_under(key, value, pointer)
+@lru_cache(maxsize=2048)
+def _form(schema: _Schema, dialect: str, *, strict: bool) -> Form:
+    return form(schema.value, dialect, strict=strict)
+
+
+def _sayable(tool: Declared, dialect: str, strict: Strictness) -> Form:
+    try:
+        found = _form(_Schema(tool.schema), dialect, strict=strict is not False)
+    except Unsayable as error:
+        raise ToolError(f"tool {tool.name!r}: {error}") from None
+    if strict is True and not found.strict:
+        raise ToolError(
+            f"tool {tool.name!r} cannot be strict for {dialect!r}: {'; '.join(found.lenient)}; "
+            'change its schema, or use strict="auto" or strict=False'
+        )
+    return found
+
+
+def _within_limits(tools: _Tools, forms: Mapping[str, Form], dialect: str) -> dict[str, Form]:
+    """The forms with those lenient that are beyond the provider's limits for all strict tools of a request."""
+    result = dict(forms)
+    total: Counter[str] = Counter()
+    rules = ENFORCED.get(dialect)
+    if rules is None or not rules.shared:
+        return result
+    for name, each in forms.items():
+        beyond = over(total + Counter(each.counts), rules.shared) if each.strict else []
+        if beyond:
+            result[name] = _lenient(tools.by_name[name], dialect, tuple(f"the request has {words}" for words in beyond))
+        elif each.strict:
+            total.update(each.counts)
+    if rules.together and not all(each.strict for each in result.values()):
+        why = ("another tool of the request cannot be strict",)
+        result = {
+            name: _lenient(tools.by_name[name], dialect, why) if each.strict else each for name, each in result.items()
+        }
     return result
 
 
-def _rerooted_under(key: str, value: Json, pointer: str) -> Json:
-    if key in _DATA:
-        return value
-    if key in _BY_NAME and isinstance(value, Mapping):  # its keys are the user's names, not keywords
-        return {name: rerooted(schema, pointer) for name, schema in value.items()}
-    return rerooted(value, pointer)
+def _lenient(tool: Declared, dialect: str, why: tuple[str, ...]) -> Form:
+    return _form(_Schema(tool.schema), dialect, strict=False)._replace(lenient=why)
 
 
-def _as_is(arguments: Arguments) -> Arguments:
-    return arguments
-
-
-def _box(arguments: Arguments) -> Arguments:
-    return {_BOX: arguments}
-
-
-def _unbox(arguments: Arguments) -> Arguments:
-    inner: Any = arguments.get(_BOX)
-    # A model that forgot the box is understood; its arguments are judged against the original schema anyway.
-    return cast("Arguments", inner) if len(arguments) == 1 and isinstance(inner, Mapping) else arguments
+def _declared(dialect: str, name: str, description: str, said: Form) -> dict[str, Json]:
+    """The whole declaration, as the provider's SDK types it."""
+    named: dict[str, Json] = {"name": name, **({"description": description} if description else {})}
+    strict: dict[str, Json] = {"strict": True} if said.strict else {}
+    if dialect == "openai-responses":  # there a tool that does not say it is made strict
+        return {"type": "function", **named, "parameters": said.schema, "strict": said.strict}
+    if dialect == "anthropic":
+        return {**named, "input_schema": said.schema, **strict}
+    if dialect == "gemini":
+        return {**named, "parametersJsonSchema": said.schema}
+    if dialect == "bedrock-converse":
+        return {"toolSpec": {**named, "inputSchema": {"json": said.schema}, **strict}}
+    if dialect == "cohere":  # `strict_tools` of the request says it for all
+        return {"type": "function", "function": {**named, "parameters": said.schema}}
+    return {"type": "function", "function": {**named, "parameters": said.schema, **strict}}

@@ -10,6 +10,7 @@ from orchestra.checks import Expect
 from orchestra.dispatch.purse import Purse
 from orchestra.ledger import Recorder
 from orchestra.recovery import Ladder
+from orchestra.transport import Signature
 from orchestra.types import (
     Attempt,
     AttemptChanged,
@@ -27,10 +28,17 @@ from orchestra.types import (
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a model is served and with which key."""
+    """Where a model is served, and with which key or, where requests are signed instead, with which signature."""
 
     base_url: str
     key: str | None = field(repr=False)
+    signature: Signature | None = field(default=None, repr=False)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be told, whatever the server quotes."""
+        own = (self.key,) if self.key else ()
+        return own + self.signature.secrets if self.signature else own
 
 
 class Endpoints(Protocol):

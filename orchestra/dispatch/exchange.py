@@ -48,13 +48,13 @@ class Exchange:
         try:
             async with aclosing(self._talk(endpoint)) as events:
                 async for event in events:
-                    yield self._finished(event, endpoint.key) if isinstance(event, CallFault) else event
+                    yield self._finished(event, endpoint) if isinstance(event, CallFault) else event
         except TransportFault as fault:
             self.sent = "yes" if self.sent == "yes" else fault.sent
-            yield self._finished(CallFault(fault.trigger, str(fault), sent=self.sent), endpoint.key)
+            yield self._finished(CallFault(fault.trigger, str(fault), sent=self.sent), endpoint)
         except Exception as error:  # noqa: BLE001  # a stranger's transport or a codec's bug must not end the run
             text = f"the exchange failed: {type(error).__name__}: {error}"
-            yield self._finished(CallFault(Trigger.bad_reply, text, sent=self.sent), endpoint.key)
+            yield self._finished(CallFault(Trigger.bad_reply, text, sent=self.sent), endpoint)
         finally:
             self._deadlines.close()
 
@@ -74,9 +74,14 @@ class Exchange:
             await response.aclose()
 
     def _request(self, endpoint: Endpoint) -> WireRequest:
-        url = endpoint.base_url.rstrip("/") + "/" + self._encoded.path.lstrip("/")
-        headers = (*self._encoded.headers, *self._codec.authorization(endpoint.key))
-        return WireRequest(url, headers, self._encoded.body, connect=self._timeouts.connect)
+        url = _joined(endpoint.base_url, self._encoded.path)
+        headers = (*self._encoded.headers, *self._authorization(endpoint.key))
+        request = WireRequest(url, headers, self._encoded.body, connect=self._timeouts.connect)
+        return endpoint.signature.signed(request) if endpoint.signature else request
+
+    def _authorization(self, key: str | None) -> tuple[tuple[str, str], ...]:
+        header = self._encoded.key_header
+        return ((header, key),) if header and key else self._codec.authorization(key)
 
     async def _stream(self, response: WireResponse) -> Events:
         reader = self._codec.reader(self._encoded)
@@ -131,9 +136,11 @@ class Exchange:
             self._deadlines.hear(chunk)
         return chunk
 
-    def _finished(self, fault: CallFault, key: str | None) -> CallFault:
-        """The fault with what had arrived, and without the key, which some servers quote in their errors."""
-        text = fault.text.replace(key, "***") if key and len(key) >= SHORTEST_KEY else fault.text
+    def _finished(self, fault: CallFault, endpoint: Endpoint) -> CallFault:
+        """The fault with what had arrived, and without the secrets, which some servers quote in their errors."""
+        text = fault.text
+        for secret in endpoint.secrets:
+            text = text.replace(secret, "***") if len(secret) >= SHORTEST_KEY else text
         return replace(fault, text=text, partial_text=fault.partial_text or self.text)
 
 
@@ -145,3 +152,10 @@ def _cut(reader: StreamReader, fault: TransportFault) -> ModelReply | CallFault:
 
 def _is_json(response: WireResponse) -> bool:
     return response.headers.get("content-type", "").startswith("application/json")
+
+
+def _joined(base_url: str, path: str) -> str:
+    """The path below base_url, whose query (Azure's `?api-version=…`) goes to the end."""
+    base, _, query = base_url.partition("?")
+    url = base.rstrip("/") + "/" + path.lstrip("/")
+    return f"{url}{'&' if '?' in path else '?'}{query}" if query else url

@@ -7,7 +7,15 @@ from dataclasses import dataclass, fields, replace
 
 from orchestra.types import Capabilities, ModelCard, Price, Timeouts
 
-DIALECTS = ("openai-chat", "openai-responses", "anthropic", "gemini", "bedrock-converse")
+DIALECTS = (
+    "openai-chat",
+    "openai-responses",
+    "anthropic",
+    "gemini",
+    "bedrock-converse",
+    "mistral",
+    "cohere",
+)
 DEFAULT_DIALECT = "openai-chat"  # what nearly every server with a base_url of one's own speaks
 LOCAL = "local"  # the provider that runs weights in process
 SMALL, STRONG = "qwen2.5-coder-0.5b-instruct", "qwen2.5-coder-1.5b-instruct"
@@ -22,20 +30,25 @@ class Provider:
     keys: tuple[str, ...]
 
 
-def _chat(base_url: str, *keys: str) -> Provider:
+def _chat(base_url: str | None, *keys: str) -> Provider:
     return Provider("openai-chat", base_url, keys)
 
 
 PROVIDERS: Mapping[str, Provider] = {
     "anthropic": Provider("anthropic", "https://api.anthropic.com", ("env:ANTHROPIC_API_KEY",)),
+    "azure": _chat(None, "env:AZURE_OPENAI_API_KEY"),
+    "bedrock": Provider("bedrock-converse", None, ("env:AWS_BEARER_TOKEN_BEDROCK",)),
+    "cohere": Provider("cohere", "https://api.cohere.com", ("env:CO_API_KEY",)),
     "deepseek": _chat("https://api.deepseek.com/v1", "env:DEEPSEEK_API_KEY"),
     "gemini": Provider("gemini", "https://generativelanguage.googleapis.com", ("env:GEMINI_API_KEY",)),
     "groq": _chat("https://api.groq.com/openai/v1", "env:GROQ_API_KEY"),
     LOCAL: Provider("openai-chat", None, ()),
-    "mistral": _chat("https://api.mistral.ai/v1", "env:MISTRAL_API_KEY"),
+    "llama.cpp": _chat("http://127.0.0.1:8080/v1"),
+    "mistral": Provider("mistral", "https://api.mistral.ai", ("env:MISTRAL_API_KEY",)),
     "ollama": _chat("http://127.0.0.1:11434/v1"),
     "openai": _chat("https://api.openai.com/v1", "env:OPENAI_API_KEY"),
     "openrouter": _chat("https://openrouter.ai/api/v1", "env:OPENROUTER_API_KEY"),
+    "vllm": _chat("http://127.0.0.1:8000/v1"),
     "together": _chat("https://api.together.xyz/v1", "env:TOGETHER_API_KEY"),
 }
 
@@ -94,7 +107,13 @@ def _hosted(
             base_url=reached.base_url,
             window=window,
             max_output=max_output,
-            capabilities=Capabilities(images=True, documents=True, reasoning_effort=effort, logprobs=logprobs),
+            capabilities=Capabilities(
+                images=True,
+                documents=True,
+                reasoning_effort=effort,
+                logprobs=logprobs,
+                temperature=not (effort and provider == "openai"),  # its reasoning models answer 400 to another than 1
+            ),
             keys=reached.keys,
         )
     )
@@ -116,12 +135,12 @@ _CARDS = (
         quality=0.4,  # 15 of 30 easy questions where the 0.5B has 27, and 0 to 2 of 6 tool calls
         capabilities=Capabilities(tools="none", logprobs=True),
     ),
-    _hosted("claude-haiku-4-5", "anthropic", "efficient", 200_000, 64_000),
-    _hosted("claude-sonnet-4-5", "anthropic", "capable", 200_000, 64_000),
-    _hosted("claude-opus-4-5", "anthropic", "frontier", 200_000, 64_000),
-    _hosted("gemini-2.5-flash-lite", "gemini", "efficient", 1_048_576, 65_536),
-    _hosted("gemini-2.5-flash", "gemini", "capable", 1_048_576, 65_536),
-    _hosted("gemini-2.5-pro", "gemini", "frontier", 1_048_576, 65_536),
+    _hosted("claude-haiku-4-5", "anthropic", "efficient", 200_000, 64_000, effort=True),
+    _hosted("claude-sonnet-4-5", "anthropic", "capable", 200_000, 64_000, effort=True),
+    _hosted("claude-opus-4-5", "anthropic", "frontier", 200_000, 64_000, effort=True),
+    _hosted("gemini-2.5-flash-lite", "gemini", "efficient", 1_048_576, 65_536, effort=True),
+    _hosted("gemini-2.5-flash", "gemini", "capable", 1_048_576, 65_536, effort=True),
+    _hosted("gemini-2.5-pro", "gemini", "frontier", 1_048_576, 65_536, effort=True),
     _hosted("gpt-4o-mini", "openai", "efficient", 128_000, 16_384, logprobs=True),
     _hosted("gpt-4.1-mini", "openai", "efficient", 1_047_576, 32_768, logprobs=True),
     _hosted("gpt-4.1", "openai", "capable", 1_047_576, 32_768, logprobs=True),

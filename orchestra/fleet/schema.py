@@ -102,6 +102,7 @@ class CapabilitiesTable(Table):
     logprobs: bool | None = None
     streaming: bool | None = None
     reasoning_effort: bool | None = None
+    temperature: bool | None = None
 
 
 class ModelTable(Table):

@@ -1,13 +1,16 @@
-"""Where a model is served and with which key: the embedded server, or base_url and the environment."""
+"""Where a model is served and with which key or signature: the embedded server, or base_url and the environment."""
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 
 from orchestra.dispatch import Endpoint
 from orchestra.errors import ConfigError
 from orchestra.local import LocalServers
+from orchestra.transport import AwsCredentials, Signature
 from orchestra.types import ModelCard
 
 
@@ -18,22 +21,60 @@ class FleetEndpoints:
         self, servers: LocalServers, hide: Callable[[Iterable[str]], None], environ: Mapping[str, str] = os.environ
     ) -> None:
         self.servers, self.hide, self.environ = servers, hide, environ
+        self._credentials = AwsCredentials()
 
     async def resolve(self, card: ModelCard) -> Endpoint:
-        """The endpoint of a card. Raises ConfigError naming the missing variable or URL."""
+        """The endpoint of a card. Raises ConfigError naming the missing variable, URL or credentials."""
         if card.provider == "local":
             return Endpoint(await self.servers.endpoint(card), None)
+        if card.dialect == "bedrock-converse":
+            return await self._bedrock(card)
         if card.base_url is None:
             raise ConfigError(f"model {card.name!r}: provider {card.provider!r} has no base_url; set it in fleet.toml")
         return Endpoint(card.base_url, self._key(card))
 
+    async def _bedrock(self, card: ModelCard) -> Endpoint:
+        """With an API key; else signed, save at a server of one's own for which no region is known.
+
+        The key's usual variable may be unset; one that the fleet names may not.
+        """
+        region = _region(card) or self.environ.get("AWS_REGION") or self.environ.get("AWS_DEFAULT_REGION")
+        if card.base_url is None and region is None:
+            raise ConfigError(f'model {card.name!r}: in which AWS region? Set regions = ["us-east-1"], or AWS_REGION')
+        base_url = card.base_url or f"https://bedrock-runtime.{region}.amazonaws.com"
+        unset = card.sources.get("keys") == "built-in" and not self._set(card)
+        key = None if unset else self._key(card)
+        if key or region is None:
+            return Endpoint(base_url, key)
+        return Endpoint(base_url, None, await self._signature(card, region))
+
+    async def _signature(self, card: ModelCard, region: str) -> Signature:
+        try:
+            signature = await asyncio.to_thread(self._credentials.signature, region)
+        except ConfigError as error:
+            raise ConfigError(f"model {card.name!r}: {error}") from None
+        self.hide(signature.secrets)
+        return signature
+
+    def _set(self, card: ModelCard) -> list[str]:
+        """The values of the card's keys that are set."""
+        names = [key.removeprefix("env:") for key in card.keys]
+        return [self.environ[name] for name in names if self.environ.get(name)]
+
     def _key(self, card: ModelCard) -> str | None:
         names = [key.removeprefix("env:") for key in card.keys]
-        found = next((self.environ[name] for name in names if self.environ.get(name)), None)
+        found = next(iter(self._set(card)), None)
         if names and found is None:
             raise ConfigError(f"model {card.name!r}: none of its keys is set; set {' or '.join(names)}")
         self.hide([found] if found else [])
         return found
+
+
+def _region(card: ModelCard) -> str | None:
+    """The first AWS region that the card names (it may name others, such as `eu`), or that of its base_url's host."""
+    named = (region for region in card.regions if re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d+", region))
+    host = re.search(r"bedrock-runtime(?:-fips)?\.([a-z0-9-]+)\.", card.base_url or "")
+    return next(named, host and host[1])
 
 
 def secrets(cards: Iterable[ModelCard], environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:

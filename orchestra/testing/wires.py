@@ -7,10 +7,29 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
 
+from orchestra.testing.anthropic_wire import AnthropicWire
+from orchestra.testing.bedrock_wire import BedrockWire
 from orchestra.testing.chat_wire import ChatWire
+from orchestra.testing.cohere_wire import CohereWire
+from orchestra.testing.gemini_wire import GeminiWire
+from orchestra.testing.mistral_wire import MistralWire
+from orchestra.testing.responses_wire import ResponsesWire
 from orchestra.testing.wire import Wire
 
-WIRES: Mapping[str, Wire] = MappingProxyType({each.dialect: each for each in (ChatWire(),)})
+WIRES: Mapping[str, Wire] = MappingProxyType(
+    {
+        each.dialect: each
+        for each in (
+            ChatWire(),
+            ResponsesWire(),
+            AnthropicWire(),
+            GeminiWire(),
+            BedrockWire(),
+            MistralWire(),
+            CohereWire(),
+        )
+    }
+)
 
 
 def wire(dialect: str) -> Wire:

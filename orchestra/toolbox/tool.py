@@ -206,7 +206,8 @@ def _name(fn: Callable[..., Any]) -> str:
 def _check_schema(name: str, schema: Mapping[str, Json]) -> None:
     if not isinstance(schema, Mapping):  # type: ignore[redundant-expr]  # written by strangers
         raise ToolError(f"tool {name!r}: the schema is {type(schema).__name__}; expected an object of JSON Schema")
-    if schema.get("type", "object") != "object":
-        raise ToolError(f"tool {name!r}: the schema's type is {schema['type']!r}; arguments are always an 'object'")
+    kinds = schema.get("type", "object")
+    if kinds != "object" and not (isinstance(kinds, list) and "object" in kinds):
+        raise ToolError(f"tool {name!r}: the schema's type is {kinds!r}; arguments are always an 'object'")
     if fault := schema_fault(schema):
         raise ToolError(f"tool {name!r}: the schema is not valid {fault}")

@@ -6,12 +6,15 @@ from orchestra.transport.download import Download, download
 from orchestra.transport.guarded import Page, UrlRefused, fetch
 from orchestra.transport.httpx import HttpxTransport
 from orchestra.transport.seam import Transport, TransportFault, WireRequest, WireResponse
+from orchestra.transport.sigv4 import AwsCredentials, Signature
 
 __all__ = [
     "AiohttpTransport",
+    "AwsCredentials",
     "Download",
     "HttpxTransport",
     "Page",
+    "Signature",
     "Transport",
     "TransportFault",
     "UrlRefused",

@@ -35,6 +35,7 @@ class Capabilities:
     logprobs: bool = False
     streaming: bool = True
     reasoning_effort: bool = False
+    temperature: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,12 @@
 """What one provider and model may see of a conversation."""
 
+from dataclasses import replace
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestra.dialects.history import NO_RESULT, view
+from orchestra.dialects.history import NO_RESULT, view, viewed
 from orchestra.types import Document, Image, Message, Origin, Reasoning, Text, ToolCall, ToolResult
 from tests.dialects.chat import card
 
@@ -15,9 +18,10 @@ OTHERS = (
     None,
 )
 PNG = Image("image/png", data="QUJD")
+BEDROCK = card(dialect="bedrock-converse", capabilities={"images": True})
 SEES = card(capabilities={"images": True, "documents": True})
 
-texts = st.sampled_from(["", "a", "ü"])
+texts = st.sampled_from(["", " ", "a", "ü"])
 origins = st.sampled_from([OWN, *OTHERS])
 states = st.sampled_from([None, "opaque"])
 ids = st.sampled_from(["c", "c-2", "d", ""])
@@ -58,12 +62,12 @@ def test_whatever_happened_the_view_is_a_history_that_providers_accept(messages,
             and [part.id for part in seen[place - 1].parts if isinstance(part, ToolCall)] == results
         )
         for part in message.parts:
-            assert not isinstance(part, Reasoning) or part.origin == OWN
+            assert not isinstance(part, Reasoning) or (part.origin == OWN and message.role == "assistant")
             assert part.provider_state is None or part.origin == OWN
-            assert not isinstance(part, Text) or part.text
+            assert not isinstance(part, Text) or part.text.strip()
             assert model is SEES or not isinstance(part, Image | Document)
             if isinstance(part, ToolResult):
-                assert all(isinstance(item, Text) and item.text for item in part.content)
+                assert all(isinstance(item, Text) and item.text.strip() for item in part.content)
 
 
 @given(messages=messages, model=st.sampled_from([card(), SEES]))
@@ -75,31 +79,100 @@ def test_a_view_of_a_view_is_the_same_view(messages, model):
 @given(messages=messages)
 @settings(deadline=None)
 def test_no_text_is_lost_or_moved_before_what_was_said_earlier(messages):
-    said = [part.text for message in messages for part in message.parts if isinstance(part, Text) and part.text]
+    said = [part.text for message in messages for part in message.parts if isinstance(part, Text)]
     shown = [part.text for message in view(messages, card()) for part in message.parts if isinstance(part, Text)]
-    assert [text for text in shown if not text.startswith("[")] == said
+    assert "".join("".join(text for text in shown if not text.startswith("[")).split()) == "".join(
+        "".join(said).split()
+    )
 
 
 def test_a_clean_history_stays_as_it_is():
-    call = ToolCall("c", "rows", {"sql": "1"}, "{}", OWN, "state")
+    model = card(dialect="gemini")
+    own = Origin("acme", "gemini", "m-1")
+    call = ToolCall("c", "rows", {"sql": "1"}, "{}", own, "state")
     clean = (
         Message.system("s"),
         Message.user("u"),
-        Message("assistant", (Reasoning("hm", OWN, "sig"), Text("see"), call)),
+        Message("assistant", (Reasoning("hm", own, "sig"), Text("see", own, "s"), Text("", own, "signed"), call)),
         Message("tool", (ToolResult("c", "rows", (Text("1"),)),)),
         Message.assistant("done"),
+        Message.user("thanks"),
     )
-    assert view(clean, card()) == clean
+    seen = viewed(clean, model)
+    assert seen.messages == clean
+    assert seen.notes == ()
+    assert all(one is other for one, other in zip(seen.messages, clean, strict=True) if one.role != "tool")
+
+
+def test_state_stays_behind_where_the_dialect_has_no_place_for_it():
+    call = ToolCall("c", "rows", {}, "{}", OWN, "state")
+    assert view([Message("assistant", (Text("", OWN, "state"), call))], card())[0].parts == (
+        replace(call, provider_state=None),
+    )
 
 
 def test_reasoning_and_state_of_another_model_are_dropped_and_never_shown_as_text():
     for origin in OTHERS:
         message = Message("assistant", (Reasoning("secret", origin, "sig"), Text("hi", origin, "sig")))
         assert view([message], card()) == (Message("assistant", (Text("hi", origin),)),)
+    assert view([Message("user", (Reasoning("nobody's", OWN, "sig"), Text("hi")))], card()) == (Message.user("hi"),)
+
+
+def test_what_is_left_out_is_noted_once():
+    foreign = Reasoning("x", OTHERS[0], "sig")
+    stray = ToolCall("z", "rows", {})
+    seen = viewed(
+        [Message("assistant", (foreign, foreign, Text("a"), PNG)), Message("user", (stray, Text("b")))], card()
+    )
+    assert seen.notes == (
+        "reasoning left out: it is not of this model",
+        "image left out: only the user's messages and results carry one",
+        "tool call 'z' left out: no model made it",
+    )
+
+
+def test_a_url_that_the_dialect_takes_nowhere_is_shown_to_the_model_but_stands_in_no_note():
+    seen = viewed([Message("user", (Image("image/png", url="https://x/a.png?key=s3cret"),))], BEDROCK)
+    assert seen.messages[0].text == "[image left out: Bedrock Converse takes no URL: https://x/a.png?key=s3cret]"
+    assert seen.notes == ("image left out: Bedrock Converse takes no URL",)
 
 
 def test_a_message_of_which_nothing_remains_is_absent():
-    assert view([Message("assistant", (Reasoning("x"), Text(""))), Message("user", ())], card()) == ()
+    assert view([Message("assistant", (Reasoning("x"), Text(" \n"))), Message("user", ())], card()) == ()
+
+
+def test_blank_text_between_two_texts_ends_the_first_and_is_absent_elsewhere():
+    parts = (Text("\n"), Text("a"), Text("\n\n"), Text("b"), ToolCall("c", "rows", {}), Text(" "))
+    assert view([Message("assistant", parts)], card())[0].parts == (Text("a\n\n"), Text("b"), ToolCall("c", "rows", {}))
+    signed = Text("a", Origin("acme", "gemini", "m-1"), "sig")
+    assert view([Message("assistant", (signed, Text(" ")))], card(dialect="gemini"))[1].parts == (signed,)
+
+
+@pytest.mark.parametrize("role", ["system", "assistant"])
+def test_media_are_shown_only_where_users_and_tools_show_them(role):
+    seen = view([Message(role, (Text("look"), PNG))], SEES)
+    assert seen[0].parts[1] == Text("[image left out: only the user's messages and results carry one]")
+
+
+def test_what_a_tool_message_says_beside_its_results_is_the_users():
+    call = Message("assistant", (ToolCall("c", "rows", {}),))
+    result = ToolResult("c", "rows", (Text("1"),))
+    assert view([call, Message("tool", (result, Text("note")))], card())[1:] == (
+        Message("tool", (result,)),
+        Message.user("note"),
+    )
+
+
+@pytest.mark.parametrize("dialect", ["anthropic", "gemini", "bedrock-converse"])
+def test_a_conversation_begins_and_ends_with_the_users_turn_where_it_has_to(dialect):
+    first, said, last = Message.system("s"), Message.assistant("hello"), Message.user("hi")
+    model, go_on = card(dialect=dialect), Message.user("Continue.")
+    assert view([first, said, last], model) == (first, go_on, said, last)
+    assert view([first, last, said], model) == (first, last, said, go_on)
+    assert view([said], model) == (go_on, said, go_on)
+    assert view([first], model) == (first, go_on)
+    assert view([first, said], card()) == (first, said)
+    assert [note[:20] for note in viewed([said], model).notes] == ["'Continue.' put last", "'Continue.' put firs"]
 
 
 def test_a_call_without_a_result_gets_a_neutral_error_and_a_result_without_a_call_is_dropped():
@@ -128,10 +201,12 @@ def test_results_move_behind_their_calls_in_call_order():
     )
 
 
-def test_a_second_result_for_the_same_call_is_dropped():
+def test_a_second_result_for_the_same_call_is_dropped_with_a_note():
     call = Message("assistant", (ToolCall("c", "rows", {}),))
     results = [Message("tool", (ToolResult("c", "rows", (Text(text),)),)) for text in ("first", "second")]
-    assert view([call, *results], card()) == (call, results[0])
+    seen = viewed([call, *results], card())
+    assert seen.messages == (call, results[0])
+    assert seen.notes == ("tool result 'c' left out: another came before",)
 
 
 def test_an_id_used_in_two_turns_is_renamed_and_each_call_keeps_its_own_result():
@@ -168,7 +243,7 @@ def test_images_in_results_follow_in_a_user_message():
 def test_a_dialect_whose_results_carry_images_keeps_them_there():
     call = Message("assistant", (ToolCall("c", "plot", {}),))
     result = Message("tool", (ToolResult("c", "plot", (PNG,)),))
-    assert view([call, result], card(dialect="gemini", capabilities={"images": True})) == (call, result)
+    assert view([call, result], card(dialect="openai-responses", capabilities={"images": True})) == (call, result)
 
 
 def test_media_the_model_cannot_read_become_a_line_of_text():

@@ -346,7 +346,7 @@ async def test_a_tool_of_raw_schema_keeps_it_as_it_is() -> None:
     [
         ("{}", "the schema is str; expected an object"),
         ({"type": "array"}, "the schema's type is 'array'; arguments are always an 'object'"),
-        ({"type": "object", "properties": {"a": {"type": "text"}}}, r"not valid at \$.properties.a.type: 'text'"),
+        ({"type": "object", "properties": {"a": {"type": "text"}}}, r"not valid at #/properties/a/type: 'text'"),
     ],
 )
 def test_a_raw_schema_that_is_none_is_refused(schema: Any, told: str) -> None:

@@ -1,0 +1,152 @@
+"""Which JSON Schema holds: the draft a schema is of, what is wrong with it, and the validators made of it.
+
+jsonschema finds the faults and words them. Where jsonschema-rs is installed it is asked first, since it says of an
+argument that fits in a tenth of the time that it does; whatever it refuses is jsonschema's to judge.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, lru_cache
+from importlib import import_module
+from typing import Any, cast
+
+from orchestra.checks.wording import cut, place
+from orchestra.types import Json
+
+
+def schema_fault(schema: Mapping[str, Json]) -> str:
+    """Where and why `schema` is no JSON Schema, such as `at #/properties/a/type: …`; "" where it is one.
+
+    The place is a JSON pointer. A reference that leads nowhere inside the schema is a fault: none is fetched.
+    """
+    from jsonschema import exceptions
+
+    draft = draft_of(schema)
+    error: Any = cast(Any, exceptions).best_match(draft(draft.META_SCHEMA).iter_errors(schema))
+    if error is not None:
+        return f"at {_pointer(error.absolute_path)}: {cut(error.message, 200)}"
+    return next(_dangling(schema, draft), "")
+
+
+def draft_of(schema: Json) -> Any:
+    """The class of jsonschema for the draft that `$schema` names; else for the newest in which the schema is valid.
+
+    So a schema that says no draft is read as 2020-12, unless it holds what only older ones know, a list of `items` say.
+    """
+    from jsonschema import validators
+
+    known = cast(Any, validators)
+    if isinstance(schema, Mapping) and "$schema" in schema:
+        return known.validator_for(schema, default=known.Draft202012Validator)
+    for draft in (known.Draft202012Validator, known.Draft7Validator, known.Draft4Validator):
+        if draft(draft.META_SCHEMA).is_valid(schema):
+            return draft
+    return known.Draft202012Validator
+
+
+@lru_cache(maxsize=512)
+def validator_of(schema_text: str) -> Any:
+    """The validator, or the text that says why there is none. Keyed by content, so no schema goes stale."""
+    from jsonschema import SchemaError, validators
+    from referencing import Registry
+
+    schema: Any = json.loads(schema_text)
+    draft = draft_of(schema)
+    try:
+        draft.check_schema(schema, format_checker=None)  # the formats of a schema are its patterns, see _pattern
+    except SchemaError as error:
+        return f"the schema itself is not valid: {place(error.absolute_path)}: {cut(error.message, 200)}"
+    types = draft.TYPE_CHECKER.redefine_many({"object": _is_object, "array": _is_array})
+    checked = cast(Any, validators).extend(draft, {"pattern": _pattern}, type_checker=types)
+    return checked(schema, registry=cast(Any, Registry)())  # the default registry fetches what it does not know
+
+
+@lru_cache(maxsize=512)
+def quick_of(schema_text: str) -> Callable[[object], bool]:
+    """Says True only of values that fit; False may mean anything. Never raises where the value is JSON."""
+    if (engine := _engine()) is None:
+        return _never
+    schema: Any = json.loads(schema_text)
+    try:
+        made = getattr(engine, draft_of(schema).__name__)
+        return made(schema, validate_formats=False, offline=True).is_valid
+    except (AttributeError, ValueError):  # a draft or a schema that it does not take
+        return _never
+
+
+@cache
+def _engine() -> Any:
+    try:
+        return import_module("jsonschema_rs")
+    except ImportError:
+        return None
+
+
+def _never(_: object) -> bool:
+    return False
+
+
+def _dangling(schema: Mapping[str, Json], draft: Any) -> Iterator[str]:
+    from referencing import Registry
+    from referencing.jsonschema import specification_with
+
+    specification = specification_with(draft.META_SCHEMA.get("$schema") or draft.META_SCHEMA["id"])
+    root = specification.create_resource(cast(Any, schema))
+    resolver = cast(Any, Registry)().with_resource(root.id() or "", root).resolver_with_root(root)
+    for reference in _unresolved(root, resolver):
+        at = next(_places(schema, reference), ())
+        yield f"at {_pointer(at)}: {cut(reference)!r} leads nowhere in the schema; put what it names under $defs"
+
+
+def _unresolved(resource: Any, resolver: Any) -> Iterator[str]:
+    from referencing.exceptions import Unresolvable
+
+    contents: Any = resource.contents  # True and False are schemas too
+    if isinstance(contents, Mapping) and isinstance(reference := cast("Mapping[str, Any]", contents).get("$ref"), str):
+        try:
+            resolver.lookup(reference)
+        except Unresolvable:
+            yield reference
+    for inner in resource.subresources():
+        yield from _unresolved(inner, resolver.in_subresource(inner))
+
+
+def _places(value: object, reference: str, above: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    if isinstance(value, Mapping):
+        items = list(cast("Mapping[str, object]", value).items())
+        if ("$ref", reference) in items:
+            yield (*above, "$ref")
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        items = list(enumerate(cast("Sequence[object]", value)))
+    else:
+        return
+    for key, item in items:
+        yield from _places(item, reference, (*above, key))
+
+
+def _pointer(path: Sequence[str | int]) -> str:
+    return "".join(["#", *("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)])
+
+
+def _is_object(_: object, value: object) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _is_array(_: object, value: object) -> bool:
+    return isinstance(value, list | tuple)
+
+
+def _pattern(validator: Any, pattern: str, instance: Any, _: Any) -> Iterator[Any]:
+    from jsonschema import ValidationError
+
+    if not validator.is_type(instance, "string"):
+        return
+    try:
+        matches = re.search(pattern, instance)
+    except re.error:  # ECMA 262 knows more than Python; an unreadable pattern must not make the tool unusable
+        return
+    if matches is None:
+        yield ValidationError("pattern")

@@ -1,0 +1,85 @@
+"""Where the tools come from that a command is told to look at: a file of declarations, or a tool file by its name."""
+
+from __future__ import annotations
+
+import gzip
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, cast
+
+from orchestra.errors import ConfigError
+from orchestra.types import Json, ToolSpec
+
+if TYPE_CHECKING:
+    from orchestra.toolbox import Tool
+
+KEYS = ("name", "description", "schema")
+_FORM = 'a line is {"name": "…", "description": "…", "schema": {…}}'
+
+
+def read_tools(file: Path) -> list[ToolSpec]:
+    """The tools of a file of JSON lines, empty ones left out. Raises ConfigError naming file, line and what is wrong."""
+    opened = gzip.open if file.suffix == ".gz" else open
+    try:
+        with opened(file, "rt", encoding="utf-8") as lines:
+            tools = [_tool(line, f"{file}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: cannot be read: {error}; give a file in which {_FORM}") from error
+    if not tools:
+        raise ConfigError(f"{file}: holds no tools; {_FORM}")
+    return tools
+
+
+def find_tool(name: str, data: Path | None) -> ToolSpec:
+    """The declaration of the tool that a tool file is for, made for `data` where it is made for some.
+
+    Raises ToolError where there is no such file, ConfigError where it holds no such tool or needs `data`.
+    """
+    from orchestra.toolbox import Tool, load_tools
+
+    module = load_tools(name)
+    name = Path(name).stem
+    found: object = getattr(module, name, None)
+    if found is not None and not isinstance(found, Tool) and callable(found):
+        found = _made(name, found, data)
+    if isinstance(found, Tool):
+        return found.spec
+    others = ", ".join(sorted(_tools(module))) or "none"
+    raise ConfigError(f"{module.__file__} has no tool named {name!r}; its tools: {others}")
+
+
+def _tool(line: str, where: str) -> ToolSpec:
+    try:
+        said: object = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{where}: no JSON: {error}; {_FORM}") from error
+    if not isinstance(said, dict):
+        raise ConfigError(f"{where}: no object; {_FORM}")
+    given = cast("dict[str, Any]", said)
+    if missing := [key for key in KEYS if key not in given]:
+        raise ConfigError(f"{where}: without {', '.join(missing)}; {_FORM}")
+    name, about, schema = (given[key] for key in KEYS)
+    if not (isinstance(name, str) and name.strip() and isinstance(about, str) and isinstance(schema, Mapping)):
+        raise ConfigError(f"{where}: name and description must be texts, schema an object; {_FORM}")
+    return ToolSpec(name, about, cast("Mapping[str, Json]", schema))
+
+
+def _made(name: str, make: Callable[..., object], data: Path | None) -> object:
+    """What a tool file's function gives; some are made for a folder, or for a table."""
+    from orchestra.toolbox.data import open_data
+
+    needed = [each for each in inspect.signature(make).parameters.values() if each.default is each.empty]
+    if not needed:
+        return make()
+    if data is None or len(needed) > 1:
+        raise ConfigError(f"{name} is made for a {needed[0].name}: give it with --data")
+    return make(open_data(data) if needed[0].name == "data" else data)
+
+
+def _tools(module: ModuleType) -> dict[str, Tool]:
+    from orchestra.toolbox import Tool
+
+    return {name: value for name, value in vars(module).items() if isinstance(value, Tool)}

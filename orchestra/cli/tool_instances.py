@@ -1,0 +1,144 @@
+"""Arguments for a tool, made of its schema alone: such as fit it, such as fit with something invented, such as do not."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestra.cli.tool_outline import NoInstances, draft7, judge, named, outline
+from orchestra.errors import ConfigError
+
+MADE = 10
+CHANGED = 3
+_MISSING = "checking tools needs the extra `check`: pip install 'orchestra-agents[check]'"
+
+
+@dataclass(frozen=True, slots=True)
+class Instances:
+    """Arguments of one tool. `valid` ones hold only what the schema names, `invented` ones fit it with more in them."""
+
+    valid: tuple[dict[str, Any], ...]
+    invented: tuple[dict[str, Any], ...]
+    invalid: tuple[dict[str, Any], ...]
+
+    def __len__(self) -> int:
+        return len(self.valid) + len(self.invented) + len(self.invalid)
+
+
+def instances(schema: Mapping[str, Any], seed: int) -> Instances:
+    """Arguments for a schema, the same for the same seed. Raises NoInstances where none that fit can be made."""
+    try:
+        return _instances(schema, seed)
+    except RecursionError:
+        raise NoInstances("its schema is nested too deeply") from None
+
+
+def _instances(schema: Mapping[str, Any], seed: int) -> Instances:
+    from orchestra.checks import schema_fault
+
+    if fault := schema_fault(schema):
+        raise NoInstances(f"its schema is not valid {fault}")
+    shape, fits = outline(schema), judge(schema)
+    made = [named(value, shape) for value in _made(draft7(shape), seed) if isinstance(value, dict)]
+    draw = random.Random(seed)  # noqa: S311  # which arguments are tried is no secret
+    tried = _different([*made, *(changed for value in made for changed in _changed(value, draw))])
+    fitting = [value for value in tried if fits(value)]
+    plain = [value for value in fitting if named(value, shape) == value]
+    if not plain:
+        raise NoInstances("no arguments that fit it were found")
+    invented = [value for value in fitting if value not in plain]
+    return Instances(tuple(plain), tuple(invented), tuple(value for value in tried if fits(value) is False))
+
+
+def ready() -> None:
+    """Raises ConfigError where arguments cannot be made at all, for want of packages or for their versions."""
+    try:
+        import hypothesis
+        import hypothesis_jsonschema  # noqa: F401  # type: ignore[reportUnusedImport]
+    except ImportError as error:
+        raise ConfigError(f"{_MISSING} ({error.name} is not installed)") from error
+    try:
+        _made({"type": "object", "properties": {"a": {"type": "string"}}}, 0)
+    except NoInstances as error:
+        raise ConfigError(f"{_MISSING} (hypothesis {hypothesis.__version__} does not work with it: {error})") from error
+
+
+def _made(schema: Any, seed: int) -> list[Any]:
+    import hypothesis
+    from hypothesis_jsonschema import from_schema
+
+    found: list[Any] = []
+    asked = hypothesis.settings(
+        max_examples=MADE,
+        database=None,
+        deadline=None,
+        phases=[hypothesis.Phase.generate],
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of formats and patterns that it takes for any text
+        try:
+
+            @hypothesis.seed(seed)
+            @asked
+            @hypothesis.given(from_schema(schema))
+            def collect(value: Any) -> None:
+                found.append(value)
+
+            collect()
+        except Exception as error:  # noqa: BLE001  # of what it cannot generate it says so in many ways
+            if not found:
+                raise NoInstances(f"{type(error).__name__}: {str(error)[:200]}") from error
+    return found
+
+
+def _changed(value: dict[str, Any], draw: random.Random) -> Iterator[dict[str, Any]]:
+    """The value with something else in one place, some times over, and with a property that nobody named."""
+    places = [place for place in _places(value) if place]
+    for place in draw.sample(places, min(CHANGED, len(places))):
+        result = copy.deepcopy(value)
+        holder: Any = result
+        for step in place[:-1]:
+            holder = holder[step]
+        if draw.random() < _LEFT_OUT:
+            del holder[place[-1]]
+        else:
+            holder[place[-1]] = draw.choice(_OTHERS)(holder[place[-1]])
+        yield result
+    yield {**value, "invented": draw.choice([1, None, "x"])}
+
+
+_LEFT_OUT = 0.2
+_OTHERS = (
+    lambda _: None,
+    lambda _: True,
+    lambda _: 7,
+    lambda _: -1.5,
+    lambda _: 10**12,
+    lambda _: "",
+    lambda _: "zz",
+    lambda _: [],
+    lambda _: {},
+    lambda value: [value],
+    lambda value: {"invented": value},
+)
+
+
+def _places(value: Any, above: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    yield above
+    inner: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, dict):
+        inner = value.items()
+    elif isinstance(value, list):
+        inner = enumerate(value)
+    for step, item in inner:
+        yield from _places(item, (*above, step))
+
+
+def _different(values: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return list({json.dumps(value, sort_keys=True): value for value in values}.values())

@@ -1,0 +1,150 @@
+"""What a schema names: a form of it that instances can be made of, and what of a value it names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice, product
+from typing import Any, TypeAlias, cast
+
+from orchestra.dialects.loose import is_object, mapping, sequence
+from orchestra.dialects.subschemas import mapped
+from orchestra.dialects.tool_drafts import modern
+from orchestra.dialects.tool_refs import with_plain_references
+
+Judge: TypeAlias = Callable[[Any], "bool | None"]
+RECURSION = 3
+MOST = 5_000
+
+
+class NoInstances(ValueError):
+    """No arguments can be made for a schema; the text says why."""
+
+
+def judge(schema: Any) -> Judge:
+    """Whether a value fits, by the jsonschema library; None where the schema itself cannot be used."""
+    from jsonschema.validators import Draft202012Validator, validator_for
+    from referencing import Registry
+
+    draft: Any = validator_for(schema, default=Draft202012Validator)
+    validator = draft(schema, registry=cast(Any, Registry)())  # the default registry fetches what it does not know
+
+    def fits(value: Any) -> bool | None:
+        try:
+            return bool(validator.is_valid(value))
+        except Exception:  # noqa: BLE001  # strangers write schemas; referencing and re raise their own errors
+            return None
+
+    return fits
+
+
+def outline(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema without references or `$schema`: each is written out, where it comes back to itself RECURSION deep.
+
+    Raises NoInstances where that takes more than MOST schemas, or the root allows nothing.
+    """
+    plain, definitions = with_plain_references(modern(json.loads(json.dumps(schema))), [])
+    plain.pop("$schema", None)
+    written = _Written({"#": plain} | {f"#/$defs/{name}": each for name, each in definitions.items()}).of(plain, ())
+    if not is_object(written):
+        raise NoInstances("its root refers to itself and to nothing else")
+    return written
+
+
+def draft7(schema: Any, *, closed: bool = True) -> Any:
+    """An outline as draft 7 spells it; an object that names properties takes no others where it stands by itself."""
+    if not is_object(schema):
+        return schema
+    result = mapped(schema, lambda item, at: draft7(item, closed=at.split("/")[1] not in _TOGETHER))
+    if "prefixItems" in result:
+        result |= {"additionalItems": result["items"]} if "items" in result else {}
+        result["items"] = result.pop("prefixItems")
+    if needs := mapping(result.pop("dependentRequired", {})) | mapping(result.pop("dependentSchemas", {})):
+        result["dependencies"] = needs
+    if closed and _stands_alone(result):
+        result["additionalProperties"] = False
+    return result
+
+
+def named(value: Any, schema: Any) -> Any:
+    """The value without what the schema, an outline, does not name; objects of which it names nothing are maps.
+
+    Of alternatives that fit, the one counts that names most.
+    """
+    if not isinstance(value, dict | list):
+        return value
+    return max((_named(cast(Any, value), parts) for parts in _together(schema, value)), key=_size)
+
+
+_TOGETHER = frozenset({"allOf", "dependencies", "dependentSchemas", "else", "if", "not", "then"})
+_OPEN = frozenset({"additionalProperties", "patternProperties", "unevaluatedProperties"})
+_WORDS = frozenset({"title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "$comment"})
+_ALTERNATIVES = 16
+
+
+def _stands_alone(schema: dict[str, Any]) -> bool:
+    names = mapping(schema.get("properties")).keys()
+    elsewhere = schema.keys() & (_TOGETHER | _OPEN | {"anyOf", "oneOf"})
+    return bool(names) and not elsewhere and names >= set(sequence(schema.get("required")))
+
+
+class _Written:
+    """Schemas with their references written out."""
+
+    def __init__(self, targets: Mapping[str, Any]) -> None:
+        self._targets = targets
+        self._count = 0
+
+    def of(self, schema: Any, above: tuple[str, ...]) -> Any:
+        if not is_object(schema):
+            return schema
+        self._count += 1
+        if self._count > MOST:
+            raise NoInstances(f"its references, written out, are more than {MOST:,} schemas")
+        rest = mapped({k: v for k, v in schema.items() if k != "$ref"}, lambda item, _: self.of(item, above))
+        if (reference := schema.get("$ref")) is None:
+            return rest
+        if above.count(reference) >= RECURSION:
+            return False
+        target = self.of(self._targets[reference], (*above, reference))
+        return target if rest.keys() <= _WORDS else {**rest, "allOf": [*rest.get("allOf", []), target]}
+
+
+def _together(schema: Any, value: Any) -> Iterator[list[dict[str, Any]]]:
+    """The schemas that hold at once for a value, for every choice among alternatives that fit it."""
+    if not is_object(schema):
+        return iter([[]])
+    choices: list[list[list[dict[str, Any]]]] = [[[schema]]]
+    for key in ("anyOf", "oneOf"):
+        fitting = [each for each in sequence(schema.get(key)) if judge(each)(value)]
+        choices += [[parts for each in fitting for parts in _together(each, value)]] if fitting else []
+    also = [*sequence(schema.get("allOf")), *(schema[key] for key in ("if", "then", "else") if key in schema)]
+    for each in (*also, *mapping(schema.get("dependentSchemas")).values()):
+        choices.append(list(_together(each, value)))
+    return islice(([part for parts in choice for part in parts] for choice in product(*choices)), _ALTERNATIVES)
+
+
+def _named(value: Any, parts: list[dict[str, Any]]) -> Any:
+    if isinstance(value, list):
+        items = cast("list[Any]", value)
+        return [named(item, {"allOf": [_item(part, index) for part in parts]}) for index, item in enumerate(items)]
+    known = {name for part in parts for name in (*mapping(part.get("properties")), *sequence(part.get("required")))}
+    is_map = not known or any(part.get(key, False) is not False for part in parts for key in _OPEN)
+    return {
+        name: named(item, {"allOf": [_member(part, name) for part in parts]})
+        for name, item in value.items()
+        if is_map or name in known
+    }
+
+
+def _item(part: dict[str, Any], index: int) -> Any:
+    first = sequence(part.get("prefixItems"))
+    return first[index] if index < len(first) else part.get("items", True)
+
+
+def _member(part: dict[str, Any], name: str) -> Any:
+    return mapping(part.get("properties")).get(name, part.get("additionalProperties", True))
+
+
+def _size(value: Any) -> int:
+    return len(json.dumps(value))

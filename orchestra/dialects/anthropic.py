@@ -1,0 +1,177 @@
+"""Anthropic's Messages API: the codec and what a request says besides its conversation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from orchestra.dialects.anthropic_reading import AnthropicReading
+from orchestra.dialects.anthropic_schema import answer_schema
+from orchestra.dialects.anthropic_thinking import Settled, settled
+from orchestra.dialects.anthropic_turns import CACHED, Conversation
+from orchestra.dialects.asked import Asked, asked
+from orchestra.dialects.codec import Encoded, StreamReader
+from orchestra.dialects.faults import http_fault
+from orchestra.dialects.rate_limits import RateLimit, anthropic_limits
+from orchestra.dialects.reading import Streamed, whole_reply
+from orchestra.types import CallFault, ModelCard, ModelReply, Request
+
+DIALECT: Final = "anthropic"
+VERSION: Final = "2026-10-21"
+"""The API version of `anthropic` 2.x."""
+SAMPLED_VERSION: Final = "2023-06-01"
+"""The version before, the last one that knows sampling parameters; it differs in nothing else that is said here."""
+
+
+class Anthropic:
+    """The codec of `anthropic`. What a model refuses, and the API with it, is left out with a note.
+
+    Prefixes that later requests share are marked for the prompt cache, at most four: the tools, the system prompt and,
+    where a conversation grows or will (it has tools, or the model has spoken), the user's last two turns.
+    """
+
+    @property
+    def dialect(self) -> str:
+        """`anthropic`."""
+        return DIALECT
+
+    def authorization(self, key: str | None) -> tuple[tuple[str, str], ...]:
+        """The key in a header of its own; nothing without one."""
+        return (("x-api-key", key),) if key else ()
+
+    def encode(self, request: Request, card: ModelCard) -> Encoded:
+        """The request as this card's provider wants it."""
+        written = _Written(asked(request, card))
+        said, stream = written.said, card.capabilities.streaming
+        body, notes = written.completed()
+        return Encoded(
+            path="/v1/messages",
+            headers=(
+                ("content-type", "application/json"),
+                ("accept", "text/event-stream" if stream else "application/json"),
+                ("anthropic-version", written.version),
+            ),
+            body=_BODY.encode(body).encode(),
+            stream=stream,
+            notes=notes,
+            tools=request.tools if card.capabilities.tools != "none" else (),
+            compiled=said.compiled,
+            card=card,
+            json_tools=said.json_tools,
+            structured=request.output_schema is not None,
+        )
+
+    def decode(self, encoded: Encoded, body: bytes) -> ModelReply | CallFault:
+        """A whole (not streamed) successful body."""
+        return whole_reply(AnthropicReading(encoded), body)
+
+    def reader(self, encoded: Encoded) -> StreamReader:
+        """A reader for the streamed reply to `encoded`."""
+        return Streamed(AnthropicReading(encoded))
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> CallFault:
+        """What a response with an error status means."""
+        return http_fault(status, headers, body)
+
+    def limits(self, headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
+        """`anthropic-ratelimit-…`."""
+        return anthropic_limits(headers)
+
+
+class _Written:
+    """One request while it is written down; what has to be left out is noted."""
+
+    def __init__(self, said: Asked) -> None:
+        self._notes: list[str] = []
+        self.said, self._schema = self._answered(said)
+        self._conversation = Conversation(self.said)
+        self._max_tokens = said.card.max_output if said.max_tokens is None else said.max_tokens
+        self._settled: Settled = settled(self.said, self._conversation.turns, self._max_tokens)
+        self._extra = {name: value for name, value in said.extra.items() if name != "thinking"}
+        self.version = self._version()
+
+    def completed(self) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """The body and the notes."""
+        body, notes = replace(self.said, extra=self._extra).completed(self._body())
+        return body, tuple(dict.fromkeys((*notes, *self._notes, *self._settled.notes, *self._conversation.notes)))
+
+    def _body(self) -> dict[str, Any]:
+        said, conversation = self.said, self._conversation
+        tools = [dict(tool.declaration) for tool in said.compiled.values()]
+        self._mark(tools)
+        wanted = {
+            "system": conversation.system,
+            "messages": [turn.block() for turn in conversation.turns],
+            "tools": tools,
+            "tool_choice": self._tool_choice(),
+            "thinking": self._settled.thinking,
+            "output_config": self._output_config(),
+            "stop_sequences": self._stop(),
+        }
+        body: dict[str, Any] = {"model": said.card.model, "max_tokens": self._max_tokens}
+        return (
+            body
+            | {name: value for name, value in wanted.items() if value}
+            | {"stream": said.card.capabilities.streaming}
+        )
+
+    def _mark(self, tools: list[dict[str, Any]]) -> None:
+        said, conversation = self.said, self._conversation
+        if "cache_control" in self._extra:  # the mark that the provider places itself is one of four, too
+            return
+        for blocks in (tools, conversation.system):
+            if blocks:
+                blocks[-1] |= CACHED
+        if said.compiled or said.json_tools or len(conversation.turns) > 1:
+            conversation.mark()
+
+    def _tool_choice(self) -> dict[str, Any] | None:
+        """Nothing where it is the default."""
+        if not self.said.compiled:
+            return None
+        if self.said.tool_choice == "none":
+            return {"type": "none"}
+        choice: dict[str, Any] = {"type": "any" if self._settled.forced else "auto"}
+        if self.said.parallel_tools is False:
+            return choice | {"disable_parallel_tool_use": True}
+        return choice if self._settled.forced else None
+
+    def _output_config(self) -> dict[str, Any]:
+        wanted = {"effort": self._settled.effort, "format": self._schema}
+        return {name: value for name, value in wanted.items() if value}
+
+    def _stop(self) -> list[str]:
+        sequences = [one for one in self.said.stop if one.strip()]
+        if len(sequences) < len(self.said.stop):
+            self._notes.append("stop: white space left out: it is refused")
+        return sequences
+
+    def _answered(self, said: Asked) -> tuple[Asked, dict[str, Any] | None]:
+        """The answer's format, as far as it can be enforced; else its schema stands in the prompt."""
+        if said.output_schema is None:
+            return said, None
+        schema, rest = answer_schema(said.output_schema)
+        if schema is None:
+            return said.in_prompt(f"{rest} cannot be enforced"), None
+        if rest:
+            self._notes.append(f"output_schema: {rest} not enforced, said in descriptions")
+        return said, {"type": "json_schema", "schema": schema}
+
+    def _version(self) -> str:
+        """The newest API version, or the one before where sampling parameters, which it no longer has, can be set."""
+        sampling = sorted(_SAMPLING & self._extra.keys())
+        if not sampling:
+            return VERSION
+        if self._settled.sampling:
+            self._notes.append(f"anthropic-version {SAMPLED_VERSION} used, the last to know {', '.join(sampling)}")
+            return SAMPLED_VERSION
+        for name in sampling:
+            del self._extra[name]
+            self._notes.append(f"extra {name!r} left out: {self.said.card.model} takes none, or none while it thinks")
+        return VERSION
+
+
+_SAMPLING = frozenset({"temperature", "top_p", "top_k"})
+_BODY = json.JSONEncoder(allow_nan=False)  # json.dumps would build one for every request

@@ -1,0 +1,186 @@
+"""Replies of Anthropic's Messages API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestra.dialects.codec import Delta, Encoded
+from orchestra.dialects.draft import Draft
+from orchestra.dialects.loose import count, mapping, parse_object, sequence, string
+from orchestra.dialects.reading import bad_reply
+from orchestra.types import CallFault, Finish, Usage
+
+
+@dataclass(slots=True)
+class _Block:
+    """A content block while it is open: its place in the reply, itself as it began, and the pieces of its input."""
+
+    place: int
+    began: dict[str, Any]
+    pieces: list[str] = field(default_factory=list[str])
+
+    @property
+    def type(self) -> str:
+        """`text`, `thinking`, `redacted_thinking`, `tool_use`, or what only the provider's own tools write."""
+        return string(self.began.get("type"))
+
+
+class AnthropicReading:
+    """One message, whole or in events. Unknown events and deltas are nothing; unknown blocks are kept to be replayed.
+
+    Source: `anthropic.types.RawMessageStreamEvent` and `Message` of the official SDK.
+    """
+
+    def __init__(self, encoded: Encoded) -> None:
+        self.draft = Draft(encoded)
+        self._open: dict[int, _Block] = {}
+        self._begun = 0
+        self._usage: dict[str, Any] = {}
+        self._stopped = False
+
+    @property
+    def ended(self) -> bool:
+        """`message_stop`, after a reason to stop."""
+        return self._stopped and self.draft.finish is not None
+
+    def event(self, name: str, data: dict[str, Any]) -> Sequence[Delta] | CallFault:
+        """Takes in an event; the type in its data is its name. What follows the end is no part of this message."""
+        try:
+            return () if self._stopped else self._event(string(data.get("type")) or name, data)
+        except RecursionError:
+            return bad_reply("a block is nested too deeply", self.draft.text)
+
+    def whole(self, data: dict[str, Any]) -> CallFault | None:
+        """Takes in a body that was not streamed: the same events, all at once."""
+        if not isinstance(data.get("content"), list):
+            return bad_reply(f"the body holds no content: {str(data)[:80]!r}")
+        events: list[dict[str, Any]] = [{"type": "message_start", "message": data}]
+        for index, block in enumerate(sequence(data.get("content"))):
+            events.append({"type": "content_block_start", "index": index, "content_block": block})
+        events += [{"type": "message_delta", "delta": data, "usage": data.get("usage")}, {"type": "message_stop"}]
+        for one in events:
+            if isinstance(got := self.event("", one), CallFault):
+                return got
+        return None if self.ended else bad_reply("the body does not say why the model stopped", self.draft.text)
+
+    def _event(self, kind: str, data: dict[str, Any]) -> Sequence[Delta] | CallFault:
+        if kind == "message_start":
+            self._message(mapping(data.get("message")))
+        elif kind == "message_delta":
+            self._stop(mapping(data.get("delta")), mapping(data.get("usage")))
+        elif kind == "message_stop":
+            self._stopped = True
+            for index in [*self._open]:
+                self._end(index)
+            return self.draft.ended()
+        elif kind.startswith("content_block_"):
+            return self._content(kind, data)
+        return ()
+
+    def _content(self, kind: str, data: dict[str, Any]) -> Sequence[Delta] | CallFault:
+        index = data.get("index")
+        if not isinstance(index, int):
+            return bad_reply(f"{kind} without an index", self.draft.text)
+        if kind == "content_block_start":
+            return self._begin(index, mapping(data.get("content_block")))
+        if index not in self._open:
+            return bad_reply(f"{kind} for block {index}, which is not open", self.draft.text)
+        if kind == "content_block_delta":
+            return self._piece(self._open[index], mapping(data.get("delta")))
+        if kind == "content_block_stop":
+            self._end(index)
+        return ()
+
+    def _begin(self, index: int, began: dict[str, Any]) -> Sequence[Delta]:
+        """Opens a block; an index that comes again is another block."""
+        self._end(index)
+        block = self._open[index] = _Block(self._begun, began)
+        self._begun += 1
+        if block.type == "text":
+            return self.draft.say(string(began.get("text")), block.place)
+        if block.type == "thinking":
+            self._sign(block, began)
+            return self.draft.reason(string(began.get("thinking")), block.place)
+        if block.type == "tool_use":
+            call = self.draft.call(block.place)
+            call.id, call.name = string(began.get("id")), string(began.get("name"))
+            rest = {key: value for key, value in began.items() if key not in _CALL and value is not None}
+            call.state = json.dumps(rest) if rest else None
+        else:
+            self.draft.keep(json.dumps(began), block.place, reasoning=True)
+        return ()
+
+    def _piece(self, block: _Block, delta: dict[str, Any]) -> Sequence[Delta]:
+        kind = delta.get("type")
+        if kind == "text_delta":
+            return self.draft.say(string(delta.get("text")), block.place)
+        if kind == "thinking_delta":
+            return self.draft.reason(string(delta.get("thinking")), block.place)
+        if kind == "signature_delta":
+            self._sign(block, delta)
+        elif kind == "input_json_delta":
+            piece = string(delta.get("partial_json"))
+            block.pieces.append(piece)
+            if block.type == "tool_use":
+                self.draft.call(block.place).add(piece)
+        return ()
+
+    def _end(self, index: int) -> None:
+        """Closes a block. An input that did not come in pieces is the one it began with."""
+        block = self._open.pop(index, None)
+        if block is None:
+            return
+        written = "".join(block.pieces)
+        if block.type == "tool_use" and not written:
+            self.draft.call(block.place).add(block.began.get("input"))
+        elif written and "input" in block.began and block.type != "tool_use":
+            kept = block.began | {"input": parse_object(written) or {}}
+            self.draft.keep(json.dumps(kept), block.place, reasoning=True)
+
+    def _sign(self, block: _Block, signed: dict[str, Any]) -> None:
+        if signature := string(signed.get("signature")):
+            state = json.dumps({"type": "thinking", "signature": signature})
+            self.draft.keep(state, block.place, reasoning=True)
+
+    def _message(self, message: dict[str, Any]) -> None:
+        self.draft.model = string(message.get("model")) or self.draft.model
+        self._usage = mapping(message.get("usage"))
+
+    def _stop(self, stop: dict[str, Any], counts: dict[str, Any]) -> None:
+        if reason := string(stop.get("stop_reason")):
+            self.draft.finish = _FINISH.get(reason, "other")
+        if self.draft.finish == "refusal":
+            self.draft.refuse(string(mapping(stop.get("stop_details")).get("explanation")))
+        # Counts are totals so far; where one is left out, that of the beginning stands.
+        self._usage = self._usage | {name: value for name, value in counts.items() if value is not None}
+        if counts:
+            self.draft.usage = usage(self._usage)
+
+
+_CALL = frozenset({"type", "id", "name", "input"})
+_FINISH: dict[str, Finish] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "tool_use": "tool_calls",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "pause_turn": "length",  # the provider's own tools have more to do: whatever stands there is unfinished
+    "refusal": "refusal",
+}
+
+
+def usage(said: dict[str, Any]) -> Usage | None:
+    """None where the counts are no counts. The provider's input leaves out what was read from or put into the cache."""
+    fresh, output = said.get("input_tokens"), said.get("output_tokens")
+    read, made = said.get("cache_read_input_tokens") or 0, said.get("cache_creation_input_tokens") or 0
+    thought = mapping(said.get("output_tokens_details")).get("thinking_tokens") or 0
+    if not all(_is_count(one) for one in (fresh, output, read, made, thought)):
+        return None
+    return Usage(count(fresh) + count(read) + count(made), count(output), count(read), count(thought))
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

@@ -1,0 +1,168 @@
+"""Amazon Bedrock's Converse: the codec and how a request is written, after the service model of botocore 1.44."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
+from urllib.parse import quote
+
+from orchestra.dialects.anthropic_schema import answer_schema
+from orchestra.dialects.asked import Asked, asked
+from orchestra.dialects.aws_events import AwsEventStream
+from orchestra.dialects.bedrock_reading import BedrockReading, bedrock_fault
+from orchestra.dialects.bedrock_turns import Turns
+from orchestra.dialects.codec import Encoded, StreamReader
+from orchestra.dialects.rate_limits import RateLimit
+from orchestra.dialects.reading import Streamed, whole_reply
+from orchestra.types import CallFault, ModelCard, ModelReply, Request
+
+DIALECT: Final = "bedrock-converse"
+
+
+class BedrockConverse:
+    """The codec of `bedrock-converse`. Signing requests that carry no API key is the transport's business."""
+
+    @property
+    def dialect(self) -> str:
+        """`bedrock-converse`."""
+        return DIALECT
+
+    def authorization(self, key: str | None) -> tuple[tuple[str, str], ...]:
+        """A Bedrock API key as a bearer token; nothing without one."""
+        return (("authorization", f"Bearer {key}"),) if key else ()
+
+    def encode(self, request: Request, card: ModelCard) -> Encoded:
+        """The request as this card's provider wants it; the model stands in the path, percent-encoded."""
+        notes: list[str] = []
+        said, schema = _answered(asked(request, card), notes)
+        body, said_notes = said.completed(_body(said, schema, notes))
+        stream = card.capabilities.streaming
+        return Encoded(
+            path=f"/model/{quote(card.model, safe='')}/converse{'-stream' if stream else ''}",
+            headers=(
+                ("content-type", "application/json"),
+                ("accept", "application/vnd.amazon.eventstream" if stream else "application/json"),
+            ),
+            body=_JSON.encode(body).encode(),
+            stream=stream,
+            notes=(*said_notes, *dict.fromkeys(notes)),
+            tools=request.tools if card.capabilities.tools != "none" else (),
+            compiled=said.compiled,
+            card=card,
+            json_tools=said.json_tools,
+            structured=request.output_schema is not None,
+        )
+
+    def decode(self, encoded: Encoded, body: bytes) -> ModelReply | CallFault:
+        """A whole (not streamed) successful body."""
+        return whole_reply(BedrockReading(encoded), body)
+
+    def reader(self, encoded: Encoded) -> StreamReader:
+        """A reader for the streamed reply to `encoded`."""
+        return Streamed(BedrockReading(encoded), AwsEventStream())
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> CallFault:
+        """What a response with an error status means."""
+        return bedrock_fault(status, headers, body)
+
+    def limits(self, headers: Mapping[str, str]) -> tuple[RateLimit, ...]:  # noqa: ARG002  # one seam for all dialects
+        """Nothing: Bedrock tells its quotas in the console only."""
+        return ()
+
+
+_JSON = json.JSONEncoder(allow_nan=False)
+
+
+def _body(said: Asked, schema: Mapping[str, Any] | None, notes: list[str]) -> dict[str, Any]:
+    """The sections in the order in which people read them; what is lowered, renamed or left out goes into `notes`."""
+    turns = Turns(said, notes)
+    sections = {
+        "system": turns.system,
+        "messages": turns.messages,
+        "inferenceConfig": _inference(said, notes),
+        "toolConfig": _tools(said),
+        "outputConfig": _output(said, schema),
+        "additionalModelRequestFields": _fields(said, notes),
+    }
+    return {name: section for name, section in sections.items() if section}
+
+
+def _answered(said: Asked, notes: list[str]) -> tuple[Asked, Mapping[str, Any] | None]:
+    """The schema of the answer as it can be enforced (the same subset as at Anthropic); in the prompt where it cannot.
+
+    An object without `additionalProperties: false` would be a 400.
+    """
+    if said.output_schema is None:
+        return said, None
+    schema, rest = answer_schema(said.output_schema)
+    if schema is None:
+        return said.in_prompt(f"{rest} cannot be enforced"), None
+    if rest:
+        notes.append(f"output_schema: {rest} stands in descriptions and is not enforced")
+    return said, schema
+
+
+def _inference(said: Asked, notes: list[str]) -> dict[str, Any]:
+    temperature = said.temperature
+    if temperature is not None and temperature > 1:
+        notes.append(f"temperature {temperature} lowered to 1, the most Bedrock Converse takes")
+        temperature = 1
+    wanted = {"maxTokens": said.max_tokens, "temperature": temperature, "stopSequences": list(said.stop) or None}
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
+def _tools(said: Asked) -> dict[str, Any]:
+    if not said.compiled:
+        return {}
+    tools = [tool.declaration for tool in said.compiled.values()]
+    return {"tools": tools} | ({"toolChoice": {"any": {}}} if said.tool_choice == "required" else {})
+
+
+def _output(said: Asked, schema: Mapping[str, Any] | None) -> dict[str, Any]:
+    sections: dict[str, Any] = {}
+    if schema is not None:
+        named = {"name": "reply", "schema": _JSON.encode(schema)}
+        sections["textFormat"] = {"type": "json_schema", "structure": {"jsonSchema": named}}
+    if said.reasoning_effort is not None and _own_effort(said.card) is None:
+        sections["effort"] = said.reasoning_effort
+    return sections
+
+
+def _fields(said: Asked, notes: list[str]) -> dict[str, Any]:
+    """The effort of a family that has a field of its own for it."""
+    effort, spelled = said.reasoning_effort, _own_effort(said.card)
+    if effort is None or spelled is None:
+        return {}
+    if spelled is _nova and effort == "high" and said.max_tokens is not None:
+        notes.append("reasoning_effort high lowered to medium: with high, Nova takes no max_tokens")
+        effort = "medium"
+    return spelled(effort)
+
+
+Spelled: TypeAlias = Callable[[str], dict[str, Any]]
+
+
+def _own_effort(card: ModelCard) -> Spelled | None:
+    return next((spelled for family, spelled in _EFFORTS if family.search(card.model)), None)
+
+
+def _flat(effort: str) -> dict[str, Any]:
+    return {"reasoning_effort": effort}
+
+
+def _nested(effort: str) -> dict[str, Any]:
+    return {"reasoning": {"effort": effort}}
+
+
+def _nova(effort: str) -> dict[str, Any]:
+    return {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": effort}}
+
+
+# Everyone else reads Converse's own `outputConfig.effort`.
+_EFFORTS: tuple[tuple[re.Pattern[str], Spelled], ...] = (
+    (re.compile(r"openai\.gpt-oss|moonshot"), _flat),
+    (re.compile(r"openai\."), _nested),
+    (re.compile(r"amazon\.nova"), _nova),
+)

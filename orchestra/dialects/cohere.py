@@ -1,0 +1,180 @@
+"""Cohere's v2 chat: OpenAI's tools, content and settings of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from orchestra.dialects.asked import Asked, asked
+from orchestra.dialects.codec import Encoded, StreamReader
+from orchestra.dialects.cohere_reading import PLAN, CohereReading
+from orchestra.dialects.faults import http_fault
+from orchestra.dialects.rate_limits import RateLimit, cohere_limits
+from orchestra.dialects.reading import Streamed, whole_reply
+from orchestra.types import (
+    CallFault,
+    Image,
+    Message,
+    ModelCard,
+    ModelReply,
+    Part,
+    Reasoning,
+    Request,
+    Text,
+    ToolCall,
+    ToolResult,
+)
+
+DIALECT: Final = "cohere"
+
+
+class Cohere:
+    """The codec of `cohere`. Types: cohere 7.3, `V2Client.chat_stream`."""
+
+    @property
+    def dialect(self) -> str:
+        """`cohere`."""
+        return DIALECT
+
+    def authorization(self, key: str | None) -> tuple[tuple[str, str], ...]:
+        """A bearer token; nothing without a key."""
+        return (("authorization", f"Bearer {key}"),) if key else ()
+
+    def encode(self, request: Request, card: ModelCard) -> Encoded:
+        """The request as Cohere wants it."""
+        said = _system_first(asked(request, card))
+        if said.output_schema is not None and said.compiled:
+            said = said.in_prompt("Cohere takes no response_format beside tools")
+        stream = card.capabilities.streaming
+        wanted = {"model": card.model, "messages": _messages(said)} | _tools(said) | _settings(said)
+        body, notes = said.completed(wanted | {"stream": stream})
+        return Encoded(
+            path="/v2/chat",
+            headers=(
+                ("content-type", "application/json"),
+                ("accept", "text/event-stream" if stream else "application/json"),
+            ),
+            body=_BODY.encode(body).encode(),
+            stream=stream,
+            notes=notes,
+            tools=request.tools if card.capabilities.tools != "none" else (),
+            compiled=said.compiled,
+            card=card,
+            json_tools=said.json_tools,
+            structured=request.output_schema is not None,
+        )
+
+    def decode(self, encoded: Encoded, body: bytes) -> ModelReply | CallFault:
+        """A whole (not streamed) successful body."""
+        return whole_reply(CohereReading(encoded), body)
+
+    def reader(self, encoded: Encoded) -> StreamReader:
+        """A reader for the streamed reply to `encoded`."""
+        return Streamed(CohereReading(encoded))
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> CallFault:
+        """What a response with an error status means."""
+        return http_fault(status, headers, body)
+
+    def limits(self, headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
+        """What is left to a trial key, the only kind that is told."""
+        return cohere_limits(headers)
+
+
+def _system_first(said: Asked) -> Asked:
+    """The same with one system message, at the beginning: elsewhere it is a 400 ("system turn must be the first")."""
+    leading = 0
+    while leading < len(said.messages) and said.messages[leading].role == "system":
+        leading += 1
+    first = Message.system("\n\n".join(message.text for message in said.messages[:leading]))
+    rest = [Message("user", one.parts) if one.role == "system" else one for one in said.messages[leading:]]
+    moved = rest != list(said.messages[leading:])
+    note = ("a system message amid the conversation is said as the user's: Cohere takes one, at the beginning",)
+    return replace(said, messages=(first, *rest) if leading else tuple(rest), notes=said.notes + note * moved)
+
+
+def _tools(said: Asked) -> dict[str, Any]:
+    if not said.compiled:
+        return {}
+    tools = list(said.compiled.values())
+    section: dict[str, Any] = {"tools": [tool.declaration for tool in tools]}
+    if all(tool.strict for tool in tools):
+        section["strict_tools"] = True
+    return section if said.tool_choice == "auto" else section | {"tool_choice": said.tool_choice.upper()}
+
+
+def _settings(said: Asked) -> dict[str, Any]:
+    schema = said.output_schema
+    wanted = {
+        "response_format": schema and {"type": "json_object", "json_schema": schema},
+        "max_tokens": said.max_tokens,
+        "temperature": said.temperature,
+        "seed": said.seed,
+        "stop_sequences": list(said.stop) or None,
+        "logprobs": said.logprobs or None,
+    }
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
+_ERROR = "Error: "  # a tool message has no error flag
+_NOTHING = "(nothing)"  # and its text may not be empty
+_BODY = json.JSONEncoder(allow_nan=False)
+_ARGUMENTS = json.JSONEncoder(ensure_ascii=False)
+
+
+def _messages(said: Asked) -> list[dict[str, Any]]:
+    return [item for message in said.messages for item in _message(message, said)]
+
+
+def _message(message: Message, said: Asked) -> list[dict[str, Any]]:
+    if message.role == "tool":
+        return [_result(part, said) for part in message.parts if isinstance(part, ToolResult)]
+    if message.role == "assistant":
+        item = _assistant(message, said)
+        return [item] if item.keys() & {"content", "tool_calls"} else []  # a plan that came to nothing is no turn
+    return [{"role": message.role, "content": _content(message.parts)}]
+
+
+def _assistant(message: Message, said: Asked) -> dict[str, Any]:
+    item: dict[str, Any] = {"role": "assistant"}
+    if content := _content(part for part in message.parts if not _is_plan(part)):
+        item["content"] = content
+    if plan := "".join(part.text for part in message.parts if isinstance(part, Reasoning) and _is_plan(part)):
+        item["tool_plan"] = plan
+    if calls := [_call(part, said) for part in message.parts if isinstance(part, ToolCall)]:
+        item["tool_calls"] = calls
+    return item
+
+
+def _is_plan(part: Part) -> bool:
+    return isinstance(part, Reasoning) and part.provider_state == PLAN
+
+
+def _call(call: ToolCall, said: Asked) -> dict[str, Any]:
+    function = {"name": said.names[call.name], "arguments": _ARGUMENTS.encode(said.arguments(call))}
+    return {"id": said.ids[call.id], "type": "function", "function": function}
+
+
+def _result(result: ToolResult, said: Asked) -> dict[str, Any]:
+    text = "".join(part.text for part in result.content if isinstance(part, Text))
+    text = (f"{_ERROR}{text}" if result.is_error else text) or _NOTHING
+    # A plain string is to be the JSON text of an object; a text block may hold anything.
+    return {"role": "tool", "tool_call_id": said.ids[result.call_id], "content": [{"type": "text", "text": text}]}
+
+
+def _content(parts: Iterable[Part]) -> str | list[dict[str, Any]]:
+    said = [part for part in parts if isinstance(part, Text | Image | Reasoning)]
+    if all(isinstance(part, Text) for part in said):
+        return "".join(part.text for part in said if isinstance(part, Text))
+    return [_block(part) for part in said]
+
+
+def _block(part: Text | Image | Reasoning) -> dict[str, Any]:
+    if isinstance(part, Text):
+        return {"type": "text", "text": part.text}
+    if isinstance(part, Reasoning):
+        return {"type": "thinking", "thinking": part.text}
+    url = part.url or f"data:{part.media_type};base64,{part.data}"
+    return {"type": "image_url", "image_url": {"url": url}}

@@ -1,0 +1,150 @@
+"""Google's generateContent, as the Gemini API and Vertex AI speak it: the codec and how a request is written."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+from urllib.parse import quote
+
+from orchestra.dialects.asked import Asked, asked
+from orchestra.dialects.codec import Encoded, StreamReader
+from orchestra.dialects.faults import http_fault
+from orchestra.dialects.gemini_contents import contents, since_gemini_3
+from orchestra.dialects.gemini_reading import GeminiReading
+from orchestra.dialects.loose import mapping
+from orchestra.dialects.rate_limits import RateLimit, openai_limits
+from orchestra.dialects.reading import Streamed, whole_reply
+from orchestra.types import CallFault, Json, ModelCard, ModelReply, Request
+
+DIALECT: Final = "gemini"
+
+
+class Gemini:
+    """The codec of `gemini`. It sends nothing the request does not ask for, and notes what it cannot say.
+
+    `base_url` as google-genai has it; where it already holds a version (`…/v1beta`, Vertex AI's
+    `…/v1/publishers/google`), none is added. An extra parameter that is no field of the request itself
+    (`gemini.topK`) is one of `generationConfig`.
+    """
+
+    @property
+    def dialect(self) -> str:
+        """`gemini`."""
+        return DIALECT
+
+    def authorization(self, key: str | None) -> tuple[tuple[str, str], ...]:
+        """`x-goog-api-key`; nothing without a key."""
+        return (("x-goog-api-key", key),) if key else ()
+
+    def encode(self, request: Request, card: ModelCard) -> Encoded:
+        """The request as this card's model wants it."""
+        said = asked(request, card)
+        if said.output_schema is not None and said.compiled and not since_gemini_3(card.model):
+            said = said.in_prompt(f"{card.name} takes none beside tools")
+        turns, moved = contents(said)
+        thinking, unthought = _thinking(said)
+        placed = replace(said, extra=_placed(said.extra)) if said.extra else said
+        body, notes = placed.completed(turns | _tools(said) | _config(said, thinking))
+        stream = card.capabilities.streaming
+        return Encoded(
+            path=_path(card, stream=stream),
+            headers=(
+                ("content-type", "application/json"),
+                ("accept", "text/event-stream" if stream else "application/json"),
+            ),
+            body=_BODY.encode(body).encode(),
+            stream=stream,
+            notes=(*notes, *moved, *unthought),
+            tools=request.tools if card.capabilities.tools != "none" else (),
+            compiled=said.compiled,
+            card=card,
+            json_tools=said.json_tools,
+            structured=request.output_schema is not None,
+        )
+
+    def decode(self, encoded: Encoded, body: bytes) -> ModelReply | CallFault:
+        """A whole (not streamed) successful body."""
+        return whole_reply(GeminiReading(encoded), body)
+
+    def reader(self, encoded: Encoded) -> StreamReader:
+        """A reader for the streamed reply to `encoded`."""
+        return Streamed(GeminiReading(encoded))
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> CallFault:
+        """What a response with an error status means; its RetryInfo says how long to wait."""
+        return http_fault(status, headers, body)
+
+    def limits(self, headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
+        """`x-ratelimit-…`, where a gateway adds them: Google's own headers do not tell."""
+        return openai_limits(headers)
+
+
+_BODY = json.JSONEncoder(allow_nan=False)
+_VERSIONED = re.compile(r"/v\d\w*(/|$)")
+_RESOURCES = ("models/", "tunedModels/", "publishers/", "projects/", "endpoints/")
+
+
+def _path(card: ModelCard, *, stream: bool) -> str:
+    version = "" if _VERSIONED.search(card.base_url or "") else "/v1beta"
+    model = card.model if card.model.startswith(_RESOURCES) else f"models/{card.model}"
+    return f"{version}/{quote(model)}:{'streamGenerateContent?alt=sse' if stream else 'generateContent'}"
+
+
+def _tools(said: Asked) -> dict[str, Any]:
+    if not said.compiled:
+        return {}
+    section: dict[str, Any] = {
+        "tools": [{"functionDeclarations": [tool.declaration for tool in said.compiled.values()]}]
+    }
+    if said.tool_choice == "auto":
+        return section
+    mode = "ANY" if said.tool_choice == "required" else "NONE"
+    return section | {"toolConfig": {"functionCallingConfig": {"mode": mode}}}
+
+
+def _config(said: Asked, thinking: dict[str, Any] | None) -> dict[str, Any]:
+    wanted = {
+        "responseMimeType": None if said.output_schema is None else "application/json",
+        "responseJsonSchema": said.output_schema,
+        "maxOutputTokens": said.max_tokens,
+        "thinkingConfig": thinking,
+        "temperature": said.temperature,
+        "seed": said.seed,
+        "stopSequences": list(said.stop) or None,
+        "responseLogprobs": said.logprobs or None,
+    }
+    config = {name: value for name, value in wanted.items() if value is not None}
+    return {"generationConfig": config} if config else {}
+
+
+# As Google's own OpenAI-compatible endpoint translates reasoning_effort for models before Gemini 3.
+_BUDGETS: Final[Mapping[str, int]] = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 24_576}
+_LEVELS = ("minimal", "low", "medium", "high", "xhigh")
+
+
+def _thinking(said: Asked) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
+    """`thinkingConfig` for the effort that is asked for: a level since Gemini 3, a budget of tokens before."""
+    effort = said.reasoning_effort
+    modern = since_gemini_3(said.card.model)
+    if effort is None:
+        return None, ()
+    if effort not in (known := _LEVELS if modern else tuple(_BUDGETS)):
+        return None, (f"reasoning_effort {effort!r} left out: {said.card.name} knows {', '.join(known)}",)
+    return {"thinkingLevel": effort.upper()} if modern else {"thinkingBudget": _BUDGETS[effort]}, ()
+
+
+# Of the request itself: the rest of it, which the codec writes, is named too, so that nothing takes its place.
+_FIELDS = frozenset(
+    {"contents", "systemInstruction", "tools", "toolConfig", "generationConfig", "safetySettings", "cachedContent"}
+    | {"labels", "serviceTier", "store", "continuationToken"}
+)
+
+
+def _placed(extra: Mapping[str, Json]) -> dict[str, Json]:
+    """Extra parameters where they belong: what is no field of the request is one of `generationConfig`."""
+    placed = {name: value for name, value in extra.items() if name in _FIELDS}
+    config = {name: value for name, value in extra.items() if name not in _FIELDS}
+    return placed | {"generationConfig": config | mapping(placed.get("generationConfig"))} if config else placed

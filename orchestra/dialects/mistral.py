@@ -1,0 +1,187 @@
+"""Mistral's chat completions: OpenAI's shape with an order of roles, ids, chunks and names of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from orchestra.dialects.asked import Asked, asked
+from orchestra.dialects.codec import Encoded, StreamReader
+from orchestra.dialects.faults import http_fault
+from orchestra.dialects.mistral_reading import MistralReading
+from orchestra.dialects.rate_limits import RateLimit, mistral_limits
+from orchestra.dialects.reading import Streamed, whole_reply
+from orchestra.types import (
+    CallFault,
+    Document,
+    Image,
+    Message,
+    ModelCard,
+    ModelReply,
+    Part,
+    Reasoning,
+    Request,
+    Text,
+    ToolCall,
+    ToolResult,
+)
+
+DIALECT: Final = "mistral"
+
+
+class Mistral:
+    """The codec of `mistral`. Types: mistralai 3.7, `ChatCompletionRequest`; order: mistral-common's validator."""
+
+    @property
+    def dialect(self) -> str:
+        """`mistral`."""
+        return DIALECT
+
+    def authorization(self, key: str | None) -> tuple[tuple[str, str], ...]:
+        """A bearer token; nothing without a key."""
+        return (("authorization", f"Bearer {key}"),) if key else ()
+
+    def encode(self, request: Request, card: ModelCard) -> Encoded:
+        """The request as Mistral wants it."""
+        said = asked(request, card)
+        messages, order_notes = _in_order([item for message in said.messages for item in _message(message, said)])
+        stream = card.capabilities.streaming
+        wanted = {"model": card.model, "messages": messages} | _tools(said) | _settings(said) | {"stream": stream}
+        body, notes = said.completed(wanted)
+        return Encoded(
+            path=_path(card.base_url or ""),
+            headers=(
+                ("content-type", "application/json"),
+                ("accept", "text/event-stream" if stream else "application/json"),
+            ),
+            body=_BODY.encode(body).encode(),
+            stream=stream,
+            notes=notes + order_notes,
+            tools=request.tools if card.capabilities.tools != "none" else (),
+            compiled=said.compiled,
+            card=card,
+            json_tools=said.json_tools,
+            structured=request.output_schema is not None,
+        )
+
+    def decode(self, encoded: Encoded, body: bytes) -> ModelReply | CallFault:
+        """A whole (not streamed) successful body."""
+        return whole_reply(MistralReading(encoded), body)
+
+    def reader(self, encoded: Encoded) -> StreamReader:
+        """A reader for the streamed reply to `encoded`."""
+        return Streamed(MistralReading(encoded))
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> CallFault:
+        """What a response with an error status means."""
+        return http_fault(status, headers, body)
+
+    def limits(self, headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
+        """`x-ratelimit-…-minute`."""
+        return mistral_limits(headers)
+
+
+def _path(base_url: str) -> str:
+    """Mistral's SDK takes the bare host; OpenAI's, which many use with Mistral, takes it with /v1."""
+    return "/chat/completions" if base_url.rstrip("/").endswith("/v1") else "/v1/chat/completions"
+
+
+def _tools(said: Asked) -> dict[str, Any]:
+    if not said.compiled:
+        return {}
+    section: dict[str, Any] = {"tools": [tool.declaration for tool in said.compiled.values()]}
+    if said.tool_choice != "auto":
+        section["tool_choice"] = "any" if said.tool_choice == "required" else said.tool_choice
+    return section if said.parallel_tools is None else section | {"parallel_tool_calls": said.parallel_tools}
+
+
+def _settings(said: Asked) -> dict[str, Any]:
+    schema = said.output_schema
+    wanted = {
+        "response_format": schema and {"type": "json_schema", "json_schema": {"name": "reply", "schema": schema}},
+        "max_tokens": said.max_tokens,
+        "reasoning_effort": said.reasoning_effort,
+        "temperature": said.temperature,
+        "random_seed": said.seed,
+        "stop": list(said.stop) or None,
+        "logprobs": said.logprobs or None,
+    }
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
+_BRIDGE = "Understood."
+
+
+def _in_order(messages: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """The messages in an order of roles that Mistral takes, and notes on what that took.
+
+    After results only the assistant may speak, after the assistant no system message may stand, and a last turn of
+    the assistant's is one to go on with (mistral-common, `MistralRequestValidator`; elsewhere: 400, code 3230).
+    """
+    result: list[dict[str, Any]] = []
+    notes: dict[str, None] = {}
+    for message in messages:
+        before, role = result[-1]["role"] if result else "", message["role"]
+        if role == "system" and before in ("assistant", "tool"):
+            role = "user"
+            notes["a system message amid the conversation is said as the user's: Mistral takes it nowhere else"] = None
+        if role == "user" and before == "tool":
+            result.append({"role": "assistant", "content": _BRIDGE})
+            notes[f"a turn {_BRIDGE!r} stands before the user's: Mistral takes none right after results"] = None
+        result.append({**message, "role": role})
+    if result and result[-1]["role"] == "assistant":
+        result[-1]["prefix"] = True
+        notes["the last turn is the assistant's: Mistral goes on with it"] = None
+    return result, tuple(notes)
+
+
+_ERROR = "Error: "  # a tool message has no error flag
+_BODY = json.JSONEncoder(allow_nan=False)
+_ARGUMENTS = json.JSONEncoder(ensure_ascii=False)
+
+
+def _message(message: Message, said: Asked) -> list[dict[str, Any]]:
+    if message.role == "tool":
+        return [_result(part, said) for part in message.parts if isinstance(part, ToolResult)]
+    if message.role == "assistant":
+        return [_assistant(message, said)]
+    return [{"role": message.role, "content": _content(message.parts)}]
+
+
+def _assistant(message: Message, said: Asked) -> dict[str, Any]:
+    """What was thought goes back with its signature: a model that is shown less of it does worse, as Mistral says."""
+    item: dict[str, Any] = {"role": "assistant", "content": _content(message.parts)}
+    if calls := [_call(part, said) for part in message.parts if isinstance(part, ToolCall)]:
+        item["tool_calls"] = calls
+    return item
+
+
+def _call(call: ToolCall, said: Asked) -> dict[str, Any]:
+    function = {"name": said.names[call.name], "arguments": _ARGUMENTS.encode(said.arguments(call))}
+    return {"id": said.ids[call.id], "type": "function", "function": function}
+
+
+def _result(result: ToolResult, said: Asked) -> dict[str, Any]:
+    parts = (Text(_ERROR), *result.content) if result.is_error else result.content
+    return {"role": "tool", "tool_call_id": said.ids[result.call_id], "content": _content(parts)}
+
+
+def _content(parts: Iterable[Part]) -> str | list[dict[str, Any]]:
+    said = [part for part in parts if isinstance(part, Text | Image | Document | Reasoning)]
+    if all(isinstance(part, Text) for part in said):
+        return "".join(part.text for part in said if isinstance(part, Text))
+    return [_chunk(part) for part in said]
+
+
+def _chunk(part: Text | Image | Document | Reasoning) -> dict[str, Any]:
+    if isinstance(part, Text):
+        return {"type": "text", "text": part.text}
+    if isinstance(part, Reasoning):
+        signature = {} if part.provider_state is None else {"signature": part.provider_state}
+        thought = [{"type": "text", "text": part.text}] if part.text else []
+        return {"type": "thinking", "thinking": thought, **signature}
+    url = part.url or f"data:{part.media_type};base64,{part.data}"
+    if isinstance(part, Image):
+        return {"type": "image_url", "image_url": url}
+    return {"type": "document_url", "document_url": url} | ({"document_name": part.name} if part.name else {})

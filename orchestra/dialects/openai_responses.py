@@ -1,0 +1,219 @@
+"""OpenAI's Responses: the codec and how a request is written. Nothing is kept at the provider: history goes with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from orchestra.dialects.asked import Asked, asked
+from orchestra.dialects.codec import Encoded, StreamReader
+from orchestra.dialects.faults import http_fault
+from orchestra.dialects.loose import parse_object, string
+from orchestra.dialects.rate_limits import RateLimit, openai_limits
+from orchestra.dialects.reading import Streamed, whole_reply
+from orchestra.dialects.responses_reading import ResponsesReading
+from orchestra.types import (
+    CallFault,
+    Document,
+    Image,
+    Message,
+    ModelCard,
+    ModelReply,
+    Part,
+    Request,
+    Text,
+    ToolCall,
+    ToolResult,
+)
+
+DIALECT: Final = "openai-responses"
+
+
+class OpenAIResponses:
+    """The codec of `openai-responses`. It sends nothing the request does not ask for, and notes what it cannot say.
+
+    The provider stores nothing (`store` is false), so a model that reasons is asked for its reasoning encrypted, and
+    gets it back unchanged. System messages stay where they are in the conversation: what came before them is the same
+    from turn to turn, and the provider's own prompt cache holds.
+    """
+
+    @property
+    def dialect(self) -> str:
+        """`openai-responses`."""
+        return DIALECT
+
+    def authorization(self, key: str | None) -> tuple[tuple[str, str], ...]:
+        """A bearer token; nothing without a key."""
+        return (("authorization", f"Bearer {key}"),) if key else ()
+
+    def encode(self, request: Request, card: ModelCard) -> Encoded:
+        """The request as this card's provider wants it."""
+        said = _enough(asked(request, card))
+        conversation = _Conversation(said)
+        body, notes = said.completed(_body(said, conversation.items()))
+        stream = card.capabilities.streaming
+        return Encoded(
+            path="/responses",
+            headers=(
+                ("content-type", "application/json"),
+                ("accept", "text/event-stream" if stream else "application/json"),
+            ),
+            body=_BODY.encode(body).encode(),
+            stream=stream,
+            notes=(*notes, *dict.fromkeys(conversation.notes)),
+            tools=request.tools if card.capabilities.tools != "none" else (),
+            compiled=said.compiled,
+            card=card,
+            json_tools=said.json_tools,
+            structured=request.output_schema is not None,
+        )
+
+    def decode(self, encoded: Encoded, body: bytes) -> ModelReply | CallFault:
+        """A whole (not streamed) successful body."""
+        return whole_reply(ResponsesReading(encoded), body)
+
+    def reader(self, encoded: Encoded) -> StreamReader:
+        """A reader for the streamed reply to `encoded`."""
+        return Streamed(ResponsesReading(encoded))
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> CallFault:
+        """What a response with an error status means."""
+        return http_fault(status, headers, body)
+
+    def limits(self, headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
+        """`x-ratelimit-…`."""
+        return openai_limits(headers)
+
+
+def _enough(said: Asked) -> Asked:
+    """The request with as many tokens as the provider lets a reply have at least (its `integer_below_min_value`)."""
+    if said.max_tokens is None or said.max_tokens >= _LEAST:
+        return said
+    note = f"max_tokens {said.max_tokens} raised to {_LEAST}, the least OpenAI Responses takes"
+    return replace(said, max_tokens=_LEAST, notes=(*said.notes, note))
+
+
+def _body(said: Asked, items: list[dict[str, Any]]) -> dict[str, Any]:
+    """The sections in the order in which people read them."""
+    body: dict[str, Any] = {"model": said.card.model, "input": items}
+    return body | _tools(said) | _settings(said) | {"store": False, "stream": said.card.capabilities.streaming}
+
+
+def _tools(said: Asked) -> dict[str, Any]:
+    if not said.compiled:
+        return {}
+    section: dict[str, Any] = {"tools": [tool.declaration for tool in said.compiled.values()]}
+    if said.tool_choice != "auto":
+        section["tool_choice"] = said.tool_choice
+    return section if said.parallel_tools is None else section | {"parallel_tool_calls": said.parallel_tools}
+
+
+def _settings(said: Asked) -> dict[str, Any]:
+    schema = said.output_schema
+    wanted = {
+        "text": schema and {"format": {"type": "json_schema", "name": "reply", "schema": schema, "strict": False}},
+        "max_output_tokens": said.max_tokens,
+        "reasoning": said.reasoning_effort and {"effort": said.reasoning_effort},
+        "temperature": said.temperature,
+        "include": _include(said) or None,
+    }
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
+def _include(said: Asked) -> list[str]:
+    reasons = said.card.capabilities.reasoning_effort  # other models refuse to be asked for it
+    return ["reasoning.encrypted_content"] * reasons + ["message.output_text.logprobs"] * said.logprobs
+
+
+_LEAST = 16
+_ERROR = "Error: "  # a call's output has no error flag
+_BODY = json.JSONEncoder(allow_nan=False)  # json.dumps would build one for every request,
+_ARGUMENTS = json.JSONEncoder(ensure_ascii=False)  # and for every call of the history
+
+
+class _Conversation:
+    """What the model may see, as input items. Each item of the provider's own goes back once: it refuses doubles."""
+
+    def __init__(self, said: Asked) -> None:
+        self.notes: list[str] = []
+        self._said = said
+        self._replayed: set[str] = set()
+
+    def items(self) -> list[dict[str, Any]]:
+        """A message for each turn or text, and an item for each piece of reasoning, call and output."""
+        return [item for message in self._said.messages for item in self._turn(message)]
+
+    def _turn(self, message: Message) -> list[dict[str, Any]]:
+        if message.role == "tool":
+            return [self._output(part) for part in message.parts if isinstance(part, ToolResult)]
+        if message.role == "assistant":
+            return self._assistant(message.parts)
+        return [{"role": message.role, "content": _content(message.parts)}]
+
+    def _assistant(self, parts: Iterable[Part]) -> list[dict[str, Any]]:
+        items = [item for part in parts for item in self._item(part)]
+        while items and items[-1].get("type") == "reasoning":  # refused without the item that it led to
+            self.notes.append("reasoning left out: it led to nothing")
+            items.pop()
+        return items
+
+    def _item(self, part: Part) -> Iterator[dict[str, Any]]:
+        state = self._own(part)
+        if isinstance(part, Text):
+            yield _message(part, state)
+        elif isinstance(part, ToolCall):
+            yield {"type": "function_call", **state, **self._call(part)}
+        elif state:
+            yield state
+        else:
+            self.notes.append(f"{part.type} left out: OpenAI Responses has not given it in a form that it takes back")
+
+    def _own(self, part: Part) -> dict[str, Any]:
+        """The provider's fields of the item that this part was; none where it was no item, or has gone out already."""
+        state = parse_object(part.provider_state or "") or {}
+        identity = string(state.get("id"))
+        if not identity or identity in self._replayed:
+            return {}
+        self._replayed.add(identity)
+        return state
+
+    def _call(self, call: ToolCall) -> dict[str, Any]:
+        said = self._said
+        arguments = _ARGUMENTS.encode(said.arguments(call))
+        return {"call_id": said.ids[call.id], "name": said.names[call.name], "arguments": arguments}
+
+    def _output(self, result: ToolResult) -> dict[str, Any]:
+        content = (Text(_ERROR), *result.content) if result.is_error else result.content
+        return {
+            "type": "function_call_output",
+            "call_id": self._said.ids[result.call_id],
+            "output": _content(content),
+        }
+
+
+def _message(text: Text, state: dict[str, Any]) -> dict[str, Any]:
+    """The message as the model wrote it where it did, else one that says the same."""
+    if not state:
+        return {"role": "assistant", "content": text.text}
+    content: dict[str, Any] = {"type": "output_text", "text": text.text, "annotations": []}
+    return {"type": "message", "role": "assistant", "status": "completed", **state, "content": [content]}
+
+
+def _content(parts: Iterable[Part]) -> str | list[dict[str, Any]]:
+    said = [part for part in parts if isinstance(part, Text | Image | Document)]
+    if all(isinstance(part, Text) for part in said):
+        return "".join(part.text for part in said if isinstance(part, Text))
+    return [_piece(part) for part in said]
+
+
+def _piece(part: Text | Image | Document) -> dict[str, Any]:
+    if isinstance(part, Text):
+        return {"type": "input_text", "text": part.text}
+    data = f"data:{part.media_type};base64,{part.data}"
+    if isinstance(part, Image):
+        return {"type": "input_image", "detail": "auto", "image_url": part.url or data}
+    if part.url:
+        return {"type": "input_file", "file_url": part.url}
+    return {"type": "input_file", "filename": part.name or "document", "file_data": data}

@@ -1,0 +1,65 @@
+"""Where schemas stand inside a schema: the one place that knows which keywords of JSON Schema hold schemas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeGuard, cast
+
+from orchestra.dialects.loose import is_object
+
+_ONE = frozenset(
+    {
+        "additionalItems", "additionalProperties", "contains", "contentSchema", "else", "if", "items", "not",
+        "propertyNames", "then", "unevaluatedItems", "unevaluatedProperties",
+    }
+)  # fmt: skip
+_LISTED = frozenset({"allOf", "anyOf", "items", "oneOf", "prefixItems"})
+_NAMED = frozenset({"$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"})
+
+
+def is_schema(value: object) -> TypeGuard[dict[str, Any] | bool]:
+    """True for an object or a boolean, which is all a schema can be."""
+    return isinstance(value, dict | bool)
+
+
+def mapped(schema: dict[str, Any], each: Callable[[Any, str], Any], at: str = "#") -> dict[str, Any]:
+    """The schema with `each(subschema, its pointer)` in the place of every schema directly inside it."""
+    result: dict[str, Any] = {}
+    for key, value in schema.items():
+        here = f"{at}/{key}"
+        if key in _NAMED and is_object(value):
+            result[key] = {
+                name: each(item, f"{here}/{escaped(name)}") if is_schema(item) else item for name, item in value.items()
+            }
+        elif key in _LISTED and isinstance(value, list):
+            items = cast("list[Any]", value)
+            result[key] = [
+                each(item, f"{here}/{index}") if is_schema(item) else item for index, item in enumerate(items)
+            ]
+        elif key in _ONE and is_schema(value):
+            result[key] = each(value, here)
+        else:
+            result[key] = value
+    return result
+
+
+def subschemas(schema: dict[str, Any]) -> Iterator[Any]:
+    """The schemas directly inside a schema."""
+    found: list[Any] = []
+    mapped(schema, lambda item, _: found.append(item))
+    return iter(found)
+
+
+def every(schema: Any) -> Iterator[dict[str, Any]]:
+    """The schema and all schemas inside it that are objects."""
+    waiting = [schema]
+    while waiting:
+        item = waiting.pop()
+        if is_object(item):
+            yield item
+            waiting.extend(subschemas(item))
+
+
+def escaped(name: str) -> str:
+    """A name as a step of a JSON pointer (RFC 6901)."""
+    return name.replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,112 @@
+"""Signature Version 4: what botocore signs is what goes out, however the transport spells a path; and nothing leaks."""
+
+import hashlib
+import hmac
+import logging
+from urllib.parse import quote
+
+import pytest
+
+from orchestra.errors import ConfigError
+from orchestra.transport import AiohttpTransport, AwsCredentials, HttpxTransport, Signature, WireRequest, sigv4
+from tests.transport.raw_server import raw_server
+
+SECRET, TOKEN = "a-secret-that-nobody-may-see", "a-token-that-nobody-may-see"
+SIGNATURE = Signature("eu-central-1", "AKIDEXAMPLE", SECRET, TOKEN)
+PATH = "/model/arn%3Aaws%3Abedrock%2Fx.y-z_1%3A0/converse-stream"
+
+
+@pytest.fixture
+def chain(monkeypatch, tmp_path):
+    """botocore's credential chain without what this machine may know."""
+    pytest.importorskip("botocore")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    return monkeypatch
+
+
+def expected(target, headers, body):
+    """The signature of a request as it arrived, by AWS's description of Signature Version 4."""
+    stated = dict(part.split("=", 1) for part in headers["authorization"].removeprefix("AWS4-HMAC-SHA256 ").split(", "))
+    scope = stated["Credential"].split("/", 1)[1]
+    names = stated["SignedHeaders"].split(";")
+    canonical = "\n".join(
+        [
+            "POST",
+            quote(target, safe="/~"),
+            "",
+            *(f"{name}:{headers[name]}" for name in names),
+            "",
+            ";".join(names),
+            hashlib.sha256(body).hexdigest(),
+        ]
+    )
+    told = f"AWS4-HMAC-SHA256\n{headers['x-amz-date']}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    key = f"AWS4{SECRET}".encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return stated["Signature"], hmac.new(key, told.encode(), "sha256").hexdigest()
+
+
+@pytest.mark.parametrize("transport", [HttpxTransport, AiohttpTransport])
+async def test_the_signature_is_of_the_request_that_arrives(transport):
+    pytest.importorskip("botocore")
+    sender = transport()
+    async with raw_server(lambda connection: connection.reply(b"{}")) as server:
+        plain = WireRequest(server.base + PATH, (("content-type", "application/json"),), '{"a": "ü"}'.encode())
+        response = await sender.send(SIGNATURE.signed(plain))
+        await response.aclose()
+        await sender.aclose()
+        (seen,) = server.requests
+    first, *lines = seen.head.strip().split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    stated, right = expected(first.split()[1], headers, seen.body)
+    assert stated == right
+    assert "/eu-central-1/bedrock/aws4_request" in headers["authorization"]
+    assert headers["x-amz-security-token"] == TOKEN
+    assert headers["content-type"] == "application/json"
+
+
+def test_secrets_are_in_no_representation_and_no_log(caplog):
+    pytest.importorskip("botocore")
+    caplog.set_level(logging.DEBUG)
+    signed = SIGNATURE.signed(
+        WireRequest("https://bedrock-runtime.eu-central-1.amazonaws.com/model/x/converse", (), b"")
+    )
+    told = f"{SIGNATURE!r} {signed!r} {caplog.text}"
+    assert not any(secret in told for secret in SIGNATURE.secrets)
+    assert set(SIGNATURE.secrets) == {"AKIDEXAMPLE", SECRET, TOKEN}
+    assert Signature("x", "a", "b").secrets == ("b", "a")
+    assert not logging.getLogger("botocore.auth").disabled
+
+
+def test_credentials_come_from_botocores_chain(chain):
+    chain.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    chain.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    chain.setenv("AWS_SESSION_TOKEN", TOKEN)
+    credentials = AwsCredentials()
+    assert credentials.signature("eu-central-1") == SIGNATURE
+    assert credentials.signature("us-east-1").region == "us-east-1"
+
+
+def test_no_credentials_are_an_error_that_says_what_to_do(chain):
+    with pytest.raises(ConfigError, match="no AWS credentials were found; set AWS_ACCESS_KEY_ID"):
+        AwsCredentials().signature("eu-central-1")
+
+
+def test_a_profile_that_is_not_there_is_an_error_that_says_so(chain):
+    chain.setenv("AWS_PROFILE", "nobody")
+    with pytest.raises(ConfigError, match=r"cannot be had \(The config profile \(nobody\) could not be found\)"):
+        AwsCredentials().signature("eu-central-1")
+
+
+def test_botocore_is_asked_for_where_it_is_missing(monkeypatch):
+    def missing(name):
+        raise ImportError(name)
+
+    monkeypatch.setattr(sigv4, "import_module", missing)
+    with pytest.raises(ConfigError, match=r"pip install 'orchestra-agents\[bedrock\]'"):
+        AwsCredentials().signature("eu-central-1")
