@@ -12,7 +12,7 @@ from orchestra.dispatch import Accepted, Call
 from orchestra.errors import CallError, Exhausted, HumanNeeded, Refused
 from orchestra.fleet.tokens import Tally
 from orchestra.ledger import ContextShrunk, Judged
-from orchestra.recovery import Ladder, next_move
+from orchestra.recovery import Ladder, feedback, next_move, tolerated
 from orchestra.routing import features, prompt_cache
 from orchestra.runtime.ask import Ask, KeptMove, KeptReply, unmistakable
 from orchestra.runtime.context import fit, summary_messages
@@ -195,6 +195,7 @@ class Conversation:
         if kept == ANEW:  # it had failed, and the run was resumed
             self._ladder = None
             self.calls.clear()  # to make a call again is no circle now
+            self.tell("", verdict)
             self.sound = (len(self.messages), 0)
             return
         move = from_json(KeptMove, kept) if kept else self._next(verdict)
@@ -212,9 +213,25 @@ class Conversation:
         if move.ladder.model != self.ladder.model:
             messages, calls = self.sound
             del self.messages[messages:], self.calls[calls:]
-        elif self.messages[-1].role == "assistant" or verdict.trigger is Trigger.no_progress:  # no result speaks of it
-            self.messages.append(Message.user(move.feedback))
+        else:
+            self.tell("", verdict)
         self._ladder = move.ladder
+
+    def tell(self, text: str, verdict: Verdict) -> None:
+        """Say `text` to the model or, where no result speaks of what went wrong, what it was."""
+        assert verdict.trigger is not None
+        silent = self.messages[-1].role == "assistant" or verdict.trigger is Trigger.no_progress
+        if said := text or (feedback(verdict.trigger, verdict.evidence) if silent else ""):
+            self.messages.append(Message.user(said))
+
+    def doubted(self, reason: str) -> bool:
+        """Whether an answer is to be asked of a stronger model; where none is left it is kept, and the ledger says so."""
+        doubt = Verdict(Trigger.low_confidence, (reason,))
+        judged = tolerated(self.engine.recovery, self.decision, self.ladder, doubt, acts=False)
+        if judged.accepted:
+            event = Judged(self.attempts[-1].id if self.attempts else "", self.ladder.model, mended=judged.mended)
+            self.scope.recorder.record(self.ask.step.id, event)
+        return not judged.accepted
 
     def _next(self, verdict: Verdict) -> KeptMove:
         move = next_move(self.engine.recovery, self.decision, self.ladder, verdict)

@@ -181,17 +181,20 @@ class StepRun:
 
     async def _converse(self, talk: Conversation) -> StepResult:
         made: list[tuple[ToolCall, Called]] = []
-        afresh = 0  # of the calls made, the first one of the model that serves the step now
+        afresh = 0  # where the record of the model that serves the step now begins: each has a clean one
         for turn in range(self.job.work.max_turns):
+            if turn == self.job.work.max_turns - 1 and _all_rejected(made[afresh:]) and self._looks_up(talk):
+                break  # without a tool it could only explain its mistakes
             if self.calls.cut:
                 talk.offer(self.calls.reading.spec)
             reply = await self._reply(talk, turn)
             if not reply.tool_calls:
-                result = self._settled(_done(reply, talk), made)
+                result = self._settled(talk, _done(reply, talk), made, afresh)
                 if isinstance(result, StepResult):
                     return result
                 self._faults = result.evidence
-                self._recovered(talk, result, turn)
+                if self._recovered(talk, result, turn) != reply.model:
+                    afresh = len(made)
                 continue
             ends = await self.calls.run(reply.tool_calls, turn, talk.deadline)
             if replan := [end.replan for end in ends if end.replan]:
@@ -201,21 +204,27 @@ class StepRun:
             verdict = no_progress([(call, end.text) for call, end in made[afresh:]])
             verdict = (_trouble(ends) or verdict) if verdict.accepted else verdict
             if not verdict.accepted and self._recovered(talk, verdict, turn) != reply.model:
-                afresh = len(made)  # another model starts with a clean record
+                afresh = len(made)
         last = f"; at last: {'; '.join(self._faults)}" if self._faults else ""
         text = f"{self.job.work.max_turns} turns without a result{last}"
         return self._ended_badly(Trigger.no_progress, (text,), replan=self.job.place.replans > 0)
 
-    def _settled(self, result: StepResult, made: Sequence[tuple[ToolCall, Called]]) -> StepResult | Verdict:
+    def _settled(
+        self, talk: Conversation, result: StepResult, made: Sequence[tuple[ToolCall, Called]], afresh: int
+    ) -> StepResult | Verdict:
         """The result to take, or why it is none.
 
-        Where every call was rejected for its arguments, an answer can only tell of its own mistakes. A tool that finds
-        nothing says so in a result, or fails.
+        Where every call was rejected for its arguments, an answer tells of its own mistakes: it is refused in a step
+        that has to look things up, and elsewhere doubted, as it may well rest on what the step was given. A tool that
+        finds nothing says so in a result, or fails.
         """
-        if made and all(end.trigger is Trigger.tool_rejected for _, end in made):
-            return Verdict(Trigger.tool_rejected, (_NOTHING_FOUND,))
+        if _all_rejected(made[afresh:]):
+            if self._looks_up(talk):
+                return Verdict(Trigger.judged_bad, (_NOTHING_FOUND,))
+            if talk.doubted(_NOTHING_FOUND):
+                return Verdict(Trigger.low_confidence, (_NOTHING_FOUND,))
         settle = self.job.work.settle
-        good = [(call, end.text) for call, end in made if end.trigger is None]
+        good = [(call, end.text) for call, end in made if end.trigger is None and not end.result.is_error]
         settled = settle(self.job.step, result, good, self.job.upstream) if settle else result
         return settled if isinstance(settled, StepResult) else Verdict(Trigger.judged_bad, tuple(settled))
 
@@ -251,13 +260,14 @@ class StepRun:
         where the step starts afresh or joins results: with one there is often nothing left to do, and a model that has
         to call invents arguments.
         """
-        tools = talk.ask.tools
-        if not tools or turn == self.job.work.max_turns - 1:
+        if not talk.ask.tools or turn == self.job.work.max_turns - 1:
             return "none"
-        step = talk.ask.step
-        if talk.calls or "single_step" in step.tags or len(step.needs) == 1:
-            return "auto"
-        return "required" if all(tool.read_only for tool in tools) else "auto"
+        return "required" if self._looks_up(talk) and not talk.calls else "auto"
+
+    def _looks_up(self, talk: Conversation) -> bool:
+        step, tools = talk.ask.step, talk.ask.tools
+        free = "single_step" in step.tags or len(step.needs) == 1
+        return bool(tools) and not free and all(tool.read_only for tool in tools)
 
     def _recovered(self, talk: Conversation, verdict: Verdict, turn: int) -> str | None:
         """Who goes on after a failure that a tool showed."""
@@ -286,8 +296,7 @@ class StepRun:
         if answer.decision == "fail":
             text = f"a person ended the step: {answer.text or kept['question']['text']}"
             raise HumanNeeded(text, trigger=Trigger(kept["trigger"]), evidence=(text,))
-        if answer.text:
-            talk.messages.append(Message.user(answer.text))
+        talk.tell(answer.text, Verdict(Trigger(kept["trigger"]), (kept["question"]["text"],)))
 
     def _open(self, key: str) -> Answer:
         question = from_json(Question, self.journal.get(f"{key}.stuck")["question"])
@@ -333,6 +342,10 @@ class StepRun:
 
 
 _NOTHING_FOUND = "every call of this step was rejected, so nothing was found or done; make a call that works"
+
+
+def _all_rejected(made: Sequence[tuple[ToolCall, Called]]) -> bool:
+    return bool(made) and all(end.trigger is Trigger.tool_rejected for _, end in made)
 
 
 def budget_question(scope: RunScope, step: Step, end: BudgetExceeded | NoCandidate) -> Question | None:
