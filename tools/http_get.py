@@ -27,7 +27,7 @@ async def http_get(url: str) -> str:
 
 
 async def get(url: str, fetch: Callable[[str], Awaitable[Page]] = fetch) -> str:
-    """The page as text. Raises ToolRejected for a URL that is not fetched, ToolFailed for what cannot be had or read."""
+    """The page as text. Raises ToolRejected for a URL that is not fetched, else ToolFailed."""
     try:
         page = await fetch(url)
     except UrlRefused as error:

@@ -225,7 +225,7 @@ class Conversation:
             self.messages.append(Message.user(said))
 
     def doubted(self, reason: str) -> bool:
-        """Whether an answer is to be asked of a stronger model; where none is left it is kept, and the ledger says so."""
+        """Whether to ask a stronger model for the answer; where none is left it is kept, and the ledger says so."""
         doubt = Verdict(Trigger.low_confidence, (reason,))
         judged = tolerated(self.engine.recovery, self.decision, self.ladder, doubt, acts=False)
         if judged.accepted:
