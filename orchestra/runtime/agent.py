@@ -239,14 +239,16 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
             return found.checkpoint["channel_values"][START] | limits, config
         again = not state.next and values.get("state") == "failed"
         looked = not state.next and bool(values.get("plan_only"))  # at the plan; now it is to be carried out
+        # what changed before and is not planned for yet has changed all the same
+        changed = "\n".join(dict.fromkeys(filter(None, (values.get("changed"), given.get("changed")))))
         if given.get("changed") or again or looked or limits:
             ended: dict[str, Any] = values.get("steps", {})
-            failed = _failed(values) if again and not given.get("changed") else set[str]()
+            failed = _failed(values) if again and not changed else set[str]()
             for sid in failed:
                 reopen(self.runs.recorder(way.run), sid)
             steps = {sid: one for sid, one in ended.items() if sid not in failed}
             anew: dict[str, Any] = {
-                "changed": given.get("changed"),
+                "changed": changed or None,
                 "plan_only": False,
                 "steps": steps,
                 "questions": [],

@@ -71,7 +71,7 @@ class Nodes:
                 return fresh | _questions(end.questions) | told()
             except CallError as error:
                 _record_failure(scope, "plan", error)
-                return fresh | {"state": "failed", "reason": f"planning failed: {error}"} | told()
+                return fresh | _failed(f"planning failed: {error}") | told()
             return fresh | {"plan": to_json(plan), "version": 1, "questions": []} | told()
 
     async def execute(self, state: RunState, config: RunnableConfig) -> dict[str, Any]:
@@ -130,8 +130,7 @@ class Nodes:
                 return _questions(end.questions) | told()
             except CallError as error:
                 _record_failure(scope, f"plan{version}", error)
-                given_up = {"replans": self.engine.recovery.max_replans, "changed": None}
-                return given_up | {"reason": f"replanning failed: {error}"} | told()
+                return _failed(f"replanning failed: {error}") | told()
             dropped.end()
             counted = 0 if state.get("changed") else 1
             return {
@@ -226,6 +225,14 @@ def _questions(questions: Sequence[Question]) -> dict[str, Any]:
         return {"questions": [], "state": "", "reason": ""}
     waits = "; ".join(dict.fromkeys(f"{one.step}: {one.text}" for one in questions))
     return {"questions": asked, "state": "interrupted", "reason": f"a person is asked: {waits}"}
+
+
+def _failed(reason: str) -> dict[str, Any]:
+    """The state of a run that has no plan to go on with; what people were asked on the way is not asked again.
+
+    A change that was to be planned for stays: whoever resumes the run means the changed world.
+    """
+    return {"questions": [], "state": "failed", "reason": reason}
 
 
 def _answers(state: RunState) -> dict[str, Answer]:

@@ -131,6 +131,15 @@ async def test_the_planner_pauses_at_the_cap_too(tmp_path):
         assert (await agent.ainvoke(Command(resume=1), THREAD))["answer"] == "s3: ok"
 
 
+async def test_a_planner_that_is_refused_more_ends_the_run_and_asks_again_when_that_is_resumed(tmp_path):
+    out = await pausing(tmp_path, "fail", budget=0.00001)
+    assert (out["state"], "__interrupt__" in out, out["reason"][:16]) == ("failed", False, "planning failed:")
+    async with costly(tmp_path, THREE) as app:
+        agent = app.planner_executor(budget=0.00001, at_cap="pause")
+        assert list(asked(await agent.ainvoke({"run": "r"}, THREAD))) == ["plan"]
+        assert (await agent.ainvoke(Command(resume=1), THREAD))["answer"] == "s3: ok"
+
+
 async def test_a_new_plan_pauses_at_the_cap_too_and_keeps_what_was_finished(tmp_path):
     looked: list[str] = []
 
