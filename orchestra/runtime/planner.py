@@ -23,12 +23,12 @@ from orchestra.planning import (
     with_answer,
 )
 from orchestra.runtime.ask import Ask
+from orchestra.runtime.cap import budget_question
 from orchestra.runtime.conversation import Conversation
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.journal import Journal, digest
 from orchestra.runtime.questions import Answer
 from orchestra.runtime.scope import RunScope
-from orchestra.runtime.steps import budget_question
 from orchestra.runtime.toolcalls import ask
 from orchestra.types import Attempt, Json, Message, Plan, Step, ToolSpec, from_json
 
@@ -155,8 +155,8 @@ class Planner:
             kept = self.journal.get("0.reply")
             reply = self.talk.recall(kept) if kept else await self.talk.turn()
         except (BudgetExceeded, NoCandidate) as end:
-            question = budget_question(self.scope, self.step, end)
-            if question is None or question.id in (self.order.answers or {}):
+            question = budget_question(self.scope, self.step, end, self.order.answers or {})
+            if question is None:
                 raise
             ask(self.scope, self.journal, [question])
             raise

@@ -14,6 +14,7 @@ from orchestra.ledger import StepEnded, StepStarted
 from orchestra.planning import answer_step, step_messages
 from orchestra.runtime.acts import acts
 from orchestra.runtime.ask import Ask
+from orchestra.runtime.cap import budget_question
 from orchestra.runtime.conversation import Conversation
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.journal import END, Journal, digest
@@ -306,8 +307,8 @@ class StepRun:
 
     def _pause(self, end: BudgetExceeded | NoCandidate) -> None:
         """At the money cap: ask for more where the run is to pause. Raises Waiting, or what ended the call."""
-        question = budget_question(self.scope, self.job.step, end)
-        if question is None or question.id in self.job.answers:  # more was refused
+        question = budget_question(self.scope, self.job.step, end, self.job.answers)
+        if question is None:
             raise end
         ask(self.scope, self.journal, [question])
 
@@ -346,16 +347,6 @@ _NOTHING_FOUND = "every call of this step was rejected, so nothing was found or 
 
 def _all_rejected(made: Sequence[tuple[ToolCall, Called]]) -> bool:
     return bool(made) and all(end.trigger is Trigger.tool_rejected for _, end in made)
-
-
-def budget_question(scope: RunScope, step: Step, end: BudgetExceeded | NoCandidate) -> Question | None:
-    """What a person is asked at the money cap; None where the run is to fail there, or money is not the reason."""
-    cap = scope.limits.budget
-    short = isinstance(end, BudgetExceeded) or any(one.gate == "money" for one in end.rejections)
-    if cap is None or not short or scope.limits.at_cap != "pause" or not scope.asks:
-        return None
-    text = f"${scope.purse.spent:.6f} of ${cap} are spent. {end}. Raise the run's cap to go on"
-    return Question(f"budget.{float(cap)!r}", "budget", step.id, step.goal, text)
 
 
 class _Given(Exception):  # a person gave the step's result
