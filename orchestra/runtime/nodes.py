@@ -17,6 +17,7 @@ from orchestra.ledger import HumanAnswered, Planned, RunStarted, StepEnded
 from orchestra.runtime.dropped import Dropped
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.execution import execute_plan
+from orchestra.runtime.finished import finished
 from orchestra.runtime.outcome import known, outcome, results
 from orchestra.runtime.planner import Order, make_new_plan, make_plan
 from orchestra.runtime.questions import Answer, Question, Waiting, read_answer
@@ -88,7 +89,7 @@ class Nodes:
                 answers=_answers(state),
                 replans=max(0, self.engine.recovery.max_replans - state.get("replans", 0)),
             )
-            done = {sid: to_json(one) for sid, one in ended.items() if isinstance(one, StepResult)}
+            done = _saved({sid: one for sid, one in ended.items() if isinstance(one, StepResult)})
             asked = [question for one in ended.values() if not isinstance(one, StepResult) for question in one]
             return {"steps": state.get("steps", {}) | done, **_questions(asked)} | told()
 
@@ -116,8 +117,9 @@ class Nodes:
         """What failed, or what has changed, → a new plan in which everything finished is kept."""
         plan = from_json(Plan, state["plan"])
         version = state.get("version", 1) + 1
-        ended, answers = results(state), _answers(state)
+        answers = _answers(state)
         with self._at_work(state, config, notes=self._changes(state)) as (scope, told):
+            ended = finished(scope.recorder, plan, results(state))
             left = [step for step in plan.steps if step.id not in ended or ended[step.id].state != "done"]
             dropped = Dropped(self.engine, scope, self.blueprint.work.tools, left, ended)
             if questions := dropped.questions(answers):
@@ -130,7 +132,7 @@ class Nodes:
                 return _questions(end.questions) | told()
             except CallError as error:
                 _record_failure(scope, f"plan{version}", error)
-                return _failed(f"replanning failed: {error}") | told()
+                return _failed(f"replanning failed: {error}") | {"steps": _saved(ended)} | told()
             dropped.end()
             counted = 0 if state.get("changed") else 1
             return {
@@ -140,7 +142,7 @@ class Nodes:
                 "changed": None,
                 "questions": [],
                 "acts": list(acts),
-                "steps": {sid: value for sid, value in state["steps"].items() if sid in start.results},
+                "steps": _saved({sid: ended[sid] for sid in start.results}),
             } | (self._version() | told())
 
     async def finish(self, state: RunState, config: RunnableConfig) -> dict[str, Any]:
@@ -225,6 +227,10 @@ def _questions(questions: Sequence[Question]) -> dict[str, Any]:
         return {"questions": [], "state": "", "reason": ""}
     waits = "; ".join(dict.fromkeys(f"{one.step}: {one.text}" for one in questions))
     return {"questions": asked, "state": "interrupted", "reason": f"a person is asked: {waits}"}
+
+
+def _saved(ended: Mapping[str, StepResult]) -> dict[str, Any]:
+    return {sid: to_json(one) for sid, one in ended.items()}
 
 
 def _failed(reason: str) -> dict[str, Any]:

@@ -118,12 +118,17 @@ async def run_step(engine: Engine, scope: RunScope, job: Job) -> StepResult:
     return run.end(_blocked(job) or await run.result())
 
 
+def told(upstream: Mapping[str, StepResult]) -> dict[str, str]:
+    """What a step is told of the results it needs."""
+    return {sid: one.text or f"(no result: {'; '.join(one.evidence)})" for sid, one in upstream.items()}
+
+
 class StepRun:
     """One step being run in this process."""
 
     def __init__(self, engine: Engine, scope: RunScope, job: Job) -> None:
         self.engine, self.scope, self.job = engine, scope, job
-        self.texts = {sid: one.text or f"(no result: {'; '.join(one.evidence)})" for sid, one in job.upstream.items()}
+        self.texts = told(job.upstream)
         kept = engine.ledger.kept(scope.run, job.step.id) if scope.resumed else {}
         self.journal = Journal(scope.recorder, job.step.id, digest(job.step, self.texts), kept)
         self.calls = ToolCalls(engine, self.scope, job.step, job.work.tools, self.journal, job.answers)
