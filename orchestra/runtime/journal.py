@@ -42,6 +42,10 @@ class Journal:
         """The key under which the ledger keeps this entry."""
         return self._prefix + key
 
+    def mark(self, text: str) -> str:
+        """Six letters that stand for this text in this definition of the step and nowhere else."""
+        return hashlib.sha256(self.key(text).encode(errors="surrogatepass")).hexdigest()[:6]
+
     def record(self, event: Event, key: str, value: object) -> None:
         """An event and its entry, any value of ours: both are kept, or neither. Raises LedgerError."""
         self.recorder.record(self.step, event, keep=(self.key(key), value))

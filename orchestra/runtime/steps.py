@@ -289,7 +289,7 @@ class StepRun:
         if not self.scope.asks:
             raise end
         if self.journal.get(f"{key}.stuck") is None:
-            name = f"{self.job.step.id}.{key}"
+            name = f"{self.job.step.id}.{key}.{self.journal.mark(key)}"
             asked = Question(name, "stuck", self.job.step.id, self.job.step.goal, str(end))
             self.journal.keep(f"{key}.stuck", {"question": to_json(asked), "trigger": end.trigger})
         self._open(key)
