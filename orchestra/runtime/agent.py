@@ -17,8 +17,8 @@ from langgraph.types import Command, StateSnapshot
 from orchestra.errors import ConfigError
 from orchestra.ledger import new_run_id
 from orchestra.runtime.checkpoints import Checkpoints
-from orchestra.runtime.journal import reopen
 from orchestra.runtime.portal import Portal, refuse_in_loop
+from orchestra.runtime.reopen import reopen
 from orchestra.runtime.runs import Runs
 from orchestra.runtime.state import FRESH, INPUT, RunState
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TypeAlias
 
-from orchestra.checks import no_progress
 from orchestra.errors import BudgetExceeded, CallError, HumanNeeded, NoCandidate, Refused
 from orchestra.ledger import StepEnded, StepStarted
 from orchestra.planning import answer_step, step_messages
@@ -17,7 +16,8 @@ from orchestra.runtime.ask import Ask
 from orchestra.runtime.cap import budget_question
 from orchestra.runtime.conversation import Conversation
 from orchestra.runtime.engine import Engine
-from orchestra.runtime.journal import END, Journal, digest
+from orchestra.runtime.journal import AGAIN, END, Journal, digest
+from orchestra.runtime.made import Made
 from orchestra.runtime.questions import Answer, Question, Waiting
 from orchestra.runtime.scope import RunScope
 from orchestra.runtime.toolcalls import Called, ToolCalls, ask
@@ -134,6 +134,7 @@ class StepRun:
         self.calls = ToolCalls(engine, self.scope, job.step, job.work.tools, self.journal, job.answers)
         self.talk: Conversation | None = None
         self._faults: tuple[str, ...] = ()  # of its last answer
+        self._turns = job.work.max_turns  # until it has to have a result: so many from each resume
 
     async def result(self) -> StepResult:
         """The step's turns until there is an answer, or nothing is left to try."""
@@ -186,52 +187,55 @@ class StepRun:
         )
 
     async def _converse(self, talk: Conversation) -> StepResult:
-        made: list[tuple[ToolCall, Called]] = []
-        afresh = 0  # where the record of the model that serves the step now begins: each has a clean one
-        for turn in range(self.job.work.max_turns):
-            if turn == self.job.work.max_turns - 1 and _all_rejected(made[afresh:]) and self._looks_up(talk):
-                break  # without a tool it could only explain its mistakes
+        made = Made()
+        for turn in count():
+            if self.journal.get(f"{turn}.{AGAIN}"):
+                self._turns = turn + self.job.work.max_turns
+                made.anew()
+                talk.restart()
+            if self._is_over(talk, made, turn):
+                break
             if self.calls.cut:
                 talk.offer(self.calls.reading.spec)
             reply = await self._reply(talk, turn)
             if not reply.tool_calls:
-                result = self._settled(talk, _done(reply, talk), made, afresh)
+                result = self._settled(talk, _done(reply, talk), made)
                 if isinstance(result, StepResult):
                     return result
                 self._faults = result.evidence
                 if self._recovered(talk, result, turn) != reply.model:
-                    afresh = len(made)
+                    made.anew()
                 continue
             ends = await self.calls.run(reply.tool_calls, turn, talk.deadline)
             if replan := [end.replan for end in ends if end.replan]:
                 return self._stale(replan[0])
             talk.add(Message("tool", tuple(end.result for end in ends)), sound=self._sound(ends))
-            made += zip(reply.tool_calls, ends, strict=True)
-            verdict = no_progress([(call, end.text) for call, end in made[afresh:]])
-            verdict = (_trouble(ends) or verdict) if verdict.accepted else verdict
+            verdict = made.add(reply.tool_calls, ends)
             if not verdict.accepted and self._recovered(talk, verdict, turn) != reply.model:
-                afresh = len(made)
+                made.anew()
         last = f"; at last: {'; '.join(self._faults)}" if self._faults else ""
         text = f"{self.job.work.max_turns} turns without a result{last}"
         return self._ended_badly(Trigger.no_progress, (text,), replan=self.job.place.replans > 0)
 
-    def _settled(
-        self, talk: Conversation, result: StepResult, made: Sequence[tuple[ToolCall, Called]], afresh: int
-    ) -> StepResult | Verdict:
+    def _is_over(self, talk: Conversation, made: Made, turn: int) -> bool:
+        """Whether no turn is left, or the last, in which a model without a tool could only explain its mistakes."""
+        left = self._turns - turn
+        return not left or (left == 1 and made.rejected and self._looks_up(talk))
+
+    def _settled(self, talk: Conversation, result: StepResult, made: Made) -> StepResult | Verdict:
         """The result to take, or why it is none.
 
         Where every call was rejected for its arguments, an answer tells of its own mistakes: it is refused in a step
         that has to look things up, and elsewhere doubted, as it may well rest on what the step was given. A tool that
         finds nothing says so in a result, or fails.
         """
-        if _all_rejected(made[afresh:]):
+        if made.rejected:
             if self._looks_up(talk):
                 return Verdict(Trigger.judged_bad, (_NOTHING_FOUND,))
             if talk.doubted(_NOTHING_FOUND):
                 return Verdict(Trigger.low_confidence, (_NOTHING_FOUND,))
         settle = self.job.work.settle
-        good = [(call, end.text) for call, end in made if end.trigger is None and not end.result.is_error]
-        settled = settle(self.job.step, result, good, self.job.upstream) if settle else result
+        settled = settle(self.job.step, result, made.good, self.job.upstream) if settle else result
         return settled if isinstance(settled, StepResult) else Verdict(Trigger.judged_bad, tuple(settled))
 
     async def _reply(self, talk: Conversation, turn: int) -> Reply:
@@ -266,7 +270,7 @@ class StepRun:
         where the step starts afresh or joins results: with one there is often nothing left to do, and a model that has
         to call invents arguments.
         """
-        if not talk.ask.tools or turn == self.job.work.max_turns - 1:
+        if not talk.ask.tools or turn == self._turns - 1:
             return "none"
         return "required" if self._looks_up(talk) and not talk.calls else "auto"
 
@@ -350,19 +354,10 @@ class StepRun:
 _NOTHING_FOUND = "every call of this step was rejected, so nothing was found or done; make a call that works"
 
 
-def _all_rejected(made: Sequence[tuple[ToolCall, Called]]) -> bool:
-    return bool(made) and all(end.trigger is Trigger.tool_rejected for _, end in made)
-
-
 class _Given(Exception):  # a person gave the step's result
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.text = text
-
-
-def _trouble(ends: Iterable[Called]) -> Verdict | None:
-    bad = [end for end in ends if end.trigger is not None]
-    return Verdict(bad[0].trigger, tuple(end.text for end in bad)) if bad else None
 
 
 def _blocked(job: Job) -> StepResult | None:
