@@ -26,6 +26,7 @@ from orchestra.toolbox import Tool, ask_human, execute
 from orchestra.types import Action, Json, Step, Text, ToolCall, ToolResult, Trigger, from_json, to_json
 
 DONE = "done, as a person confirmed"
+NOT_MADE = "not made: a call before this one showed that the plan no longer holds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +90,19 @@ class ToolCalls:
             work = (self._end(key, call, deadline) for key, call in zip(keys, calls, strict=True))
             ends = await asyncio.gather(*work)
         else:
-            ends = [await self._end(key, call, deadline) for key, call in zip(keys, calls, strict=True)]
+            ends = await self._in_order(keys, calls, deadline)
         for call, end in zip(calls, ends, strict=True):
             if end.whole is not None:
                 self.results.put(self.results.handle(self.step.id, call.id), end.whole)
+        return ends
+
+    async def _in_order(self, keys: Sequence[str], calls: Sequence[ToolCall], deadline: float) -> list[Called]:
+        """One after the other, until a tool says that the plan no longer holds: what was planned after is not done."""
+        ends: list[Called] = []
+        for key, call in zip(keys, calls, strict=True):
+            if any(end.replan for end in ends) and not self.journal.get(f"{key}.end"):
+                self.journal.keep(f"{key}.end", Called(_result(call, NOT_MADE, is_error=True)))
+            ends.append(await self._end(key, call, deadline))
         return ends
 
     def _ask(self, calls: Sequence[ToolCall], turn: int) -> None:

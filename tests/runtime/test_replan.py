@@ -10,7 +10,7 @@ import pytest
 
 from orchestra import RecoveryPolicy, Tool, tool
 from orchestra.ledger import Planned, RunEnded, StepEnded, ToolStarted, steps
-from orchestra.testing import CallTool, Error, Silence
+from orchestra.testing import CallTool, Error, Say, Silence
 from orchestra.toolbox import Replan, ToolFailed
 from tests.runtime.scripts import THREAD, app_of, asked, events, obedient, plan, plans, users
 from tests.runtime.till import Till, approved, cut_short
@@ -328,3 +328,32 @@ async def test_a_step_whose_call_no_model_can_write_leads_to_a_new_plan_too(tmp_
         out = await app.planner_executor([failing(ToolFailed("never"))]).ainvoke(TASK, THREAD)
     assert (out["answer"], list(out["steps"])) == ("s2: ok", ["s2"])
     assert "lok: no tool has this name" in strong.asked[-1]
+
+
+async def test_acts_that_a_model_wrote_after_a_call_that_wants_another_plan_are_not_done(tmp_path):
+    done: list[str] = []
+
+    @tool
+    def pay(item: str) -> str:
+        """Pay.
+
+        Args:
+            item: for what
+        """
+        done.append(item)
+        return "paid"
+
+    told: list[str] = []
+
+    def small(body: Mapping[str, Any]) -> Any:
+        told.extend(one["content"] for one in body["messages"] if one["role"] == "tool")
+        return "gave up" if told else Say(calls=(CallTool("crack", item="a"), CallTool("pay", item="a")))
+
+    policy = RecoveryPolicy(max_replans=0)
+    async with app_of(tmp_path, plans(plan(("s1", [], ["crack", "pay"]))), small, recovery=policy) as app:
+        agent = app.planner_executor([failing(Replan("the account was closed"), read_only=True), pay])
+        assert (await agent.ainvoke(TASK, THREAD))["state"] == "failed"
+        out = await agent.ainvoke({"run": "r"}, THREAD)  # nor when the run is resumed
+        assert [one.tool for one in events(app, "r", ToolStarted)] == ["crack"]
+    assert (out["answer"], done) == ("gave up", [])
+    assert told[-1].endswith("not made: a call before this one showed that the plan no longer holds")
