@@ -268,7 +268,8 @@ class Conversation:
                 tools=self.tools,
                 tool_choice=tool_choice,
                 parallel_tools=ask.parallel_tools,
-                output_schema=ask.grammar if ask.grammar and self._embedded else ask.output_schema,
+                output_schema=ask.output_schema,
+                grammar=ask.grammar,
                 settings=settings,
                 temperature=ask.temperature,
                 seed=ask.seed,
@@ -299,11 +300,6 @@ class Conversation:
             priority=self.scope.limits.priority,
             keep=self._kept if self.journal else None,
         )
-
-    @property
-    def _embedded(self) -> bool:
-        card = self.engine.fleet.models.get(self.ladder.model)
-        return card is not None and card.weights is not None
 
     def _kept(self, accepted: Accepted) -> tuple[str, object]:
         assert self.journal is not None
