@@ -125,9 +125,11 @@ class Nodes:
             if questions := dropped.questions(answers):
                 return _questions(questions) | told()
             acts = (*state.get("acts", ()), *dropped.acts(answers))
+            taken = tuple(dict.fromkeys((*state.get("taken", ()), *(step.id for step in plan.steps))))
             start = known(plan, ended, state.get("changed"), acts)
             try:
-                new = await make_new_plan(self.engine, scope, self._order(state), plan, start, version=version)
+                order = self._order(state)
+                new = await make_new_plan(self.engine, scope, order, plan, start, version=version, taken=taken)
             except Waiting as end:
                 return _questions(end.questions) | told()
             except CallError as error:
@@ -142,6 +144,7 @@ class Nodes:
                 "changed": None,
                 "questions": [],
                 "acts": list(acts),
+                "taken": list(taken),
                 "steps": _saved({sid: ended[sid] for sid in start.results}),
             } | (self._version() | told())
 

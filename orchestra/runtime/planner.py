@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestra.errors import BudgetExceeded, Exhausted, NoCandidate
@@ -73,9 +73,11 @@ async def make_plan(engine: Engine, scope: RunScope, order: Order) -> Plan:
 
 
 async def make_new_plan(
-    engine: Engine, scope: RunScope, order: Order, plan: Plan, known: Known, *, version: int
+    engine: Engine, scope: RunScope, order: Order, plan: Plan, known: Known, *, version: int, taken: Collection[str]
 ) -> Plan:
     """The plan that follows `plan`: what is finished is kept, the rest is planned anew for the reason in `known`.
+
+    `taken` are the ids of the steps of `plan` and of all plans before it: none comes again.
 
     Raises CallError where no model brought a plan without faults, Waiting where a person has to raise the money cap.
     """
@@ -94,7 +96,7 @@ async def make_new_plan(
         ),
         read,
         lambda new: faults(new, names, order.max_steps + len(known.results)),
-        lambda new: joined(new, known.results, [step.id for step in plan.steps]),
+        lambda new: joined(new, known.results, taken),
     )
 
 

@@ -139,6 +139,20 @@ async def test_a_run_is_planned_anew_at_most_so_often(most, tmp_path):
     assert (out["state"], out["replans"]) == ("failed", most)
 
 
+async def test_no_step_of_a_second_new_plan_has_the_id_of_a_step_of_the_first_plan(tmp_path):
+    two = plan(("s1", [], ["crack"]), ("s2", [], []))
+    later = iter([plan(("s3", [], ["crack"])), plan(("s4", [], []), ("s5", [], []))])
+    policy = RecoveryPolicy(repairs=0, max_rungs=0, max_replans=2)
+
+    def small(body: Mapping[str, Any]) -> Any:
+        return obedient(body) if body.get("tools") else "ok"
+
+    async with app_of(tmp_path, Watched(two, lambda: next(later)), small, recovery=policy) as app:
+        out = await app.planner_executor([failing(Replan("gone"), read_only=True)]).ainvoke(TASK, THREAD)
+        last = [made.plan.steps[-1].id for made in events(app, "r", Planned)]
+    assert (out["state"], last) == ("done", ["answer", "answer2", "answer3"])
+
+
 async def test_an_optional_step_that_fails_is_not_planned_anew_and_the_answer_says_what_it_lacks(tmp_path):
     written = plan(("s1", [], ["look"]), ("s2", [], ["crack"]), ("s3", ["s1", "s2"], []), optional=("s2",))
     strong = Watched(written)
