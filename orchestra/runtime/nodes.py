@@ -110,7 +110,7 @@ class Nodes:
                 shown = shown | {"error": str(error)}
         told = HumanAnswered(question.id, answer.decision, answer.text)
         self.engine.ledger.append(asked["run"], question.step, told)
-        raised = {} if answer.usd is None else {"budget": answer.usd}
+        raised = {"budget": answer.usd} if answer.decision == "budget" else {}
         return {"answers": {question.id: to_json(answer)}, **raised}
 
     async def replan(self, state: RunState, config: RunnableConfig) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class Nodes:
             if questions := dropped.questions(answers):
                 return _questions(questions) | told()
             acts = (*state.get("acts", ()), *dropped.acts(answers))
-            taken = tuple(dict.fromkeys((*state.get("taken", ()), *(step.id for step in plan.steps))))
+            taken = tuple(dict.fromkeys((*state.get("taken_ids", ()), *(step.id for step in plan.steps))))
             start = known(plan, ended, state.get("changed"), acts)
             try:
                 order = self._order(state)
@@ -144,7 +144,7 @@ class Nodes:
                 "changed": None,
                 "questions": [],
                 "acts": list(acts),
-                "taken": list(taken),
+                "taken_ids": list(taken),
                 "steps": _saved({sid: ended[sid] for sid in start.results}),
             } | (self._version() | told())
 

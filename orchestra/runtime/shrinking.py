@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import count
 from typing import TYPE_CHECKING
 
 from orchestra.fleet.tokens import Tally
 from orchestra.ledger import ContextShrunk
 from orchestra.runtime.ask import Ask
 from orchestra.runtime.context import fit, summary_messages
+from orchestra.runtime.journal import Journal
 from orchestra.types import Message, Step, ToolResult, from_json
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ SUMMARY_MAX = 800  # tokens of a summary of old turns, at most
 
 
 class Shrinking:
-    """Makes a conversation's messages smaller where they have to be; with a journal the same again after a resume."""
+    """Makes a step's messages smaller where they have to be, and the same again after a resume."""
 
     def __init__(self, talk: Conversation) -> None:
         self.talk = talk
@@ -53,22 +53,22 @@ class Shrinking:
         event = ContextShrunk(
             talk.turns, fitted.before, fitted.after, fitted.pruned, fitted.summarised, fitted.exact, self._summariser
         )
-        if talk.journal:
-            talk.journal.record(event, f"{talk.turns}.fit{done}", fitted.messages)
-        else:
-            talk.scope.recorder.record(talk.ask.step.id, event)
+        self._journal.record(event, f"{talk.turns}.fit{done}", fitted.messages)
 
     def recall(self) -> int:
         """Shrink as was shrunk before this turn; how often that was."""
-        talk = self.talk
-        for n in count():
-            kept = talk.journal and talk.journal.get(f"{talk.turns}.fit{n}")
-            if not kept:
-                return n
+        talk, done = self.talk, 0
+        while kept := self._journal.get(f"{talk.turns}.fit{done}"):
             for result in (part for one in talk.messages for part in one.parts if isinstance(part, ToolResult)):
                 talk.ask.keep(result)
             self._shrunk(from_json(tuple[Message, ...], kept))
-        raise AssertionError("count() has no end")
+            done += 1
+        return done
+
+    @property
+    def _journal(self) -> Journal:
+        assert self.talk.journal is not None, "only a step's history is made smaller, and a step has a journal"
+        return self.talk.journal
 
     def _shrunk(self, messages: Sequence[Message]) -> None:
         self.talk.messages = list(messages)
