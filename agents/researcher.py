@@ -21,7 +21,7 @@ from orchestra.checks.citations import (
     untold,
 )
 from orchestra.errors import AgentError
-from orchestra.toolbox import Tool, ToolRejected, load_tools
+from orchestra.toolbox import Tool, ToolFailed, ToolRejected, load_tools
 from orchestra.toolbox.confined import Confined
 from orchestra.toolbox.text import lines_of
 
@@ -138,7 +138,7 @@ class Documents(Mapping[str, "Sequence[str]"]):
             raise KeyError(name)
         try:
             return lines_of(self._folder.read(path, BYTES)) or ()
-        except ToolRejected as gone:  # or too large
+        except (ToolFailed, ToolRejected) as gone:  # or too large
             raise KeyError(name) from gone
 
     def __iter__(self) -> Iterator[str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from decimal import Context, Decimal
 from fractions import Fraction
 
-from orchestra.toolbox import ToolRejected, tool
+from orchestra.toolbox import ToolFailed, ToolRejected, tool
 
 LONGEST = 1_000  # characters of an expression
 BITS = 10_000  # of any number on the way
@@ -32,7 +32,7 @@ def calculator(expression: str) -> str:
 def evaluate(expression: str) -> Fraction:
     """The exact value; roots and fractional powers to 50 digits. `//` rounds down, `round` takes halves away from 0.
 
-    Raises ToolRejected saying what is not understood, or not defined.
+    Raises ToolRejected saying what is not understood, ToolFailed where it is not defined.
     """
     if len(expression) > LONGEST:
         raise ToolRejected(f"the expression has {len(expression):,} characters, {LONGEST:,} at most; split it")
@@ -40,7 +40,7 @@ def evaluate(expression: str) -> Fraction:
     try:
         return _value(ast.parse(source, mode="eval").body, source)
     except ZeroDivisionError:
-        raise ToolRejected(f"division by zero in {expression!r}") from None
+        raise ToolFailed(f"division by zero in {expression!r}") from None
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ToolRejected(f"{expression!r:.200} is not an arithmetic expression{_hint(source)}") from None
 
@@ -87,7 +87,7 @@ def _power(base: Fraction, exponent: Fraction) -> Fraction:
     if exponent.denominator == 1:
         return base**exponent.numerator
     if base < 0:
-        raise ToolRejected(f"{_text(base)} ** {_text(exponent)} is not a real number")
+        raise ToolFailed(f"{_text(base)} ** {_text(exponent)} is not a real number")
     return Fraction(_CONTEXT.power(_decimal(base), _decimal(exponent)))
 
 
@@ -101,7 +101,7 @@ def _call(name: str, values: list[Fraction]) -> Fraction:
 
 def _sqrt(value: Fraction) -> Fraction:
     if value < 0:
-        raise ToolRejected(f"sqrt({_text(value)}) is not a real number")
+        raise ToolFailed(f"sqrt({_text(value)}) is not a real number")
     exact = Fraction(math.isqrt(value.numerator), math.isqrt(value.denominator))
     return exact if exact * exact == value else Fraction(_CONTEXT.sqrt(_decimal(value)))
 

@@ -27,7 +27,7 @@ async def http_get(url: str) -> str:
 
 
 async def get(url: str, fetch: Callable[[str], Awaitable[Page]] = fetch) -> str:
-    """The page as text. Raises ToolRejected for a URL that is not fetched or holds no text, ToolFailed for the rest."""
+    """The page as text. Raises ToolRejected for a URL that is not fetched, else ToolFailed."""
     try:
         page = await fetch(url)
     except UrlRefused as error:
@@ -47,7 +47,7 @@ def _text(page: Page) -> str:
     if page.body and (not _TEXT.match(kind) if kind else b"\0" in page.body):
         if page.status >= 300:
             return ""
-        raise ToolRejected(f"{page.url} is {kind or 'no text'}; only text, HTML, JSON and XML can be read")
+        raise ToolFailed(f"{page.url} is {kind or 'no text'}; only text, HTML, JSON and XML can be read")
     text = _decoded(page.body, _charset(kind, page.body))
     return readable_text(text) if "html" in kind or (not kind and text.lstrip()[:1] == "<") else text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from orchestra.toolbox import Tool, ToolRejected, tool
+from orchestra.toolbox import Tool, ToolFailed, ToolRejected, tool
 from orchestra.toolbox.confined import Confined
 from orchestra.toolbox.text import lines_of
 
@@ -29,7 +29,7 @@ def read_file(root: str | os.PathLike[str]) -> Tool:
         """
         lines = lines_of(folder.read(path, BYTES))
         if lines is None:
-            raise ToolRejected(f"{path!r} is no text file")
+            raise ToolFailed(f"{path!r} is no text file")
         return _numbered(path, lines, start, len(lines) if end is None else end)
 
     return read_file

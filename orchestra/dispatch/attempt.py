@@ -95,7 +95,8 @@ class LiveAttempt:
         try:
             card = self._card()
             dialect = codec(card.dialect)
-            encoded, reservation = await afford(self._call.purse, self._request, card, dialect, within=self._left())
+            request = _for(card, self._request)
+            encoded, reservation = await afford(self._call.purse, request, card, dialect, within=self._left())
         except TimeoutError:
             text = f"step {self._call.step!r}: the deadline passed while other attempts held the money"
             raise DeadlineExceeded(text) from None
@@ -225,6 +226,12 @@ class LiveAttempt:
 
     def _write(self, event: AttemptStarted | AttemptEnded) -> None:
         self._call.recorder.record(self._call.step, event)
+
+
+def _for(card: ModelCard, request: Request) -> Request:
+    """As this model is asked: an embedded one is held to the grammar, whoever was asked before it."""
+    held = request.grammar is not None and card.weights is not None
+    return replace(request, output_schema=request.grammar) if held else request
 
 
 def _with_feedback(request: Request, feedback: str) -> Request:

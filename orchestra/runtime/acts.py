@@ -43,7 +43,7 @@ class Act:
     @property
     def question(self) -> Question:
         """What a person is asked where there is no end."""
-        return unknown(self.step, self.place, self.call, self.begun)
+        return unknown(self.step, self.journal, self.place, self.call, self.begun)
 
     def told(self, answers: Mapping[str, Answer]) -> str | None:
         """The call and what came of it, in words; None where it is known to have had no effect."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, cast
@@ -14,11 +15,11 @@ from langgraph.errors import GraphBubbleUp
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, StateSnapshot
 
-from orchestra.errors import ConfigError
+from orchestra.errors import ConfigError, RunOwned
 from orchestra.ledger import new_run_id
 from orchestra.runtime.checkpoints import Checkpoints
-from orchestra.runtime.journal import reopen
 from orchestra.runtime.portal import Portal, refuse_in_loop
+from orchestra.runtime.reopen import reopen
 from orchestra.runtime.runs import Runs
 from orchestra.runtime.state import FRESH, INPUT, RunState
 
@@ -72,14 +73,20 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
 
         A run without an id gets one, and a thread of its own where the config names none. One whose config names an
         older checkpoint is a fork: a run of its own that keeps what was finished there. A cancelled or broken run gets
-        its `run_ended` before the exception goes on. Raises RunOwned where another process is at work on the run.
+        its `run_ended` before the exception goes on. Raises RunOwned where another process is at work on the run, or on
+        another run of the thread that the config names.
         """
         if self.checkpoints.path is not None and options.get("durability") is None:
             options["durability"] = "async"  # LangGraph's ainvoke passes None on; "exit" would run everything again
-        way = await self._entrance(input, config)
+        with await self._alone(config):
+            async with aclosing(self._astream(input, config, **options)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+
+    async def _astream(self, given: Any, config: RunnableConfig | None, **options: Any) -> AsyncGenerator[Any]:
+        way = await self._entrance(given, config)
         if way.run:
-            nested = any(key.startswith(_NESTED) for key in _configurable(config))
-            self.runs.enter(way.run, heard=nested or "custom" in (options.get("stream_mode") or "custom"))
+            self.runs.enter(way.run, heard=_is_nested(config) or "custom" in (options.get("stream_mode") or "custom"))
         run, graph = way.run, cast("Any", super())
         try:
             given, config = await self._reopened(way) if way.resumes else (way.given, way.config)
@@ -121,9 +128,25 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
         """`aupdate_state` for synchronous code. Raises SyncInLoop inside a running event loop."""
         return self.portal.run("update_state", lambda: self.aupdate_state(config, values, as_node, task_id))
 
+    async def _alone(self, config: RunnableConfig | None) -> AbstractContextManager[object]:
+        """The thread that the config names, for as long as a run of it is at work: a second one would hide it there.
+
+        Raises RunOwned where one is.
+        """
+        own = _configurable(config)
+        if config is None or "thread_id" not in own or _is_nested(config) or not self.checkpointer:
+            return nullcontext()
+        ledger, kept_in = self.runs.engine.ledger, f" in saver {id(self._saver):x}" if self._saver else ""
+        try:
+            return ledger.claim(f"of thread {own['thread_id']}{kept_in}")
+        except RunOwned:
+            if run := await self._kept(_merged(config, checkpoint_id=None)):
+                ledger.claim(run).release()  # the owner is told by the run's own name, where it has one already
+            raise
+
     async def _entrance(self, given: Any, config: RunnableConfig | None) -> Entrance:
         own = _configurable(config)
-        nested = any(key.startswith(_NESTED) for key in own)
+        nested = _is_nested(config)
         if isinstance(given, Mapping) and not own.get("__pregel_resuming"):
             return await self._begun(dict(cast("Mapping[str, Any]", given)), config, nested=nested)
         if isinstance(given, Command) and not nested:
@@ -155,16 +178,19 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
     async def _is_known(self, given: Mapping[str, Any], config: RunnableConfig) -> bool:
         """Whether this very task was begun before under this id; what else its thread holds unfinished is cancelled."""
         found = await self._checkpoint(_merged(config, checkpoint_id=None))
-        values: dict[str, Any] = found.checkpoint["channel_values"] if found else {}
-        values = values.get(START, values)
+        values = _values(found)
         last, run = values.get("run", ""), given["run"]
         if last == run:
             if values.get("task") == given.get("task"):
                 return True
             raise ConfigError(f"run {run} was begun with another task; give this task an id of its own, or none")
-        if last and values.get("state") not in ("done", "failed"):
-            self.runs.cancel(last, f"a new task, run {run}, was begun on its thread")
+        self._end_unfinished(values, f"a new task, run {run}")
         return False
+
+    def _end_unfinished(self, last: Mapping[str, Any], by: str) -> None:
+        """The last word on a thread's run that nobody can go on with any more, as another has its place."""
+        if last.get("run") and last.get("state") not in ("done", "failed"):
+            self.runs.cancel(last["run"], f"{by}, was begun on its thread")
 
     async def _check_answer(self, given: Command[Any], config: RunnableConfig | None) -> None:
         """One answer cannot be for several questions. Raises ConfigError naming them."""
@@ -183,8 +209,7 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
     async def _kept(self, config: RunnableConfig | None) -> str:
         """The run that the thread's last checkpoint belongs to."""
         found = await self._checkpoint(config)
-        values: dict[str, Any] = found.checkpoint["channel_values"] if found else {}
-        return values.get(START, values).get("run", "")  # the input is there until the first node has ended
+        return _values(found).get("run", "")
 
     async def _checkpoint(self, config: RunnableConfig | None) -> Any:
         own = _configurable(config)
@@ -205,13 +230,14 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
             return given, newest
         if isinstance(given, Command):
             raise ConfigError("an older checkpoint's questions are asked anew: resume from it with None, then answer")
-        state = await self.aget_state(config)
+        state, run = await self.aget_state(config), new_run_id()
+        self._end_unfinished(_values(last), f"a fork, run {run}")
         if state.next == (START,):  # before the first node there is no state to change yet, only the input
-            old = (await self._checkpoint(config)).checkpoint["channel_values"][START]
-            return {**old, "run": new_run_id(), "forked": old["run"]}, newest
+            old = _values(await self._checkpoint(config))
+            return {**old, "run": run, "forked": old["run"]}, newest
         before = {"plan": START, "execute": "plan"}.get(next(iter(state.next), ""), "execute")
         fork: dict[str, Any] = {
-            "run": new_run_id(),
+            "run": run,
             "forked": state.values.get("run", ""),
             "cost": {},
             "usage": {},
@@ -239,14 +265,16 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
             return found.checkpoint["channel_values"][START] | limits, config
         again = not state.next and values.get("state") == "failed"
         looked = not state.next and bool(values.get("plan_only"))  # at the plan; now it is to be carried out
+        # what changed before and is not planned for yet has changed all the same
+        changed = "\n".join(dict.fromkeys(filter(None, (values.get("changed"), given.get("changed")))))
         if given.get("changed") or again or looked or limits:
             ended: dict[str, Any] = values.get("steps", {})
-            failed = _failed(values) if again and not given.get("changed") else set[str]()
+            failed = _failed(values) if again and not changed else set[str]()
             for sid in failed:
                 reopen(self.runs.recorder(way.run), sid)
             steps = {sid: one for sid, one in ended.items() if sid not in failed}
             anew: dict[str, Any] = {
-                "changed": given.get("changed"),
+                "changed": changed or None,
                 "plan_only": False,
                 "steps": steps,
                 "questions": [],
@@ -291,6 +319,16 @@ def _check_keys(given: Mapping[str, Any]) -> None:
     for key in given.keys() - RunState.__annotations__.keys():
         for near in get_close_matches(key, INPUT, n=1, cutoff=0.75):
             raise ConfigError(f"an agent's input has no {key!r}; did you mean {near!r}? known: {', '.join(INPUT)}")
+
+
+def _values(found: Any) -> dict[str, Any]:
+    """A checkpoint's state; the input, until the first node has ended."""
+    values: dict[str, Any] = found.checkpoint["channel_values"] if found else {}
+    return values.get(START, values)
+
+
+def _is_nested(config: RunnableConfig | None) -> bool:
+    return any(key.startswith(_NESTED) for key in _configurable(config))
 
 
 def _configurable(config: RunnableConfig | None) -> dict[str, Any]:

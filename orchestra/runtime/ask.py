@@ -14,9 +14,8 @@ from orchestra.types import Action, Finish, Json, Message, Part, Step, ToolCall,
 class Ask:
     """What a step asks of its model.
 
-    `grammar` is the part of `output_schema` that an embedded model is held to as it writes: its server never shows it
-    a schema, so that there a longer one costs nothing. `check` finds faults in a parsed structured answer beyond its
-    schema. `max_tokens` beats routing's own setting.
+    `grammar` is the part of `output_schema` that an embedded model is held to (`Request`). `check` finds faults in a
+    parsed structured answer beyond its schema. `max_tokens` beats routing's own setting.
     `seconds` is what the step may take at most, `turns` the model turns it is expected to take and `behind` those of
     the longest path after it: by them the run's deadline is shared out, and the longest path is served first. `shrinks`
     and `replans` are what recovery may still ask of the run beyond another model. `grounded`: numbers of the answer

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from itertools import count
 
 from orchestra.checks import Expect, parse_output
 from orchestra.dispatch import Accepted, Call
 from orchestra.errors import CallError, Exhausted, HumanNeeded, Refused
-from orchestra.fleet.tokens import Tally
-from orchestra.ledger import ContextShrunk, Judged
-from orchestra.recovery import Ladder, next_move
+from orchestra.ledger import Judged
+from orchestra.recovery import Ladder, feedback, next_move, tolerated
 from orchestra.routing import features, prompt_cache
 from orchestra.runtime.ask import Ask, KeptMove, KeptReply, unmistakable
-from orchestra.runtime.context import fit, summary_messages
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.journal import ANEW, Journal
 from orchestra.runtime.scope import RunScope
+from orchestra.runtime.shrinking import Shrinking
 from orchestra.types import (
     Action,
     Attempt,
@@ -32,7 +30,6 @@ from orchestra.types import (
     Reply,
     Request,
     Settings,
-    Step,
     StepContext,
     StreamEvent,
     Text,
@@ -47,8 +44,6 @@ from orchestra.types import (
     from_json,
 )
 
-SUMMARY_MAX = 800  # tokens of a summary of old turns, at most
-
 
 class Conversation:
     """A step's messages, who serves it and how far up the ladder it stands; one turn after the other.
@@ -60,7 +55,7 @@ class Conversation:
         self.engine, self.scope, self.ask, self.journal = engine, scope, ask, journal
         self.messages = list(ask.messages)
         self.tools = ask.tools
-        self.calls = [part for message in ask.messages for part in message.parts if isinstance(part, ToolCall)]
+        self.calls = _calls(ask.messages)
         self.sound = (len(self.messages), len(self.calls))  # messages and calls up to which nothing has failed
         self.attempts: list[Attempt] = []
         self.turns = 0
@@ -69,7 +64,7 @@ class Conversation:
         now = engine.clock()
         self._latest = min(scope.deadline, now + ask.seconds)
         self._share = now + (scope.deadline - now) * ask.turns / (ask.turns + ask.behind)
-        self._summariser, self._estimated, self._tally = "", 0, Tally()
+        self._shrinking, self._estimated = Shrinking(self), 0
         self._decision: Decision | None = None
         self._ladder: Ladder | None = None
 
@@ -133,18 +128,18 @@ class Conversation:
         """
         assert self.decision, "made before the ladder is looked at: it may have to begin anew"
         if self.ask.shrinks:
-            await self._fit(force=False)
+            await self._shrinking.fit(force=False)
         try:
             return await self._turn(tool_choice)
         except Refused as end:
             if end.action is not Action.shrink_context:
                 raise
         self._ladder = replace(self.ladder, shrinks=self.ladder.shrinks - 1)
-        await self._fit(force=True)
+        await self._shrinking.fit(force=True)
         return await self._turn(tool_choice)
 
     async def _turn(self, tool_choice: ToolChoice) -> Reply:
-        self._estimated = self._tally(self.messages, self.tools) if self.ask.shrinks else 0
+        self._estimated = self._shrinking.estimate() if self.ask.shrinks else 0
         async with aclosing(self.stream(tool_choice=tool_choice, commit=False)) as events:
             async for event in events:
                 if isinstance(event, End):
@@ -173,7 +168,7 @@ class Conversation:
 
     def recall(self, kept: Mapping[str, Json]) -> Reply:
         """A reply that was accepted before, as the journal kept it: nobody is asked again."""
-        self._recall_fits()
+        self._shrinking.recall()
         turn = from_json(KeptReply, kept)
         self._ladder, self.degraded = turn.ladder, turn.degraded
         self.turns += 1
@@ -193,8 +188,9 @@ class Conversation:
         """
         kept = self.journal and self.journal.get(f"{self.turns}.move")
         if kept == ANEW:  # it had failed, and the run was resumed
-            self._ladder = None
+            self.restart()
             self.calls.clear()  # to make a call again is no circle now
+            self.tell("", verdict)
             self.sound = (len(self.messages), 0)
             return
         move = from_json(KeptMove, kept) if kept else self._next(verdict)
@@ -212,9 +208,29 @@ class Conversation:
         if move.ladder.model != self.ladder.model:
             messages, calls = self.sound
             del self.messages[messages:], self.calls[calls:]
-        elif self.messages[-1].role == "assistant" or verdict.trigger is Trigger.no_progress:  # no result speaks of it
-            self.messages.append(Message.user(move.feedback))
+        else:
+            self.tell("", verdict)
         self._ladder = move.ladder
+
+    def restart(self) -> None:
+        """The step had failed, and its run was resumed: it begins at its own tier again, with what it knows."""
+        self._ladder = None
+
+    def tell(self, text: str, verdict: Verdict) -> None:
+        """Say `text` to the model or, where no result speaks of what went wrong, what it was."""
+        assert verdict.trigger is not None
+        silent = self.messages[-1].role == "assistant" or verdict.trigger is Trigger.no_progress
+        if said := text or (feedback(verdict.trigger, verdict.evidence) if silent else ""):
+            self.messages.append(Message.user(said))
+
+    def doubted(self, reason: str) -> bool:
+        """Whether to ask a stronger model for the answer; where none is left it is kept, and the ledger says so."""
+        doubt = Verdict(Trigger.low_confidence, (reason,))
+        judged = tolerated(self.engine.recovery, self.decision, self.ladder, doubt, acts=False)
+        if judged.accepted:
+            event = Judged(self.attempts[-1].id if self.attempts else "", self.ladder.model, mended=judged.mended)
+            self.scope.recorder.record(self.ask.step.id, event)
+        return not judged.accepted
 
     def _next(self, verdict: Verdict) -> KeptMove:
         move = next_move(self.engine.recovery, self.decision, self.ladder, verdict)
@@ -243,58 +259,6 @@ class Conversation:
         if tool not in self.tools:
             self.tools = (*self.tools, tool)
 
-    async def _fit(self, *, force: bool) -> None:
-        done = self._recall_fits()
-        card = self.engine.fleet.models.get(self.ladder.model)
-        if card is None or (done and not force):
-            return
-        fitted = await fit(
-            self.messages,
-            card=card,
-            tools=self.tools,
-            max_output=self.ask.max_tokens or self.decision.settings.max_tokens or card.max_output,
-            counter=self.engine.counter,
-            summarise=self._summarise,
-            keep=self.ask.keep,
-            force=force,
-            estimated=self._tally(self.messages, self.tools),
-        )
-        if fitted is None:
-            return
-        self._shrunk(fitted.messages)
-        event = ContextShrunk(
-            self.turns, fitted.before, fitted.after, fitted.pruned, fitted.summarised, fitted.exact, self._summariser
-        )
-        if self.journal:
-            self.journal.record(event, f"{self.turns}.fit{done}", fitted.messages)
-        else:
-            self.scope.recorder.record(self.ask.step.id, event)
-
-    def _recall_fits(self) -> int:
-        """Shrink as was shrunk before this turn; how often that was."""
-        for n in count():
-            kept = self.journal and self.journal.get(f"{self.turns}.fit{n}")
-            if not kept:
-                return n
-            for result in (part for one in self.messages for part in one.parts if isinstance(part, ToolResult)):
-                self.ask.keep(result)
-            self._shrunk(from_json(tuple[Message, ...], kept))
-        raise AssertionError("count() has no end")
-
-    def _shrunk(self, messages: Sequence[Message]) -> None:
-        self.messages = list(messages)
-        self.sound = (len(self.messages), len(self.calls))
-
-    async def _summarise(self, old: Sequence[Message]) -> str:
-        """Old turns in a few words, by whichever model is cheapest."""
-        step = Step(f"{self.ask.step.id}/summary", "Shorten what was said so far", "summarise", difficulty="easy")
-        scope = replace(self.scope, limits=replace(self.scope.limits, mode="cost"))
-        window = self.engine.fleet.models[self.ladder.model].window
-        asked = Ask(step, summary_messages(old, window // 2), max_tokens=SUMMARY_MAX)
-        reply = await Conversation(self.engine, scope, asked).turn()
-        self._summariser = reply.model
-        return reply.text
-
     def _call(self, tool_choice: ToolChoice, commit: bool) -> Call:  # noqa: FBT001  # dispatch's own word, passed on
         ask, chosen = self.ask, self.decision.settings
         settings = Settings(ask.max_tokens or chosen.max_tokens, chosen.reasoning_effort)
@@ -304,7 +268,8 @@ class Conversation:
                 tools=self.tools,
                 tool_choice=tool_choice,
                 parallel_tools=ask.parallel_tools,
-                output_schema=ask.grammar if ask.grammar and self._embedded else ask.output_schema,
+                output_schema=ask.output_schema,
+                grammar=ask.grammar,
                 settings=settings,
                 temperature=ask.temperature,
                 seed=ask.seed,
@@ -336,11 +301,6 @@ class Conversation:
             keep=self._kept if self.journal else None,
         )
 
-    @property
-    def _embedded(self) -> bool:
-        card = self.engine.fleet.models.get(self.ladder.model)
-        return card is not None and card.weights is not None
-
     def _kept(self, accepted: Accepted) -> tuple[str, object]:
         assert self.journal is not None
         reply = accepted.reply
@@ -364,7 +324,7 @@ class Conversation:
             self.engine.counter.learn(card, self._estimated, usage.input)
 
     def _reply(self, reply: ModelReply, ladder: Ladder) -> Reply:
-        reply = replace(reply, parts=unmistakable(reply.parts, self.calls, self.turns))
+        reply = replace(reply, parts=unmistakable(reply.parts, [*self.calls, *_calls(self.messages)], self.turns))
         message = Message("assistant", reply.parts)
         self.messages.append(message)
         self.calls.extend(reply.tool_calls)
@@ -390,6 +350,10 @@ class Conversation:
         self.attempts.extend(attempts)
         step = self.ask.step.id
         self.scope.history.extend(Earlier(step, one.model, one.trigger) for one in attempts if one.trigger)
+
+
+def _calls(messages: Iterable[Message]) -> list[ToolCall]:
+    return [part for message in messages for part in message.parts if isinstance(part, ToolCall)]
 
 
 def _grounds(messages: Sequence[Message]) -> Iterator[str]:

@@ -29,7 +29,7 @@ def planner_executor(engine: Engine, blueprint: Blueprint, checkpoints: Checkpoi
         """People first, then a new plan where one is needed, then the steps that are left, then the end."""
         if questions := state.get("questions"):
             return [Send("ask", {"run": state["run"], "question": one}) for one in questions]
-        if not state.get("plan") or state.get("plan_only"):
+        if not state.get("plan") or state.get("plan_only") or state.get("state") == "failed":
             return "finish"
         return "replan" if replans(state, engine.recovery.max_replans) else _goes_on(state)
 

@@ -13,6 +13,7 @@ from orchestra.types import Json, Step, to_json
 END = "end"
 DROPPED = False  # the value of an entry that no longer counts
 ANEW = "anew"  # the value of a move by which a step starts at its own tier again
+AGAIN = "again"  # the entry of a turn before which a step that had failed was resumed
 
 
 class Journal:
@@ -42,6 +43,10 @@ class Journal:
         """The key under which the ledger keeps this entry."""
         return self._prefix + key
 
+    def mark(self, text: str) -> str:
+        """Six letters that stand for this text in this definition of the step and nowhere else."""
+        return hashlib.sha256(self.key(text).encode(errors="surrogatepass")).hexdigest()[:6]
+
     def record(self, event: Event, key: str, value: object) -> None:
         """An event and its entry, any value of ours: both are kept, or neither. Raises LedgerError."""
         self.recorder.record(self.step, event, keep=(self.key(key), value))
@@ -63,13 +68,3 @@ def unended(entries: Mapping[str, Json]) -> list[str]:
     """Where the end of a step with these entries is kept, each time that it was begun and has not come to one."""
     own = {tuple(key.split(".", 1)): value for key, value in entries.items()}
     return [f"{made}.{END}" for made, key in own if key == "begun" and own.get((made, END), DROPPED) is DROPPED]
-
-
-def reopen(recorder: Recorder, step: str) -> None:
-    """Let a step that failed go on where it failed, as if nothing had been tried yet: what it did is not forgotten."""
-    ledger, run = recorder.ledger, recorder.run
-    for key, value in ledger.kept(run, step).items():
-        if key.partition(".")[2] == END:
-            ledger.keep(run, step, key, DROPPED)
-        elif key.endswith(".move") and isinstance(value, Mapping) and value.get("ladder") is None:
-            ledger.keep(run, step, key, ANEW)

@@ -17,6 +17,7 @@ from orchestra.ledger import HumanAnswered, Planned, RunStarted, StepEnded
 from orchestra.runtime.dropped import Dropped
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.execution import execute_plan
+from orchestra.runtime.finished import finished
 from orchestra.runtime.outcome import known, outcome, results
 from orchestra.runtime.planner import Order, make_new_plan, make_plan
 from orchestra.runtime.questions import Answer, Question, Waiting, read_answer
@@ -71,7 +72,7 @@ class Nodes:
                 return fresh | _questions(end.questions) | told()
             except CallError as error:
                 _record_failure(scope, "plan", error)
-                return fresh | {"state": "failed", "reason": f"planning failed: {error}"} | told()
+                return fresh | _failed(f"planning failed: {error}") | told()
             return fresh | {"plan": to_json(plan), "version": 1, "questions": []} | told()
 
     async def execute(self, state: RunState, config: RunnableConfig) -> dict[str, Any]:
@@ -88,7 +89,7 @@ class Nodes:
                 answers=_answers(state),
                 replans=max(0, self.engine.recovery.max_replans - state.get("replans", 0)),
             )
-            done = {sid: to_json(one) for sid, one in ended.items() if isinstance(one, StepResult)}
+            done = _saved({sid: one for sid, one in ended.items() if isinstance(one, StepResult)})
             asked = [question for one in ended.values() if not isinstance(one, StepResult) for question in one]
             return {"steps": state.get("steps", {}) | done, **_questions(asked)} | told()
 
@@ -109,29 +110,31 @@ class Nodes:
                 shown = shown | {"error": str(error)}
         told = HumanAnswered(question.id, answer.decision, answer.text)
         self.engine.ledger.append(asked["run"], question.step, told)
-        raised = {} if answer.usd is None else {"budget": answer.usd}
+        raised = {"budget": answer.usd} if answer.decision == "budget" else {}
         return {"answers": {question.id: to_json(answer)}, **raised}
 
     async def replan(self, state: RunState, config: RunnableConfig) -> dict[str, Any]:
         """What failed, or what has changed, → a new plan in which everything finished is kept."""
         plan = from_json(Plan, state["plan"])
         version = state.get("version", 1) + 1
-        ended, answers = results(state), _answers(state)
+        answers = _answers(state)
         with self._at_work(state, config, notes=self._changes(state)) as (scope, told):
+            ended = finished(scope.recorder, plan, results(state))
             left = [step for step in plan.steps if step.id not in ended or ended[step.id].state != "done"]
             dropped = Dropped(self.engine, scope, self.blueprint.work.tools, left, ended)
             if questions := dropped.questions(answers):
                 return _questions(questions) | told()
             acts = (*state.get("acts", ()), *dropped.acts(answers))
+            taken = tuple(dict.fromkeys((*state.get("taken_ids", ()), *(step.id for step in plan.steps))))
             start = known(plan, ended, state.get("changed"), acts)
             try:
-                new = await make_new_plan(self.engine, scope, self._order(state), plan, start, version=version)
+                order = self._order(state)
+                new = await make_new_plan(self.engine, scope, order, plan, start, version=version, taken=taken)
             except Waiting as end:
                 return _questions(end.questions) | told()
             except CallError as error:
                 _record_failure(scope, f"plan{version}", error)
-                given_up = {"replans": self.engine.recovery.max_replans, "changed": None}
-                return given_up | {"reason": f"replanning failed: {error}"} | told()
+                return _failed(f"replanning failed: {error}") | {"steps": _saved(ended)} | told()
             dropped.end()
             counted = 0 if state.get("changed") else 1
             return {
@@ -141,7 +144,8 @@ class Nodes:
                 "changed": None,
                 "questions": [],
                 "acts": list(acts),
-                "steps": {sid: value for sid, value in state["steps"].items() if sid in start.results},
+                "taken_ids": list(taken),
+                "steps": _saved({sid: ended[sid] for sid in start.results}),
             } | (self._version() | told())
 
     async def finish(self, state: RunState, config: RunnableConfig) -> dict[str, Any]:
@@ -226,6 +230,18 @@ def _questions(questions: Sequence[Question]) -> dict[str, Any]:
         return {"questions": [], "state": "", "reason": ""}
     waits = "; ".join(dict.fromkeys(f"{one.step}: {one.text}" for one in questions))
     return {"questions": asked, "state": "interrupted", "reason": f"a person is asked: {waits}"}
+
+
+def _saved(ended: Mapping[str, StepResult]) -> dict[str, Any]:
+    return {sid: to_json(one) for sid, one in ended.items()}
+
+
+def _failed(reason: str) -> dict[str, Any]:
+    """The state of a run that has no plan to go on with; what people were asked on the way is not asked again.
+
+    A change that was to be planned for stays: whoever resumes the run means the changed world.
+    """
+    return {"questions": [], "state": "failed", "reason": reason}
 
 
 def _answers(state: RunState) -> dict[str, Answer]:

@@ -12,21 +12,27 @@ from orchestra.types import Plan, Step, from_json
 
 
 def outcome(state: RunState) -> dict[str, Any]:
-    """The last part of the state: state, answer, reason, missing, partial."""
+    """The last part of the state: state, answer, reason, missing, partial.
+
+    A run that is failed already found no plan for what is left: not every step of its plan has ended then.
+    """
     if not state.get("plan"):
         return _failed(state.get("reason", ""))
     if state.get("plan_only"):
         return _failed("plan only") | {"state": "done"}
     plan, ended = from_json(Plan, state["plan"]), results(state)
-    missing = [f"{_named(step)}: {_why(ended[step.id])}" for step in plan.steps if not _done(ended, step)]
-    broken = [step.id for step in plan.steps if step.critical and ended[step.id].state == "failed"]
-    last = ended[answer_step(plan).id]
-    if last.state == "done" and not broken:
+    missing = [f"{_named(step)}: {_why(ended.get(step.id))}" for step in plan.steps if not _done(ended, step)]
+    broken = [step.id for step in plan.steps if step.critical and step.id in ended and ended[step.id].state == "failed"]
+    last = ended.get(answer_step(plan).id)
+    if last and last.state == "done" and not broken and state.get("state") != "failed":
         without = f"\n\nMissing: {'; '.join(missing)}" if missing else ""
         return {"state": "done", "answer": last.text + without, "reason": "", "missing": missing, "partial": ""}
-    reasons = [f"step {sid!r} failed: {_why(ended[sid])}" for sid in broken] or [_why(last)]
+    reasons = [f"step {sid!r} failed: {_why(ended[sid])}" for sid in broken]
     reasons += [state["reason"]] if state.get("reason") else []
-    return _failed(" | ".join(reasons)) | {"missing": missing, "partial": _partial(plan, ended, missing)}
+    return _failed(" | ".join(reasons or [_why(last)])) | {
+        "missing": missing,
+        "partial": _partial(plan, ended, missing),
+    }
 
 
 def results(state: RunState) -> dict[str, StepResult]:
@@ -52,13 +58,13 @@ def known(plan: Plan, ended: Mapping[str, StepResult], changed: str | None, acts
     reasons += [f"step {step.id} ({step.goal}) failed: {_why(ended[step.id])}" for step in failed]
     return Known(
         reason="\n".join(reasons),
-        results={step.id: ended[step.id].text for step in plan.steps if step.id in ended and _done(ended, step)},
+        results={step.id: ended[step.id].text for step in plan.steps if _done(ended, step)},
         acts=tuple(acts),
     )
 
 
 def _done(results: Mapping[str, StepResult], step: Step) -> bool:
-    return results[step.id].state == "done"
+    return step.id in results and results[step.id].state == "done"
 
 
 def _failed(reason: str) -> dict[str, Any]:
@@ -76,5 +82,7 @@ def _named(step: Step) -> str:
     return f"{step.id} ({step.goal})" if step.goal else step.id
 
 
-def _why(result: StepResult) -> str:
+def _why(result: StepResult | None) -> str:
+    if result is None:
+        return "it was not done"
     return "; ".join(result.evidence) or f"it ended {result.state}"

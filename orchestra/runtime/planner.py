@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestra.errors import BudgetExceeded, Exhausted, NoCandidate
@@ -23,12 +23,12 @@ from orchestra.planning import (
     with_answer,
 )
 from orchestra.runtime.ask import Ask
+from orchestra.runtime.cap import budget_question
 from orchestra.runtime.conversation import Conversation
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.journal import Journal, digest
 from orchestra.runtime.questions import Answer
 from orchestra.runtime.scope import RunScope
-from orchestra.runtime.steps import budget_question
 from orchestra.runtime.toolcalls import ask
 from orchestra.types import Attempt, Json, Message, Plan, Step, ToolSpec, from_json
 
@@ -73,9 +73,11 @@ async def make_plan(engine: Engine, scope: RunScope, order: Order) -> Plan:
 
 
 async def make_new_plan(
-    engine: Engine, scope: RunScope, order: Order, plan: Plan, known: Known, *, version: int
+    engine: Engine, scope: RunScope, order: Order, plan: Plan, known: Known, *, version: int, taken: Collection[str]
 ) -> Plan:
     """The plan that follows `plan`: what is finished is kept, the rest is planned anew for the reason in `known`.
+
+    `taken` are the ids of the steps of `plan` and of all plans before it: none comes again.
 
     Raises CallError where no model brought a plan without faults, Waiting where a person has to raise the money cap.
     """
@@ -94,7 +96,7 @@ async def make_new_plan(
         ),
         read,
         lambda new: faults(new, names, order.max_steps + len(known.results)),
-        lambda new: joined(new, known.results, [step.id for step in plan.steps]),
+        lambda new: joined(new, known.results, taken),
     )
 
 
@@ -155,8 +157,8 @@ class Planner:
             kept = self.journal.get("0.reply")
             reply = self.talk.recall(kept) if kept else await self.talk.turn()
         except (BudgetExceeded, NoCandidate) as end:
-            question = budget_question(self.scope, self.step, end)
-            if question is None or question.id in (self.order.answers or {}):
+            question = budget_question(self.scope, self.step, end, self.order.answers or {})
+            if question is None:
                 raise
             ask(self.scope, self.journal, [question])
             raise

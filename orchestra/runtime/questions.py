@@ -72,11 +72,25 @@ def read_answer(question: Question, given: Any, faults: Callable[[Mapping[str, J
         raise ValueError(f"{answer.decision!r} is no decision here; decide one of: {', '.join(question.decisions)}")
     if answer.decision == "budget" and not _is_money(answer.usd):
         raise ValueError(f"usd: expected the run's new cap in USD, got {answer.usd!r}")
+    if answer.usd is not None and answer.decision == "budget" and answer.usd <= (cap := _cap(question)):
+        raise ValueError(f"usd: expected more than the present cap of ${cap!r}, got {answer.usd!r}")
     if answer.decision == "answer" and not answer.text.strip():
         raise ValueError("the answer is empty; give it as text")
     if answer.decision == "edit" and (wrong := faults(answer.arguments)):
         raise ValueError(f"the edited arguments do not fit {question.tool}: {'; '.join(wrong)}")
     return answer
+
+
+def budget_id(cap: float) -> str:
+    """The id of the question that is asked at this cap in USD: whichever step reaches it, it is one question."""
+    return f"{_BUDGET}{float(cap)!r}"
+
+
+def _cap(question: Question) -> float:
+    return float(question.id.removeprefix(_BUDGET))
+
+
+_BUDGET = "budget."
 
 
 def _shaped(question: Question, given: Any) -> Answer:

@@ -21,7 +21,8 @@ class RunState(TypedDict):
     `started` is Unix seconds. `plan` is a Plan and `version` counts it from 1, `steps` is a StepResult per step id,
     `questions` what people are asked and `answers` what they said, all as JSON. `forked` is the run from whose earlier
     checkpoint this one began. `tools` are the fingerprints of the agent's tools when it planned, `agent` its name and
-    those of its other parts. `acts` are what steps did that a new plan dropped, in words.
+    those of its other parts. `acts` are what steps did that a new plan dropped, in words; `taken_ids` are the ids of
+    the steps of all plans before this one.
     `state` is done, failed or interrupted; `reason` says why there is no answer. `missing` is what the answer had to do
     without, one text each; `partial` what is known where there is no answer. `cost` (USD), `usage` (tokens)
     and `seconds` are what the run took until now.
@@ -45,6 +46,7 @@ class RunState(TypedDict):
     questions: list[dict[str, Any]]
     answers: Annotated[dict[str, Any], answered]
     acts: list[str]
+    taken_ids: NotRequired[list[str]]
     state: str
     answer: str | None
     reason: str
@@ -72,6 +74,7 @@ FRESH: Mapping[str, Any] = {
     "questions": [],
     "answers": None,
     "acts": [],
+    "taken_ids": [],
     "state": "",
     "answer": None,
     "reason": "",

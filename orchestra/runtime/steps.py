@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TypeAlias
 
-from orchestra.checks import no_progress
 from orchestra.errors import BudgetExceeded, CallError, HumanNeeded, NoCandidate, Refused
 from orchestra.ledger import StepEnded, StepStarted
 from orchestra.planning import answer_step, step_messages
 from orchestra.runtime.acts import acts
 from orchestra.runtime.ask import Ask
+from orchestra.runtime.cap import budget_question
 from orchestra.runtime.conversation import Conversation
 from orchestra.runtime.engine import Engine
-from orchestra.runtime.journal import END, Journal, digest
+from orchestra.runtime.journal import AGAIN, END, Journal, digest
+from orchestra.runtime.made import Made
 from orchestra.runtime.questions import Answer, Question, Waiting
 from orchestra.runtime.scope import RunScope
 from orchestra.runtime.toolcalls import Called, ToolCalls, ask
@@ -117,17 +118,23 @@ async def run_step(engine: Engine, scope: RunScope, job: Job) -> StepResult:
     return run.end(_blocked(job) or await run.result())
 
 
+def told(upstream: Mapping[str, StepResult]) -> dict[str, str]:
+    """What a step is told of the results it needs."""
+    return {sid: one.text or f"(no result: {'; '.join(one.evidence)})" for sid, one in upstream.items()}
+
+
 class StepRun:
     """One step being run in this process."""
 
     def __init__(self, engine: Engine, scope: RunScope, job: Job) -> None:
         self.engine, self.scope, self.job = engine, scope, job
-        self.texts = {sid: one.text or f"(no result: {'; '.join(one.evidence)})" for sid, one in job.upstream.items()}
+        self.texts = told(job.upstream)
         kept = engine.ledger.kept(scope.run, job.step.id) if scope.resumed else {}
         self.journal = Journal(scope.recorder, job.step.id, digest(job.step, self.texts), kept)
         self.calls = ToolCalls(engine, self.scope, job.step, job.work.tools, self.journal, job.answers)
         self.talk: Conversation | None = None
         self._faults: tuple[str, ...] = ()  # of its last answer
+        self._turns = job.work.max_turns  # until it has to have a result: so many from each resume
 
     async def result(self) -> StepResult:
         """The step's turns until there is an answer, or nothing is left to try."""
@@ -180,43 +187,55 @@ class StepRun:
         )
 
     async def _converse(self, talk: Conversation) -> StepResult:
-        made: list[tuple[ToolCall, Called]] = []
-        afresh = 0  # of the calls made, the first one of the model that serves the step now
-        for turn in range(self.job.work.max_turns):
+        made = Made()
+        for turn in count():
+            if self.journal.get(f"{turn}.{AGAIN}"):
+                self._turns = turn + self.job.work.max_turns
+                made.anew()
+                talk.restart()
+            if self._is_over(talk, made, turn):
+                break
             if self.calls.cut:
                 talk.offer(self.calls.reading.spec)
             reply = await self._reply(talk, turn)
             if not reply.tool_calls:
-                result = self._settled(_done(reply, talk), made)
+                result = self._settled(talk, _done(reply, talk), made)
                 if isinstance(result, StepResult):
                     return result
                 self._faults = result.evidence
-                self._recovered(talk, result, turn)
+                if self._recovered(talk, result, turn) != reply.model:
+                    made.anew()
                 continue
             ends = await self.calls.run(reply.tool_calls, turn, talk.deadline)
             if replan := [end.replan for end in ends if end.replan]:
                 return self._stale(replan[0])
             talk.add(Message("tool", tuple(end.result for end in ends)), sound=self._sound(ends))
-            made += zip(reply.tool_calls, ends, strict=True)
-            verdict = no_progress([(call, end.text) for call, end in made[afresh:]])
-            verdict = (_trouble(ends) or verdict) if verdict.accepted else verdict
+            verdict = made.add(reply.tool_calls, ends)
             if not verdict.accepted and self._recovered(talk, verdict, turn) != reply.model:
-                afresh = len(made)  # another model starts with a clean record
+                made.anew()
         last = f"; at last: {'; '.join(self._faults)}" if self._faults else ""
         text = f"{self.job.work.max_turns} turns without a result{last}"
         return self._ended_badly(Trigger.no_progress, (text,), replan=self.job.place.replans > 0)
 
-    def _settled(self, result: StepResult, made: Sequence[tuple[ToolCall, Called]]) -> StepResult | Verdict:
+    def _is_over(self, talk: Conversation, made: Made, turn: int) -> bool:
+        """Whether no turn is left, or the last, in which a model without a tool could only explain its mistakes."""
+        left = self._turns - turn
+        return not left or (left == 1 and made.rejected and self._looks_up(talk))
+
+    def _settled(self, talk: Conversation, result: StepResult, made: Made) -> StepResult | Verdict:
         """The result to take, or why it is none.
 
-        Where every call was rejected for its arguments, an answer can only tell of its own mistakes. A tool that finds
-        nothing says so in a result, or fails.
+        Where every call was rejected for its arguments, an answer tells of its own mistakes: it is refused in a step
+        that has to look things up, and elsewhere doubted, as it may well rest on what the step was given. A tool that
+        finds nothing says so in a result, or fails.
         """
-        if made and all(end.trigger is Trigger.tool_rejected for _, end in made):
-            return Verdict(Trigger.tool_rejected, (_NOTHING_FOUND,))
+        if made.rejected:
+            if self._looks_up(talk):
+                return Verdict(Trigger.judged_bad, (_NOTHING_FOUND,))
+            if talk.doubted(_NOTHING_FOUND):
+                return Verdict(Trigger.low_confidence, (_NOTHING_FOUND,))
         settle = self.job.work.settle
-        good = [(call, end.text) for call, end in made if end.trigger is None]
-        settled = settle(self.job.step, result, good, self.job.upstream) if settle else result
+        settled = settle(self.job.step, result, made.good, self.job.upstream) if settle else result
         return settled if isinstance(settled, StepResult) else Verdict(Trigger.judged_bad, tuple(settled))
 
     async def _reply(self, talk: Conversation, turn: int) -> Reply:
@@ -251,13 +270,14 @@ class StepRun:
         where the step starts afresh or joins results: with one there is often nothing left to do, and a model that has
         to call invents arguments.
         """
-        tools = talk.ask.tools
-        if not tools or turn == self.job.work.max_turns - 1:
+        if not talk.ask.tools or turn == self._turns - 1:
             return "none"
-        step = talk.ask.step
-        if talk.calls or "single_step" in step.tags or len(step.needs) == 1:
-            return "auto"
-        return "required" if all(tool.read_only for tool in tools) else "auto"
+        return "required" if self._looks_up(talk) and not talk.calls else "auto"
+
+    def _looks_up(self, talk: Conversation) -> bool:
+        step, tools = talk.ask.step, talk.ask.tools
+        free = "single_step" in step.tags or len(step.needs) == 1
+        return bool(tools) and not free and all(tool.read_only for tool in tools)
 
     def _recovered(self, talk: Conversation, verdict: Verdict, turn: int) -> str | None:
         """Who goes on after a failure that a tool showed."""
@@ -273,7 +293,7 @@ class StepRun:
         if not self.scope.asks:
             raise end
         if self.journal.get(f"{key}.stuck") is None:
-            name = f"{self.job.step.id}.{key}"
+            name = f"{self.job.step.id}.{key}.{self.journal.mark(key)}"
             asked = Question(name, "stuck", self.job.step.id, self.job.step.goal, str(end))
             self.journal.keep(f"{key}.stuck", {"question": to_json(asked), "trigger": end.trigger})
         self._open(key)
@@ -286,8 +306,7 @@ class StepRun:
         if answer.decision == "fail":
             text = f"a person ended the step: {answer.text or kept['question']['text']}"
             raise HumanNeeded(text, trigger=Trigger(kept["trigger"]), evidence=(text,))
-        if answer.text:
-            talk.messages.append(Message.user(answer.text))
+        talk.tell(answer.text, Verdict(Trigger(kept["trigger"]), (kept["question"]["text"],)))
 
     def _open(self, key: str) -> Answer:
         question = from_json(Question, self.journal.get(f"{key}.stuck")["question"])
@@ -297,8 +316,8 @@ class StepRun:
 
     def _pause(self, end: BudgetExceeded | NoCandidate) -> None:
         """At the money cap: ask for more where the run is to pause. Raises Waiting, or what ended the call."""
-        question = budget_question(self.scope, self.job.step, end)
-        if question is None or question.id in self.job.answers:  # more was refused
+        question = budget_question(self.scope, self.job.step, end, self.job.answers)
+        if question is None:
             raise end
         ask(self.scope, self.journal, [question])
 
@@ -335,25 +354,10 @@ class StepRun:
 _NOTHING_FOUND = "every call of this step was rejected, so nothing was found or done; make a call that works"
 
 
-def budget_question(scope: RunScope, step: Step, end: BudgetExceeded | NoCandidate) -> Question | None:
-    """What a person is asked at the money cap; None where the run is to fail there, or money is not the reason."""
-    cap = scope.limits.budget
-    short = isinstance(end, BudgetExceeded) or any(one.gate == "money" for one in end.rejections)
-    if cap is None or not short or scope.limits.at_cap != "pause" or not scope.asks:
-        return None
-    text = f"${scope.purse.spent:.6f} of ${cap} are spent. {end}. Raise the run's cap to go on"
-    return Question(f"budget.{float(cap)!r}", "budget", step.id, step.goal, text)
-
-
 class _Given(Exception):  # a person gave the step's result
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.text = text
-
-
-def _trouble(ends: Iterable[Called]) -> Verdict | None:
-    bad = [end for end in ends if end.trigger is not None]
-    return Verdict(bad[0].trigger, tuple(end.text for end in bad)) if bad else None
 
 
 def _blocked(job: Job) -> StepResult | None:

@@ -26,6 +26,7 @@ from orchestra.toolbox import Tool, ask_human, execute
 from orchestra.types import Action, Json, Step, Text, ToolCall, ToolResult, Trigger, from_json, to_json
 
 DONE = "done, as a person confirmed"
+NOT_MADE = "not made: a call before this one showed that the plan no longer holds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +90,19 @@ class ToolCalls:
             work = (self._end(key, call, deadline) for key, call in zip(keys, calls, strict=True))
             ends = await asyncio.gather(*work)
         else:
-            ends = [await self._end(key, call, deadline) for key, call in zip(keys, calls, strict=True)]
+            ends = await self._in_order(keys, calls, deadline)
         for call, end in zip(calls, ends, strict=True):
             if end.whole is not None:
                 self.results.put(self.results.handle(self.step.id, call.id), end.whole)
+        return ends
+
+    async def _in_order(self, keys: Sequence[str], calls: Sequence[ToolCall], deadline: float) -> list[Called]:
+        """One after the other, until a tool says that the plan no longer holds: what was planned after is not done."""
+        ends: list[Called] = []
+        for key, call in zip(keys, calls, strict=True):
+            if any(end.replan for end in ends) and not self.journal.get(f"{key}.end"):
+                self.journal.keep(f"{key}.end", Called(_result(call, NOT_MADE, is_error=True)))
+            ends.append(await self._end(key, call, deadline))
         return ends
 
     def _ask(self, calls: Sequence[ToolCall], turn: int) -> None:
@@ -104,7 +114,7 @@ class ToolCalls:
         if self.journal.get(f"{key}.end"):
             return None
         call = self._as_kept(call)  # the same is asked before a resume and after it
-        spec, name = self.tools[call.name].spec, _name(self.step, key, call)
+        spec, name = self.tools[call.name].spec, _name(self.step, self.journal, key, call)
         if spec is ask_human.spec:
             text = str((call.arguments or {})["question"])
             return Question(name, "question", self.step.id, self.step.goal, text, read_only=True)
@@ -116,7 +126,7 @@ class ToolCalls:
     def _question_again(self, key: str, call: ToolCall, before: Begun) -> Question | None:
         """What is asked about a call that was started and has no recorded end."""
         action = after_unknown(self.engine.recovery, self.tools[call.name].spec)
-        asked = unknown(self.step, key, call, before)
+        asked = unknown(self.step, self.journal, key, call, before)
         if action is Action.retry:
             made = before.made(call)
             return self._approval(asked.id, made) if lacks_secret(made) else None
@@ -235,9 +245,9 @@ def record_question(journal: Journal, asked: Question) -> None:
         journal.record(event, key, asked)
 
 
-def unknown(step: Step, key: str, call: ToolCall, before: Begun) -> Question:
+def unknown(step: Step, journal: Journal, key: str, call: ToolCall, before: Begun) -> Question:
     """What a person is asked of a call that was started, for the so many-th time, and whose end is not recorded."""
-    name, made = f"{_name(step, key, call)}.{before.times}", before.made(call)
+    name, made = f"{_name(step, journal, key, call)}.{before.times}", before.made(call)
     text = f"{call.name} was started and its end was never recorded; what it did is not known{_lacking(made)}"
     return Question(name, "unknown", step.id, step.goal, text, call.name, made.arguments or {})
 
@@ -260,8 +270,9 @@ def written(arguments: Mapping[str, Json] | None) -> str:
     return json.dumps(to_json(arguments), ensure_ascii=False, sort_keys=True)
 
 
-def _name(step: Step, key: str, call: ToolCall) -> str:
-    return f"{step.id}.{key}.{_digest(call)[:6]}"
+def _name(step: Step, journal: Journal, key: str, call: ToolCall) -> str:
+    """A question's id: nobody has said yes to the same call of another definition of the step."""
+    return f"{step.id}.{key}.{journal.mark(_digest(call))}"
 
 
 def _result(call: ToolCall, text: str, *, is_error: bool = False) -> ToolResult:

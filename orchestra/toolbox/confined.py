@@ -39,8 +39,8 @@ class Confined:
     def read(self, path: str, limit: int) -> bytes:
         """A file's bytes.
 
-        Raises ToolFailed where there is none, ToolRejected for what is no file, lies outside, or has more than `limit`
-        bytes.
+        Raises ToolFailed for what is not there, cannot be read or has more than `limit` bytes, ToolRejected for what is
+        no file or lies outside.
         """
         with self._opened(path) as (descriptor, mode):
             if stat.S_ISDIR(mode):
@@ -49,7 +49,7 @@ class Confined:
                 data = file.read(limit + 1)
             if len(data) > limit:
                 size = os.fstat(descriptor).st_size
-                raise ToolRejected(f"{path!r} has {size:,} bytes; {limit:,} at most can be read")
+                raise ToolFailed(f"{path!r} has {size:,} bytes; {limit:,} at most can be read")
             return data
 
     def files(self, path: str = "") -> Iterator[str]:
@@ -76,6 +76,8 @@ class Confined:
             yield trail[-1], mode
         except (FileNotFoundError, NotADirectoryError):
             raise ToolFailed(f"there is no file {path!r:.200}; {self._near(path, trail[0])}") from None
+        except PermissionError:
+            raise ToolFailed(f"{path!r:.200} may not be read: the system refuses it") from None
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise ToolRejected(f"{path!r:.200} cannot be read: {reason.lower()}") from None

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from typing import cast
 
 from orchestra.toolbox.faults import Replan, ToolFailed, ToolRejected, ToolTimeout
-from orchestra.toolbox.result import Shown, cut, message, one_line, show
+from orchestra.toolbox.result import Shown, cut, message, one_line, scalars, show
 from orchestra.toolbox.tool import Tool
 from orchestra.types import Json, Text, ToolCall, ToolResult, Trigger
+
+REASON = 1000
+"""Characters of a reason to plan anew: it stands in the planner's prompt and in every later state of the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,8 @@ class ToolOutcome:
 
     `result` is what the model reads. `value` is the whole JSON value (None for an error), `size` its characters
     before any cut, `seconds` how long it took. `whole` is all of the text where `result` was cut.
-    `replan` is the reason where the tool says that the plan no longer fits the world.
+    `replan` is the reason where the tool says that the plan no longer fits the world, at most `REASON` characters of it
+    and how many are left out.
     """
 
     result: ToolResult
@@ -56,7 +60,7 @@ async def execute(
             raise
         trigger, text = _end(tool, error)  # a tool's failure is a value, whatever it is
         shown = _failed(tool, text)
-        replan = text if isinstance(error, Replan) else None
+        replan = _reason(text) if isinstance(error, Replan) else None
     result = ToolResult(call.id, call.name, shown.content, is_error=trigger is not None)
     seconds = time.perf_counter() - started
     return ToolOutcome(result, trigger, seconds, shown.size, shown.value, shown.whole, replan)
@@ -78,6 +82,12 @@ def _end(tool: Tool, error: BaseException) -> tuple[Trigger, str]:
 
 def _failed(tool: Tool, text: str) -> Shown:
     return Shown((Text(cut(text, tool.max_result)),), None, len(text))
+
+
+def _reason(text: str) -> str:
+    text = scalars(text)
+    left = len(text) - REASON
+    return f"{text[:REASON]} [cut: {left:,} of {len(text):,} characters left out]" if left > 0 else text
 
 
 def _passes(error: BaseException) -> bool:

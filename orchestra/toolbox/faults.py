@@ -6,8 +6,9 @@ from __future__ import annotations
 class ToolRejected(Exception):
     """Raised by a tool to say that these arguments make no sense; the text goes to the model as it is.
 
-    A step all of whose calls were rejected has no result, whatever its model says: it is told so, then a stronger one
-    goes on, and at last the step fails. What is well asked for and not there is a result, or a ToolFailed.
+    A step that has to look things up and all of whose calls were rejected has no result, whatever its model says of it:
+    a stronger one goes on, and at last the step fails. What is well asked for and not there is a result, or a
+    ToolFailed.
     """
 
 

@@ -21,6 +21,8 @@ Sent: TypeAlias = Literal["yes", "no", "unknown"]
 class Request:
     """What is asked of a model, in canonical values; a codec turns it into a provider's format.
 
+    `grammar` is the part of `output_schema` that an embedded model is held to as it writes: its server never shows it
+    a schema, so that there a longer one costs nothing. Others are asked for `output_schema`.
     `extra` holds provider parameters by namespace (`anthropic.top_k`); each goes only to its provider.
     """
 
@@ -29,6 +31,7 @@ class Request:
     tool_choice: ToolChoice = "auto"
     parallel_tools: bool | None = None
     output_schema: Mapping[str, Json] | None = None
+    grammar: Mapping[str, Json] | None = None
     settings: Settings = Settings()
     temperature: float | None = None
     seed: int | None = None

@@ -30,6 +30,7 @@ else:
 T = TypeVar("T")
 
 Reader: TypeAlias = Callable[[Any, str], Any]
+Writer: TypeAlias = Callable[[Any], Json]
 
 
 class JsonMismatch(ValueError):
@@ -43,18 +44,10 @@ def to_json(value: object) -> Json:
     read back. NaN and infinities, for which JSON has no number, become the texts `nan`, `inf`, `-inf`.
     Raises TypeError for anything that is not a value of this package or plain JSON.
     """
-    if value is None or isinstance(value, str | int | float | bool):
-        if isinstance(value, float) and not math.isfinite(value):
-            return str(value)
-        return value.value if isinstance(value, enum.Enum) else value
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        tag = {"type": cast(str, value.type)} if _tag(type(value)) else {}  # type: ignore[attr-defined]  # checked by _tag
-        return tag | {name: to_json(getattr(value, name)) for name in _names(type(value))}
-    if isinstance(value, Mapping):
-        return {str(k): to_json(v) for k, v in cast("Mapping[object, object]", value).items()}
-    if isinstance(value, list | tuple):
-        return [to_json(item) for item in cast("Sequence[object]", value)]
-    raise TypeError(f"to_json: {type(value).__name__} is not a value of orchestra nor plain JSON")
+    kind = type(value)
+    if kind is str or value is None:  # most of what there is
+        return cast("str | None", value)
+    return _writer(kind)(value)
 
 
 @overload
@@ -67,6 +60,34 @@ def from_json(cls: Any, data: object) -> Any:
     Raises JsonMismatch with the path of the first thing that does not fit; unknown keys do not fit.
     """
     return _reader(cls)(data, getattr(cls, "__name__", "value"))
+
+
+@cache
+def _writer(kind: Any) -> Writer:
+    if issubclass(kind, str | int | float):
+        if issubclass(kind, enum.Enum):
+            return lambda value: value.value
+        return _number if issubclass(kind, float) else lambda value: value
+    if dataclasses.is_dataclass(kind):
+        return _fields(kind)
+    if issubclass(kind, Mapping):
+        return lambda value: {str(key): to_json(item) for key, item in value.items()}
+    if issubclass(kind, list | tuple):
+        return lambda value: [to_json(item) for item in value]
+    raise TypeError(f"to_json: {kind.__name__} is not a value of orchestra nor plain JSON")
+
+
+def _number(value: float) -> Json:
+    return value if math.isfinite(value) else str(value)
+
+
+def _fields(kind: Any) -> Writer:
+    names, tag = _names(kind), {"type": kind.type} if _tag(kind) else {}
+
+    def write(value: object) -> Json:
+        return tag | {name: to_json(getattr(value, name)) for name in names}
+
+    return write
 
 
 @cache

@@ -107,6 +107,22 @@ async def test_an_answer_that_is_no_cap_is_asked_again(bad, tmp_path):
     assert "usd: expected the run's new cap in USD, got" in out["__interrupt__"][0].value["error"]
 
 
+@pytest.mark.parametrize("low", [0.01, 0.0115, {"decision": "budget", "usd": 0}])
+async def test_an_answer_that_does_not_raise_the_cap_is_asked_again(low, tmp_path):
+    out = await pausing(tmp_path, low)
+    assert "usd: expected more than the present cap of $0.0115, got" in out["__interrupt__"][0].value["error"]
+    assert (await pausing_more(tmp_path, 0.5))["answer"] == "s3: ok"
+
+
+async def test_a_cap_that_was_raised_and_is_the_runs_again_is_asked_about_again(tmp_path):
+    await pausing(tmp_path, 0.0116)
+    async with costly(tmp_path, THREE) as app:
+        agent = app.planner_executor(at_cap="pause")
+        out = await agent.ainvoke({"run": "r", "budget": 0.0115}, THREAD)
+        assert asked(out).popitem()[1].value["question"] == "budget.0.0115"
+        assert (await agent.ainvoke(Command(resume=0.5), THREAD))["answer"] == "s3: ok"
+
+
 async def test_a_cap_is_raised_on_resuming_as_well_without_an_answer(tmp_path):
     await pausing(tmp_path)
     async with costly(tmp_path, THREE) as app:
@@ -128,6 +144,15 @@ async def test_the_planner_pauses_at_the_cap_too(tmp_path):
     assert "$0.000000 of $1e-05 are spent" in asked(out)["plan"].value["text"]
     async with costly(tmp_path, THREE) as app:
         agent = app.planner_executor(budget=0.00001, at_cap="pause")
+        assert (await agent.ainvoke(Command(resume=1), THREAD))["answer"] == "s3: ok"
+
+
+async def test_a_planner_that_is_refused_more_ends_the_run_and_asks_again_when_that_is_resumed(tmp_path):
+    out = await pausing(tmp_path, "fail", budget=0.00001)
+    assert (out["state"], "__interrupt__" in out, out["reason"][:16]) == ("failed", False, "planning failed:")
+    async with costly(tmp_path, THREE) as app:
+        agent = app.planner_executor(budget=0.00001, at_cap="pause")
+        assert list(asked(await agent.ainvoke({"run": "r"}, THREAD))) == ["plan"]
         assert (await agent.ainvoke(Command(resume=1), THREAD))["answer"] == "s3: ok"
 
 

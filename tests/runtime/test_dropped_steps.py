@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orchestra import RecoveryPolicy, Tool, tool
-from orchestra.ledger import HumanAsked, StepEnded, questions, steps
+from orchestra.ledger import HumanAsked, Planned, StepEnded, questions, steps
 from orchestra.testing import CallTool
 from orchestra.toolbox import Replan, ask_human
 from tests.runtime.scripts import THREAD, app_of, asked, events, obedient, plan
@@ -208,3 +208,43 @@ async def test_a_stream_that_is_left_early_leaves_nothing_in_the_log(tmp_path, c
         assert app.ledger.events("r")[-1].event.state == "cancelled"
     assert begun.is_set()
     assert caplog.messages == []
+
+
+async def left_beside(folder: Path, strong: Watched, looked: list[str]) -> Till:
+    """A run that was left in its second step when the first, which only looks, was done."""
+    till, seen = Till(read_only=True), asyncio.Event()
+    async with app_of(folder, strong) as app:
+        agent = app.planner_executor([looking(looked), till.pay])
+        app.ledger.subscribe(
+            "r", lambda row: seen.set() if row.event.type == "step_ended" and row.step == "s1" else None
+        )
+        run = asyncio.create_task(agent.ainvoke(TASK, THREAD))
+        await till.in_use.wait()
+        await seen.wait()
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+    till.go.set()
+    return till
+
+
+BESIDE = plan(("s1", [], ["look"]), ("s2", [], ["pay"]), ("s3", ["s1", "s2"], []))
+
+
+async def test_a_step_that_a_cancelled_run_had_finished_is_kept_when_the_world_has_changed(tmp_path):
+    looked, strong = list[str](), Watched(BESIDE, plan(("s4", ["s1"], [])))
+    till = await left_beside(tmp_path, strong, looked)
+    async with app_of(tmp_path, strong) as app:
+        out = await app.planner_executor([looking(looked), till.pay]).ainvoke(CHANGED, THREAD)
+        assert [one.kept for one in events(app, "r", Planned)] == [(), ("s1",)]
+    assert "Finished:\n[s1] do s1.\ns1: s1 seen" in strong.asked[-1]
+    assert (out["answer"], list(out["steps"]), looked) == ("s4: ok", ["s1", "s4"], ["s1"])
+
+
+async def test_what_a_cancelled_run_had_finished_is_known_too_where_no_new_plan_comes(tmp_path):
+    looked, strong = list[str](), Watched(BESIDE, '{"steps": []}')
+    till = await left_beside(tmp_path, strong, looked)
+    async with app_of(tmp_path, strong) as app:
+        out = await app.planner_executor([looking(looked), till.pay]).ainvoke(CHANGED, THREAD)
+    assert (out["state"], list(out["steps"])) == ("failed", ["s1"])
+    assert out["missing"] == ["s2 (do s2.): it was not done", "s3 (do s3.): it was not done"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from langgraph.types import Command
 
 from orchestra import Orchestra, StepPolicy, tool
-from orchestra.errors import ConfigError
+from orchestra.errors import ConfigError, RunOwned
 from orchestra.ledger import RunEnded, StepEnded
 from orchestra.testing import CallTool, ScriptedModel, scripted_app
 from orchestra.toolbox import Tool
@@ -184,3 +185,52 @@ async def test_an_answer_to_a_question_of_an_older_state_is_refused_with_the_way
         await agent.ainvoke({"task": "How many?"}, THREAD)
         with pytest.raises(ConfigError, match="older checkpoint's questions are asked anew"):
             await agent.ainvoke(Command(resume=True), (await at(agent, "execute")).config)
+
+
+class Slow:
+    """A tool that waits until it is let go, once a person has said so."""
+
+    def __init__(self, *, needs_approval: bool) -> None:
+        self.in_use, self.go = asyncio.Event(), asyncio.Event()
+
+        @tool(needs_approval=needs_approval)
+        async def count(fruit: str) -> str:
+            """Count fruit.
+
+            Args:
+                fruit: which
+            """
+            self.in_use.set()
+            await self.go.wait()
+            return "3"
+
+        self.tool: Tool = count
+
+
+async def test_a_run_that_waits_for_a_person_ends_as_cancelled_when_another_is_forked_from_it(tmp_path):
+    async with app_of(tmp_path) as app:
+        agent = app.planner_executor([Slow(needs_approval=True).tool])
+        first = await agent.ainvoke({"task": "How many?"}, THREAD)
+        assert first["state"] == "interrupted"
+        fork = await agent.ainvoke(None, (await at(agent, "execute")).config)
+        (*_, last) = [one.event for one in app.ledger.events(first["run"]) if isinstance(one.event, RunEnded)]
+        assert (last.state, last.reason) == ("cancelled", f"a fork, run {fork['run']}, was begun on its thread")
+        assert ends(app, fork["run"]) == ["interrupted"]
+    assert (fork["state"], fork["forked"]) == ("interrupted", first["run"])
+
+
+@pytest.mark.parametrize("thread", ["t", "r"])
+async def test_nothing_is_forked_from_a_run_that_is_at_work(thread, tmp_path):
+    config: Any = {"configurable": {"thread_id": thread}}
+    async with app_of(tmp_path) as app:
+        slow = Slow(needs_approval=False)
+        agent = app.planner_executor([slow.tool])
+        given = {"task": "How many?", "run": "r"}
+        run = asyncio.create_task(agent.ainvoke(given, config) if thread == "t" else agent.ainvoke(given))
+        await slow.in_use.wait()
+        states = [state async for state in agent.aget_state_history(config)]
+        with pytest.raises(RunOwned, match="run r is at work in another task of this process"):
+            await agent.ainvoke(None, states[-1].config)
+        slow.go.set()
+        assert ((await run)["state"], ends(app, "r")) == ("done", ["done"])
+        assert len(app.ledger.runs()) == 1

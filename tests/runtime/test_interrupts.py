@@ -95,6 +95,11 @@ async def test_no_sends_nothing_and_the_model_is_told_why(no, tmp_path):
     assert not post.sent
 
 
+async def test_a_yes_to_a_call_raises_no_cap(tmp_path):
+    out = await answered(tmp_path, Post(), {"decision": "approve", "usd": 1000})
+    assert (out["state"], out["budget"]) == ("done", None)
+
+
 async def test_an_edited_call_is_what_is_made_and_the_model_is_told_of_the_change(tmp_path):
     post = Post()
     out = await answered(tmp_path, post, {"decision": "edit", "arguments": {"item": "ein Gruß"}})

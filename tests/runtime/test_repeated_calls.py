@@ -67,6 +67,20 @@ async def cut_short_after(folder: Any, till: Till, answer: Any) -> None:
         pass
 
 
+async def test_a_yes_to_a_call_is_none_to_the_same_call_of_another_definition_of_its_step(tmp_path):
+    shop = Shop(needs_approval=True)
+    async with app_of(tmp_path, plans(plan(("s1", [], ["pay"]), ("s2", ["s1"], ["pay"])))) as app:
+        agent = app.planner_executor([shop.pay])
+        await agent.ainvoke(TASK, THREAD)
+        await agent.ainvoke(Command(resume=True), THREAD)
+        edited = (await agent.aget_state(THREAD)).values["plan"]
+        edited["steps"][0]["goal"] = "do s1. For another account"
+        await agent.aupdate_state(THREAD, {"plan": edited, "steps": {}, "questions": []}, as_node="plan")
+        (question,) = (await agent.ainvoke(None, THREAD))["__interrupt__"]
+    assert (question.value["kind"], question.value["step"]) == ("approval", "s1")
+    assert [item for item, _ in shop.made] == ["s1"]
+
+
 async def test_an_edited_call_that_was_cut_short_is_asked_about_and_repeated_as_it_was_edited(tmp_path):
     till = Till(needs_approval=True)
     await cut_short_after(tmp_path, till, EDITED)

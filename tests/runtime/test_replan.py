@@ -10,9 +10,10 @@ import pytest
 
 from orchestra import RecoveryPolicy, Tool, tool
 from orchestra.ledger import Planned, RunEnded, StepEnded, ToolStarted, steps
-from orchestra.testing import CallTool, Error, Silence
+from orchestra.testing import CallTool, Error, Say, Silence
 from orchestra.toolbox import Replan, ToolFailed
-from tests.runtime.scripts import THREAD, app_of, events, obedient, plan, plans, users
+from tests.runtime.scripts import THREAD, app_of, asked, events, obedient, plan, plans, users
+from tests.runtime.till import Till, approved, cut_short
 
 TASK = {"task": "?", "run": "r"}
 ONCE: Any = {"recovery": RecoveryPolicy(repairs=0, max_rungs=0, max_replans=1)}
@@ -138,6 +139,20 @@ async def test_a_run_is_planned_anew_at_most_so_often(most, tmp_path):
     assert (out["state"], out["replans"]) == ("failed", most)
 
 
+async def test_no_step_of_a_second_new_plan_has_the_id_of_a_step_of_the_first_plan(tmp_path):
+    two = plan(("s1", [], ["crack"]), ("s2", [], []))
+    later = iter([plan(("s3", [], ["crack"])), plan(("s4", [], []), ("s5", [], []))])
+    policy = RecoveryPolicy(repairs=0, max_rungs=0, max_replans=2)
+
+    def small(body: Mapping[str, Any]) -> Any:
+        return obedient(body) if body.get("tools") else "ok"
+
+    async with app_of(tmp_path, Watched(two, lambda: next(later)), small, recovery=policy) as app:
+        out = await app.planner_executor([failing(Replan("gone"), read_only=True)]).ainvoke(TASK, THREAD)
+        last = [made.plan.steps[-1].id for made in events(app, "r", Planned)]
+    assert (out["state"], last) == ("done", ["answer", "answer2", "answer3"])
+
+
 async def test_an_optional_step_that_fails_is_not_planned_anew_and_the_answer_says_what_it_lacks(tmp_path):
     written = plan(("s1", [], ["look"]), ("s2", [], ["crack"]), ("s3", ["s1", "s2"], []), optional=("s2",))
     strong = Watched(written)
@@ -212,6 +227,79 @@ async def test_where_no_new_plan_comes_the_run_ends_with_both_reasons_and_what_i
     assert out["partial"].startswith("Known:\n- s1 (do s1.)")
 
 
+CHANGED = {"run": "r", "changed": "the shop is closed"}
+
+
+def down_once(second: str) -> Any:
+    """A planner whose first new plan fails with its provider, and whose next is this."""
+    left: list[Any] = [Error(400), second]
+    return lambda: left.pop(0)
+
+
+async def test_where_no_plan_comes_for_a_changed_world_the_old_one_is_not_carried_out(tmp_path):
+    strong, pay = (
+        Watched(plan(("s1", [], ["look"]), ("s2", ["s1"], ["pay"])), down_once(plan(("s3", [], [])))),
+        approved(),
+    )
+    async with app_of(tmp_path, strong) as app:
+        agent = app.planner_executor([looking([]), pay])
+        assert list(asked(await agent.ainvoke(TASK, THREAD))) == ["s2"]
+        out = await agent.ainvoke(CHANGED, THREAD)
+        assert "__interrupt__" not in out
+        assert [one.state for one in events(app, "r", RunEnded)] == ["interrupted", "failed"]
+        assert (out["state"], out["changed"], out["replans"]) == ("failed", "the shop is closed", 0)
+        assert out["reason"].startswith("replanning failed: ")
+        assert out["missing"] == ["s2 (do s2.): it was not done"]
+        assert out["partial"].startswith("Known:\n- s1 (do s1.): s1: s1 seen")
+        out = await agent.ainvoke({"run": "r"}, THREAD)
+    assert "the world has changed: the shop is closed" in strong.asked[-1]
+    assert (out["state"], out["answer"], out["changed"], out["replans"]) == ("done", "s3: ok", None, 0)
+
+
+async def test_a_run_that_was_done_has_no_answer_while_nobody_plans_for_the_changed_world(tmp_path):
+    async with app_of(tmp_path, Watched(plan(("s1", [], ["look"])), lambda: Error(400))) as app:
+        agent = app.planner_executor([looking([])])
+        await agent.ainvoke(TASK, THREAD)
+        out = await agent.ainvoke(CHANGED, THREAD)
+    assert (out["state"], out["answer"], out["missing"]) == ("failed", None, [])
+    assert "- s1 (do s1.): s1: s1 seen" in out["partial"]
+
+
+async def test_all_that_has_changed_is_told_until_it_is_planned_for(tmp_path):
+    strong = Watched(plan(("s1", [], ["look"])), down_once(plan(("s2", [], []))))
+    async with app_of(tmp_path, strong) as app:
+        agent = app.planner_executor([looking([])])
+        for given in (TASK, CHANGED, {"run": "r", "changed": "the bank too"}):
+            out = await agent.ainvoke(given, THREAD)
+    assert "the world has changed: the shop is closed\nthe bank too" in strong.asked[-1]
+    assert (out["answer"], out["changed"]) == ("s2: ok", None)
+
+
+async def test_after_an_outage_of_the_planner_a_resumed_run_may_still_be_planned_anew(tmp_path):
+    def small(body: Mapping[str, Any]) -> Any:
+        return CallTool("crack", item=str(len(body["messages"]))) if body.get("tools") else obedient(body)
+
+    strong = Watched(plan(("s1", [], ["crack"])), down_once(plan(("s2", [], []))))
+    async with app_of(tmp_path, strong, small, **ONCE) as app:
+        agent = app.planner_executor([failing(ToolFailed("stuck"), read_only=True)])
+        out = await agent.ainvoke(TASK, THREAD)
+        assert (out["state"], out["replans"]) == ("failed", 0)
+        out = await agent.ainvoke({"run": "r"}, THREAD)
+    assert (out["state"], out["answer"], out["replans"]) == ("done", "s2: ok", 1)
+
+
+async def test_a_question_that_was_answered_is_not_asked_again_where_no_new_plan_comes(tmp_path):
+    till, strong = Till(), Watched(plan(("s1", [], ["pay"])), down_once(plan(("s2", [], []))))
+    async with cut_short(tmp_path, till, strong), app_of(tmp_path, strong) as app:
+        agent = app.planner_executor([till.pay])
+        (question,) = (await agent.ainvoke(CHANGED, THREAD))["__interrupt__"]
+        out = await agent.ainvoke({"run": "r", "answers": {question.value["question"]: "done"}}, THREAD)
+        assert (out["state"], "__interrupt__" in out) == ("failed", False)
+        out = await agent.ainvoke({"run": "r"}, THREAD)
+    assert 'pay({"item": "s1"}): done, as a person confirmed' in strong.asked[-1]
+    assert (out["answer"], till.paid) == ("s2: ok", ["s1"])
+
+
 async def test_with_a_changed_world_a_run_that_was_done_is_planned_anew_from_what_it_found(tmp_path):
     looked, strong = list[str](), Watched(plan(("s1", [], ["look"])), plan(("s2", ["s1"], ["look"])))
     async with app_of(tmp_path, strong) as app:
@@ -254,3 +342,32 @@ async def test_a_step_whose_call_no_model_can_write_leads_to_a_new_plan_too(tmp_
         out = await app.planner_executor([failing(ToolFailed("never"))]).ainvoke(TASK, THREAD)
     assert (out["answer"], list(out["steps"])) == ("s2: ok", ["s2"])
     assert "lok: no tool has this name" in strong.asked[-1]
+
+
+async def test_acts_that_a_model_wrote_after_a_call_that_wants_another_plan_are_not_done(tmp_path):
+    done: list[str] = []
+
+    @tool
+    def pay(item: str) -> str:
+        """Pay.
+
+        Args:
+            item: for what
+        """
+        done.append(item)
+        return "paid"
+
+    told: list[str] = []
+
+    def small(body: Mapping[str, Any]) -> Any:
+        told.extend(one["content"] for one in body["messages"] if one["role"] == "tool")
+        return "gave up" if told else Say(calls=(CallTool("crack", item="a"), CallTool("pay", item="a")))
+
+    policy = RecoveryPolicy(max_replans=0)
+    async with app_of(tmp_path, plans(plan(("s1", [], ["crack", "pay"]))), small, recovery=policy) as app:
+        agent = app.planner_executor([failing(Replan("the account was closed"), read_only=True), pay])
+        assert (await agent.ainvoke(TASK, THREAD))["state"] == "failed"
+        out = await agent.ainvoke({"run": "r"}, THREAD)  # nor when the run is resumed
+        assert [one.tool for one in events(app, "r", ToolStarted)] == ["crack"]
+    assert (out["answer"], done) == ("gave up", [])
+    assert told[-1].endswith("not made: a call before this one showed that the plan no longer holds")

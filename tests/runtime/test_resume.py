@@ -138,7 +138,7 @@ async def test_another_process_takes_a_run_over_from_one_that_died_without_a_wor
     async with app_of(tmp_path) as dying, app_of(tmp_path) as alive:
         died = dying.planner_executor([till.tool])
         async with running(died, {"task": "?", "run": "r"}, till):
-            died.runs._entered["r"].lease.release()  # as the death of its process does
+            dying.ledger._leases.close()  # as the death of its process does
             for _ in range(
                 50
             ):  # the plan is saved while the step runs; a look waits its turn behind what is being saved

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, TypedDict
 
 import pytest
@@ -10,7 +11,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command
 
 from orchestra import Tool, tool
-from orchestra.errors import ConfigError, LedgerError
+from orchestra.errors import ConfigError, LedgerError, RunOwned
 from orchestra.ledger import AttemptStarted, RunEnded
 from orchestra.testing import ScriptedModel, scripted_app
 from orchestra.types import Price
@@ -102,6 +103,34 @@ async def test_a_new_task_on_a_thread_ends_the_run_that_waits_there(tmp_path):
         await agent.ainvoke({"task": "second", "run": "b"}, THREAD)
         ends = [(one.state, one.reason) for one in events(app, "a", RunEnded)]
     assert ends[-1] == ("cancelled", "a new task, run b, was begun on its thread")
+
+
+@pytest.mark.parametrize("own", [False, True])
+async def test_of_two_tasks_begun_at_once_on_one_thread_the_second_is_refused_and_the_first_goes_on(own, tmp_path):
+    async with app_of(tmp_path, ONE) as app:
+        agent = app.planner_executor([sending(sent := [])])
+        if own:
+            agent.checkpointer = InMemorySaver()
+        tasks = (agent.ainvoke({"task": name, "run": name}, THREAD) for name in "ab")
+        first, second = await asyncio.gather(*tasks, return_exceptions=True)
+        assert isinstance(second, RunOwned)
+        assert str(second).startswith("run of thread t ")
+        assert "another task of this process" in second.owner
+        name = asked(first)["s1"].value["question"]
+        out = await agent.ainvoke({"run": "a", "answers": {name: True}}, THREAD)
+        assert events(app, "b", RunEnded) == []
+        assert (out["state"], sent) == ("done", ["s1"])
+        out = await agent.ainvoke({"task": "b", "run": "b"}, THREAD)  # the thread is free again
+    assert (out["run"], out["state"]) == ("b", "interrupted")
+
+
+async def test_agents_with_savers_of_their_own_do_not_share_threads(tmp_path):
+    async with app_of(tmp_path, ONE) as app:
+        agents = [app.planner_executor([sending([])]) for _ in range(2)]
+        for agent in agents:
+            agent.checkpointer = InMemorySaver()
+        outs = await asyncio.gather(*(agent.ainvoke({"task": "?"}, THREAD) for agent in agents))
+    assert [out["state"] for out in outs] == ["interrupted"] * 2
 
 
 async def test_an_agent_in_another_graph_has_a_run_and_a_budget_of_its_own_for_each_task(tmp_path):

@@ -130,3 +130,22 @@ async def test_a_resumed_step_has_the_history_that_was_shrunk_before(tmp_path):
         assert len(events(app, "r", ContextShrunk)) == shrunk > 0
     assert out["answer"] == "read and signed"
     assert model.requests[-1]["messages"][: len(before)] == before
+
+
+async def test_a_history_that_was_shrunk_for_a_reply_that_never_came_is_not_shrunk_again_for_it(tmp_path):
+    sent: list[Any] = []
+
+    def small(body: dict[str, Any]) -> Any:
+        if len(sent) < 2 and "read_result" in str(body["messages"]):  # the first request that was made smaller
+            sent.append(body["messages"])
+            return Error(400) if len(sent) == 1 else "all read"
+        return reading(6)(body)
+
+    model = ScriptedModel("small", small, window=4000, max_output=400)
+    strong = ScriptedModel("strong", lambda _: PLAN, tier="capable")
+    async with scripted_app(model, strong, ledger=tmp_path / "l.db", policies=[PLANNER_IS_STRONG]) as app:
+        agent = app.planner_executor([look], max_turns=9)
+        assert (await agent.ainvoke({"task": "t", "run": "r"}, THREAD))["state"] == "failed"
+        out = await agent.ainvoke({"run": "r"}, THREAD)
+        assert len(events(app, "r", ContextShrunk)) == 1
+    assert (out["answer"], sent[0]) == ("all read", sent[1])

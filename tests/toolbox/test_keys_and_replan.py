@@ -102,3 +102,20 @@ async def test_a_failure_in_the_tools_own_words_keeps_its_lines(reason: str, tol
     outcome = await outcome_of(run_tests)
     assert (outcome.trigger, outcome.replan) == (Trigger.tool_error, None)
     assert text(outcome) == told
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("x" * 1000, "x" * 1000),
+        ("x" * 5_001_000, "x" * 1000 + " [cut: 5,000,000 of 5,001,000 characters left out]"),
+        ("gone \ud800", "gone ?"),
+    ],
+)
+async def test_of_a_long_reason_to_plan_anew_the_begin_is_kept_and_how_much_is_missing(text, kept):
+    @tool
+    def look() -> str:
+        """Look."""
+        raise Replan(text)
+
+    assert (await execute(look, ToolCall("1", "look", {}))).replan == kept

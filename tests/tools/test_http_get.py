@@ -55,7 +55,7 @@ async def test_what_was_redirected_or_cut_is_said() -> None:
     [(b"x", "image/png"), (b"x", "application/octet-stream"), (b"a\0", ""), (b"%PDF", "application/pdf")],
 )
 async def test_what_is_no_text_is_refused(body: bytes, kind: str) -> None:
-    with pytest.raises(ToolRejected, match="only text, HTML, JSON and XML can be read"):
+    with pytest.raises(ToolFailed, match="only text, HTML, JSON and XML can be read"):
         await read(body, kind)
 
 

@@ -68,7 +68,7 @@ async def test_a_model_may_call_it_again_and_reads_its_mistakes(read: Tool) -> N
 
 def test_a_file_that_is_too_large_is_refused(read: Tool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BYTES", 10)
-    with pytest.raises(ToolRejected, match="bytes; 10 at most can be read"):
+    with pytest.raises(ToolFailed, match="bytes; 10 at most can be read"):
         read("a.txt")
 
 

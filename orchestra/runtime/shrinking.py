@@ -1,0 +1,86 @@
+"""Keeps a step's history within the window of the model that serves it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orchestra.fleet.tokens import Tally
+from orchestra.ledger import ContextShrunk
+from orchestra.runtime.ask import Ask
+from orchestra.runtime.context import fit, summary_messages
+from orchestra.runtime.journal import Journal
+from orchestra.types import Message, Step, ToolResult, from_json
+
+if TYPE_CHECKING:
+    from orchestra.runtime.conversation import Conversation
+
+SUMMARY_MAX = 800  # tokens of a summary of old turns, at most
+
+
+class Shrinking:
+    """Makes a step's messages smaller where they have to be, and the same again after a resume."""
+
+    def __init__(self, talk: Conversation) -> None:
+        self.talk = talk
+        self._summariser, self._tally = "", Tally()
+
+    def estimate(self) -> int:
+        """Tokens that the conversation's next request should have."""
+        return self._tally(self.talk.messages, self.talk.tools)
+
+    async def fit(self, *, force: bool) -> None:
+        """Make the messages fit the window; with `force` smaller than they are in any case."""
+        talk, done = self.talk, self.recall()
+        card = talk.engine.fleet.models.get(talk.ladder.model)
+        if card is None or (done and not force):
+            return
+        fitted = await fit(
+            talk.messages,
+            card=card,
+            tools=talk.tools,
+            max_output=talk.ask.max_tokens or talk.decision.settings.max_tokens or card.max_output,
+            counter=talk.engine.counter,
+            summarise=self._summarise,
+            keep=talk.ask.keep,
+            force=force,
+            estimated=self.estimate(),
+        )
+        if fitted is None:
+            return
+        self._shrunk(fitted.messages)
+        event = ContextShrunk(
+            talk.turns, fitted.before, fitted.after, fitted.pruned, fitted.summarised, fitted.exact, self._summariser
+        )
+        self._journal.record(event, f"{talk.turns}.fit{done}", fitted.messages)
+
+    def recall(self) -> int:
+        """Shrink as was shrunk before this turn; how often that was."""
+        talk, done = self.talk, 0
+        while kept := self._journal.get(f"{talk.turns}.fit{done}"):
+            for result in (part for one in talk.messages for part in one.parts if isinstance(part, ToolResult)):
+                talk.ask.keep(result)
+            self._shrunk(from_json(tuple[Message, ...], kept))
+            done += 1
+        return done
+
+    @property
+    def _journal(self) -> Journal:
+        assert self.talk.journal is not None, "only a step's history is made smaller, and a step has a journal"
+        return self.talk.journal
+
+    def _shrunk(self, messages: Sequence[Message]) -> None:
+        self.talk.messages = list(messages)
+        self.talk.sound = (len(self.talk.messages), len(self.talk.calls))
+
+    async def _summarise(self, old: Sequence[Message]) -> str:
+        """Old turns in a few words, by whichever model is cheapest."""
+        talk = self.talk
+        step = Step(f"{talk.ask.step.id}/summary", "Shorten what was said so far", "summarise", difficulty="easy")
+        scope = replace(talk.scope, limits=replace(talk.scope.limits, mode="cost"))
+        window = talk.engine.fleet.models[talk.ladder.model].window
+        asked = Ask(step, summary_messages(old, window // 2), max_tokens=SUMMARY_MAX)
+        reply = await type(talk)(talk.engine, scope, asked).turn()
+        self._summariser = reply.model
+        return reply.text
