@@ -4,7 +4,7 @@ from orchestra.dialects.catalog import CODECS, codec
 from orchestra.dialects.codec import Codec, Delta, Encoded, StreamReader
 from orchestra.dialects.history import view
 from orchestra.dialects.retry_after import retry_after
-from orchestra.dialects.tool_schema import CompiledTool, compile_tool
+from orchestra.dialects.tool_schema import CompiledTool, as_json_schema, compile_tool, inexpressible
 
 __all__ = [
     "CODECS",
@@ -13,8 +13,10 @@ __all__ = [
     "Delta",
     "Encoded",
     "StreamReader",
+    "as_json_schema",
     "codec",
     "compile_tool",
+    "inexpressible",
     "retry_after",
     "view",
 ]

@@ -162,7 +162,9 @@ def _apart(one: _Signs, other: _Signs) -> bool:
     common = one[0] & other[0]
     if not common or _differ(one[1], other[1]):
         return True
-    return common == frozenset({"object"}) and any(_differ(one[2].get(name), choices) for name, choices in other[2].items())
+    return common == frozenset({"object"}) and any(
+        _differ(one[2].get(name), choices) for name, choices in other[2].items()
+    )
 
 
 def _differ(one: frozenset[str] | None, other: frozenset[str]) -> bool:

@@ -22,7 +22,7 @@ from orchestra.dialects.tool_refs import rerooted
 from orchestra.errors import ConfigError, ToolError
 from orchestra.types import Json
 
-__all__ = ["DIALECTS", "CompiledTool", "as_json_schema", "compile_tool", "compile_tools", "rerooted"]
+__all__ = ["DIALECTS", "CompiledTool", "as_json_schema", "compile_tool", "compile_tools", "inexpressible", "rerooted"]
 
 Strictness: TypeAlias = bool | Literal["auto"]
 DIALECTS = tuple(FEATURES)
@@ -85,6 +85,18 @@ def compile_tools(
     if dialect not in FEATURES:
         raise ConfigError(f"unknown dialect {dialect!r}; known: {', '.join(DIALECTS)}")
     return dict(_compiled(_Tools(tools), dialect, strict))
+
+
+def inexpressible(tools: Iterable[Declared], dialects: Iterable[str]) -> dict[str, str]:
+    """The dialects in which one of the tools cannot be said at all, each with the reason."""
+    given = tuple(tools)
+    found: dict[str, str] = {}
+    for dialect in dialects:
+        try:
+            compile_tools(given, dialect)
+        except ToolError as error:
+            found[dialect] = str(error)
+    return found
 
 
 def as_json_schema(compiled: CompiledTool, dialect: str) -> Mapping[str, Json]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from orchestra.fleet.candidates import build
@@ -68,6 +68,18 @@ def _deprecated(context: StepContext) -> Check | None:
     return check
 
 
+def _expressible(context: StepContext) -> Check | None:
+    found = context.signals.get("inexpressible")  # by dialect: the reason why a tool cannot be declared in it
+    if not isinstance(found, Mapping):
+        return None
+    reasons = {str(dialect): str(why) for dialect, why in found.items()}
+
+    def check(known: Facts) -> str | None:
+        return reasons.get(known.card.dialect) if known.card.capabilities.tools == "native" else None
+
+    return check
+
+
 def _capability(context: StepContext) -> Check | None:
     needs = set(context.modalities) - {"text"}
     if context.tools:
@@ -117,6 +129,7 @@ GATES: dict[str, Callable[[StepContext], Check | None]] = {
     "tags": _tags,
     "deprecated": _deprecated,
     "capability": _capability,
+    "dialect": _expressible,
     "window": _window,
     "money": _money,
 }

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from orchestra.checks import Expect, parse_output
+from orchestra.dialects import inexpressible
 from orchestra.dispatch import Accepted, Call
 from orchestra.errors import CallError, Exhausted, HumanNeeded, Refused
 from orchestra.ledger import Judged
@@ -115,10 +116,16 @@ class Conversation:
             data_tags=limits.data_tags,
             mode=limits.mode,
             draw=self.engine.draw(),
-            signals={"today": self.engine.today(), **ask.signals},
+            signals={"today": self.engine.today(), **self._unsaid(), **ask.signals},
             **features(self.messages, self.tools),
             **prompt_cache(self.messages, self.engine.fleet.models),
         )
+
+    def _unsaid(self) -> dict[str, Json]:
+        """What routing is told of the dialects in which the step's tools cannot be declared; nothing where all can."""
+        dialects = {card.dialect for card in self.engine.fleet.models.values() if card.capabilities.tools == "native"}
+        found = inexpressible(self.tools, sorted(dialects))
+        return {"inexpressible": found} if found else {}
 
     async def turn(self, *, tool_choice: ToolChoice = "auto") -> Reply:
         """One accepted reply, appended to the messages. Raises the CallError that ended it.

@@ -55,6 +55,13 @@ def test_a_model_past_its_end_is_refused_where_today_is_known():
     assert only(card, CONTEXT).reasons == (Reason("fleet", "deprecated on 2026-06-01"),)
 
 
+def test_a_model_in_whose_dialect_a_tool_cannot_be_declared_is_refused_with_the_reason():
+    unsaid = replace(CONTEXT, signals={"inexpressible": {"openai-chat": "tool 'x': its schema is no JSON"}})
+    assert refusals(CARD, unsaid) == [("dialect", "tool 'x': its schema is no JSON")]
+    assert refusals(replace(CARD, dialect="anthropic"), unsaid) == []
+    assert refusals(replace(CARD, capabilities=Capabilities(tools="json")), unsaid) == []
+
+
 @pytest.mark.parametrize(
     ("context", "capabilities", "missing"),
     [

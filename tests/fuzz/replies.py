@@ -114,6 +114,7 @@ def _call(draw: random.Random) -> CallTool:
         CallTool.written("now", ""),
         CallTool("shop.cart", arguments={"n": draw.randint(-9, 9)}),
         CallTool.written("rows", '{"sql": "a'),
+        CallTool.written("rows", '{"sql": 1e999}'),
         CallTool.written("rows", '{"sql": "a"}{"sql": "b"}'),
         CallTool("no_such_tool", x=[1.5, None, {"y": True}]),
     )

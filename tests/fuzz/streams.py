@@ -194,7 +194,8 @@ def _differs(by_bytes: Read, other: Read) -> bool:
 def _unsound(got: Read) -> str:
     """What is wrong with a result, whatever the stream was."""
     result = got.result
-    json.dumps(to_json(result), ensure_ascii=False, allow_nan=False).encode()
+    json.dumps(to_json(result), allow_nan=False)
+    result.partial_text.encode() if isinstance(result, CallFault) else (result.text + result.reasoning).encode()
     if isinstance(result, CallFault):
         return f"the evidence has {len(result.text)} characters" if len(result.text) > EVIDENCE else ""
     ids = [call.id for call in result.tool_calls]
