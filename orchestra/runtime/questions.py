@@ -87,7 +87,7 @@ def budget_id(cap: float) -> str:
 
 
 def _cap(question: Question) -> float:
-    return float(question.id.removeprefix(_BUDGET))
+    return float(question.id.partition(_BUDGET)[2] or 0)  # one that names none is above nothing
 
 
 _BUDGET = "budget."
