@@ -51,20 +51,20 @@ class Side:
         return line.strip()
 
 
-def peer_python() -> str | None:
-    """The interpreter of a virtual environment that holds langchain, made on first use; None where that fails."""
-    home = Path(sys.prefix) / "peers" / "langchain"
+def peer_python(peer: str, modules: str, *requirements: str) -> str | None:
+    """The interpreter of a virtual environment that holds the peer, made on first use; None where that fails."""
+    home = Path(sys.prefix) / "peers" / peer
     python = home / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     try:
-        if subprocess.run([python, "-c", "import langchain.agents"], capture_output=True, check=False).returncode:
-            raise OSError("langchain is not there")
+        if subprocess.run([python, "-c", f"import {modules}"], capture_output=True, check=False).returncode:
+            raise OSError(f"{peer} is not there")
     except OSError:
         try:
             venv.create(home, with_pip=True)
-            pip = [python, "-m", "pip", "-qq", "--disable-pip-version-check", "install", "langchain>=1.4,<2"]
+            pip = [python, "-m", "pip", "-qq", "--disable-pip-version-check", "install", *requirements]
             subprocess.run(pip, check=True)
         except (OSError, subprocess.CalledProcessError) as error:
-            print(f"create_agent is left out: langchain cannot be installed into {home}: {error}\n")
+            print(f"{peer} is left out: it cannot be installed into {home}: {error}\n")
             return None
     return str(python)
 
@@ -128,7 +128,7 @@ def _output(*options: str) -> str:
 
 def main() -> None:
     """Print all three tables."""
-    turns(peer_python())
+    turns(peer_python("langchain", "langchain.agents", "langchain>=1.4,<2"))
     crowd()
     growth()
 

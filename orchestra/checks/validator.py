@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 from importlib import import_module
 from typing import Any, cast
 
-from orchestra.checks.wording import cut, place
+from orchestra.checks.wording import cut, known, place
 from orchestra.types import Json
 
 
@@ -26,9 +26,12 @@ def schema_fault(schema: Mapping[str, Json]) -> str:
 
     draft = draft_of(schema)
     error: Any = cast(Any, exceptions).best_match(draft(draft.META_SCHEMA).iter_errors(schema))
-    if error is not None:
-        return f"at {_pointer(error.absolute_path)}: {cut(error.message, 200)}"
-    return next(_dangling(schema, draft), "")
+    if error is None:
+        return next(_misled(schema, draft), "")
+    path = list(error.absolute_path)
+    if path[-1:] == ["type"] and error.validator == "anyOf":  # not where a property of this name has no schema
+        return f"at {_pointer(path)}: {cut(repr(error.instance))} is no type; {known(str(error.instance), _TYPES)}"
+    return f"at {_pointer(path)}: {cut(error.message, 200)}"
 
 
 def draft_of(schema: Json) -> Any:
@@ -38,13 +41,13 @@ def draft_of(schema: Json) -> Any:
     """
     from jsonschema import validators
 
-    known = cast(Any, validators)
-    if isinstance(schema, Mapping) and "$schema" in schema:
-        return known.validator_for(schema, default=known.Draft202012Validator)
-    for draft in (known.Draft202012Validator, known.Draft7Validator, known.Draft4Validator):
+    drafts = cast(Any, validators)
+    if isinstance(schema, Mapping) and isinstance(schema.get("$schema"), str):
+        return drafts.validator_for(schema, default=drafts.Draft202012Validator)
+    for draft in (drafts.Draft202012Validator, drafts.Draft7Validator, drafts.Draft4Validator):
         if draft(draft.META_SCHEMA).is_valid(schema):
             return draft
-    return known.Draft202012Validator
+    return drafts.Draft202012Validator
 
 
 @lru_cache(maxsize=512)
@@ -71,8 +74,10 @@ def quick_of(schema_text: str) -> Callable[[object], bool]:
         return _never
     schema: Any = json.loads(schema_text)
     try:
-        made = getattr(engine, draft_of(schema).__name__)
-        return made(schema, validate_formats=False, offline=True).is_valid
+        draft = draft_of(schema)
+        if isinstance(schema, dict) and next(_misled(cast("dict[str, Json]", schema), draft), ""):
+            return _never  # it takes anything where a reference leads to itself
+        return getattr(engine, draft.__name__)(schema, validate_formats=False, offline=True).is_valid
     except (AttributeError, ValueError):  # a draft or a schema that it does not take
         return _never
 
@@ -89,40 +94,59 @@ def _never(_: object) -> bool:
     return False
 
 
-def _dangling(schema: Mapping[str, Json], draft: Any) -> Iterator[str]:
+_TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
+
+
+def _misled(schema: Mapping[str, Json], draft: Any) -> Iterator[str]:
+    """Where references lead nowhere, or back to themselves."""
     from referencing import Registry
     from referencing.jsonschema import specification_with
 
     specification = specification_with(draft.META_SCHEMA.get("$schema") or draft.META_SCHEMA["id"])
     root = specification.create_resource(cast(Any, schema))
     resolver = cast(Any, Registry)().with_resource(root.id() or "", root).resolver_with_root(root)
-    for reference in _unresolved(root, resolver):
-        at = next(_places(schema, reference), ())
-        yield f"at {_pointer(at)}: {cut(reference)!r} leads nowhere in the schema; put what it names under $defs"
+    for reference, why in _astray(root, resolver):
+        yield f"at {_pointer(next(_places(schema, reference), ()))}: {cut(reference)!r} leads {why}"
 
 
-def _unresolved(resource: Any, resolver: Any) -> Iterator[str]:
+def _astray(resource: Any, resolver: Any) -> Iterator[tuple[str, str]]:
+    reference = _reference(resource.contents)
+    if reference is not None and (why := _end(reference, resolver)):
+        yield reference, why
+    for inner in resource.subresources():
+        yield from _astray(inner, resolver.in_subresource(inner))
+
+
+def _end(reference: str | None, resolver: Any) -> str:
+    """How following a reference goes wrong; "" where it does not."""
     from referencing.exceptions import Unresolvable
 
-    contents: Any = resource.contents  # True and False are schemas too
-    if isinstance(contents, Mapping) and isinstance(reference := cast("Mapping[str, Any]", contents).get("$ref"), str):
+    met: set[str] = set()
+    while reference is not None:
         try:
-            resolver.lookup(reference)
+            found = resolver.lookup(reference)
         except Unresolvable:
-            yield reference
-    for inner in resource.subresources():
-        yield from _unresolved(inner, resolver.in_subresource(inner))
+            return "nowhere in the schema; put what it names under $defs"
+        if reference in met:
+            return "back to itself, so no value can be held to it"
+        met.add(reference)
+        reference, resolver = _reference(found.contents), found.resolver
+    return ""
+
+
+def _reference(schema: object) -> str | None:
+    found = cast("Mapping[str, object]", schema).get("$ref") if isinstance(schema, Mapping) else None
+    return found if isinstance(found, str) else None
 
 
 def _places(value: object, reference: str, above: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    if above[-1:] == ("$ref",) and value == reference:
+        yield above
+    items: list[tuple[str | int, object]] = []
     if isinstance(value, Mapping):
         items = list(cast("Mapping[str, object]", value).items())
-        if ("$ref", reference) in items:
-            yield (*above, "$ref")
     elif isinstance(value, Sequence) and not isinstance(value, str):
         items = list(enumerate(cast("Sequence[object]", value)))
-    else:
-        return
     for key, item in items:
         yield from _places(item, reference, (*above, key))
 

@@ -1,4 +1,4 @@
-"""Whether tools keep their meaning in a dialect: every schema is compiled, and judged by arguments made of the original."""
+"""Whether tools keep their meaning in a dialect: each is compiled, and judged by arguments made of its own schema."""
 
 from __future__ import annotations
 
@@ -84,23 +84,24 @@ def check(
     return checked
 
 
-def _made(tool: ToolSpec, seed: int, checked: Checked) -> Instances:
+def _made(tool: ToolSpec, seed: int, checked: Checked) -> Instances | None:
     checked.tools += 1
     try:
         made = instances(tool.schema, seed)
     except NoInstances as error:
         checked.unchecked.append((tool.name, str(error)))
-        return Instances((), (), ())
+        return None
     checked.valid += len(made.valid)
     checked.invented += len(made.invented)
     checked.invalid += len(made.invalid)
     return made
 
 
-def _count(tool: ToolSpec, dialect: str, made: Instances, tally: Tally) -> None:
+def _count(tool: ToolSpec, dialect: str, made: Instances | None, tally: Tally) -> None:
     try:
         compiled = compile_tool(tool, dialect)
-        found = list(_Trial(tool, compiled, judge(as_json_schema(compiled, dialect))).findings(made))
+        takes = judge(as_json_schema(compiled, dialect))
+        found = list(_Trial(tool, compiled, takes, made).findings()) if made else []
     except Exception as error:  # noqa: BLE001  # that it raises, whatever it raises, is what is counted
         tally.count(tool.name, [Finding("raised", {"error": f"{type(error).__name__}: {error}"[:600]})])
         return
@@ -111,28 +112,27 @@ def _count(tool: ToolSpec, dialect: str, made: Instances, tally: Tally) -> None:
 
 
 class _Trial:
-    """One tool in one dialect."""
+    """One tool in one dialect, under the arguments made for it."""
 
-    def __init__(self, tool: ToolSpec, compiled: CompiledTool, takes: Judge) -> None:
-        self._tool, self._compiled, self._takes = tool, compiled, takes
-        self._fits = judge(tool.schema)
+    def __init__(self, tool: ToolSpec, compiled: CompiledTool, takes: Judge, made: Instances) -> None:
+        self._tool, self._compiled, self._takes, self._made = tool, compiled, takes, made
 
-    def findings(self, made: Instances) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Finding]:
         """What is not as it should be; several findings may tell the same of other arguments."""
-        for arguments in made.valid:
+        for arguments in self._made.valid:
             encoded = _sent(self._compiled.encode(arguments))
             if self._takes(encoded) is not True:
                 yield Finding("narrowed", {"arguments": arguments, "encoded": encoded})
             yield from self._back(arguments, encoded)
-        for arguments in made.invented:
+        for arguments in self._made.invented:
             yield from self._back(arguments, _sent(self._compiled.encode(arguments)))
-        for arguments in made.invalid:
+        for arguments in self._made.invalid:
             yield from self._wider(_sent(self._compiled.encode(arguments)))
 
     def _back(self, arguments: dict[str, Any], encoded: Any) -> Iterator[Finding]:
         decoded: Any = self._compiled.decode(encoded)
         if _text(decoded) != _text(arguments):
-            same = _text(_without_nulls(decoded)) == _text(_without_nulls(arguments)) and self._fits(decoded)
+            same = _text(_without_nulls(decoded)) == _text(_without_nulls(arguments)) and self._made.fits(decoded)
             kind = "ambiguous" if same else "roundtrip"
             yield Finding(kind, {"arguments": arguments, "encoded": encoded, "decoded": decoded})
 
@@ -140,7 +140,7 @@ class _Trial:
         if self._takes(encoded) is not True:
             return
         decoded: Any = self._compiled.decode(encoded)
-        if self._fits(decoded) is False and not violations(self._tool.schema, decoded):
+        if self._made.fits(decoded) is False and not violations(self._tool.schema, decoded):
             yield Finding("widened", {"encoded": encoded, "decoded": decoded})
 
 

@@ -21,7 +21,7 @@ _FORM = 'a line is {"name": "…", "description": "…", "schema": {…}}'
 
 
 def read_tools(file: Path) -> list[ToolSpec]:
-    """The tools of a file of JSON lines, empty ones left out. Raises ConfigError naming file, line and what is wrong."""
+    """The tools of a file of JSON lines, empty ones left out. Raises ConfigError naming the line and what is wrong."""
     opened = gzip.open if file.suffix == ".gz" else open
     try:
         with opened(file, "rt", encoding="utf-8") as lines:
@@ -34,20 +34,22 @@ def read_tools(file: Path) -> list[ToolSpec]:
 
 
 def find_tool(name: str, data: Path | None) -> ToolSpec:
-    """The declaration of the tool that a tool file is for, made for `data` where it is made for some.
+    """The declaration of a tool file's tool of the same name, or of FILE:TOOL; made for `data` where it has to be.
 
     Raises ToolError where there is no such file, ConfigError where it holds no such tool or needs `data`.
     """
     from orchestra.toolbox import Tool, load_tools
 
-    module = load_tools(name)
-    name = Path(name).stem
+    file, colon, inner = name.rpartition(":")
+    if not (colon and inner.isidentifier()):
+        file, inner = name, Path(name).stem
+    module, name = load_tools(file), inner
     found: object = getattr(module, name, None)
     if found is not None and not isinstance(found, Tool) and callable(found):
         found = _made(name, found, data)
     if isinstance(found, Tool):
         return found.spec
-    others = ", ".join(sorted(_tools(module))) or "none"
+    others = ", ".join(f"{Path(file).stem}:{each}" for each in sorted(_tools(module))) or "none"
     raise ConfigError(f"{module.__file__} has no tool named {name!r}; its tools: {others}")
 
 
@@ -75,7 +77,7 @@ def _made(name: str, make: Callable[..., object], data: Path | None) -> object:
     if not needed:
         return make()
     if data is None or len(needed) > 1:
-        raise ConfigError(f"{name} is made for a {needed[0].name}: give it with --data")
+        raise ConfigError(f"{name} is made for something of yours: name its `{needed[0].name}` with --data")
     return make(open_data(data) if needed[0].name == "data" else data)
 
 

@@ -1,4 +1,4 @@
-"""Arguments for a tool, made of its schema alone: such as fit it, such as fit with something invented, such as do not."""
+"""Arguments for a tool, made of its schema alone: valid ones, valid ones with something invented, invalid ones."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import json
 import random
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any, cast
 
-from orchestra.cli.tool_outline import NoInstances, draft7, judge, named, outline
+from orchestra.cli.tool_outline import Judge, NoInstances, draft7, judge, named, outline
+from orchestra.dialects.loose import is_object, sequence
 from orchestra.errors import ConfigError
 
 MADE = 10
@@ -20,14 +22,15 @@ _MISSING = "checking tools needs the extra `check`: pip install 'orchestra-agent
 
 @dataclass(frozen=True, slots=True)
 class Instances:
-    """Arguments of one tool. `valid` ones hold only what the schema names, `invented` ones fit it with more in them."""
+    """Arguments of one tool. `valid` ones hold only what the schema names, `invented` ones fit it with more in them.
+
+    `fits` judges others by the same schema.
+    """
 
     valid: tuple[dict[str, Any], ...]
     invented: tuple[dict[str, Any], ...]
     invalid: tuple[dict[str, Any], ...]
-
-    def __len__(self) -> int:
-        return len(self.valid) + len(self.invented) + len(self.invalid)
+    fits: Judge = field(compare=False)
 
 
 def instances(schema: Mapping[str, Any], seed: int) -> Instances:
@@ -40,10 +43,11 @@ def instances(schema: Mapping[str, Any], seed: int) -> Instances:
 
 def _instances(schema: Mapping[str, Any], seed: int) -> Instances:
     from orchestra.checks import schema_fault
+    from orchestra.checks.validator import draft_of
 
     if fault := schema_fault(schema):
         raise NoInstances(f"its schema is not valid {fault}")
-    shape, fits = outline(schema), judge(schema)
+    shape, fits = outline(schema), judge(schema, draft_of(schema))
     made = [named(value, shape) for value in _made(draft7(shape), seed) if isinstance(value, dict)]
     draw = random.Random(seed)  # noqa: S311  # which arguments are tried is no secret
     tried = _different([*made, *(changed for value in made for changed in _changed(value, draw))])
@@ -52,33 +56,33 @@ def _instances(schema: Mapping[str, Any], seed: int) -> Instances:
     if not plain:
         raise NoInstances("no arguments that fit it were found")
     invented = [value for value in fitting if value not in plain]
-    return Instances(tuple(plain), tuple(invented), tuple(value for value in tried if fits(value) is False))
+    invalid = [value for value in tried if fits(value) is False]
+    return Instances(tuple(plain), tuple(invented), tuple(invalid), fits)
 
 
 def ready() -> None:
     """Raises ConfigError where arguments cannot be made at all, for want of packages or for their versions."""
     try:
-        import hypothesis
-        import hypothesis_jsonschema  # noqa: F401  # type: ignore[reportUnusedImport]
+        _made({"type": "object", "properties": {"a": {"type": "string"}}}, 0)
     except ImportError as error:
         raise ConfigError(f"{_MISSING} ({error.name} is not installed)") from error
-    try:
-        _made({"type": "object", "properties": {"a": {"type": "string"}}}, 0)
     except NoInstances as error:
-        raise ConfigError(f"{_MISSING} (hypothesis {hypothesis.__version__} does not work with it: {error})") from error
+        versions = ", ".join(f"{name} {version(name)}" for name in ("hypothesis", "hypothesis-jsonschema"))
+        raise ConfigError(f"{_MISSING} ({versions} do not work together: {error})") from error
 
 
 def _made(schema: Any, seed: int) -> list[Any]:
     import hypothesis
-    from hypothesis_jsonschema import from_schema
+    import hypothesis_jsonschema
 
+    from_schema = cast("Any", hypothesis_jsonschema).from_schema  # its annotations are not complete
     found: list[Any] = []
     asked = hypothesis.settings(
         max_examples=MADE,
         database=None,
         deadline=None,
         phases=[hypothesis.Phase.generate],
-        suppress_health_check=list(hypothesis.HealthCheck),
+        suppress_health_check=cast("Any", list(hypothesis.HealthCheck)),
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of formats and patterns that it takes for any text
@@ -86,12 +90,12 @@ def _made(schema: Any, seed: int) -> list[Any]:
 
             @hypothesis.seed(seed)
             @asked
-            @hypothesis.given(from_schema(schema))
+            @hypothesis.given(value=from_schema(schema))
             def collect(value: Any) -> None:
                 found.append(value)
 
             collect()
-        except Exception as error:  # noqa: BLE001  # of what it cannot generate it says so in many ways
+        except Exception as error:  # of what it cannot generate it says so in many ways
             if not found:
                 raise NoInstances(f"{type(error).__name__}: {str(error)[:200]}") from error
     return found
@@ -108,34 +112,19 @@ def _changed(value: dict[str, Any], draw: random.Random) -> Iterator[dict[str, A
         if draw.random() < _LEFT_OUT:
             del holder[place[-1]]
         else:
-            holder[place[-1]] = draw.choice(_OTHERS)(holder[place[-1]])
+            was = holder[place[-1]]
+            holder[place[-1]] = draw.choice((*_OTHERS, [was], {"invented": was}))
         yield result
-    yield {**value, "invented": draw.choice([1, None, "x"])}
+    yield {**value, "invented": draw.choice((1, None, "x"))}
 
 
 _LEFT_OUT = 0.2
-_OTHERS = (
-    lambda _: None,
-    lambda _: True,
-    lambda _: 7,
-    lambda _: -1.5,
-    lambda _: 10**12,
-    lambda _: "",
-    lambda _: "zz",
-    lambda _: [],
-    lambda _: {},
-    lambda value: [value],
-    lambda value: {"invented": value},
-)
+_OTHERS: tuple[Any, ...] = (None, True, 7, -1.5, 10**12, "", "zz", [], {})
 
 
 def _places(value: Any, above: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
     yield above
-    inner: Iterable[tuple[Any, Any]] = ()
-    if isinstance(value, dict):
-        inner = value.items()
-    elif isinstance(value, list):
-        inner = enumerate(value)
+    inner = value.items() if is_object(value) else enumerate(sequence(value))
     for step, item in inner:
         yield from _places(item, (*above, step))
 

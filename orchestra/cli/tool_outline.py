@@ -21,13 +21,16 @@ class NoInstances(ValueError):
     """No arguments can be made for a schema; the text says why."""
 
 
-def judge(schema: Any) -> Judge:
-    """Whether a value fits, by the jsonschema library; None where the schema itself cannot be used."""
+def judge(schema: Any, draft: Any = None) -> Judge:
+    """Whether a value fits, by the jsonschema library; None where the schema itself cannot be used.
+
+    `draft` is a class of jsonschema; without it the schema is of the draft that it names, else of 2020-12.
+    """
     from jsonschema.validators import Draft202012Validator, validator_for
     from referencing import Registry
 
-    draft: Any = validator_for(schema, default=Draft202012Validator)
-    validator = draft(schema, registry=cast(Any, Registry)())  # the default registry fetches what it does not know
+    made: Any = draft or validator_for(schema, default=Draft202012Validator)
+    validator = made(schema, registry=cast(Any, Registry)())  # the default registry fetches what it does not know
 
     def fits(value: Any) -> bool | None:
         try:
@@ -46,9 +49,9 @@ def outline(schema: Mapping[str, Any]) -> dict[str, Any]:
     plain, definitions = with_plain_references(modern(json.loads(json.dumps(schema))), [])
     plain.pop("$schema", None)
     written = _Written({"#": plain} | {f"#/$defs/{name}": each for name, each in definitions.items()}).of(plain, ())
-    if not is_object(written):
-        raise NoInstances("its root refers to itself and to nothing else")
-    return written
+    if written is False:
+        raise NoInstances("its root allows nothing")
+    return mapping(written)
 
 
 def draft7(schema: Any, *, closed: bool = True) -> Any:
@@ -112,8 +115,7 @@ class _Written:
 
 def _together(schema: Any, value: Any) -> Iterator[list[dict[str, Any]]]:
     """The schemas that hold at once for a value, for every choice among alternatives that fit it."""
-    if not is_object(schema):
-        return iter([[]])
+    schema = mapping(schema)
     choices: list[list[list[dict[str, Any]]]] = [[[schema]]]
     for key in ("anyOf", "oneOf"):
         fitting = [each for each in sequence(schema.get(key)) if judge(each)(value)]

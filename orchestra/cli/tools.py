@@ -66,7 +66,7 @@ def check(
 
 
 def show(
-    name: Annotated[str, typer.Argument(help="A tool of ./tools, a shipped one, or one of --file.")],
+    name: Annotated[str, typer.Argument(help="A tool file's name, or FILE:TOOL; with --file, a tool's.")],
     *,
     dialect: Dialect = ALL,
     file: Annotated[Path | None, typer.Option(help="A file as for `tools check`.")] = None,

@@ -8,9 +8,9 @@ from typing import Any, NoReturn, TypeGuard, cast
 
 
 def parse(text: str | bytes) -> Any:
-    """The JSON value; raises ValueError for anything else, NaN, endless nesting and invalid UTF-8 included."""
+    """The JSON value; raises ValueError for anything else, NaN, 1e999, endless nesting and invalid UTF-8 included."""
     try:
-        return json.loads(text, parse_constant=_no_json) if isinstance(text, bytes) else _DECODER.decode(text)
+        return _DECODER.decode(text.decode(json.detect_encoding(text)) if isinstance(text, bytes) else text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -60,4 +60,10 @@ def _no_json(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_no_json)  # json.loads would build one for every event of a stream
+def _finite(number: str) -> float:
+    value = float(number)
+    return value if math.isfinite(value) else _no_json(number)
+
+
+# json.loads would build one for every event of a stream.
+_DECODER = json.JSONDecoder(parse_constant=_no_json, parse_float=_finite)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, TypeGuard, cast
+from typing import Any, TypeGuard
 
-from orchestra.dialects.loose import is_object
+from orchestra.dialects.loose import is_object, sequence
 
 _ONE = frozenset(
     {
@@ -31,11 +31,9 @@ def mapped(schema: dict[str, Any], each: Callable[[Any, str], Any], at: str = "#
             result[key] = {
                 name: each(item, f"{here}/{escaped(name)}") if is_schema(item) else item for name, item in value.items()
             }
-        elif key in _LISTED and isinstance(value, list):
-            items = cast("list[Any]", value)
-            result[key] = [
-                each(item, f"{here}/{index}") if is_schema(item) else item for index, item in enumerate(items)
-            ]
+        elif key in _LISTED and (listed := sequence(value)):
+            items = enumerate(listed)
+            result[key] = [each(item, f"{here}/{index}") if is_schema(item) else item for index, item in items]
         elif key in _ONE and is_schema(value):
             result[key] = each(value, here)
         else:
@@ -58,6 +56,11 @@ def every(schema: Any) -> Iterator[dict[str, Any]]:
         if is_object(item):
             yield item
             waiting.extend(subschemas(item))
+
+
+def required_names(schema: dict[str, Any]) -> list[str]:
+    """The names of the properties that an object must have."""
+    return [name for name in sequence(schema.get("required")) if isinstance(name, str)]
 
 
 def escaped(name: str) -> str:

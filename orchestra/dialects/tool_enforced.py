@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from orchestra.dialects.loose import is_object, mapping, sequence
-from orchestra.dialects.subschemas import every, subschemas
+from orchestra.dialects.subschemas import every, required_names, subschemas
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def counted(schema: dict[str, Any]) -> Counter[str]:
         properties = mapping(part.get("properties"))
         values = [*sequence(part.get("enum")), *([part["const"]] if "const" in part else [])]
         counts["properties"] += len(properties)
-        counts["optional properties"] += len(properties.keys() - sequence(part.get("required")))
+        counts["optional properties"] += len(properties.keys() - required_names(part))
         counts["unions"] += "anyOf" in part or isinstance(part.get("type"), list)
         counts["enum values"] += len(values)
         texts = [*properties, *mapping(part.get("$defs")), *(value for value in values if isinstance(value, str))]

@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import Any, TypeAlias, cast
 
 from orchestra.dialects.loose import is_object, mapping, sequence
-from orchestra.dialects.subschemas import every
+from orchestra.dialects.subschemas import every, required_names
 from orchestra.types import Json
 
 Arguments: TypeAlias = Mapping[str, Json]
@@ -58,7 +58,7 @@ class Nulls:
         waiting = [schema]
         while waiting:
             for part in every(waiting.pop()):
-                if mapping(part.get("properties")).keys() - sequence(part.get("required")):
+                if mapping(part.get("properties")).keys() - required_names(part):
                     return True
                 reference = part.get("$ref")
                 if isinstance(reference, str) and reference not in met:
@@ -89,7 +89,7 @@ class Nulls:
     def _marked(self, schema: dict[str, Any]) -> dict[str, frozenset[str]]:
         """The required properties that can only have certain texts: they say which alternative an object is."""
         properties = mapping(schema.get("properties"))
-        found = {name: _choices(self.resolved(properties.get(name))) for name in sequence(schema.get("required"))}
+        found = {name: _choices(self.resolved(properties.get(name))) for name in required_names(schema)}
         return {name: choices for name, choices in found.items() if choices}
 
     def _walked(self, value: Any, schema: Any, change: Callable[[dict[str, Any], Iterable[str]], Any]) -> Any:
@@ -106,7 +106,8 @@ class Nulls:
             name: self._walked(item, properties[name], change) if name in properties else item
             for name, item in cast("Mapping[str, Any]", value).items()
         }
-        return change(inner, [name for name in properties if name not in sequence(schema.get("required"))])
+        wanted = set(required_names(schema))
+        return change(inner, [name for name in properties if name not in wanted])
 
     def _may_be(self, value: Any, schema: dict[str, Any]) -> bool:
         if not kinds_of(value) & self.kinds(schema):

@@ -11,12 +11,12 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from orchestra.dialects.loose import is_object, mapping, sequence, string
-from orchestra.dialects.subschemas import escaped, every
+from orchestra.dialects.subschemas import escaped, every, required_names
 from orchestra.dialects.tool_enforced import Enforced, counted, over
 from orchestra.dialects.tool_nulls import TYPES, Nulls, kinds_of
 
@@ -76,7 +76,9 @@ class _Conversion:
         schema = self._converted(self._schema, "#")
         if definitions := {name: self._converted(each, f"#/$defs/{name}") for name, each in self._definitions.items()}:
             schema["$defs"] = definitions
-        if not self._rules.recursion and self._is_recursive():
+        if self._comes_back(_references_here):
+            self._fault("#", "a reference leads back to itself")
+        elif not self._rules.recursion and self._comes_back(_references):
             self._fault("#", "a recursive schema cannot be enforced")
         if self._rules.some_required and schema.get("properties") and not schema.get("required"):
             self._fault("#", "no property is required")
@@ -89,9 +91,10 @@ class _Conversion:
         self._faults.append(f"{at}: {why}")
         return {}
 
-    def _is_recursive(self) -> bool:
-        leads = {f"#/$defs/{name}": _references(each) for name, each in self._definitions.items()}
-        leads["#"] = _references(self._schema)
+    def _comes_back(self, references: Callable[[Any], set[str]]) -> bool:
+        """Whether following references can lead to where it began."""
+        leads = {f"#/$defs/{name}": references(each) for name, each in self._definitions.items()}
+        leads["#"] = references(self._schema)
         while ends := [name for name, targets in leads.items() if not targets & leads.keys()]:
             for name in ends:
                 del leads[name]
@@ -114,7 +117,7 @@ class _Conversion:
         """What is not a demand: words, the format where it can be enforced, and in words all that cannot be sent."""
         said = {key: value for key, value in schema.items() if key in _SAID}
         aside = {key: value for key, value in schema.items() if key not in _SAID | _UNSAID | _DEMANDS}
-        if aside.get("format") in self._rules.formats and "string" in self._nulls.kinds(schema):
+        if string(aside.get("format")) in self._rules.formats and "string" in self._nulls.kinds(schema):
             said["format"] = aside.pop("format")
         if aside:
             words = "; ".join(f"{key}: {_TEXT.encode(value)}" for key, value in aside.items())
@@ -126,7 +129,7 @@ class _Conversion:
             return self._reference(value, said, at)
         branches = sequence(value)
         if key == "allOf":
-            if len(branches) > 1:
+            if len(branches) != 1:
                 return self._fault(at, "allOf cannot be enforced")
             inner = self._converted(branches[0], f"{at}/allOf/0")
             return self._reference(inner["$ref"], said, at) if "$ref" in inner else {**inner, **said}
@@ -187,36 +190,47 @@ class _Conversion:
         return {"items": self._converted(demands.get("items"), f"{at}/items")}
 
     def _object(self, demands: dict[str, Any], at: str) -> dict[str, Any]:
-        properties, required = mapping(demands.get("properties")), sequence(demands.get("required"))
+        properties, required = mapping(demands.get("properties")), required_names(demands)
         rest = demands.get("additionalProperties")
         if rest not in (None, False) or not (properties or rest is False):
             return self._fault(at, "takes properties that it does not name")
         if unnamed := [name for name in required if name not in properties]:
             return self._fault(at, f"requires {unnamed[0]!r}, which it does not describe")
-        said = {name: self._property(name, each, required, at) for name, each in properties.items()}
+        wanted = frozenset(required)
+        said = {
+            name: self._property(each, f"{at}/properties/{escaped(name)}", required=name in wanted)
+            for name, each in properties.items()
+        }
         form: dict[str, Any] = {"properties": said}
-        if wanted := list(said) if self._rules.all_required else required:
-            form["required"] = wanted
+        if names := list(said) if self._rules.all_required else required:
+            form["required"] = names
         return form | ({"additionalProperties": False} if self._rules.closed or rest is False else {})
 
-    def _property(self, name: str, schema: Any, required: list[Any], at: str) -> dict[str, Any]:
-        here = f"{at}/properties/{escaped(name)}"
-        form = self._converted(schema, here)
-        if name in required or not self._rules.all_required:
+    def _property(self, schema: Any, at: str, *, required: bool) -> dict[str, Any]:
+        form = self._converted(schema, at)
+        if required or not self._rules.all_required:
             return form
         if "null" in self._nulls.kinds(schema):
-            return self._fault(here, "may be absent and may be null, which cannot be told apart")
+            return self._fault(at, "may be absent and may be null, which cannot be told apart")
         return _nullable(form)
 
 
-def _references(schema: dict[str, Any]) -> set[str]:
+def _references(schema: Any) -> set[str]:
     return {string(part.get("$ref")) for part in every(schema)} - {""}
+
+
+def _references_here(schema: Any) -> set[str]:
+    """The references that the very same value is held to."""
+    if not is_object(schema):
+        return set()
+    inner = [each for key in ("allOf", "anyOf", "oneOf") for each in sequence(schema.get(key))]
+    return {string(schema.get("$ref"))}.union(*map(_references_here, inner)) - {""}
 
 
 def _valued(demands: dict[str, Any]) -> dict[str, Any]:
     """The types, and where only certain values are allowed, those of them that have one of the types."""
     stated = demands.get("type")
-    kinds: list[str] = [stated] if isinstance(stated, str) else sequence(stated)
+    kinds = [stated] if isinstance(stated, str) else [each for each in sequence(stated) if isinstance(each, str)]
     if "const" not in demands and "enum" not in demands:
         return {"type": kinds}
     values = sequence(demands.get("enum"))

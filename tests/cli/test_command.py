@@ -27,7 +27,10 @@ from tests.cli.conftest import Cli
 
 HEAVY = ("langgraph", "langchain_core", "httpx", "mcp", "pydantic", "numpy", "aiohttp", "xllamacpp", "jsonschema")
 COMMANDS = ("run", "plan", "route", "runs", "trace", "new", "doctor")
-GROUPED = ("pull", "list", "verify", "remove")
+GROUPED = (
+    *(("models", name) for name in ("pull", "list", "verify", "remove")),
+    *(("tools", name) for name in ("check", "show")),
+)
 DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
 
 
@@ -60,13 +63,13 @@ def test_the_help_loads_nothing_heavy() -> None:
 
 
 def test_the_help_of_a_command_loads_nothing_heavy_but_what_typer_itself_reads_options_with() -> None:
-    assert loaded(*((name,) for name in COMMANDS), ("models",), *(("models", name) for name in GROUPED)) in (
+    assert loaded(*((name,) for name in COMMANDS), ("models",), ("tools",), *GROUPED) in (
         "[]",
         "['pydantic']",
     )
 
 
-@pytest.mark.parametrize("command", [*((name,) for name in COMMANDS), *(("models", name) for name in GROUPED)])
+@pytest.mark.parametrize("command", [*((name,) for name in COMMANDS), *GROUPED])
 def test_the_help_of_every_command_has_an_example_and_fits_a_narrow_terminal(
     cli: Cli, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,7 +83,7 @@ def test_the_help_of_every_command_has_an_example_and_fits_a_narrow_terminal(
 def test_without_a_command_the_help_is_shown(cli: Cli) -> None:
     told = " ".join(cli().output.replace("│", " ").split())
     assert "orchestra run analyst" in told
-    assert all(name in told for name in (*COMMANDS, "models"))
+    assert all(name in told for name in (*COMMANDS, "models", "tools"))
 
 
 def test_the_help_and_the_docs_list_every_exit_code(cli: Cli) -> None:
@@ -92,7 +95,7 @@ def test_the_help_and_the_docs_list_every_exit_code(cli: Cli) -> None:
 
 def test_the_docs_name_every_command_and_every_option(cli: Cli) -> None:
     docs = DOCS.read_text(encoding="utf-8")
-    for command in (*((name,) for name in COMMANDS), *(("models", name) for name in GROUPED)):
+    for command in (*((name,) for name in COMMANDS), *GROUPED):
         assert f"orchestra {' '.join(command)}" in docs
         words = cli(*command, "--help").stdout.replace("│", " ").split()
         for option in {word.strip(".:,;") for word in words if word.startswith("--")} - {"--help"}:

@@ -1,41 +1,105 @@
+from types import MappingProxyType
+
 import jsonschema
 import pytest
 
 from orchestra.dialects import compile_tool
-from orchestra.dialects.tool_schema import compile_tools, rerooted
+from orchestra.dialects.tool_schema import DIALECTS, as_json_schema, compile_tools, inexpressible, rerooted
 from orchestra.errors import ConfigError, ToolError
 from orchestra.types import ToolSpec
 
 
-def tool(schema, name="rows"):
-    return ToolSpec(name, "does it", schema)
+def tool(schema, name="rows", description="does it"):
+    return ToolSpec(name, description, schema)
 
 
-def parameters(compiled):
-    return compiled.declaration["function"]["parameters"]
+def declared(schema, dialect="openai-chat", strict=False):
+    return as_json_schema(compile_tool(tool(schema), dialect, strict), dialect)
 
 
 def test_an_object_schema_passes_through_untouched():
     schema = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
         "type": "object",
-        "properties": {"a": {"type": "integer", "minimum": 1}},
-        "$defs": {"x": {}},
+        "properties": {"a": {"$ref": "#/definitions/x", "minimum": 1}},
+        "definitions": {"x": {"type": "integer"}},
         "required": ["a"],
+        "minProperties": 1,
     }
-    compiled = compile_tool(tool(schema), "openai-chat")
-    assert compiled.declaration == {
-        "type": "function",
-        "function": {"name": "rows", "description": "does it", "parameters": schema},
+    compiled = compile_tool(tool({**schema, "$schema": "https://json-schema.org/draft/2020-12/schema"}), "openai-chat")
+    assert as_json_schema(compiled, "openai-chat") == {
+        **schema,
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
     }
-    assert parameters(compiled) is schema
     assert (compiled.name, compiled.strict, compiled.losses) == ("rows", False, ())
     assert compiled.decode(compiled.encode({"a": 1})) == {"a": 1}
+
+
+def test_what_is_declared_does_not_change_with_the_schema_it_was_made_of():
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    wire = declared(schema)
+    schema["properties"]["a"]["type"] = "string"
+    assert wire["properties"]["a"] == {"type": "integer"}
+
+
+SAID = {"type": "object", "properties": {"a": {"type": "object"}}}
+STRICT = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": False}
+NAMED = {"name": "rows", "description": "does it"}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "lenient", "strict"),
+    [
+        (
+            "openai-chat",
+            {"type": "function", "function": {**NAMED, "parameters": SAID}},
+            {"type": "function", "function": {**NAMED, "parameters": STRICT, "strict": True}},
+        ),
+        (
+            "openai-responses",
+            {"type": "function", **NAMED, "parameters": SAID, "strict": False},
+            {"type": "function", **NAMED, "parameters": STRICT, "strict": True},
+        ),
+        ("anthropic", {**NAMED, "input_schema": SAID}, {**NAMED, "input_schema": STRICT, "strict": True}),
+        ("gemini", {**NAMED, "parametersJsonSchema": SAID}, {**NAMED, "parametersJsonSchema": STRICT}),
+        (
+            "bedrock-converse",
+            {"toolSpec": {**NAMED, "inputSchema": {"json": SAID}}},
+            {"toolSpec": {**NAMED, "inputSchema": {"json": STRICT}, "strict": True}},
+        ),
+        (
+            "mistral",
+            {"type": "function", "function": {**NAMED, "parameters": SAID}},
+            {"type": "function", "function": {**NAMED, "parameters": STRICT, "strict": True}},
+        ),
+        (
+            "cohere",
+            {"type": "function", "function": {**NAMED, "parameters": SAID}},
+            {"type": "function", "function": {**NAMED, "parameters": STRICT}},
+        ),
+    ],
+)
+def test_each_dialect_declares_a_tool_in_its_own_form(dialect, lenient, strict):
+    assert compile_tool(tool(SAID), dialect).declaration == lenient
+    assert compile_tool(tool(STRICT), dialect).declaration == strict
+    assert compile_tool(tool(STRICT), dialect).strict == (dialect != "gemini")
+    assert as_json_schema(compile_tool(tool(SAID), dialect), dialect) == SAID
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_tool_without_a_description_has_none_on_the_wire_since_an_empty_one_is_refused(dialect):
+    compiled = compile_tool(tool(STRICT, description=""), dialect)
+    assert "description" not in str(compiled.declaration)
 
 
 @pytest.mark.parametrize("schema", [{}, {"type": ["object", "null"]}, {"properties": {"a": {}}}, {"type": "object"}])
 def test_a_root_that_does_not_say_object_is_made_to_say_it_since_arguments_are_always_one(schema):
     compiled = compile_tool(tool(schema), "openai-chat")
-    assert parameters(compiled) == {**schema, "type": "object", "properties": schema.get("properties", {})}
+    assert as_json_schema(compiled, "openai-chat") == {
+        **schema,
+        "type": "object",
+        "properties": schema.get("properties", {}),
+    }
     assert compiled.encode({"a": 1}) == {"a": 1}
 
 
@@ -44,20 +108,34 @@ ROOTS = [
     {"type": "object", "properties": {"a": {}, "b": {}}, "anyOf": [{"required": ["a"]}, {"required": ["b"]}]},
     {"oneOf": [{"type": "object", "properties": {"a": STRING}, "required": ["a"]}]},
     {"$ref": "#/$defs/X", "$defs": {"X": {"type": "object", "properties": {"a": {"$ref": "#/$defs/Y"}}}, "Y": STRING}},
+    {"$ref": "#/$defs/X", "$defs": {"X": {"type": "object", "properties": {"a": STRING, "b": {"$ref": "#"}}}}},
+    {"type": "object", "if": {"required": ["a"]}, "then": {"required": ["b"]}},
+    {"enum": [{"a": "x"}, {"b": 1}]},
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("schema", ROOTS)
-def test_a_root_that_servers_refuse_moves_under_arguments_without_a_loss(schema):
-    compiled = compile_tool(tool(schema), "openai-chat")
-    wire = parameters(compiled)
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_root_that_servers_refuse_moves_under_arguments_without_a_loss(dialect, schema):
+    compiled = compile_tool(tool(schema), dialect, strict=False)
+    wire = as_json_schema(compiled, dialect)
     assert wire["type"] == "object"
-    assert not {"anyOf", "oneOf", "allOf", "$ref"} & wire.keys()
-    for arguments in ({"a": "x"}, {"b": 1}, {"a": 3}, {}):
+    assert not {"anyOf", "oneOf", "allOf", "$ref", "if", "enum"} & wire.keys()
+    for arguments in ({"a": "x"}, {"b": 1}, {"a": 3}, {}, {"b": {"b": {"a": 1}}}):
         original = jsonschema.Draft202012Validator(schema).is_valid(arguments)
         assert jsonschema.Draft202012Validator(wire).is_valid(compiled.encode(arguments)) == original
         assert compiled.decode(compiled.encode(arguments)) == arguments
     assert compiled.losses == ()
+
+
+@pytest.mark.parametrize("key", ["filter[id]", "$top", "a b", "ключ", "x" * 65, ""])
+def test_property_names_that_anthropic_refuses_at_the_root_move_down_where_it_does_not(key):
+    schema = {"type": "object", "properties": {key: STRING}}
+    for dialect in ("anthropic", "bedrock-converse"):
+        compiled = compile_tool(tool(schema), dialect)
+        assert list(as_json_schema(compiled, dialect)["properties"]) == ["arguments"]
+        assert compiled.decode(compiled.encode({key: "v"})) == {key: "v"}
+    assert key in declared(schema, "mistral")["properties"]
 
 
 def test_arguments_that_a_model_did_not_wrap_are_understood():
@@ -79,21 +157,23 @@ def test_a_schema_that_is_no_json_object_is_refused():
         compile_tool(tool(True), "openai-chat")
 
 
+def test_the_dialects_that_cannot_say_a_tool_are_known_with_the_reason():
+    assert inexpressible([tool({})], DIALECTS) == {}
+    refused = inexpressible([tool({}), tool({"type": "array"}, "list")], ["gemini", "cohere"])
+    assert list(refused) == ["gemini", "cohere"]
+    assert refused["gemini"].startswith("tool 'list': its schema's root has type 'array'")
+
+
 def test_anything_with_name_description_and_schema_compiles():
     class Mine:
-        name, description, schema = "mine", "own", {"type": "object", "properties": {}}
+        name, description, schema = "mine", "own", MappingProxyType({"properties": {"a": {"enum": ("x", "y")}}})
 
-    assert compile_tool(Mine(), "openai-chat").name == "mine"
-
-
-def test_strict_mode_is_refused_until_it_exists():
-    with pytest.raises(ConfigError, match=r"strict mode is not available yet for 'openai-chat'; use strict=\"auto\""):
-        compile_tool(tool({}), "openai-chat", strict=True)
-    assert compile_tool(tool({}), "openai-chat", strict=False).strict is False
+    wire = as_json_schema(compile_tool(Mine(), "openai-chat", strict=False), "openai-chat")
+    assert wire == {"type": "object", "properties": {"a": {"enum": ["x", "y"]}}}
 
 
 def test_an_unknown_dialect_names_the_known_ones():
-    with pytest.raises(ConfigError, match="unknown dialect 'klingon'; known: openai-chat"):
+    with pytest.raises(ConfigError, match="unknown dialect 'klingon'; known: openai-chat, openai-responses"):
         compile_tool(tool({}), "klingon")
 
 
@@ -102,6 +182,106 @@ def test_tools_of_one_request_get_different_names_on_the_wire():
     assert list(compiled) == ["a.b", "a_b", "日本"]
     assert len({each.name for each in compiled.values()}) == 3
     assert compiled["a_b"].declaration["function"]["name"] == "a_b"
+
+
+@pytest.mark.parametrize("value", [float("nan"), {1}, 1j])
+def test_a_schema_that_is_no_json_is_refused(value):
+    with pytest.raises(ToolError, match=r"tool 'rows': its schema is no JSON: .*; use only what json.dumps can write"):
+        compile_tool(tool({"properties": {"a": {"default": value}}}), "gemini")
+
+
+def test_a_schema_without_end_is_refused():
+    schema = {"type": "object"}
+    schema["not"] = schema
+    with pytest.raises(ToolError, match="its schema is no JSON"):
+        compile_tool(tool(schema), "openai-chat")
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_schema_nested_deeper_than_any_value_may_be_is_cut_and_says_so(dialect):
+    schema = STRING
+    for _ in range(100):
+        schema = {"type": "object", "properties": {"a": schema}}
+    compiled = compile_tool(tool(schema), dialect)
+    assert [loss.endswith("nested deeper than 64 schemas; any value is declared") for loss in compiled.losses] == [True]
+    assert not compiled.strict
+    assert str(as_json_schema(compiled, dialect)).count("properties") == 65
+
+
+def test_openai_gets_items_for_every_array_since_it_refuses_arrays_without():
+    properties = {
+        "bare": {"type": "array"},
+        "both": {"type": ["array", "null"]},
+        "pair": {"type": "array", "prefixItems": [{"type": "array"}]},
+        "said": {"type": "array", "items": {"type": "array", "items": STRING}},
+        "data": {"default": {"type": "array"}},
+        "flag": True,
+    }
+    for dialect in ("openai-chat", "openai-responses"):
+        found = declared({"type": "object", "properties": properties}, dialect)["properties"]
+        assert found == {
+            **properties,
+            "bare": {"type": "array", "items": {}},
+            "both": {"type": ["array", "null"], "items": {}},
+            "pair": {"type": "array", "prefixItems": [{"type": "array", "items": {}}], "items": {}},
+        }
+    assert declared({"type": "object", "properties": properties}, "mistral")["properties"] == properties
+
+
+def test_openai_gets_no_items_where_they_would_count_as_evaluated():
+    schema = {
+        "type": "object",
+        "properties": {"a": {"type": "array", "prefixItems": [STRING], "unevaluatedItems": False}},
+    }
+    assert declared(schema) == schema
+
+
+def test_gemini_gets_what_its_json_schema_knows():
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "properties": {
+            "any": True,
+            "none": False,
+            "one": {"const": "x"},
+            "two": {"const": True},
+            "ref": {"$ref": "#/definitions/A", "description": "an A"},
+            "also": {"$ref": "#/definitions/A", "anyOf": [{"required": ["n"]}]},
+            "self": {"$ref": "#"},
+        },
+        "additionalProperties": False,
+        "definitions": {"A": {"type": "object", "additionalProperties": True}},
+    }
+    found = declared(schema, "gemini")
+    assert "$schema" not in found
+    assert found["additionalProperties"] is False
+    reference = {"$ref": "#/$defs/A"}
+    assert found["properties"] == {
+        "any": {},
+        "none": {"not": {}},
+        "one": {"enum": ["x"]},
+        "two": {"const": True},
+        "ref": {"anyOf": [reference], "description": "an A"},
+        "also": {"anyOf": [{"required": ["n"]}], "allOf": [reference]},
+        "self": {"$ref": "#/$defs/root"},
+    }
+    assert found["$defs"]["A"] == {"type": "object", "additionalProperties": True}
+    assert found["$defs"]["root"]["properties"] == found["properties"]
+
+
+def test_compiling_again_costs_nothing_and_a_new_schema_is_compiled_anew():
+    schema = {"type": "object", "properties": {"a": STRING}}
+    first, second = (compile_tools([tool(schema)], "anthropic")["rows"] for _ in range(2))
+    assert first is second
+    assert compile_tools([tool(dict(schema))], "anthropic")["rows"] is not first
+    assert compile_tools([tool(schema, description="other")], "anthropic")["rows"].declaration["description"] == "other"
+    assert compile_tools([tool(schema)], "anthropic") != "rows"
+
+
+def test_the_tools_of_a_request_are_the_callers_own_to_change():
+    tools = [tool({"type": "object"})]
+    compile_tools(tools).clear()
+    assert list(compile_tools(tools)) == ["rows"]
 
 
 def test_only_references_into_the_schema_itself_move():

@@ -21,7 +21,16 @@ from orchestra.testing.wires import WIRES
 from orchestra.types import Capabilities, Message, ModelCard, Request, ToolSpec
 
 DIALECTS = tuple(WIRES)
-TEXTS = ("", "a", "Forty-two.", "Åse: »天«  \n\n e\u0301 🙂", '{"a": [1, "}"]}', "data: [DONE]\n\n", "x" * 300, "\u2028\x00\\u")
+TEXTS = (
+    "",
+    "a",
+    "Forty-two.",
+    "Åse: »天«  \n\n e\u0301 🙂",
+    '{"a": [1, "}"]}',
+    "data: [DONE]\n\n",
+    "x" * 300,
+    "\u2028\x00\\u",
+)
 TOOLS = (
     ToolSpec("rows", "", {"type": "object", "properties": {"sql": {"type": "string"}}, "required": ["sql"]}),
     ToolSpec("now", "", {"type": "object", "properties": {}}),
