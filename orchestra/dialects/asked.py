@@ -139,7 +139,9 @@ class _Cut:
         unsaid = self.request.tool_choice == "none" and "none" not in self.features.tool_choice
         if not self.native or (unsaid and not calls):
             return {}
-        strict: Literal["auto", False] = "auto" if self.features.strict else False
+        # A model that cannot be held to an answer's schema refuses to be held to a tool's.
+        enforced = self.features.strict and self.card.capabilities.structured_output
+        strict: Literal["auto", False] = "auto" if enforced else False
         return compile_tools(self.request.tools or self._called(calls), self.card.dialect, strict)
 
     def _called(self, calls: Sequence[ToolCall]) -> list[ToolSpec]:

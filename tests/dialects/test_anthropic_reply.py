@@ -295,13 +295,13 @@ def test_counts_at_the_end_are_totals_and_those_left_out_stand_from_the_beginnin
     assert read(stream(start(input_tokens=5, output_tokens=1), stop()), ASKED)[1].usage is None
 
 
-@pytest.mark.parametrize("count", ["7", -1, True, 1.5, float("1e999"), [], {"a": 1}])
+@pytest.mark.parametrize("count", ["7", -1, True, 1.5, [], {"a": 1}])
 def test_usage_that_is_no_count_is_unknown_rather_than_nothing(count):
     for name in USAGE.keys() - {"output_tokens_details"}:
         counts = USAGE | {name: count}
         if not count and name.startswith("cache"):
             continue
-        data = json.dumps({"content": [], "stop_reason": "end_turn", "usage": counts}).replace("Infinity", "1e999")
+        data = json.dumps({"content": [], "stop_reason": "end_turn", "usage": counts})
         assert CODEC.decode(ASKED, data.encode()).usage is None
     assert CODEC.decode(ASKED, whole(usage={"output_tokens": 7})).usage is None
 

@@ -172,9 +172,10 @@ def test_arguments_are_an_object_or_none_at_all(given, arguments):
     assert [each.arguments for each in reply.tool_calls] == [arguments]
 
 
-def test_a_number_too_large_to_be_one_makes_arguments_unreadable():
+def test_a_number_too_large_to_be_one_is_no_reply():
     data = stream(chunk(call("now", args={"n": 0}), finish="STOP")).replace(b'"n": 0', b'"n": 1e999')
-    assert read(data)[1].tool_calls[0].arguments is None
+    fault = read(data)[1]
+    assert (fault.trigger, "1e999 is no JSON" in fault.text) == (Trigger.bad_reply, True)
 
 
 def piece(path, will_continue=None, **value):
