@@ -184,13 +184,13 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
             if values.get("task") == given.get("task"):
                 return True
             raise ConfigError(f"run {run} was begun with another task; give this task an id of its own, or none")
-        self._end_unfinished(values, f"a new task, run {run}")
+        self._end_unfinished(values, "a new task", run)
         return False
 
-    def _end_unfinished(self, last: Mapping[str, Any], by: str) -> None:
-        """The last word on a thread's run that nobody can go on with any more, as another has its place."""
+    def _end_unfinished(self, last: Mapping[str, Any], what: str, by: str) -> None:
+        """The last word on a thread's run that nobody can go on with any more, as run `by` takes its place."""
         if last.get("run") and last.get("state") not in ("done", "failed"):
-            self.runs.cancel(last["run"], f"{by}, was begun on its thread")
+            self.runs.cancel(last["run"], f"{what}, run {by}, was begun on its thread", by=by)
 
     async def _check_answer(self, given: Command[Any], config: RunnableConfig | None) -> None:
         """One answer cannot be for several questions. Raises ConfigError naming them."""
@@ -231,7 +231,7 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
         if isinstance(given, Command):
             raise ConfigError("an older checkpoint's questions are asked anew: resume from it with None, then answer")
         state, run = await self.aget_state(config), new_run_id()
-        self._end_unfinished(_values(last), f"a fork, run {run}")
+        self._end_unfinished(_values(last), "a fork", run)
         if state.next == (START,):  # before the first node there is no state to change yet, only the input
             old = _values(await self._checkpoint(config))
             return {**old, "run": run, "forked": old["run"]}, newest
