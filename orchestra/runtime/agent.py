@@ -78,7 +78,7 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
         """
         if self.checkpoints.path is not None and options.get("durability") is None:
             options["durability"] = "async"  # LangGraph's ainvoke passes None on; "exit" would run everything again
-        with await self._alone(config):
+        with await self._alone(input, config):
             async with aclosing(self._astream(input, config, **options)) as chunks:
                 async for chunk in chunks:
                     yield chunk
@@ -128,19 +128,20 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
         """`aupdate_state` for synchronous code. Raises SyncInLoop inside a running event loop."""
         return self.portal.run("update_state", lambda: self.aupdate_state(config, values, as_node, task_id))
 
-    async def _alone(self, config: RunnableConfig | None) -> AbstractContextManager[object]:
-        """The thread that the config names, for as long as a run of it is at work: a second one would hide it there.
+    async def _alone(self, given: Any, config: RunnableConfig | None) -> AbstractContextManager[object]:
+        """The run's thread, for as long as it is at work there: a second one would hide it.
 
-        Raises RunOwned where one is.
+        A run without an id makes one that nobody else knows, and needs none. Raises RunOwned where one is at work.
         """
-        own = _configurable(config)
-        if config is None or "thread_id" not in own or _is_nested(config) or not self.checkpointer:
+        place = _place(given, config)
+        own = _configurable(place)
+        if "thread_id" not in own or _is_nested(place) or not self.checkpointer:
             return nullcontext()
         ledger, kept_in = self.runs.engine.ledger, f" in saver {id(self._saver):x}" if self._saver else ""
         try:
             return ledger.claim(f"of thread {own['thread_id']}{kept_in}")
         except RunOwned:
-            if run := await self._kept(_merged(config, checkpoint_id=None)):
+            if run := await self._kept(_merged(place, checkpoint_id=None)):
                 ledger.claim(run).release()  # the owner is told by the run's own name, where it has one already
             raise
 
@@ -338,6 +339,12 @@ def _configurable(config: RunnableConfig | None) -> dict[str, Any]:
 def _merged(config: RunnableConfig, **more: Any) -> RunnableConfig:
     own = {key: value for key, value in (_configurable(config) | more).items() if value is not None}
     return cast("RunnableConfig", {**config, "configurable": own})
+
+
+def _place(given: Any, config: RunnableConfig | None) -> RunnableConfig:
+    """The configuration with the thread that the input's run has, where neither names another."""
+    run = cast("Mapping[str, Any]", given).get("run") if isinstance(given, Mapping) else None
+    return _with_thread(config, run) if isinstance(run, str) and run else (config or {})
 
 
 def _with_thread(config: RunnableConfig | None, run: str) -> RunnableConfig:

@@ -124,6 +124,21 @@ async def test_of_two_tasks_begun_at_once_on_one_thread_the_second_is_refused_an
     assert (out["run"], out["state"]) == ("b", "interrupted")
 
 
+@pytest.mark.parametrize("begun", [{"task": "a", "run": "t"}, {"run": "t"}])
+async def test_a_run_on_its_own_thread_is_not_hidden_by_a_task_begun_there_at_once(begun, tmp_path):
+    async with app_of(tmp_path, ONE) as app:
+        agent = app.planner_executor([sending(sent := [])])
+        if "task" not in begun:
+            await agent.ainvoke({"task": "a", "run": "t"})
+            begun = {**begun, "budget": 1.0}
+        tasks = agent.ainvoke(begun), agent.ainvoke({"task": "b", "run": "b"}, THREAD)
+        first, second = await asyncio.gather(*tasks, return_exceptions=True)
+        assert isinstance(second, RunOwned)
+        name = asked(first)["s1"].value["question"]
+        out = await agent.ainvoke({"run": "t", "answers": {name: True}})
+        assert (out["state"], sent, events(app, "b", RunEnded)) == ("done", ["s1"], [])
+
+
 async def test_agents_with_savers_of_their_own_do_not_share_threads(tmp_path):
     async with app_of(tmp_path, ONE) as app:
         agents = [app.planner_executor([sending([])]) for _ in range(2)]
