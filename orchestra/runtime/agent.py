@@ -274,17 +274,18 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
             for sid in failed:
                 reopen(self.runs.recorder(way.run), sid)
             steps = {sid: one for sid, one in ended.items() if sid not in failed}
+            heard = _heard(await self._checkpoint(config))
             anew: dict[str, Any] = {
                 "changed": changed or None,
                 "plan_only": False,
                 "steps": steps,
                 "questions": [],
-                "answers": _to_ask_again(values) if again else {},
+                "answers": heard["answers"] | (_to_ask_again(values) if again else {}),
                 "state": "",
                 "reason": "",
             }
             place = "plan" if values.get("plan") else "__start__"
-            config = await self.aupdate_state(config, limits | anew, as_node=place)
+            config = await self.aupdate_state(config, heard | limits | anew, as_node=place)
         return None, _merged(config, checkpoint_id=None)
 
 
@@ -292,6 +293,20 @@ def _failed(values: Mapping[str, Any]) -> set[str]:
     """The steps to try again. That an optional one failed stands: others have gone on without its result."""
     optional = {one["id"] for one in (values.get("plan") or {"steps": ()})["steps"] if not one["critical"]}
     return {sid for sid, one in values.get("steps", {}).items() if one["state"] != "done" and sid not in optional}
+
+
+def _heard(found: Any) -> dict[str, Any]:
+    """What people have answered of questions that are still asked together: answers, and maybe a new cap.
+
+    LangGraph keeps it beside the checkpoint until all of them are answered; a checkpoint that is changed loses it.
+    """
+    heard: dict[str, Any] = {"answers": {}}
+    for _, channel, value in found.pending_writes or ():
+        if channel == "answers":
+            heard["answers"].update(value)
+        elif channel == "budget":
+            heard["budget"] = value
+    return heard
 
 
 def _is_interrupt(key: object) -> bool:
