@@ -283,6 +283,9 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
                 "answers": heard["answers"] | (_to_ask_again(values) if again else {}),
                 "state": "",
                 "reason": "",
+                "answer": None,
+                "missing": [],
+                "partial": "",
             }
             place = "plan" if values.get("plan") else "__start__"
             config = await self.aupdate_state(config, heard | limits | anew, as_node=place)
