@@ -22,6 +22,7 @@ from orchestra.runtime.portal import Portal, refuse_in_loop
 from orchestra.runtime.reopen import reopen
 from orchestra.runtime.runs import Runs
 from orchestra.runtime.state import FRESH, INPUT, RunState
+from orchestra.runtime.threads import claim
 
 _NESTED = "__pregel_"  # LangGraph's own keys in a configuration: the graph runs inside another
 
@@ -137,9 +138,9 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
         own = _configurable(place)
         if "thread_id" not in own or _is_nested(place) or not self.checkpointer:
             return nullcontext()
-        ledger, kept_in = self.runs.engine.ledger, f" in saver {id(self._saver):x}" if self._saver else ""
+        ledger = self.runs.engine.ledger
         try:
-            return ledger.claim(f"of thread {own['thread_id']}{kept_in}")
+            return claim(ledger, own["thread_id"], self._saver)
         except RunOwned:
             if run := await self._kept(_merged(place, checkpoint_id=None)):
                 ledger.claim(run).release()  # the owner is told by the run's own name, where it has one already
