@@ -6,7 +6,7 @@ import time
 from typing import Any, cast
 
 from orchestra.errors import RunOwned
-from orchestra.ledger import Ledger, Lease
+from orchestra.ledger import Lease, Ledger
 from orchestra.ledger.lease import owned
 from orchestra.ledger.memory import MemoryLeases
 

@@ -383,8 +383,12 @@ async def test_the_answer_of_a_plan_that_no_longer_holds_is_none_while_a_person_
 
 
 async def test_what_a_failed_run_lacked_is_told_no_more_once_it_is_tried_again(tmp_path):
+    def stubborn(body: Mapping[str, Any]) -> Any:
+        return CallTool("crack", item="s2") if "crack" in str(body.get("tools")) else obedient(body)
+
     strong = plans(plan(("s1", [], ["look"]), ("s2", ["s1"], ["crack"])))
-    async with app_of(tmp_path, strong, recovery=RecoveryPolicy(repairs=0, max_rungs=0, max_replans=0)) as app:
+    options: Any = {"recovery": RecoveryPolicy(repairs=0, max_rungs=0, max_replans=0)}
+    async with app_of(tmp_path, strong, stubborn, **options) as app:
         agent = app.planner_executor([looking([]), failing(Replan("stuck"), needs_approval=True)])
         name = asked(await agent.ainvoke(TASK, THREAD))["s2"].value["question"]
         out = await agent.ainvoke({"run": "r", "answers": {name: True}}, THREAD)
