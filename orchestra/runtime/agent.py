@@ -22,6 +22,7 @@ from orchestra.runtime.portal import Portal, refuse_in_loop
 from orchestra.runtime.reopen import reopen
 from orchestra.runtime.runs import Runs
 from orchestra.runtime.state import FRESH, INPUT, RunState
+from orchestra.runtime.threads import claim
 
 _NESTED = "__pregel_"  # LangGraph's own keys in a configuration: the graph runs inside another
 
@@ -78,7 +79,7 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
         """
         if self.checkpoints.path is not None and options.get("durability") is None:
             options["durability"] = "async"  # LangGraph's ainvoke passes None on; "exit" would run everything again
-        with await self._alone(config):
+        with await self._alone(input, config):
             async with aclosing(self._astream(input, config, **options)) as chunks:
                 async for chunk in chunks:
                     yield chunk
@@ -128,19 +129,20 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
         """`aupdate_state` for synchronous code. Raises SyncInLoop inside a running event loop."""
         return self.portal.run("update_state", lambda: self.aupdate_state(config, values, as_node, task_id))
 
-    async def _alone(self, config: RunnableConfig | None) -> AbstractContextManager[object]:
-        """The thread that the config names, for as long as a run of it is at work: a second one would hide it there.
+    async def _alone(self, given: Any, config: RunnableConfig | None) -> AbstractContextManager[object]:
+        """The run's thread, for as long as it is at work there: a second one would hide it.
 
-        Raises RunOwned where one is.
+        A run without an id makes one that nobody else knows, and needs none. Raises RunOwned where one is at work.
         """
-        own = _configurable(config)
-        if config is None or "thread_id" not in own or _is_nested(config) or not self.checkpointer:
+        place = _place(given, config)
+        own = _configurable(place)
+        if "thread_id" not in own or _is_nested(place) or not self.checkpointer:
             return nullcontext()
-        ledger, kept_in = self.runs.engine.ledger, f" in saver {id(self._saver):x}" if self._saver else ""
+        ledger = self.runs.engine.ledger
         try:
-            return ledger.claim(f"of thread {own['thread_id']}{kept_in}")
+            return claim(ledger, own["thread_id"], self._saver)
         except RunOwned:
-            if run := await self._kept(_merged(config, checkpoint_id=None)):
+            if run := await self._kept(_merged(place, checkpoint_id=None)):
                 ledger.claim(run).release()  # the owner is told by the run's own name, where it has one already
             raise
 
@@ -184,13 +186,13 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
             if values.get("task") == given.get("task"):
                 return True
             raise ConfigError(f"run {run} was begun with another task; give this task an id of its own, or none")
-        self._end_unfinished(values, f"a new task, run {run}")
+        self._end_unfinished(values, "a new task", run)
         return False
 
-    def _end_unfinished(self, last: Mapping[str, Any], by: str) -> None:
-        """The last word on a thread's run that nobody can go on with any more, as another has its place."""
+    def _end_unfinished(self, last: Mapping[str, Any], what: str, by: str) -> None:
+        """The last word on a thread's run that nobody can go on with any more, as run `by` takes its place."""
         if last.get("run") and last.get("state") not in ("done", "failed"):
-            self.runs.cancel(last["run"], f"{by}, was begun on its thread")
+            self.runs.cancel(last["run"], f"{what}, run {by}, was begun on its thread", by=by)
 
     async def _check_answer(self, given: Command[Any], config: RunnableConfig | None) -> None:
         """One answer cannot be for several questions. Raises ConfigError naming them."""
@@ -231,7 +233,7 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
         if isinstance(given, Command):
             raise ConfigError("an older checkpoint's questions are asked anew: resume from it with None, then answer")
         state, run = await self.aget_state(config), new_run_id()
-        self._end_unfinished(_values(last), f"a fork, run {run}")
+        self._end_unfinished(_values(last), "a fork", run)
         if state.next == (START,):  # before the first node there is no state to change yet, only the input
             old = _values(await self._checkpoint(config))
             return {**old, "run": run, "forked": old["run"]}, newest
@@ -273,17 +275,21 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
             for sid in failed:
                 reopen(self.runs.recorder(way.run), sid)
             steps = {sid: one for sid, one in ended.items() if sid not in failed}
+            heard = _heard(await self._checkpoint(config))
             anew: dict[str, Any] = {
                 "changed": changed or None,
                 "plan_only": False,
                 "steps": steps,
                 "questions": [],
-                "answers": _to_ask_again(values) if again else {},
+                "answers": heard["answers"] | (_to_ask_again(values) if again else {}),
                 "state": "",
                 "reason": "",
+                "answer": None,
+                "missing": [],
+                "partial": "",
             }
             place = "plan" if values.get("plan") else "__start__"
-            config = await self.aupdate_state(config, limits | anew, as_node=place)
+            config = await self.aupdate_state(config, heard | limits | anew, as_node=place)
         return None, _merged(config, checkpoint_id=None)
 
 
@@ -291,6 +297,20 @@ def _failed(values: Mapping[str, Any]) -> set[str]:
     """The steps to try again. That an optional one failed stands: others have gone on without its result."""
     optional = {one["id"] for one in (values.get("plan") or {"steps": ()})["steps"] if not one["critical"]}
     return {sid for sid, one in values.get("steps", {}).items() if one["state"] != "done" and sid not in optional}
+
+
+def _heard(found: Any) -> dict[str, Any]:
+    """What people have answered of questions that are still asked together: answers, and maybe a new cap.
+
+    LangGraph keeps it beside the checkpoint until all of them are answered; a checkpoint that is changed loses it.
+    """
+    heard: dict[str, Any] = {"answers": {}}
+    for _, channel, value in found.pending_writes or ():
+        if channel == "answers":
+            heard["answers"].update(value)
+        elif channel == "budget":
+            heard["budget"] = value
+    return heard
 
 
 def _is_interrupt(key: object) -> bool:
@@ -338,6 +358,12 @@ def _configurable(config: RunnableConfig | None) -> dict[str, Any]:
 def _merged(config: RunnableConfig, **more: Any) -> RunnableConfig:
     own = {key: value for key, value in (_configurable(config) | more).items() if value is not None}
     return cast("RunnableConfig", {**config, "configurable": own})
+
+
+def _place(given: Any, config: RunnableConfig | None) -> RunnableConfig:
+    """The configuration with the thread that the input's run has, where neither names another."""
+    run = cast("Mapping[str, Any]", given).get("run") if isinstance(given, Mapping) else None
+    return _with_thread(config, run) if isinstance(run, str) and run else (config or {})
 
 
 def _with_thread(config: RunnableConfig | None, run: str) -> RunnableConfig:

@@ -79,7 +79,7 @@ class Nodes:
         """Plan → a result per step, as far as people need not be asked first; a failed step is a result too."""
         plan = from_json(Plan, state["plan"])
         with self._at_work(state, config, notes=self._changes(state, plan.steps)) as (scope, told):
-            self._planned(scope, state, plan)
+            self._forked(scope, state)
             ended = await execute_plan(
                 self.engine,
                 scope,
@@ -119,6 +119,7 @@ class Nodes:
         version = state.get("version", 1) + 1
         answers = _answers(state)
         with self._at_work(state, config, notes=self._changes(state)) as (scope, told):
+            self._forked(scope, state)
             ended = finished(scope.recorder, plan, results(state))
             left = [step for step in plan.steps if step.id not in ended or ended[step.id].state != "done"]
             dropped = Dropped(self.engine, scope, self.blueprint.work.tools, left, ended)
@@ -152,6 +153,7 @@ class Nodes:
         """Results → answer, or the reason why there is none, with what is known and what is missing."""
         out = outcome(state)
         with self._at_work(state, config) as (scope, told):
+            self._forked(scope, state)
             out |= told()
             ended = "done" if out["state"] == "done" else "failed"
             self.runs.close(scope.run, ended, out["reason"], answer=out["answer"] or "")
@@ -166,13 +168,20 @@ class Nodes:
         event = RunStarted(self.blueprint.name, text, engine.fleet.fingerprint, mode)
         scope.recorder.record("", event, keep=("begun", True))
 
-    def _planned(self, scope: RunScope, state: RunState, plan: Plan) -> None:
-        """A run that was forked from another begins with that one's plan, and says so first."""
-        forked = state.get("forked")
-        if forked and "begun" not in self.engine.ledger.kept(scope.run, ""):
-            self._begun(scope, state["task"])
+    def _forked(self, scope: RunScope, state: RunState) -> None:
+        """A run that was forked from another begins with that one's plan, where it has any, and says so first."""
+        if not (forked := state.get("forked")) or self._is_begun(scope.run):
+            return
+        self._begun(scope, state["task"])
+        if plan := state.get("plan"):
             reason, kept = f"forked from run {forked}", tuple(state.get("steps", {}))
-            scope.recorder.record("plan", Planned(plan, state.get("version", 1), kept=kept, reason=reason))
+            planned = Planned(from_json(Plan, plan), state.get("version", 1), kept=kept, reason=reason)
+            scope.recorder.record("plan", planned)
+
+    def _is_begun(self, run: str) -> bool:
+        """Whether the run has had its first word: by its journal, or by its rows where that is gone with its end."""
+        rows = self.engine.ledger.events(run)
+        return "begun" in self.engine.ledger.kept(run, "") or any(isinstance(row.event, RunStarted) for row in rows)
 
     def _order(self, state: RunState) -> Order:
         work = self.blueprint.work

@@ -11,6 +11,9 @@ from orchestra.errors import SyncInLoop
 
 T = TypeVar("T")
 
+PATIENCE = 5.0
+"""Seconds that cancelled work has to come to its end; a tool may take its time."""
+
 
 class Portal:
     """Runs coroutines for synchronous callers on a thread of its own, started at the first call."""
@@ -21,19 +24,31 @@ class Portal:
         self._lock = threading.Lock()
 
     def run(self, name: str, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """The coroutine's result. Raises SyncInLoop inside a running event loop; `name` is the sync method's."""
+        """The coroutine's result. Raises SyncInLoop inside a running event loop; `name` is the sync method's.
+
+        Whoever leaves by Ctrl-C finds the coroutine at rest, unless it takes longer than `PATIENCE` to be cancelled.
+        """
         refuse_in_loop(name)
-        future = asyncio.run_coroutine_threadsafe(make(), self._running())
+        at_rest = threading.Event()
+
+        async def work() -> T:
+            try:
+                return await make()
+            finally:
+                at_rest.set()
+
+        future = asyncio.run_coroutine_threadsafe(work(), self._running())
         try:
             return future.result()
         except BaseException:
-            future.cancel()
+            if future.cancel():
+                at_rest.wait(PATIENCE)  # it gives back what it holds: its run, its thread
             raise
 
     def iterate(self, name: str, make: Callable[[], AsyncIterator[T]]) -> Iterator[T]:
         """The async iterator's items, one by one; closing the generator closes the iterator."""
         refuse_in_loop(name)
-        items = make()
+        items: Any = make()  # every stream of ours is a generator
 
         async def following() -> tuple[bool, Any]:
             try:
@@ -42,7 +57,8 @@ class Portal:
                 return False, None
 
         async def end() -> None:
-            await items.aclose()  # type: ignore[attr-defined]  # every stream of ours is a generator
+            if not items.ag_running:  # what does not let itself be cancelled cannot be closed either
+                await items.aclose()
 
         try:
             while (item := self.run(name, following))[0]:

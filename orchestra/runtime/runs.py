@@ -54,6 +54,7 @@ class Runs:
     def __init__(self, engine: Engine, agent: str, limits: Limits) -> None:
         self.engine, self.agent, self.limits = engine, agent, limits
         self._entered: dict[str, _Entered] = {}
+        self._replaced: dict[str, str] = {}  # by the run that took its thread over
 
     def enter(self, run: str, *, heard: bool = True) -> None:
         """Claim the run, whose rows are `heard` as they come. Raises RunOwned where it is at work elsewhere."""
@@ -74,6 +75,7 @@ class Runs:
 
         It is given back even where that cannot be recorded: raises LedgerError then.
         """
+        self._replaced.pop(run, None)
         entered = self._entered.get(run)
         if entered is None:
             return
@@ -113,16 +115,24 @@ class Runs:
         self.engine.ledger.append(run, "", RunEnded(state, self.seconds(run), reason, answer))
 
     def forget(self, run: str) -> None:
-        """Delete what the run kept for a resume, where it is done."""
+        """Delete what nobody resumes any more: what the run kept, where it is done, and what one kept that it replaced.
+
+        To be called once the run's checkpoints are safe.
+        """
+        if replaced := self._replaced.pop(run, None):
+            self.engine.ledger.forget(replaced)
         entered = self._entered.get(run)
         if entered is not None and entered.done:
             self.engine.ledger.forget(run)
 
-    def cancel(self, run: str, reason: str) -> None:
-        """The last word on a run that nobody will go on with. Raises RunOwned where it is at work."""
+    def cancel(self, run: str, reason: str, *, by: str) -> None:
+        """The last word on a run whose thread run `by` is about to take over. Raises RunOwned where it is at work.
+
+        It keeps its journal until `by` has the thread: where no checkpoint of `by` is ever written, it can go on.
+        """
         with self.engine.ledger.claim(run):
             self.engine.ledger.append(run, "", RunEnded("cancelled", 0.0, reason))
-            self.engine.ledger.forget(run)
+        self._replaced[by] = run
 
     def abandon(self, run: str, state: RunState, reason: str) -> None:
         """The last word on a run that was left before its end; none where it never began or has ended."""

@@ -11,9 +11,11 @@ from langgraph.types import Command
 
 from orchestra import Orchestra, StepPolicy, tool
 from orchestra.errors import ConfigError, RunOwned
-from orchestra.ledger import RunEnded, StepEnded
-from orchestra.testing import CallTool, ScriptedModel, scripted_app
-from orchestra.toolbox import Tool
+from orchestra.ledger import Planned, RunEnded, RunStarted, StepEnded
+from orchestra.testing import CallTool, Error, ScriptedModel, scripted_app
+from orchestra.toolbox import Replan, Tool
+from tests.runtime import scripts
+from tests.runtime.scripts import plan, plans
 
 BOTH = StepPolicy([{"match": {"kind": "plan"}, "tier": "capable"}, {"tier": "efficient"}])
 STEPS = [
@@ -234,3 +236,46 @@ async def test_nothing_is_forked_from_a_run_that_is_at_work(thread, tmp_path):
         slow.go.set()
         assert ((await run)["state"], ends(app, "r")) == ("done", ["done"])
         assert len(app.ledger.runs()) == 1
+
+
+async def test_a_fork_says_what_it_does_with_which_plan_wherever_it_begins(tmp_path):
+    async with app_of(tmp_path) as app:
+        agent = app.planner_executor([counting([])])
+        first = await agent.ainvoke({"task": "How many?"}, THREAD)
+        for node in ("execute", "finish"):
+            fork = (await agent.ainvoke(None, (await at(agent, node)).config))["run"]
+            started, planned, *_ = [row.event for row in app.ledger.events(fork)]
+            assert isinstance(started, RunStarted)
+            assert isinstance(planned, Planned)
+            assert planned.reason.startswith("forked from run ")
+            assert len(planned.kept) == (0 if node == "execute" else 3)
+        assert first["run"] in {one.run for one in app.ledger.runs()}
+
+
+async def test_a_fork_that_begins_with_a_new_plan_names_the_old_one_first_and_once(tmp_path):
+    @tool(read_only=True)
+    def crack(item: str) -> str:
+        """Crack.
+
+        Args:
+            item: what
+        """
+        raise Replan("gone")
+
+    later = iter([plan((f"s{number}", [], [])) for number in (2, 2, 3)])
+    strong = plans(plan(("s1", [], ["crack"])), lambda: next(later))
+    async with scripts.app_of(tmp_path, strong) as app:
+        agent = app.planner_executor([crack])
+        await agent.ainvoke({"task": "?"}, THREAD)
+        fork = (await agent.ainvoke(None, (await at(agent, "replan")).config))["run"]
+        await agent.ainvoke({"run": fork, "changed": "all"}, THREAD)  # it is done, and its journal is gone
+        assert len(scripts.events(app, fork, RunStarted)) == 1
+        assert [one.version for one in scripts.events(app, fork, Planned)] == [1, 2, 3]
+
+
+async def test_a_fork_from_a_state_without_a_plan_says_that_it_began(tmp_path):
+    async with scripts.app_of(tmp_path, lambda _: Error(400), lambda _: Error(400)) as app:
+        agent = app.planner_executor()
+        await agent.ainvoke({"task": "?"}, THREAD)
+        fork = (await agent.ainvoke(None, (await at(agent, "finish")).config))["run"]
+        assert [row.event.type for row in app.ledger.events(fork)] == ["run_started", "run_ended"]

@@ -371,3 +371,27 @@ async def test_acts_that_a_model_wrote_after_a_call_that_wants_another_plan_are_
         assert [one.tool for one in events(app, "r", ToolStarted)] == ["crack"]
     assert (out["answer"], done) == ("gave up", [])
     assert told[-1].endswith("not made: a call before this one showed that the plan no longer holds")
+
+
+async def test_the_answer_of_a_plan_that_no_longer_holds_is_none_while_a_person_is_asked_about_the_new_one(tmp_path):
+    strong = plans(plan(("s1", [], ["look"])), plan(("s2", [], ["pay"])))
+    async with app_of(tmp_path, strong) as app:
+        agent = app.planner_executor([looking([]), approved()])
+        assert (await agent.ainvoke(TASK, THREAD))["answer"] == "s1: s1 seen"
+        out = await agent.ainvoke({"run": "r", "changed": "the shop has moved"}, THREAD)
+    assert (out["state"], out["answer"], list(asked(out))) == ("interrupted", None, ["s2"])
+
+
+async def test_what_a_failed_run_lacked_is_told_no_more_once_it_is_tried_again(tmp_path):
+    def stubborn(body: Mapping[str, Any]) -> Any:
+        return CallTool("crack", item="s2") if "crack" in str(body.get("tools")) else obedient(body)
+
+    strong = plans(plan(("s1", [], ["look"]), ("s2", ["s1"], ["crack"])))
+    options: Any = {"recovery": RecoveryPolicy(repairs=0, max_rungs=0, max_replans=0)}
+    async with app_of(tmp_path, strong, stubborn, **options) as app:
+        agent = app.planner_executor([looking([]), failing(Replan("stuck"), needs_approval=True)])
+        name = asked(await agent.ainvoke(TASK, THREAD))["s2"].value["question"]
+        out = await agent.ainvoke({"run": "r", "answers": {name: True}}, THREAD)
+        assert (len(out["missing"]), out["partial"].splitlines()[0]) == (1, "Known:")
+        out = await agent.ainvoke({"run": "r"}, THREAD)
+    assert (out["state"], out["missing"], out["partial"]) == ("interrupted", [], "")

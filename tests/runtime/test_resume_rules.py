@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from typing import Any, TypedDict
 
 import pytest
@@ -114,7 +116,7 @@ async def test_of_two_tasks_begun_at_once_on_one_thread_the_second_is_refused_an
         tasks = (agent.ainvoke({"task": name, "run": name}, THREAD) for name in "ab")
         first, second = await asyncio.gather(*tasks, return_exceptions=True)
         assert isinstance(second, RunOwned)
-        assert str(second).startswith("run of thread t ")
+        assert str(second).startswith("run of thread t is at work in another task of this process (")
         assert "another task of this process" in second.owner
         name = asked(first)["s1"].value["question"]
         out = await agent.ainvoke({"run": "a", "answers": {name: True}}, THREAD)
@@ -124,6 +126,21 @@ async def test_of_two_tasks_begun_at_once_on_one_thread_the_second_is_refused_an
     assert (out["run"], out["state"]) == ("b", "interrupted")
 
 
+@pytest.mark.parametrize("begun", [{"task": "a", "run": "t"}, {"run": "t"}])
+async def test_a_run_on_its_own_thread_is_not_hidden_by_a_task_begun_there_at_once(begun, tmp_path):
+    async with app_of(tmp_path, ONE) as app:
+        agent = app.planner_executor([sending(sent := [])])
+        if "task" not in begun:
+            await agent.ainvoke({"task": "a", "run": "t"})
+            begun = {**begun, "budget": 1.0}
+        tasks = agent.ainvoke(begun), agent.ainvoke({"task": "b", "run": "b"}, THREAD)
+        first, second = await asyncio.gather(*tasks, return_exceptions=True)
+        assert isinstance(second, RunOwned)
+        name = asked(first)["s1"].value["question"]
+        out = await agent.ainvoke({"run": "t", "answers": {name: True}})
+        assert (out["state"], sent, events(app, "b", RunEnded)) == ("done", ["s1"], [])
+
+
 async def test_agents_with_savers_of_their_own_do_not_share_threads(tmp_path):
     async with app_of(tmp_path, ONE) as app:
         agents = [app.planner_executor([sending([])]) for _ in range(2)]
@@ -131,6 +148,20 @@ async def test_agents_with_savers_of_their_own_do_not_share_threads(tmp_path):
             agent.checkpointer = InMemorySaver()
         outs = await asyncio.gather(*(agent.ainvoke({"task": "?"}, THREAD) for agent in agents))
     assert [out["state"] for out in outs] == ["interrupted"] * 2
+
+
+async def test_a_thread_in_a_saver_of_ones_own_is_claimed_in_this_process_alone(tmp_path):
+    def leases(_: Any) -> Any:
+        with closing(sqlite3.connect(tmp_path / "l.db")) as db:
+            held.extend(run for (run,) in db.execute("SELECT run FROM leases"))
+        return plan(("s1", [], []))
+
+    held: list[str] = []
+    async with app_of(tmp_path, lambda body: (leases if body.get("response_format") else obedient)(body)) as app:
+        agent = app.planner_executor()
+        agent.checkpointer = InMemorySaver()
+        await agent.ainvoke({"task": "?", "run": "r"}, THREAD)
+    assert held == ["r"]  # what another process may not claim
 
 
 async def test_an_agent_in_another_graph_has_a_run_and_a_budget_of_its_own_for_each_task(tmp_path):

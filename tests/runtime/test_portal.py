@@ -1,0 +1,98 @@
+"""Ctrl-C in synchronous code: what it interrupts is at rest when it comes out, and comes out as itself."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from orchestra import tool
+from orchestra.ledger import RunEnded
+from orchestra.runtime import portal as module
+from orchestra.runtime.portal import Portal
+from tests.runtime.scripts import THREAD, app_of, events, plans
+from tests.runtime.till import PAYS, TASK
+
+
+@pytest.fixture
+def portal() -> Iterator[Portal]:
+    made = Portal()
+    yield made
+    made.close()
+
+
+class Interrupted:
+    """Work in whose midst the user presses Ctrl-C; `ended` once it has cleaned up, which takes some rounds."""
+
+    def __init__(self, rounds: int = 2000) -> None:
+        self.ended, self._rounds = threading.Event(), rounds
+
+    async def work(self) -> None:
+        main = threading.main_thread().ident
+        assert main
+        asyncio.get_running_loop().call_later(
+            0.05, signal.pthread_kill, main, signal.SIGINT
+        )  # the caller waits by then
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for _ in range(self._rounds):
+                await asyncio.sleep(0)
+            self.ended.set()
+
+    async def items(self) -> AsyncIterator[int]:
+        yield 1
+        await self.work()
+
+
+def test_work_that_is_interrupted_has_come_to_its_end_when_the_caller_goes_on(portal):
+    interrupted = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        portal.run("invoke", interrupted.work)
+    assert interrupted.ended.is_set()
+
+
+def test_a_stream_that_is_interrupted_ends_in_the_interrupt_and_is_closed(portal):
+    interrupted, found = Interrupted(), list[int]()
+    with pytest.raises(KeyboardInterrupt):
+        found.extend(portal.iterate("stream", interrupted.items))
+    assert interrupted.ended.is_set()
+
+
+def test_work_that_does_not_come_to_its_end_is_not_waited_for_for_ever(portal, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE", 0.01)
+    interrupted = Interrupted(rounds=50_000)
+    with pytest.raises(KeyboardInterrupt):
+        list(portal.iterate("stream", interrupted.items))
+    assert not interrupted.ended.is_set()
+    assert interrupted.ended.wait(30)
+
+
+@pytest.mark.parametrize("way", ["invoke", "stream"])
+def test_a_run_that_is_interrupted_can_be_resumed_at_once(way, tmp_path):
+    interrupted, paid = [Interrupted()], list[str]()
+
+    @tool(idempotent=True)
+    async def pay(item: str) -> str:
+        """Pay.
+
+        Args:
+            item: for what
+        """
+        paid.append(item)
+        while interrupted:
+            await interrupted.pop().work()
+        return "paid"
+
+    app = app_of(tmp_path, plans(PAYS))
+    agent: Any = app.planner_executor([pay])
+    with pytest.raises(KeyboardInterrupt):
+        agent.invoke(TASK, THREAD) if way == "invoke" else list(agent.stream(TASK, THREAD))
+    out = agent.invoke({"run": "r"}, THREAD)
+    assert (out["answer"], paid) == ("s1: paid", ["s1", "s1"])
+    assert [one.state for one in events(app, "r", RunEnded)] == ["cancelled", "done"]
+    app.close()
