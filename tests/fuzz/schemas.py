@@ -1,13 +1,14 @@
 """Schemas that no dialect may change the meaning of: real tools, and ones made up of all that JSON Schema has.
 
-`tool_schemas.jsonl.gz` holds the declarations of the Berkeley Function-Calling Leaderboard (Apache-2.0) and of seven
-public MCP servers (MIT, Apache-2.0).
+The real ones are read from the folder that ORCHESTRA_DATA names; where it is missing all are made up, and it is said.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import random
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,17 @@ from orchestra.cli.tool_instances import ready
 from orchestra.dialects.tool_schema import DIALECTS
 from orchestra.types import ToolSpec
 
-REAL = Path(__file__).parent / "tool_schemas.jsonl.gz"
+DATA = Path(os.environ.get("ORCHESTRA_DATA", Path(__file__).parents[3] / "shared" / "data"))
+REAL = DATA / "tools" / "tool_schemas.jsonl.gz"
 DEEPEST = 3
 
 
 def tools(number: int, seed: object) -> list[ToolSpec]:
-    """So many tools, half of them real as far as there are, the others made up."""
+    """So many tools, half of them real as far as there are, the others made up; where there are none it is said."""
     draw = random.Random(f"{seed}/schemas")
-    real = read_tools(REAL)
+    real = read_tools(REAL) if REAL.exists() else []
+    if not real:
+        print(f"no real tools: there is no {REAL}; set ORCHESTRA_DATA", file=sys.stderr)
     some = draw.sample(real, min(number // 2, len(real)))
     return [*some, *(made_up(draw, index) for index in range(number - len(some)))]
 
