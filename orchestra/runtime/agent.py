@@ -18,6 +18,7 @@ from langgraph.types import Command, StateSnapshot
 from orchestra.errors import ConfigError, RunOwned
 from orchestra.ledger import new_run_id
 from orchestra.runtime.checkpoints import Checkpoints
+from orchestra.runtime.fork import fork
 from orchestra.runtime.portal import Portal, refuse_in_loop
 from orchestra.runtime.reopen import reopen
 from orchestra.runtime.runs import Runs
@@ -238,14 +239,8 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
             old = _values(await self._checkpoint(config))
             return {**old, "run": run, "forked": old["run"]}, newest
         before = {"plan": START, "execute": "plan"}.get(next(iter(state.next), ""), "execute")
-        fork: dict[str, Any] = {
-            "run": run,
-            "forked": state.values.get("run", ""),
-            "cost": {},
-            "usage": {},
-            "seconds": 0.0,
-        }
-        return None, _merged(await self.aupdate_state(config, fork, as_node=before), checkpoint_id=None)
+        changed = await self.aupdate_state(config, fork(state, run), as_node=before)
+        return None, _merged(changed, checkpoint_id=None)
 
     async def _reopened(self, way: Entrance) -> tuple[Command[Any] | dict[str, Any] | None, RunnableConfig]:
         """A resume as LangGraph knows it: answers, or None once what failed was put back to be tried again."""
