@@ -23,7 +23,7 @@ from orchestra.runtime.portal import Portal, refuse_in_loop
 from orchestra.runtime.reopen import reopen
 from orchestra.runtime.runs import Runs
 from orchestra.runtime.state import FRESH, INPUT, RunState
-from orchestra.runtime.threads import claim
+from orchestra.runtime.threads import Thread, claim
 
 _NESTED = "__pregel_"  # LangGraph's own keys in a configuration: the graph runs inside another
 
@@ -80,10 +80,11 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
         """
         if self.checkpoints.path is not None and options.get("durability") is None:
             options["durability"] = "async"  # LangGraph's ainvoke passes None on; "exit" would run everything again
-        with await self._alone(input, config):
+        with await self._alone(input, config) as thread:
             async with aclosing(self._astream(input, config, **options)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
+                with thread.watched() if thread else nullcontext():
+                    async for chunk in chunks:
+                        yield chunk
 
     async def _astream(self, given: Any, config: RunnableConfig | None, **options: Any) -> AsyncGenerator[Any]:
         way = await self._entrance(given, config)
@@ -130,7 +131,7 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
         """`aupdate_state` for synchronous code. Raises SyncInLoop inside a running event loop."""
         return self.portal.run("update_state", lambda: self.aupdate_state(config, values, as_node, task_id))
 
-    async def _alone(self, given: Any, config: RunnableConfig | None) -> AbstractContextManager[object]:
+    async def _alone(self, given: Any, config: RunnableConfig | None) -> AbstractContextManager[Thread | None]:
         """The run's thread, for as long as it is at work there: a second one would hide it.
 
         A run without an id makes one that nobody else knows, and needs none. Raises RunOwned where one is at work.
@@ -141,7 +142,7 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
             return nullcontext()
         ledger = self.runs.engine.ledger
         try:
-            return claim(ledger, own["thread_id"], self._saver)
+            return await claim(ledger, own["thread_id"], self._saver)
         except RunOwned:
             if run := await self._kept(_merged(place, checkpoint_id=None)):
                 ledger.claim(run).release()  # the owner is told by the run's own name, where it has one already
