@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import merge_configs
 from langgraph.constants import START
 from langgraph.errors import GraphBubbleUp
 from langgraph.graph.state import CompiledStateGraph
@@ -80,6 +81,7 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
         """
         if self.checkpoints.path is not None and options.get("durability") is None:
             options["durability"] = "async"  # LangGraph's ainvoke passes None on; "exit" would run everything again
+        config = merge_configs(self.config, config) if self.config else config  # what with_config bound
         with await self._alone(input, config) as thread:
             async with aclosing(self._astream(input, config, **options)) as chunks:
                 with thread.watched() if thread else nullcontext():

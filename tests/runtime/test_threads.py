@@ -51,17 +51,20 @@ async def test_a_run_that_nobody_leaves_is_not_waited_for(tmp_path):
         assert (await run)["state"] == "done"
 
 
-async def test_a_run_that_is_left_and_does_not_end_is_waited_for_no_longer_than_it_may_take(tmp_path, monkeypatch):
+@pytest.mark.parametrize("saver", [None, "one's own"])
+async def test_a_run_that_is_left_and_does_not_end_is_waited_for_no_longer_than_it_may_take(
+    saver, tmp_path, monkeypatch
+):
     monkeypatch.setattr(threads, "PATIENCE", 0.02)
     async with app_of(tmp_path, plans(PAYS)) as app:
-        thread = await threads.claim(app.ledger, "t", None)
+        thread = await threads.claim(app.ledger, "t", saver)
         with pytest.raises(asyncio.CancelledError), thread.watched():
             raise asyncio.CancelledError
-        with pytest.raises(RunOwned, match="run of thread t is at work in another task of this process"):
-            await threads.claim(app.ledger, "t", None)
+        with pytest.raises(RunOwned, match=r"^run of thread t is at work in another task of this process"):
+            await threads.claim(app.ledger, "t", saver)
         with thread:
             pass
-        with await threads.claim(app.ledger, "t", None):
+        with await threads.claim(app.ledger, "t", saver):
             pass
 
 
