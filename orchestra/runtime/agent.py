@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import merge_configs
 from langgraph.constants import START
 from langgraph.errors import GraphBubbleUp
 from langgraph.graph.state import CompiledStateGraph
@@ -18,11 +19,12 @@ from langgraph.types import Command, StateSnapshot
 from orchestra.errors import ConfigError, RunOwned
 from orchestra.ledger import new_run_id
 from orchestra.runtime.checkpoints import Checkpoints
+from orchestra.runtime.fork import fork
 from orchestra.runtime.portal import Portal, refuse_in_loop
 from orchestra.runtime.reopen import reopen
 from orchestra.runtime.runs import Runs
 from orchestra.runtime.state import FRESH, INPUT, RunState
-from orchestra.runtime.threads import claim
+from orchestra.runtime.threads import Thread, claim
 
 _NESTED = "__pregel_"  # LangGraph's own keys in a configuration: the graph runs inside another
 
@@ -79,10 +81,12 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
         """
         if self.checkpoints.path is not None and options.get("durability") is None:
             options["durability"] = "async"  # LangGraph's ainvoke passes None on; "exit" would run everything again
-        with await self._alone(input, config):
+        config = merge_configs(self.config, config) if self.config else config  # what with_config bound
+        with await self._alone(input, config) as thread:
             async with aclosing(self._astream(input, config, **options)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
+                with thread.watched() if thread else nullcontext():
+                    async for chunk in chunks:
+                        yield chunk
 
     async def _astream(self, given: Any, config: RunnableConfig | None, **options: Any) -> AsyncGenerator[Any]:
         way = await self._entrance(given, config)
@@ -129,7 +133,7 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
         """`aupdate_state` for synchronous code. Raises SyncInLoop inside a running event loop."""
         return self.portal.run("update_state", lambda: self.aupdate_state(config, values, as_node, task_id))
 
-    async def _alone(self, given: Any, config: RunnableConfig | None) -> AbstractContextManager[object]:
+    async def _alone(self, given: Any, config: RunnableConfig | None) -> AbstractContextManager[Thread | None]:
         """The run's thread, for as long as it is at work there: a second one would hide it.
 
         A run without an id makes one that nobody else knows, and needs none. Raises RunOwned where one is at work.
@@ -140,7 +144,7 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
             return nullcontext()
         ledger = self.runs.engine.ledger
         try:
-            return claim(ledger, own["thread_id"], self._saver)
+            return await claim(ledger, own["thread_id"], self._saver)
         except RunOwned:
             if run := await self._kept(_merged(place, checkpoint_id=None)):
                 ledger.claim(run).release()  # the owner is told by the run's own name, where it has one already
@@ -238,14 +242,8 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
             old = _values(await self._checkpoint(config))
             return {**old, "run": run, "forked": old["run"]}, newest
         before = {"plan": START, "execute": "plan"}.get(next(iter(state.next), ""), "execute")
-        fork: dict[str, Any] = {
-            "run": run,
-            "forked": state.values.get("run", ""),
-            "cost": {},
-            "usage": {},
-            "seconds": 0.0,
-        }
-        return None, _merged(await self.aupdate_state(config, fork, as_node=before), checkpoint_id=None)
+        changed = await self.aupdate_state(config, fork(state, run), as_node=before)
+        return None, _merged(changed, checkpoint_id=None)
 
     async def _reopened(self, way: Entrance) -> tuple[Command[Any] | dict[str, Any] | None, RunnableConfig]:
         """A resume as LangGraph knows it: answers, or None once what failed was put back to be tried again."""

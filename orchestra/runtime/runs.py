@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable
 from typing import Any
 
 from orchestra.dispatch import Purse
-from orchestra.errors import BudgetExceeded
+from orchestra.errors import BudgetExceeded, LedgerError
 from orchestra.ledger import (
     Lease,
     Recorder,
@@ -26,6 +27,8 @@ from orchestra.runtime.engine import Engine
 from orchestra.runtime.scope import Limits, RunScope, Spent
 from orchestra.runtime.state import RunState as GraphState
 from orchestra.types import Cost, Earlier, Usage, from_json
+
+_log = logging.getLogger("orchestra.runtime")
 
 
 @dataclasses.dataclass(slots=True)
@@ -135,11 +138,18 @@ class Runs:
         self._replaced[by] = run
 
     def abandon(self, run: str, state: RunState, reason: str) -> None:
-        """The last word on a run that was left before its end; none where it never began or has ended."""
+        """The last word on a run that was left before its end; none where it never began or has ended.
+
+        A failure to record it, as when the app was closed before, is logged, so that it does not hide why it was left.
+        """
         entered = self._entered.get(run)
-        if entered is not None and entered.scope is not None:
-            entered.deafen()  # LangGraph's stream is closed by now
+        if entered is None or entered.scope is None:
+            return
+        entered.deafen()  # LangGraph's stream is closed by now
+        try:
             self.close(run, state, reason)
+        except LedgerError as error:
+            _log.warning("%s; run %s has no last word: %s (%s)", error, run, state, reason)
 
     def _scope(self, state: GraphState, entered: _Entered, *, asks: bool, notes: tuple[str, ...]) -> RunScope:
         run, limits = state["run"], self._limits(state)

@@ -116,7 +116,7 @@ async def test_of_two_tasks_begun_at_once_on_one_thread_the_second_is_refused_an
         tasks = (agent.ainvoke({"task": name, "run": name}, THREAD) for name in "ab")
         first, second = await asyncio.gather(*tasks, return_exceptions=True)
         assert isinstance(second, RunOwned)
-        assert str(second).startswith("run of thread t is at work in another task of this process (")
+        assert str(second).startswith("run a is at work in another task of this process (")
         assert "another task of this process" in second.owner
         name = asked(first)["s1"].value["question"]
         out = await agent.ainvoke({"run": "a", "answers": {name: True}}, THREAD)
@@ -139,6 +139,17 @@ async def test_a_run_on_its_own_thread_is_not_hidden_by_a_task_begun_there_at_on
         name = asked(first)["s1"].value["question"]
         out = await agent.ainvoke({"run": "t", "answers": {name: True}})
         assert (out["state"], sent, events(app, "b", RunEnded)) == ("done", ["s1"], [])
+
+
+async def test_a_thread_that_was_bound_to_an_agent_is_its_runs_thread(tmp_path):
+    async with app_of(tmp_path, ONE) as app:
+        agent = app.planner_executor([sending(sent := [])]).with_config(THREAD)
+        first, second = await asyncio.gather(*(agent.ainvoke({"task": name}) for name in "ab"), return_exceptions=True)
+        assert isinstance(second, RunOwned)
+        name = asked(first)["s1"].value["question"]
+        out = await agent.ainvoke({"run": first["run"], "answers": {name: True}})
+        assert (await agent.aget_state(THREAD)).values["run"] == first["run"]
+    assert (out["state"], sent) == ("done", ["s1"])
 
 
 async def test_agents_with_savers_of_their_own_do_not_share_threads(tmp_path):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -162,3 +164,9 @@ async def test_the_graph_is_drawn_as_mermaid_with_every_way_it_can_go():
         "finish --> __end__",
     ):
         assert f"\t{arrow};" in drawn
+
+
+def test_the_example_of_a_drawing_runs_as_it_stands(capsys):
+    page = (Path(__file__).parents[2] / "docs" / "graphs.md").read_text("utf-8")
+    exec(re.findall(r"```python\n(.*?)```", page, re.DOTALL)[-1], {})  # our own page
+    assert 's0["s1: find the rain in Oslo"]:::done' in capsys.readouterr().out
