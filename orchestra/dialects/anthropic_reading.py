@@ -109,7 +109,7 @@ class AnthropicReading:
             call.id, call.name = string(began.get("id")), string(began.get("name"))
             rest = {key: value for key, value in began.items() if key not in _CALL and value is not None}
             call.state = json.dumps(rest) if rest else None
-        else:
+        elif block.type:  # one of no type is nothing that could go back
             self.draft.keep(json.dumps(began), block.place, reasoning=True)
         return ()
 

@@ -22,13 +22,20 @@ class EventStream:
     """Collects bytes, gives events. Comments and unknown fields are skipped; invalid UTF-8 raises ValueError."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest: list[bytes] = [b""]
         self._name = ""
         self._data: list[str] = []
 
     def feed(self, chunk: bytes) -> Iterator[ServerEvent]:
         """The events that this chunk completes, one by one."""
-        *lines, self._rest = _LINE_END.split(self._rest + chunk)
+        if not chunk:
+            return
+        waits = self._rest[-1].endswith(b"\r")
+        self._rest.append(chunk)
+        if not waits and b"\n" not in chunk and b"\r" not in chunk:
+            return  # a long line is not gone through again with every chunk of it
+        *lines, rest = _LINE_END.split(b"".join(self._rest))
+        self._rest = [rest]
         for line in lines:
             if event := self._line(line):
                 yield event

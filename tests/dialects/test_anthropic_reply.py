@@ -409,3 +409,9 @@ def test_a_damaged_stream_reads_the_same_however_it_is_split(place, length, byte
 
 def test_the_end_event_alone_is_no_reply():
     assert read(stream(END, end=False), ASKED)[1].trigger is Trigger.stream_cut
+
+
+def test_a_block_of_no_type_is_nothing_that_could_go_back():
+    began = {"type": "content_block_start", "index": 0, "content_block": {"a": 1}}
+    _, reply = read(stream(start(), began, {"type": "content_block_stop", "index": 0}, stop("end_turn")), ASKED)
+    assert reply.parts == ()

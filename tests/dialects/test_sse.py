@@ -4,7 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestra.dialects import sse
 from orchestra.dialects.sse import EventStream, ServerEvent
+
+LINE_END = sse._LINE_END
 
 TEXT = 'event: note\ndata: {"a": "ü€😀"}\n\n: keep-alive\n\ndata:one\ndata: two\nid: 7\n\ndata: [DONE]\n\n'.encode()
 EVENTS = [ServerEvent("note", '{"a": "ü€😀"}'), ServerEvent("", "one\ntwo"), ServerEvent("", "[DONE]")]
@@ -52,3 +55,19 @@ def test_an_event_name_without_data_is_no_event_and_does_not_stick():
 def test_bytes_that_are_no_utf8_are_a_value_error():
     with pytest.raises(ValueError):
         read([b"data: \xff\n\n"])
+
+
+def test_an_event_on_one_long_line_is_gone_through_once(monkeypatch):
+    searched = []
+
+    class Counted:
+        def split(self, data):
+            searched.append(len(data))
+            return LINE_END.split(data)
+
+    monkeypatch.setattr(sse, "_LINE_END", Counted())
+    stream = EventStream()
+    pieces = [b"data: ", *[b"x" * 1_000] * 1_000, b"", b"\r", b"\n", b"\r\n", b"data: y\n\n"]
+    events = [event for piece in pieces for event in stream.feed(piece)]
+    assert [len(event.data) for event in events] == [1_000_000, 1]
+    assert sum(searched) < 5_000_000
