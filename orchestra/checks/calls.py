@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
@@ -60,12 +59,10 @@ def judge_calls(reply: ModelReply, expect: Expect) -> tuple[Trigger, tuple[str, 
     """The most specific trigger among all calls of the reply, and every fault of every call; None without faults."""
     calls = reply.tool_calls
     tools = {tool.name: tool for tool in expect.tools}
-    seen = Counter(identity(call) for call in expect.earlier_calls)
     triggers: set[Trigger] = set()
     evidence: list[str] = []
     for number, call in enumerate(calls, 1):
-        trigger, lines = _faults(call, tools, seen, expect.repeats)
-        seen[identity(call)] += 1
+        trigger, lines = _faults(call, tools, (*expect.earlier_calls, *calls[: number - 1]), expect.repeats)
         if trigger is not None:
             triggers.add(trigger)
             named = cut(call.name) if len(calls) == 1 else f"call {number} ({cut(call.name)})"
@@ -74,7 +71,7 @@ def judge_calls(reply: ModelReply, expect: Expect) -> tuple[Trigger, tuple[str, 
 
 
 def _faults(
-    call: ToolCall, tools: Mapping[str, ToolSpec], seen: Mapping[tuple[str, str], int], repeats: int
+    call: ToolCall, tools: Mapping[str, ToolSpec], earlier: Iterable[ToolCall], repeats: int
 ) -> tuple[Trigger | None, Sequence[str]]:
     tool = tools.get(call.name)
     if tool is None:
@@ -83,7 +80,7 @@ def _faults(
         return Trigger.malformed_args, lines
     if lines := violations(tool.schema, cast(Json, call.arguments)):
         return Trigger.schema_violation, lines
-    if (times := seen[identity(call)]) > repeats:
+    if (times := sum(_same(call, one) for one in earlier)) > repeats:
         text = f"this call was made {times} times already with the arguments {shown(call.arguments)}"
         return Trigger.repeated_call, [text]
     return None, ()
@@ -111,6 +108,11 @@ def _given_twice(raw: str) -> str | None:
     except NotJson:
         return None
     return None
+
+
+def _same(call: ToolCall, other: ToolCall) -> bool:
+    # most calls differ at a glance; of those that are equal to Python, 1 and true are not the same to a tool
+    return call.name == other.name and call.arguments == other.arguments and identity(call) == identity(other)
 
 
 def identity(call: ToolCall) -> tuple[str, str]:

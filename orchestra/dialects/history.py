@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias, TypeVar
 
 from orchestra.dialects.chat_profiles import features_of
 from orchestra.dialects.features import Features
 from orchestra.dialects.pairing import NO_RESULT, media_after_results, paired
-from orchestra.types import Document, Image, Message, ModelCard, Part, Reasoning, Text, ToolCall, ToolResult
+from orchestra.types import Document, Image, Message, ModelCard, Part, Reasoning, Role, Text, ToolCall, ToolResult
 
 __all__ = ["NO_RESULT", "View", "view", "viewed"]
 
@@ -76,6 +76,8 @@ class _Seeing:
 
     def message(self, message: Message) -> Message:
         """The message; not made anew where it stays as it is, as nearly all of a history does at every turn."""
+        if _is_plain(message.parts, message.role):
+            return message
         parts = tuple(_without_blanks(self._visible(message), signed=message.role == "assistant"))
         return message if parts == message.parts else replace(message, parts=parts)
 
@@ -130,6 +132,23 @@ class _Seeing:
     def _stateless(self, part: Spoken) -> Spoken:
         replayed = part.provider_state is None or (self._features.replays and self._own(part))
         return part if replayed else replace(part, provider_state=None)
+
+
+def _is_plain(parts: Sequence[Part], role: Role) -> bool:
+    """Whether any model may see these parts as they are: words, calls and results in words, and no opaque state."""
+    for part in parts:
+        match part:
+            case Text():
+                plain = part.text and not part.text.isspace()
+            case ToolCall():
+                plain = role == "assistant"
+            case ToolResult():
+                plain = _is_plain(part.content, "tool")
+            case _:
+                return False
+        if not plain or part.provider_state is not None:
+            return False
+    return True
 
 
 def _without_blanks(parts: Iterable[Spoken], *, signed: bool) -> list[Spoken]:

@@ -16,6 +16,8 @@ def paired(messages: Sequence[Message], notes: list[str]) -> list[Message]:
     A call without a result gets a neutral error, a result without a call is dropped, an id used twice is renamed.
     What a tool message says beside its results is the user's.
     """
+    if _is_paired(messages):
+        return list(messages)
     slots = _matched(messages, notes)
     result: list[Message] = []
     for index, message in enumerate(messages):
@@ -36,6 +38,9 @@ def paired(messages: Sequence[Message], notes: list[str]) -> list[Message]:
 def media_after_results(messages: Iterable[Message]) -> Iterator[Message]:
     """The messages with the media of results in a user message behind them, for dialects whose results are text."""
     for message in messages:
+        if message.role != "tool":
+            yield message
+            continue
         results = [part for part in message.parts if isinstance(part, ToolResult)]
         media = [part for result in results for part in _announced(result)]
         if not media:
@@ -43,6 +48,23 @@ def media_after_results(messages: Iterable[Message]) -> Iterator[Message]:
             continue
         yield replace(message, parts=tuple(_text_only(part) for part in results))
         yield Message("user", tuple(media))
+
+
+def _is_paired(messages: Sequence[Message]) -> bool:
+    """Whether there is nothing to put right, as in nearly every history."""
+    seen: set[str] = set()
+    called: list[str] = []
+    for message in messages:
+        results = [part.call_id for part in message.parts if isinstance(part, ToolResult)]
+        alone = len(results) == len(message.parts) if message.role == "tool" else bool(message.parts)
+        if results != called or bool(results) != (message.role == "tool") or not alone:
+            return False
+        called = [part.id for part in message.parts if isinstance(part, ToolCall)]
+        before = len(seen)
+        seen.update(called)
+        if len(seen) < before + len(called):
+            return False
+    return not called
 
 
 @dataclass(slots=True)

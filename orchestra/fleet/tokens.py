@@ -47,18 +47,14 @@ class Tally:
 
     def __call__(self, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()) -> int:
         """As `message_tokens`."""
-        return sum(map(self._message, messages)) + sum(map(self._tool, tools))
-
-    def _message(self, message: Message) -> int:
-        known = self._known.get(id(message)) or self._know(message, message_tokens((message,)))
-        return known[1]
-
-    def _tool(self, tool: ToolSpec) -> int:
-        known = self._known.get(id(tool)) or self._know(tool, _declaration(tool, estimate))
-        return known[1]
-
-    def _know(self, one: object, tokens: int) -> tuple[object, int]:
-        return self._known.setdefault(id(one), (one, tokens))
+        known = self._known
+        for message in messages:
+            if id(message) not in known:
+                known[id(message)] = message, message_tokens((message,))
+        for tool in tools:
+            if id(tool) not in known:
+                known[id(tool)] = tool, _declaration(tool, estimate)
+        return sum([known[id(one)][1] for each in (messages, tools) for one in each])
 
 
 def _part(part: Part, count: Callable[[str], int]) -> int:

@@ -23,12 +23,13 @@ class Begun:
 
     def made(self, call: ToolCall) -> ToolCall:
         """The call that was really made where a model wrote `call`."""
-        return call if self.arguments is None else replace(call, arguments=self.arguments)
+        as_written = self.arguments is None or self.arguments is call.arguments
+        return call if as_written else replace(call, arguments=self.arguments)
 
 
 def begun(journal: Journal, place: str) -> Begun | None:
     """What is kept of the call at this place, its turn and its number in the turn; None where it was never begun."""
-    kept = journal.get(f"{place}.start")
-    if kept is None:
-        return None
+    kept = journal.value(f"{place}.start")
+    if kept is None or isinstance(kept, Begun):
+        return kept
     return Begun(kept) if isinstance(kept, int) else from_json(Begun, kept)

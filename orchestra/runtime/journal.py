@@ -39,6 +39,10 @@ class Journal:
         """The entry's value as plain JSON; None where there is none."""
         return to_json(self._entries.get(key))
 
+    def value(self, key: str) -> object:
+        """The entry as this process kept it, plain JSON where another did; None where there is none."""
+        return self._entries.get(key)
+
     def key(self, key: str) -> str:
         """The key under which the ledger keeps this entry."""
         return self._prefix + key

@@ -26,6 +26,7 @@ from orchestra.toolbox import Tool, ask_human, execute
 from orchestra.types import Action, Json, Step, Text, ToolCall, ToolResult, Trigger, from_json, to_json
 
 DONE = "done, as a person confirmed"
+_WRITTEN = json.JSONEncoder(ensure_ascii=False, sort_keys=True)  # json.dumps would build one for every call
 NOT_MADE = "not made: a call before this one showed that the plan no longer holds"
 
 
@@ -84,44 +85,48 @@ class ToolCalls:
         """
         for call in calls:  # in their order, whichever of them has an end already
             self.results.handle(self.step.id, call.id)
-        self._ask(calls, turn)
-        keys = [f"{turn}.{place}" for place in range(len(calls))]
+        planned = self._planned(calls, turn)
         if all(self.tools[call.name].spec.read_only for call in calls):
-            work = (self._end(key, call, deadline) for key, call in zip(keys, calls, strict=True))
-            ends = await asyncio.gather(*work)
+            ends = await asyncio.gather(*(self._end(one, deadline) for one in planned))
         else:
-            ends = await self._in_order(keys, calls, deadline)
+            ends = await self._in_order(planned, deadline)
         for call, end in zip(calls, ends, strict=True):
             if end.whole is not None:
                 self.results.put(self.results.handle(self.step.id, call.id), end.whole)
         return ends
 
-    async def _in_order(self, keys: Sequence[str], calls: Sequence[ToolCall], deadline: float) -> list[Called]:
+    async def _in_order(self, planned: Sequence[_Planned], deadline: float) -> list[Called]:
         """One after the other, until a tool says that the plan no longer holds: what was planned after is not done."""
         ends: list[Called] = []
-        for key, call in zip(keys, calls, strict=True):
-            if any(end.replan for end in ends) and not self.journal.get(f"{key}.end"):
-                self.journal.keep(f"{key}.end", Called(_result(call, NOT_MADE, is_error=True)))
-            ends.append(await self._end(key, call, deadline))
+        for one in planned:
+            if any(end.replan for end in ends) and not self.journal.get(f"{one.key}.end"):
+                self.journal.keep(f"{one.key}.end", Called(_result(one.call, NOT_MADE, is_error=True)))
+            ends.append(await self._end(one, deadline))
         return ends
 
-    def _ask(self, calls: Sequence[ToolCall], turn: int) -> None:
-        asked = [self._question(f"{turn}.{place}", call) for place, call in enumerate(calls)]
+    def _planned(self, calls: Sequence[ToolCall], turn: int) -> list[_Planned]:
+        """The calls with what people have to say of them. Raises Waiting where they have not."""
+        keys = [f"{turn}.{place}" for place in range(len(calls))]
+        asked = [self._question(key, call) for key, call in zip(keys, calls, strict=True)]
         ask(self.scope, self.journal, [one for one in asked if one is not None and one.id not in self.answers])
+        return list(map(_Planned, keys, calls, asked))
 
     def _question(self, key: str, call: ToolCall) -> Question | None:
         """What a person has to say before this call can be made; None where nothing."""
         if self.journal.get(f"{key}.end"):
             return None
         call = self._as_kept(call)  # the same is asked before a resume and after it
-        spec, name = self.tools[call.name].spec, _name(self.step, self.journal, key, call)
+        spec = self.tools[call.name].spec
         if spec is ask_human.spec:
             text = str((call.arguments or {})["question"])
-            return Question(name, "question", self.step.id, self.step.goal, text, read_only=True)
+            return Question(self._name(key, call), "question", self.step.id, self.step.goal, text, read_only=True)
         if before := begun(self.journal, key):
             return self._question_again(key, call, before)
         lacks = self.scope.resumed and lacks_secret(call)
-        return self._approval(name, call) if spec.needs_approval or lacks else None
+        return self._approval(self._name(key, call), call) if spec.needs_approval or lacks else None
+
+    def _name(self, key: str, call: ToolCall) -> str:
+        return _name(self.step, self.journal, key, call)
 
     def _question_again(self, key: str, call: ToolCall, before: Begun) -> Question | None:
         """What is asked about a call that was started and has no recorded end."""
@@ -140,23 +145,25 @@ class ToolCalls:
         step = self.step
         return Question(name, "approval", step.id, step.goal, text, call.name, call.arguments or {}, read_only)
 
-    async def _end(self, key: str, call: ToolCall, deadline: float) -> Called:
+    async def _end(self, planned: _Planned, deadline: float) -> Called:
         """How the call ended, now or before, as the model is told."""
-        kept = self.journal.get(f"{key}.end")
-        end = from_json(Called, kept) if kept else await self._decided(key, call, deadline)
-        before = begun(self.journal, key)
+        kept = self.journal.get(f"{planned.key}.end")
+        end = from_json(Called, kept) if kept else await self._decided(planned, deadline)
+        before = begun(self.journal, planned.key)
         if before is None:
             return end
-        made = before.made(self._as_kept(call))
+        call = self._as_kept(planned.call)
+        made = before.made(call)
         self._settle(made, before, succeeded=end.trigger is None)
-        if made == self._as_kept(call):
+        if made == call:
             return end
         note = Text(f"(a person changed the arguments to {written(made.arguments)})\n")
         return replace(end, result=replace(end.result, content=(note, *end.result.content)))
 
-    async def _decided(self, key: str, call: ToolCall, deadline: float) -> Called:
+    async def _decided(self, planned: _Planned, deadline: float) -> Called:
         """The end of a call that has none, after what a person may have said of it."""
-        question, before = self._question(key, call), begun(self.journal, key)
+        key, call, question = planned.key, planned.call, planned.question
+        before = begun(self.journal, key)
         answer = self.answers[question.id] if question else Answer("approve")
         match answer.decision:
             case "approve" | "repeat":
@@ -191,8 +198,9 @@ class ToolCalls:
         """Record that the call is made now; which of its equals it is."""
         spec, before, kept = self.tools[call.name].spec, begun(self.journal, key), self._as_kept(call)
         again = before is not None and before.made(kept) == kept
-        ordinal = self._ordinal(kept, before.ordinal if before and again else None)
-        self._taken[_digest(kept)].add(ordinal)
+        taken = self._taken[_digest(kept)]
+        ordinal = _ordinal(taken, before.ordinal if before and again else None)
+        taken.add(ordinal)
         turn = int(key.partition(".")[0])
         started = ToolStarted(call.id, call.name, turn, spec.read_only, spec.idempotent, call.arguments or {})
         value = Begun((before.times if before else 0) + 1, kept.arguments or {}, ordinal)
@@ -201,15 +209,12 @@ class ToolCalls:
 
     def _settle(self, made: ToolCall, kept: Begun, *, succeeded: bool) -> None:
         """A call that succeeded is another one than its next equal; one that failed is repeated by that."""
-        taken, ordinal = self._taken[_digest(made)], self._ordinal(made, kept.ordinal)
+        taken = self._taken[_digest(made)]
+        ordinal = _ordinal(taken, kept.ordinal)
         if succeeded:
             taken.add(ordinal)
         else:
             taken.discard(ordinal)
-
-    def _ordinal(self, made: ToolCall, kept: int | None) -> int:
-        taken = self._taken[_digest(made)]
-        return next(n for n in count() if n not in taken) if kept is None else kept
 
     def _idempotency_key(self, call: ToolCall, ordinal: int) -> str:
         """The same for a call and for its repetition after a failure or a crash, another for one more of the same."""
@@ -219,7 +224,21 @@ class ToolCalls:
 
     def _as_kept(self, call: ToolCall) -> ToolCall:
         """The call as the journal gives it back: without known secrets."""
-        return replace(call, arguments=self.engine.ledger.without_secrets(call.arguments))
+        arguments = self.engine.ledger.without_secrets(call.arguments)
+        return call if arguments is call.arguments else replace(call, arguments=arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """A call that is to be made: its place in the journal, and the question that people have answered about it."""
+
+    key: str
+    call: ToolCall
+    question: Question | None
+
+
+def _ordinal(taken: set[int], kept: int | None) -> int:
+    return next(n for n in count() if n not in taken) if kept is None else kept
 
 
 def ask(scope: RunScope, journal: Journal, questions: Sequence[Question]) -> None:
@@ -267,7 +286,7 @@ def _lacking(call: ToolCall) -> str:
 
 def written(arguments: Mapping[str, Json] | None) -> str:
     """A call's arguments, the same text for the same arguments."""
-    return json.dumps(to_json(arguments), ensure_ascii=False, sort_keys=True)
+    return _WRITTEN.encode(to_json(arguments))
 
 
 def _name(step: Step, journal: Journal, key: str, call: ToolCall) -> str:

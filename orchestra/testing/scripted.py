@@ -112,16 +112,27 @@ class ScriptedResponse:
         self._events = events
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The body; raises TransportFault where the script cuts it."""
-        for event in self._events:
+        """The body; what is written without a pause comes together, as it does out of a socket.
+
+        Raises TransportFault where the script cuts it.
+        """
+        written: list[bytes] = []
+        for event in (*self._events, _END):
             if isinstance(event, bytes):
+                written.append(event)
+                continue
+            if written:
                 await asyncio.sleep(0)  # let others run, as a socket would
-                yield event
-            else:
+                yield b"".join(written)
+                written.clear()
+            if event is not _END:
                 await _wait(event, TransportFault(Trigger.stream_cut, "the connection broke", sent="yes"))
 
     async def aclose(self) -> None:
         """Nothing is open."""
+
+
+_END = Pause(0.0)  # nothing comes after it
 
 
 async def _wait(event: WireEvent, cut: TransportFault) -> None:

@@ -15,7 +15,7 @@ from langgraph.graph import END, START, StateGraph
 from orchestra import StepPolicy, tool
 from orchestra.errors import ConfigError
 from orchestra.ledger import Ledger, RunEnded, RunStarted, StepEnded, StepStarted, ToolStarted
-from orchestra.testing import CallTool, ScriptedModel, scripted_app
+from orchestra.testing import CallTool, ScriptedModel, Slow, scripted_app
 from orchestra.toolbox import Tool
 
 BOTH = StepPolicy([{"match": {"kind": "plan"}, "tier": "capable"}, {"tier": "efficient"}])
@@ -171,7 +171,11 @@ async def test_every_stream_mode_of_langgraph_works():
 
 
 async def test_a_stream_that_is_left_ends_the_run_as_cancelled(tmp_path):
-    async with app_of(ledger=tmp_path / "l.db") as app:
+    def slow_at_last(request: dict[str, Any]) -> Any:
+        said = small(request)
+        return Slow(60) if said == "seven" else said
+
+    async with app_of(slow_at_last, ledger=tmp_path / "l.db") as app:
         agent = app.planner_executor([counting([])])
         async with aclosing(agent.astream({"task": "?", "run": "r"}, stream_mode="custom")) as stream:
             async for row in stream:
