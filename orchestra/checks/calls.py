@@ -10,7 +10,7 @@ from typing import cast
 from orchestra.checks.expect import Expect
 from orchestra.checks.mend import mend
 from orchestra.checks.schema import violations
-from orchestra.checks.strict import GivenTwice, NotJson, object_fault, read_json, value_fault
+from orchestra.checks.strict import ONCE, GivenTwice, NotJson, object_fault, read_json, value_fault
 from orchestra.checks.wording import cut, known, shown
 from orchestra.types import Finish, Json, ModelReply, Part, ToolCall, ToolSpec, Trigger
 
@@ -102,10 +102,10 @@ def _given_twice(raw: str) -> str | None:
     # A codec's parser silently keeps the last of two equal keys, so the text decides; any other fault of the text
     # was either mended or belongs to a dialect whose arguments are no text.
     try:
-        read_json(raw)
+        ONCE.decode(raw)
     except GivenTwice as error:
         return str(error)
-    except NotJson:
+    except (ValueError, RecursionError):
         return None
     return None
 

@@ -28,7 +28,7 @@ def read_json(text: str) -> Json:
     levels of nesting.
     """
     try:
-        value = cast(Json, json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse))
+        value = cast(Json, _STRICT.decode(text))
     except json.JSONDecodeError as error:
         raise NotJson(_syntax(error)) from None
     except RecursionError:
@@ -80,6 +80,10 @@ def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
 
 def _refuse(constant: str) -> NoReturn:
     raise NotJson(f"{constant} is not a JSON number")
+
+
+ONCE = json.JSONDecoder(object_pairs_hook=_unique)  # raises GivenTwice; json.loads would build one for every text
+_STRICT = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse)
 
 
 def _syntax(error: json.JSONDecodeError) -> str:

@@ -99,7 +99,9 @@ class Dispatcher:
         return attempt.error or refused(step, attempts, move.reason)
 
     def _judge(self, course: Course, reply: ModelReply) -> tuple[ModelReply, Verdict]:
-        expect = replace(course.call.expect, window=self._means.models[course.ladder.model].window)
+        expect = course.call.expect
+        if reply.finish == "length":  # then it matters whether the window was full
+            expect = replace(expect, window=self._means.models[course.ladder.model].window)
         try:
             mended = mend_calls(reply, expect)
             verdict = judge(mended, expect)

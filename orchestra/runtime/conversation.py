@@ -134,19 +134,17 @@ class Conversation:
         the provider says that it does not fit.
         """
         assert self.decision, "made before the ladder is looked at: it may have to begin anew"
-        if self.ask.shrinks:
-            await self._shrinking.fit(force=False)
+        self._estimated = await self._shrinking.fit(force=False) if self.ask.shrinks else 0
         try:
             return await self._turn(tool_choice)
         except Refused as end:
             if end.action is not Action.shrink_context:
                 raise
         self._ladder = replace(self.ladder, shrinks=self.ladder.shrinks - 1)
-        await self._shrinking.fit(force=True)
+        self._estimated = await self._shrinking.fit(force=True)
         return await self._turn(tool_choice)
 
     async def _turn(self, tool_choice: ToolChoice) -> Reply:
-        self._estimated = self._shrinking.estimate() if self.ask.shrinks else 0
         async with aclosing(self.stream(tool_choice=tool_choice, commit=False)) as events:
             async for event in events:
                 if isinstance(event, End):

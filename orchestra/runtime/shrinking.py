@@ -26,16 +26,15 @@ class Shrinking:
         self.talk = talk
         self._summariser, self._tally = "", Tally()
 
-    def estimate(self) -> int:
-        """Tokens that the conversation's next request should have."""
-        return self._tally(self.talk.messages, self.talk.tools)
+    async def fit(self, *, force: bool) -> int:
+        """Make the messages fit the window; with `force` smaller than they are in any case.
 
-    async def fit(self, *, force: bool) -> None:
-        """Make the messages fit the window; with `force` smaller than they are in any case."""
+        Returns the tokens that the conversation's next request should have.
+        """
         talk, done = self.talk, self.recall()
-        card = talk.engine.fleet.models.get(talk.ladder.model)
+        card, estimated = talk.engine.fleet.models.get(talk.ladder.model), self._estimate()
         if card is None or (done and not force):
-            return
+            return estimated
         fitted = await fit(
             talk.messages,
             card=card,
@@ -45,15 +44,16 @@ class Shrinking:
             summarise=self._summarise,
             keep=talk.ask.keep,
             force=force,
-            estimated=self.estimate(),
+            estimated=estimated,
         )
         if fitted is None:
-            return
+            return estimated
         self._shrunk(fitted.messages)
         event = ContextShrunk(
             talk.turns, fitted.before, fitted.after, fitted.pruned, fitted.summarised, fitted.exact, self._summariser
         )
         self._journal.record(event, f"{talk.turns}.fit{done}", fitted.messages)
+        return self._estimate()
 
     def recall(self) -> int:
         """Shrink as was shrunk before this turn; how often that was."""
@@ -64,6 +64,9 @@ class Shrinking:
             self._shrunk(from_json(tuple[Message, ...], kept))
             done += 1
         return done
+
+    def _estimate(self) -> int:
+        return self._tally(self.talk.messages, self.talk.tools)
 
     @property
     def _journal(self) -> Journal:

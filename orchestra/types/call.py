@@ -90,7 +90,7 @@ class ModelReply:
     @property
     def text(self) -> str:
         """The text parts joined."""
-        return "".join(part.text for part in self.parts if isinstance(part, Text))
+        return "".join([part.text for part in self.parts if isinstance(part, Text)])
 
     @property
     def reasoning(self) -> str:
@@ -100,7 +100,7 @@ class ModelReply:
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """The tool calls in order."""
-        return tuple(part for part in self.parts if isinstance(part, ToolCall))
+        return tuple([part for part in self.parts if isinstance(part, ToolCall)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,4 +131,4 @@ class Message:
     @property
     def text(self) -> str:
         """The message's text parts joined; reasoning, calls and media left out."""
-        return "".join(part.text for part in self.parts if isinstance(part, Text))
+        return "".join([part.text for part in self.parts if isinstance(part, Text)])
