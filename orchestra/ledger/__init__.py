@@ -4,6 +4,7 @@ from orchestra.ledger.compare import Comparison, Estimate, compare
 from orchestra.ledger.events import (
     AttemptEnded,
     AttemptStarted,
+    BreakerChanged,
     ContextShrunk,
     Decided,
     Event,
@@ -23,13 +24,15 @@ from orchestra.ledger.events import (
     StepState,
     ToolEnded,
     ToolStarted,
+    Waited,
+    WaitReason,
 )
 from orchestra.ledger.lease import Lease
 from orchestra.ledger.ledger import Ledger, Recorder
 from orchestra.ledger.redact import redact
 from orchestra.ledger.runs import RunSummary, new_run_id
 from orchestra.ledger.sessions import active_seconds
-from orchestra.ledger.sinks import Sink, StructlogSink
+from orchestra.ledger.sinks import OpenTelemetrySink, Sink, StructlogSink
 from orchestra.ledger.totals import Totals, totals
 from orchestra.ledger.trace import TraceNode, mermaid, trace_json, trace_lines, tree
 from orchestra.ledger.views import AttemptView, QuestionView, StepView, ToolView, attempts, questions, steps, tools
@@ -38,6 +41,7 @@ __all__ = [
     "AttemptEnded",
     "AttemptStarted",
     "AttemptView",
+    "BreakerChanged",
     "Comparison",
     "ContextShrunk",
     "Decided",
@@ -49,6 +53,7 @@ __all__ = [
     "Judged",
     "Lease",
     "Ledger",
+    "OpenTelemetrySink",
     "Planned",
     "QuestionKind",
     "QuestionView",
@@ -70,6 +75,8 @@ __all__ = [
     "ToolView",
     "Totals",
     "TraceNode",
+    "WaitReason",
+    "Waited",
     "active_seconds",
     "attempts",
     "compare",

@@ -26,6 +26,8 @@ from orchestra.types import (
 StepState: TypeAlias = Literal["done", "failed", "skipped"]
 RunState: TypeAlias = Literal["done", "failed", "cancelled", "interrupted"]
 QuestionKind: TypeAlias = Literal["approval", "question", "unknown", "stuck", "budget"]
+WaitReason: TypeAlias = Literal["backoff", "rate_limit", "slot", "money"]
+BreakerState: TypeAlias = Literal["closed", "open", "half_open"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,9 @@ class Decided:
 class AttemptStarted:
     """A request is about to be sent to a model. `turn` counts the step's turns from 0, `rung` rungs climbed.
 
-    `reserved` is the money held for it in USD, None where none is.
+    `reserved` is the money held for it in USD, None where none is. `key` is the name of the API key, never its value,
+    and `place` the base_url or region, both "" where the model has one way only. Attempts of one `call` brought one
+    reply: retries and failovers of each other; in ledgers of earlier versions it is "".
     """
 
     type: ClassVar[str] = "attempt_started"
@@ -116,6 +120,9 @@ class AttemptStarted:
     degraded: bool = False
     notes: tuple[str, ...] = ()
     reserved: float | None = None
+    key: str = ""
+    place: str = ""
+    call: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +161,39 @@ class Judged:
     to_model: str | None = None
     reason: str = ""
     feedback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Waited:
+    """A call has waited `seconds` before an attempt on a target (model, provider, key's name, place), and `why`."""
+
+    type: ClassVar[str] = "waited"
+    content: ClassVar[tuple[str, ...]] = ()
+    model: str
+    seconds: float
+    why: WaitReason
+    provider: str = ""
+    key: str = ""
+    place: str = ""
+    call: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerChanged:
+    """The circuit breaker of a target (model, provider, key's name, place) changed its state, and the reason.
+
+    `wait` is in how many seconds it lets a call through again, 0.0 where it does now.
+    """
+
+    type: ClassVar[str] = "breaker_changed"
+    content: ClassVar[tuple[str, ...]] = ()
+    model: str
+    state: BreakerState
+    wait: float = 0.0
+    reason: str = ""
+    provider: str = ""
+    key: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +306,8 @@ Event: TypeAlias = (
     | AttemptStarted
     | AttemptEnded
     | Judged
+    | Waited
+    | BreakerChanged
     | ToolStarted
     | ToolEnded
     | HumanAsked

@@ -49,6 +49,9 @@ class AttemptView:
     degraded: bool = False
     notes: tuple[str, ...] = ()
     reserved: float | None = None
+    key: str = ""
+    place: str = ""
+    call: str = ""
     wire_model: str | None = None
     trigger: Trigger | None = None
     evidence: tuple[str, ...] = ()

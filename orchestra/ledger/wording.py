@@ -30,6 +30,11 @@ def seconds(value: float) -> str:
     return f"{value:.3f} s" if value < 0.1 else f"{value:.1f} s"
 
 
+def target(model: str, key: str, place: str) -> str:
+    """A way to reach a model: its name, and with which key (its name) and where, as far as that is said."""
+    return f"{model}{f' with {key}' if key else ''}{f' at {place}' if place else ''}"
+
+
 def count(number: int, noun: str) -> str:
     """A number with its noun."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

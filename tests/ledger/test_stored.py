@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestra.errors import LedgerError
-from orchestra.ledger import AttemptEnded, Decided, Event, Planned, RunStarted, ToolStarted, stored
+from orchestra.ledger import AttemptEnded, AttemptStarted, Decided, Event, Planned, RunStarted, ToolStarted, stored
 from orchestra.ledger.store import Store
 from orchestra.ledger.stored import bare
 from orchestra.ledger.weighed import Cards
@@ -68,7 +68,9 @@ def _sample(event: str, name: str) -> object:
         "plan": Plan("task", (Step("a"),)),
         "context": StepContext(Step("a")),
         "decision": "approve" if event == "human_answered" else Decision("m", "t", "cost"),
-        "state": "done",
+        "state": "open" if event == "breaker_changed" else "done",
+        "why": "backoff",
+        "seconds": 1.5,
         "kind": "approval" if event == "human_asked" else "act",
         "needs": (),
         **dict.fromkeys(("turn", "before", "after", "pruned", "summarised"), 3),
@@ -120,6 +122,11 @@ def test_fields_of_an_event_itself_are_stored_at_their_defaults_too_except_null_
         "raw_sha256": "",
         "raw": "",
     }
+
+
+def test_attempts_of_ledgers_that_knew_no_keys_places_and_calls_are_read_as_before() -> None:
+    old = '{"attempt":"a","model":"m","turn":1,"rung":0,"degraded":false,"notes":["n"],"reserved":0.5}'
+    assert decode("attempt_started", old) == AttemptStarted("a", "m", turn=1, notes=("n",), reserved=0.5)
 
 
 def test_bare_events_hold_nothing_that_people_or_models_wrote() -> None:

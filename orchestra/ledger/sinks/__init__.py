@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Protocol
 
 from orchestra.ledger.events import Row
+from orchestra.ledger.sinks.opentelemetry import OpenTelemetrySink
 from orchestra.ledger.sinks.structlog import StructlogSink
 
-__all__ = ["Sink", "StructlogSink"]
+__all__ = ["OpenTelemetrySink", "Sink", "StructlogSink"]
 
 
 class Sink(Protocol):

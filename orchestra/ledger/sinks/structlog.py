@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from orchestra.ledger.events import Decided, Planned, Row
-from orchestra.types import to_json
+from orchestra.ledger.events import Decided, Event, Planned, Row
+from orchestra.types import Json, to_json
+
+LINE: tuple[str, ...] = ("run", "step", "seq")
+"""The keys of every line."""
 
 
 class StructlogSink:
@@ -20,28 +24,36 @@ class StructlogSink:
 
     def __call__(self, row: Row, /) -> None:
         """Log the row."""
-        log = self._logger.warning if _failed(row) else self._logger.info
-        log(row.event.type, run=row.run, step=row.step, seq=row.seq, **_keys(row))
+        log = self._logger.warning if _failed(row.event) else self._logger.info
+        log(row.event.type, run=row.run, step=row.step, seq=row.seq, **_values(row.event))
 
 
-def _failed(row: Row) -> bool:
-    return getattr(row.event, "trigger", None) is not None or getattr(row.event, "state", "") == "failed"
+def keys(cls: type[Event]) -> tuple[str, ...]:
+    """The keys of an event's line beside `LINE`: its fields without content, and the gist of what is bulky."""
+    return _GIST.get(cls) or tuple(name for name in cls.__slots__ if name not in cls.content)
 
 
-def _keys(row: Row) -> dict[str, Any]:
-    event = row.event
-    if isinstance(event, Decided):
-        decision = event.decision
-        return {
-            "model": decision.model,
-            "tier": decision.tier,
-            "mode": decision.mode,
-            "ladder": list(decision.ladder),
-            "cost": decision.cost,
-            "latency": decision.latency,
-            "reasons": [f"{reason.policy}: {reason.text}" for reason in decision.reasons],
-        }
-    if isinstance(event, Planned):
-        return {"steps": [step.id for step in event.plan.steps], "version": event.version, "faults": list(event.faults)}
-    names = [name for name in type(event).__slots__ if name not in event.content]
-    return {name: to_json(getattr(event, name)) for name in names}
+_GIST: Mapping[type[Event], tuple[str, ...]] = {
+    Decided: ("model", "tier", "mode", "ladder", "siblings", "cost", "latency", "reasons", "policies"),
+    Planned: ("steps", "version", "faults", "kept", "reason"),
+}
+
+
+def _failed(event: Event) -> bool:
+    return getattr(event, "trigger", None) is not None or getattr(event, "state", "") in ("failed", "open")
+
+
+def _values(event: Event) -> dict[str, Json]:
+    return {name: _value(event, name) for name in keys(type(event))}
+
+
+def _value(event: Event, name: str) -> Json:
+    match event, name:
+        case Decided(decision=decision), "reasons":
+            return [f"{reason.policy}: {reason.text}" for reason in decision.reasons]
+        case Decided(decision=decision), _ if name != "policies":
+            return to_json(getattr(decision, name))
+        case Planned(plan=plan), "steps":
+            return [step.id for step in plan.steps]
+        case _:
+            return to_json(getattr(event, name))

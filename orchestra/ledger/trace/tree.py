@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 from orchestra.ledger.events import (
     AttemptStarted,
+    BreakerChanged,
     ContextShrunk,
     Decided,
     HumanAsked,
@@ -17,15 +18,16 @@ from orchestra.ledger.events import (
     Row,
     RunResumed,
     ToolStarted,
+    Waited,
 )
 from orchestra.ledger.runs import summary
 from orchestra.ledger.totals import totals
 from orchestra.ledger.views import AttemptView, QuestionView, StepView, ToolView, attempts, questions, steps, tools
-from orchestra.ledger.wording import cost, count, money, plain, seconds, tokens
+from orchestra.ledger.wording import cost, count, money, plain, seconds, target, tokens
 from orchestra.types import Decision, to_json
 
 Kind: TypeAlias = Literal[
-    "run", "resume", "step", "plan", "decision", "attempt", "verdict", "tool", "question", "context"
+    "run", "resume", "step", "plan", "decision", "wait", "attempt", "verdict", "breaker", "tool", "question", "context"
 ]
 
 
@@ -121,6 +123,8 @@ def _children(rows: Sequence[Row]) -> Iterator[TraceNode]:
                 yield _plan(event)
             case Decided() as event:
                 yield _decision(event.decision)
+            case Waited() | BreakerChanged() as event:
+                yield _traffic(event)
             case AttemptStarted() as event:
                 yield _attempt(tried[event.attempt])
             case ToolStarted():
@@ -165,11 +169,12 @@ def _decision(decision: Decision) -> TraceNode:
 
 def _attempt(view: AttemptView) -> TraceNode:
     climbed = f", rung +{view.rung}" if view.rung else ""
+    reached = target(view.model, view.key, view.place)
     held = f"its end is not recorded; {money(view.reserved)} was held for it" if view.reserved else ""
     took = f"{seconds(view.seconds)}, {tokens(view.usage)}, {cost(view.cost)}" if view.sent != "unknown" else held
     return TraceNode(
         kind="attempt",
-        title=f"attempt {view.id} {view.model}{climbed}{', degraded' if view.degraded else ''}",
+        title=f"attempt {view.id} {reached}{climbed}{', degraded' if view.degraded else ''}",
         state=view.state,
         notes=_said(
             *(plain(note) for note in view.notes),
@@ -180,6 +185,14 @@ def _attempt(view: AttemptView) -> TraceNode:
             f"raw reply: {plain(view.raw, 1000)}" if view.raw and view.trigger else "",
         ),
     )
+
+
+def _traffic(event: Waited | BreakerChanged) -> TraceNode:
+    reached = target(event.model, event.key, event.place)
+    if isinstance(event, Waited):
+        return TraceNode("wait", f"waited {seconds(event.seconds)} for {reached}", notes=(event.why,))
+    lasts = f"for {seconds(event.wait)}" if event.wait else ""
+    return TraceNode("breaker", f"breaker of {reached}", event.state, _said(lasts, plain(event.reason)))
 
 
 def _verdict(view: AttemptView | Judged) -> tuple[str, ...]:
