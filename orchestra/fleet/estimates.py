@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from orchestra.fleet.deployments import deployments, tags
 from orchestra.fleet.prices import PER_TOKEN
 from orchestra.types import Capabilities, ModelCard, Price, Reason, StepContext
 
@@ -16,7 +17,10 @@ LOWEST_QUALITY, HIGHEST_QUALITY = 0.7, 0.9  # of the lowest and highest tier, wh
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Facts:
-    """A card with everything a decision needs worked out once; USD and seconds per token, None is unknown."""
+    """A card with everything a decision needs worked out once; USD and seconds per token, None is unknown.
+
+    `tags` are those of each endpoint: data goes to one of them, not to all.
+    """
 
     card: ModelCard
     name: str
@@ -30,7 +34,7 @@ class Facts:
     write: float
     window: int
     max_output: int
-    tags: frozenset[str]
+    tags: tuple[frozenset[str], ...]
     abilities: frozenset[str]
     sources: Mapping[str, str]
     reasons: tuple[Reason, ...]
@@ -54,7 +58,7 @@ def facts(card: ModelCard, tiers: tuple[str, ...]) -> Facts:
         write=1 / (card.speed or SPEED),
         window=card.window,
         max_output=card.max_output,
-        tags=frozenset(tag.casefold() for tag in (*card.tags, *card.regions)),
+        tags=tuple(dict.fromkeys(tags(card, one) for one in deployments(card))),
         abilities=_abilities(card.capabilities),
         sources=_sources(card),
         reasons=() if card.deprecated is None else (Reason("fleet", f"deprecated on {card.deprecated}"),),

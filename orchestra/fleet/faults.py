@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin
 
 from orchestra.errors import ConfigError
 from orchestra.fleet.spelling import known
@@ -59,10 +59,15 @@ def _fault(shape: type[BaseModel], detail: ErrorDetails) -> str:
 def _keys(shape: Any, table: list[int | str]) -> Iterable[str]:
     """The keys known at a place of the file."""
     for part in table:
-        inner = shape.model_fields[part].annotation if hasattr(shape, "model_fields") else get_args(shape)[-1]
-        tables = [arg for arg in get_args(inner) if hasattr(arg, "model_fields")]
-        shape = tables[0] if type(None) in get_args(inner) and tables else inner
+        shape = _bare(shape.model_fields[part].annotation if hasattr(shape, "model_fields") else get_args(shape)[-1])
     return shape.model_fields
+
+
+def _bare(shape: Any) -> Any:
+    """The type within `… | None` and Annotated, which say how it is read."""
+    while type(None) in get_args(shape) or get_origin(shape) is Annotated:
+        shape = get_args(shape)[0]
+    return shape
 
 
 def _shown(value: object) -> str:

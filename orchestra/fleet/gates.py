@@ -48,10 +48,11 @@ def _tags(context: StepContext) -> Check | None:
     wanted = {tag.casefold(): tag for tag in context.data_tags}
 
     def check(known: Facts) -> str | None:
-        if wanted.keys() <= known.tags:
+        nearest = max(known.tags, key=lambda tags: len(wanted.keys() & tags))
+        if wanted.keys() <= nearest:
             return None
-        missing = ", ".join(repr(tag) for folded, tag in wanted.items() if folded not in known.tags)
-        return f"the data demands {missing}, its tags and regions are: {', '.join(sorted(known.tags)) or 'none'}"
+        missing = ", ".join(repr(tag) for folded, tag in wanted.items() if folded not in nearest)
+        return f"the data demands {missing}, its tags and regions are: {', '.join(sorted(nearest)) or 'none'}"
 
     return check
 

@@ -75,6 +75,7 @@ def _start(name: str, model: str, reached: Reach, tiers: tuple[str, ...]) -> Mod
         dialect=reached.dialect,
         base_url=reached.base_url,
         keys=reached.keys,
+        deployments=reached.deployments,
         sources={**card.sources, **reached.sources},
     )
 
@@ -111,7 +112,7 @@ def _elsewhere(card: ModelCard) -> ModelCard:
 
 def _overridden(card: ModelCard, table: ModelTable) -> ModelCard:
     """The card with the file's facts; capabilities and timeouts are overridden one by one."""
-    said = table.model_dump(exclude_none=True, exclude={"dialect", "base_url", "keys", "provider"})
+    said = table.model_dump(exclude_none=True, exclude={"dialect", "base_url", "keys", "endpoints", "provider"})
     facts = dict(cast("Mapping[str, Any]", to_json(card)))
     for fact, value in said.items():
         facts[fact] = {**facts[fact], **value} if fact in ("capabilities", "timeouts") else value

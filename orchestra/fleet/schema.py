@@ -22,6 +22,10 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _as_key(value: Any) -> Any:
+    return {"key": value} if isinstance(value, str) else value
+
+
 def _as_text(value: Any) -> Any:
     return value.isoformat()[:10] if isinstance(value, date) else value
 
@@ -66,12 +70,30 @@ def _expression(pattern: str) -> str:
 
 Name = Annotated[str, Field(min_length=1)]
 Names = Annotated[list[Name], BeforeValidator(_as_list)]
-Keys = Annotated[list[Annotated[str, AfterValidator(_reference)]], BeforeValidator(_as_list)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Count = Annotated[int, Field(gt=0)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Usd = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Day = Annotated[str, BeforeValidator(_as_text), Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+
+
+class KeyTable(Table):
+    """A key with its share of the traffic beside the others."""
+
+    key: Annotated[str, AfterValidator(_reference)]
+    weight: Positive = 1.0
+
+
+Keys = Annotated[list[Annotated[KeyTable, BeforeValidator(_as_key)]], BeforeValidator(_as_list)]
+
+
+class EndpointTable(Table):
+    """[[models.X.endpoints]]: what is left out is as the model has it."""
+
+    base_url: BaseUrl | None = None
+    keys: Keys | None = None
+    regions: Names | None = None
+    weight: Positive = 1.0
 
 
 class PriceTable(Table):
@@ -125,6 +147,7 @@ class ModelTable(Table):
     version: Name | None = None
     deprecated: Day | None = None
     keys: Keys | None = None
+    endpoints: list[EndpointTable] = []
     timeouts: TimeoutsTable | None = None
     weights: Annotated[Name, AfterValidator(_weights)] | None = None
     concurrency: Count | None = None

@@ -5,7 +5,7 @@ from orchestra.types.context import Earlier, Mode, OutcomeState, Priority, StepC
 from orchestra.types.decision import Candidate, Decision, Reason, Rejection, Settings
 from orchestra.types.json import Json, JsonMismatch, from_json, to_json
 from orchestra.types.message import Document, Image, Message, Origin, Part, Reasoning, Role, Text, ToolCall, ToolResult
-from orchestra.types.model import Capabilities, ModelCard, Price, Timeouts
+from orchestra.types.model import Capabilities, Deployment, ModelCard, Price, Timeouts
 from orchestra.types.plan import Difficulty, Plan, Step
 from orchestra.types.reply import Attempt, Reply
 from orchestra.types.rules import Match, StepRule
@@ -30,6 +30,7 @@ __all__ = [
     "Capabilities",
     "Cost",
     "Decision",
+    "Deployment",
     "Difficulty",
     "Document",
     "Earlier",

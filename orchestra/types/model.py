@@ -49,12 +49,26 @@ class Timeouts:
 
 
 @dataclass(frozen=True, slots=True)
+class Deployment:
+    """One endpoint of a model with one of its keys (`env:NAME`, "" for none); None is as the card has it.
+
+    `weight` is its share of the traffic beside the weights of the model's other deployments.
+    """
+
+    base_url: str | None = None
+    key: str = ""
+    regions: tuple[str, ...] | None = None
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class ModelCard:
     """A model a user may use. `name` is the fleet's, `model` the provider's; tokens and USD per million.
 
     `prompt_speed` and `speed` are tokens per second read and written; `quality` is in [0, 1];
-    None is unknown. `concurrency` is how many requests it is sent at a time; None is no limit. `sources` says for each
-    fact where it comes from (`fleet.toml`, `built-in`, `tier`).
+    None is unknown. `concurrency` is how many requests it is sent at a time; None is no limit. `keys` are all its keys;
+    `deployments` says which of them goes where, and may be left out where each is used at `base_url` alike. `sources`
+    says for each fact where it comes from (`fleet.toml`, `built-in`, `tier`).
     """
 
     name: str
@@ -75,6 +89,7 @@ class ModelCard:
     version: str | None = None
     deprecated: str | None = None
     keys: tuple[str, ...] = ()
+    deployments: tuple[Deployment, ...] = ()
     timeouts: Timeouts = Timeouts()
     weights: str | None = None
     concurrency: int | None = None
