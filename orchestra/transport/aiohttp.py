@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from orchestra.errors import ConfigError
-from orchestra.transport.guard import LOOPBACK, check, said, unsent
+from orchestra.transport.guard import KEEP_ALIVE, check, said, unsent
 from orchestra.transport.per_loop import PerLoop
+from orchestra.transport.proxies import Proxies
 from orchestra.transport.seam import TransportFault, WireRequest
+from orchestra.transport.trust import Trust
 from orchestra.types import Trigger
 
 if TYPE_CHECKING:
@@ -18,31 +20,37 @@ if TYPE_CHECKING:
 
 
 class AiohttpTransport:
-    """Sends through `aiohttp.ClientSession`: HTTP/1.1, proxies as the environment says, no redirects.
+    """Sends through `aiohttp.ClientSession`: HTTP/1.1, no redirects, no cookies.
 
-    Raises ConfigError where aiohttp is not installed.
+    `proxy` is as for Proxies, `ca` as for Trust; `keep_alive` is how many seconds an unused connection is kept.
+    Raises ConfigError where aiohttp is not installed, or the certificates cannot be read.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, proxy: str | None = None, ca: str | None = None, keep_alive: float = KEEP_ALIVE) -> None:
         try:
             import aiohttp as _  # noqa: F401  # found missing here, not in the middle of a run
         except ImportError:
             raise ConfigError("AiohttpTransport needs aiohttp: pip install 'orchestra-agents[fast]'") from None
-        self._sessions = PerLoop(_session)
-        self._proxies: dict[tuple[str, str], str | None] = {}
+        self._proxies, self._trust = Proxies(proxy), Trust(ca)
+        self._sessions = PerLoop(lambda: _session(keep_alive))
 
     async def send(self, request: WireRequest) -> AiohttpResponse:
         """Send and wait for the response's head. Raises TransportFault."""
         import aiohttp
 
         check(request)
+        # aiohttp's own trust_env takes two thread hops per request and trips over ~/.netrc beside an API key.
+        proxy = self._proxies.before(request.url)
+        secure = urlsplit(request.url).scheme == "https"
         try:
             response = await self._sessions.get().request(
                 request.method,
                 request.url,
-                headers=request.headers,
+                headers=request.headers if secure or proxy is None else (*request.headers, *proxy.headers),
                 data=io.BytesIO(request.body),  # bytes above 1 MB would draw a warning
-                proxy=self._proxy(request.url),
+                ssl=self._trust.context if secure else True,
+                proxy=proxy and proxy.url,
+                proxy_headers=proxy and dict(proxy.headers),  # for CONNECT only
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(connect=request.connect),
             )
@@ -54,14 +62,6 @@ class AiohttpTransport:
         """Close every connection of the running loop."""
         if session := self._sessions.pop():
             await session.close()
-
-    def _proxy(self, url: str) -> str | None:
-        # aiohttp's own trust_env takes two thread hops per request and trips over ~/.netrc beside an API key.
-        parts = urlsplit(url)
-        origin = parts.scheme, parts.hostname or ""
-        if origin not in self._proxies:
-            self._proxies[origin] = _environment_proxy(*origin)
-        return self._proxies[origin]
 
 
 class AiohttpResponse:
@@ -90,29 +90,23 @@ class AiohttpResponse:
                 yield chunk
         except (aiohttp.ClientError, OSError) as error:
             raise TransportFault(Trigger.stream_cut, f"the reply broke off: {said(error)}", sent="yes") from error
+        except BaseException:  # whoever stops reading leaves; httpx closes by itself
+            self._response.close()
+            raise
 
     async def aclose(self) -> None:
         """Give the connection back, or drop it where the body was not read to its end."""
         self._response.close()
 
 
-def _session() -> aiohttp.ClientSession:
+def _session(keep_alive: float) -> aiohttp.ClientSession:
     import aiohttp
 
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0),
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=keep_alive),
         timeout=aiohttp.ClientTimeout(),  # the caller holds the deadlines; connecting is bounded per request
         cookie_jar=aiohttp.DummyCookieJar(),
     )
-
-
-def _environment_proxy(scheme: str, host: str) -> str | None:
-    from urllib.request import getproxies, proxy_bypass  # noqa: TID251  # reads the environment, opens nothing
-
-    if host in LOOPBACK or host == "::1" or proxy_bypass(host):
-        return None
-    proxies = getproxies()
-    return proxies.get(scheme) or proxies.get("all")
 
 
 def _before_head(error: Exception, request: WireRequest) -> TransportFault:

@@ -1,14 +1,14 @@
-"""What both transports hold alike: requests they refuse, hosts no proxy may stand before, words for an error."""
+"""What both transports hold alike: requests they refuse, and words for an error."""
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from orchestra.transport.seam import TransportFault, WireRequest
 from orchestra.types import Trigger
 
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-"""The embedded models listen there, whatever proxy the environment names."""
+KEEP_ALIVE = 60.0
+"""Seconds an unused connection is kept: longer than a tool runs, shorter than balancers and NATs remember one."""
 
 
 def check(request: WireRequest) -> None:
@@ -16,16 +16,20 @@ def check(request: WireRequest) -> None:
 
     A header's value is never quoted: it may be the key.
     """
-    try:
-        url = urlsplit(request.url)
-        usable = url.scheme in ("http", "https") and url.hostname and url.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
+    if server(request.url) is None:
         raise unsent(f"{request.url!r} is no usable URL; expected http://host[:port]/path or https://…")
     for name, value in request.headers:
         if not (value.isascii() and value.isprintable()):
             raise unsent(f"header {name!r} holds a line break, a control or a non-ASCII character; is the key whole?")
+
+
+def server(url: str) -> SplitResult | None:
+    """The parts of a URL; None where it names no HTTP server."""
+    try:
+        parts = urlsplit(url)
+        return parts if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 else None
+    except ValueError:  # a port that is no number, an unclosed bracket
+        return None
 
 
 def unsent(text: str) -> TransportFault:

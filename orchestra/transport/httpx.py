@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from orchestra.transport.guard import LOOPBACK, check, said, unsent
+from orchestra.transport.guard import KEEP_ALIVE, check, said, unsent
 from orchestra.transport.per_loop import PerLoop
+from orchestra.transport.proxies import Proxies, Proxy
 from orchestra.transport.seam import TransportFault, WireRequest
+from orchestra.transport.trust import Trust
 from orchestra.types import Trigger
 
 if TYPE_CHECKING:
@@ -18,33 +21,49 @@ if TYPE_CHECKING:
 
 
 class HttpxTransport:
-    """Sends through `httpx.AsyncClient`: HTTP/1.1, proxies and certificates as the environment says, no redirects."""
+    """Sends through `httpx.AsyncClient`: HTTP/1.1, no redirects, no cookies.
 
-    def __init__(self) -> None:
-        self._clients = PerLoop(_client)
+    `proxy` is as for Proxies, `ca` as for Trust; `keep_alive` is how many seconds an unused connection is kept.
+    Raises ConfigError where the certificates cannot be read.
+    """
+
+    def __init__(self, *, proxy: str | None = None, ca: str | None = None, keep_alive: float = KEEP_ALIVE) -> None:
+        self._proxies, self._trust, self._keep_alive = Proxies(proxy), Trust(ca), keep_alive
+        self._clients: PerLoop[dict[Proxy | None, httpx.AsyncClient]] = PerLoop(dict)
 
     async def send(self, request: WireRequest) -> HttpxResponse:
         """Send and wait for the response's head. Raises TransportFault."""
         import httpx
 
         check(request)
-        client = self._clients.get()
+        proxy = self._proxies.before(request.url)
+        client = self._client(proxy)
         try:
-            built = client.build_request(
-                request.method,
-                request.url,
-                headers=list(request.headers),
-                content=request.body,
-                timeout=httpx.Timeout(None, connect=request.connect),
-            )
-            return HttpxResponse(await client.send(built, stream=True))
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            # httpx bounds a proxy's answer to CONNECT by its read timeout, which here is none.
+            async with asyncio.timeout(request.connect if proxy else None) as connecting:
+                built = client.build_request(
+                    request.method,
+                    request.url,
+                    headers=list(request.headers),
+                    content=request.body,
+                    timeout=httpx.Timeout(None, connect=request.connect),
+                    extensions={"trace": _until_sent(connecting)} if proxy else None,
+                )
+                return HttpxResponse(await client.send(built, stream=True))
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError) as error:
             raise _before_head(error, request) from error
 
     async def aclose(self) -> None:
         """Close every connection of the running loop."""
-        if client := self._clients.pop():
+        for client in (self._clients.pop() or {}).values():
             await client.aclose()
+
+    def _client(self, proxy: Proxy | None) -> httpx.AsyncClient:
+        """The running loop's client for a proxy: httpx has one per client."""
+        clients = self._clients.get()
+        if proxy not in clients:
+            clients[proxy] = _client(proxy, self._trust, self._keep_alive)
+        return clients[proxy]
 
 
 class HttpxResponse:
@@ -81,22 +100,35 @@ class HttpxResponse:
             await self._response.aclose()
 
 
-def _client() -> httpx.AsyncClient:
+def _client(proxy: Proxy | None, trust: Trust, keep_alive: float) -> httpx.AsyncClient:
     import httpx
 
+    before = trust.context if proxy and proxy.url.startswith("https:") else None
     return httpx.AsyncClient(
+        verify=trust.context,
+        trust_env=False,
+        proxy=httpx.Proxy(proxy.url, headers=proxy.headers, ssl_context=before) if proxy else None,
         timeout=None,  # noqa: S113  # the caller holds the deadlines; connecting is bounded per request
         follow_redirects=False,
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=100),
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=keep_alive),
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-        mounts=dict.fromkeys(f"all://{host}" for host in LOOPBACK),
     )
+
+
+def _until_sent(connecting: asyncio.Timeout) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
+    """What httpcore tells its steps to: the time for connecting ends where the request itself begins to go out."""
+
+    async def trace(step: str, facts: Mapping[str, Any]) -> None:
+        if step.endswith(".send_request_headers.started") and facts["request"].method != b"CONNECT":
+            connecting.reschedule(None)
+
+    return trace
 
 
 def _before_head(error: Exception, request: WireRequest) -> TransportFault:
     import httpx
 
-    if isinstance(error, httpx.ConnectTimeout):
+    if isinstance(error, (httpx.ConnectTimeout, TimeoutError)):
         return TransportFault(Trigger.timeout, f"no connection within {request.connect:g} s", sent="no")
     if isinstance(error, (httpx.ConnectError, httpx.ProxyError)):
         return unsent(f"cannot connect: {said(error)}")

@@ -2,38 +2,13 @@
 
 import asyncio
 import gzip
-import socket
 
 import pytest
 
-from orchestra.transport import AiohttpTransport, HttpxTransport, TransportFault, WireRequest
+from orchestra.transport import WireRequest
 from orchestra.types import Trigger
+from tests.transport.asking import fault, post, read
 from tests.transport.raw_server import Connection, raw_server, silence
-
-
-@pytest.fixture(params=[HttpxTransport, AiohttpTransport], ids=["httpx", "aiohttp"])
-async def transport(request):
-    made = request.param()
-    yield made
-    await made.aclose()
-
-
-def post(base, body=b"{}", path="/v1/chat", headers=(("content-type", "application/json"),), **options):
-    return WireRequest(base + path, tuple(headers), body, **options)
-
-
-async def read(transport, request):
-    response = await transport.send(request)
-    try:
-        return response.status, dict(response.headers), b"".join([chunk async for chunk in response.chunks()])
-    finally:
-        await response.aclose()
-
-
-async def fault(transport, request):
-    with pytest.raises(TransportFault) as caught:
-        await read(transport, request)
-    return caught.value
 
 
 async def test_a_request_arrives_as_it_was_written_and_the_reply_comes_back(transport):
@@ -209,36 +184,6 @@ async def test_a_key_that_http_cannot_carry_is_refused_without_being_quoted(tran
         error = await fault(transport, post(server.base, headers=[("authorization", f"Bearer {key}")]))
     assert (error.trigger, error.sent) == (Trigger.connection, "no")
     assert "sk-secret" not in str(error)
-
-
-@pytest.mark.parametrize("name", ["HTTP_PROXY", "ALL_PROXY"])
-async def test_the_environments_proxy_is_used_with_its_credentials(transport, monkeypatch, name):
-    async with raw_server(lambda c: c.reply(b"by proxy")) as proxy:
-        monkeypatch.setenv(name, proxy.base.replace("://", "://user:pass@"))
-        _, _, body = await read(transport, post("http://provider.invalid"))
-    assert body == b"by proxy"
-    assert proxy.requests[0].head.startswith("POST http://provider.invalid/v1/chat")
-    assert "proxy-authorization: Basic dXNlcjpwYXNz".lower() in proxy.requests[0].head.lower()
-
-
-async def test_loopback_is_reached_without_the_environments_proxy(transport, monkeypatch, unused_tcp_port):
-    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{unused_tcp_port}")
-    async with raw_server(lambda c: c.reply(b"direct")) as server:
-        assert (await read(transport, post(server.base)))[2] == b"direct"
-        assert (await read(transport, post(server.base.replace("127.0.0.1", "localhost"))))[2] == b"direct"
-
-
-async def test_a_host_that_no_proxy_names_is_reached_directly(transport, monkeypatch):
-    async def unknown(*_: object, **__: object) -> None:
-        raise socket.gaierror("no such host")
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", unknown)
-    async with raw_server(lambda c: c.reply(b"by proxy")) as proxy:
-        monkeypatch.setenv("HTTP_PROXY", proxy.base)
-        monkeypatch.setenv("NO_PROXY", "provider.invalid")
-        error = await fault(transport, post("http://provider.invalid"))
-    assert error.sent == "no"
-    assert not proxy.requests
 
 
 async def test_credentials_in_netrc_do_not_stand_in_for_the_key(transport, monkeypatch, tmp_path):
