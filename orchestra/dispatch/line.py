@@ -7,6 +7,7 @@ time at which its next turn is due; the least tag is served, and a turn moves th
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
@@ -29,6 +30,15 @@ class Line:
         self._weight = 0.0  # of all waiting runs
         self._count = count()
         self._lock = threading.Lock()
+
+    def ahead(self, run: str, weight: float) -> int:
+        """The turns of others, and of `run` itself, before that of a call which came now; 0 where a place is free."""
+        with self._lock:
+            if self._free:
+                return 0
+            own = self._runs.get(run)
+            tag = own.tag + len(own.waiters) / own.weight if own else self._now + 1 / weight
+            return 1 + sum(min(len(one.waiters), one.turns_until(tag)) for one in self._next)
 
     def enter_at_once(self) -> bool:
         """Take a place where one is free."""
@@ -150,6 +160,9 @@ class _Run:
     place: int  # among equal tags the one that has waited longest
     weight: float = field(compare=False)
     waiters: list[_Waiter] = field(default_factory=list[_Waiter], compare=False)
+
+    def turns_until(self, tag: float) -> int:
+        return max(0, 1 + math.floor((tag - self.tag) * self.weight))
 
 
 def _call(waiter: _Waiter) -> bool:

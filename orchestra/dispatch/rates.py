@@ -1,0 +1,200 @@
+"""Rate limits of one key: requests and tokens, by the minute and by the day, reserved before and settled after.
+
+A sliding window, not GCRA. In no span of a minute (a day) is more let through than the rule says, so the limit holds
+whether the provider counts by the clock's minute, by a sliding one or by a bucket that refills; GCRA lets a whole burst
+and its refill through in one minute, up to twice the rule. A new process knows nothing of what the one before it has
+sent: it may pass the limit once, and the provider's headers correct it from the first reply on.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import accumulate
+
+from orchestra.dialects.rate_limits import Counted, RateLimit
+from orchestra.fleet import ProviderLimits
+
+MINUTE, DAY = 60.0, 86_400.0
+SLICES = 240
+"""Parts of a window in which reservations are added up: a reservation comes back at most that part of a window late."""
+
+
+@dataclass(frozen=True, slots=True)
+class RateRules:
+    """What a key may take, as the user states it; None is no limit."""
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    requests_per_day: int | None = None
+    tokens_per_day: int | None = None
+
+    @classmethod
+    def of(cls, limits: ProviderLimits) -> RateRules:
+        """The rules for each key of a provider."""
+        return cls(limits.requests_per_minute, limits.tokens_per_minute, limits.requests_per_day, limits.tokens_per_day)
+
+
+class RateLimiter:
+    """The limits of one key; seconds on one clock that never goes back, tokens of input and output together.
+
+    `freed` is called where something came back sooner than `wait` said; whoever waits sets it. Several threads may use
+    one limiter, but `wait` and the `reserve` that follows it belong together: a line lets one caller at a time do both.
+    """
+
+    def __init__(self, rules: RateRules) -> None:
+        self._minutes = _Window("requests", rules.requests_per_minute, MINUTE)
+        minutes = (self._minutes, _Window("tokens", rules.tokens_per_minute, MINUTE))
+        days = (_Window("requests", rules.requests_per_day, DAY), _Window("tokens", rules.tokens_per_day, DAY))
+        self._windows = (*minutes, *(day for day in days if day.limit is not None))
+        self._lock = threading.Lock()
+        self.freed: Callable[[], None] = nobody
+
+    def wait(self, now: float, tokens: int, *, ahead: int = 0) -> float | None:
+        """Seconds until one request of so many tokens fits, after `ahead` others of its size; 0.0: now; None: never."""
+        longest = 0.0
+        with self._lock:
+            for window in self._windows:
+                seconds = window.wait(now, tokens if window.tokens else 1, ahead)
+                if seconds is None:
+                    return None
+                longest = max(longest, seconds)
+        return longest
+
+    def reserve(self, now: float, tokens: int) -> Hold:
+        """Count one request of so many tokens, whether it fits or not."""
+        with self._lock:
+            return Hold(tokens, [window.reserve(now, tokens if window.tokens else 1) for window in self._windows])
+
+    def settle(self, hold: Hold, now: float, tokens: int | None) -> None:
+        """Count the tokens it really took, more or fewer; None: it was never sent. Only the first call counts."""
+        with self._lock:
+            shares, hold.shares = hold.shares, []
+            for share in shares:
+                share.window.expire(now)
+                if share.window.tokens:
+                    share.change((tokens or 0) - hold.tokens)
+                elif tokens is None:
+                    share.change(-1)
+        if tokens is None or tokens < hold.tokens:
+            self.freed()
+
+    def correct(self, now: float, limits: Iterable[RateLimit], *, hold: Hold | None = None) -> None:
+        """Take in what a reply's headers say is left: no more than that until it is whole again, nor than the rules.
+
+        `hold` is that of the request that was answered: what was reserved after it is not in the headers' numbers yet.
+        """
+        with self._lock:
+            for said in limits:
+                if said.remaining is not None and (window := self._window(said)):
+                    window.correct(now, said.remaining, said.reset, hold)
+        self.freed()
+
+    def _window(self, said: RateLimit) -> _Window | None:
+        """Headers do not say their period: it is the day where their limit is the day's rule, else the minute.
+
+        Anthropic's limits on input and output alone are in `tokens` already, which is the tightest of them.
+        """
+        alike = [window for window in self._windows if window.counted == said.counted]
+        return next((window for window in alike if window.span == DAY and window.limit == said.limit), None) or next(
+            iter(alike), None
+        )
+
+
+class Hold:
+    """What one request has taken of each window, until it is settled."""
+
+    __slots__ = ("shares", "tokens")
+
+    def __init__(self, tokens: int, shares: list[_Share]) -> None:
+        self.tokens, self.shares = tokens, shares
+
+
+class _Slice:
+    """What was reserved in one part of a window; it goes as a whole, when the last of it is a window old."""
+
+    __slots__ = ("amount", "began", "gone", "last")
+
+    def __init__(self, now: float) -> None:
+        self.began = self.last = now
+        self.amount, self.gone = 0, False
+
+
+@dataclass(slots=True)
+class _Share:
+    """What one hold has of a window; `mark` is all that had been reserved of the window by then."""
+
+    window: _Window
+    slice: _Slice
+    mark: int
+
+    def change(self, by: int) -> None:
+        window = self.window
+        if not self.slice.gone:
+            self.slice.amount += by
+            window.used += by
+        if self.mark > window.known:
+            window.left -= by
+
+
+class _Window:
+    """At most `limit` in any `span` seconds, and at most `left` more until `whole`, as the provider has said."""
+
+    __slots__ = ("counted", "known", "left", "limit", "reserved", "slices", "span", "tokens", "used", "whole")
+
+    def __init__(self, counted: Counted, limit: int | None, span: float) -> None:
+        self.counted, self.limit, self.span = counted, limit, span
+        self.tokens = counted == "tokens"
+        self.slices: deque[_Slice] = deque()
+        self.used = self.reserved = self.left = self.known = 0
+        self.whole = -math.inf
+
+    def wait(self, now: float, amount: int, ahead: int) -> float | None:
+        wanted = amount * (1 + ahead)
+        provider = self.whole - now if now < self.whole and wanted > self.left else 0.0
+        if self.limit is None:
+            return provider
+        if amount > self.limit:
+            return None
+        self.expire(now)
+        # What is taken now comes back a span later: for a multiple of the limit the same window passes again and again.
+        spans, last = divmod(max(0, wanted - 1), self.limit)
+        over = self.used + last + 1 - self.limit
+        turn = self._until(over) - now if over > 0 else 0.0
+        return max(provider, spans * self.span + turn)
+
+    def reserve(self, now: float, amount: int) -> _Share:
+        self.expire(now)
+        if not self.slices or now - self.slices[-1].began >= self.span / SLICES:
+            self.slices.append(_Slice(now))
+        newest = self.slices[-1]
+        newest.last = now
+        newest.amount += amount
+        self.used += amount
+        self.reserved += amount
+        self.left -= amount
+        return _Share(self, newest, self.reserved)
+
+    def expire(self, now: float) -> None:
+        while self.slices and self.slices[0].last + self.span <= now:
+            oldest = self.slices.popleft()
+            oldest.gone = True
+            self.used -= oldest.amount
+
+    def correct(self, now: float, remaining: int, reset: float | None, hold: Hold | None) -> None:
+        shares = [share for share in hold.shares if share.window is self] if hold else []
+        self.known = shares[0].mark if shares else self.reserved
+        self.left = remaining - (self.reserved - self.known)
+        self.whole = now + (self.span if reset is None else reset)
+
+    def _until(self, over: int) -> float:
+        """When so much of what is used has gone."""
+        gone = accumulate(old.amount for old in self.slices)
+        return self.span + next(old.last for old, amount in zip(self.slices, gone, strict=True) if amount >= over)
+
+
+def nobody() -> None:
+    """Who is told where nobody waits."""

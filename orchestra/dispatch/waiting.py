@@ -1,0 +1,76 @@
+"""A place within a key's rate limits: waited for in fair order, for as long as it can still be of use."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from orchestra.dispatch.line import Line
+from orchestra.dispatch.rates import Hold, RateLimiter, nobody
+from orchestra.types import CallFault, Trigger
+
+
+async def granted(
+    limiter: RateLimiter,
+    tokens: int,
+    *,
+    line: Line,
+    run: str,
+    rank: float,
+    weight: float,
+    until: float,
+    clock: Callable[[], float],
+    sleep: Callable[[float], Awaitable[object]],
+) -> Hold | CallFault:
+    """The right to one request of so many tokens, to be settled; or, unsent, why there is none before `until`.
+
+    `line` is the limiter's own, of one place: who stands in it waits for the limiter, everybody else for the line, in
+    its order by `run`, `rank` and `weight`. What never fits, or not before `until` on `clock`, is refused at once, so
+    that another key or model can be asked instead; `retry_after` is when this one would have been free.
+    """
+    wait = limiter.wait(clock(), tokens, ahead=line.ahead(run, weight))
+    if fault := _refused(wait, tokens, until - clock()):
+        return fault
+    if not line.enter_at_once():
+        try:
+            async with asyncio.timeout(until - clock()):
+                await line.enter(run, rank, weight)
+        except TimeoutError:
+            return _limited(f"{tokens:,} tokens: others have waited for it longer than this call can")
+    try:
+        while wait := limiter.wait(clock(), tokens):
+            if fault := _refused(wait, tokens, until - clock()):
+                return fault
+            await _slept(limiter, sleep, wait)
+        return limiter.reserve(clock(), tokens)
+    finally:
+        line.leave(run)
+
+
+async def _slept(limiter: RateLimiter, sleep: Callable[[float], Awaitable[object]], seconds: float) -> None:
+    """Over after `seconds`, or as soon as something came back that nobody could know of before."""
+    sleeping, loop = asyncio.ensure_future(sleep(seconds)), asyncio.get_running_loop()
+
+    def wake() -> None:
+        with suppress(RuntimeError):  # the event loop was closed under it
+            loop.call_soon_threadsafe(sleeping.cancel)
+
+    limiter.freed = wake
+    try:
+        await asyncio.wait((sleeping,))
+    finally:
+        limiter.freed = nobody
+        sleeping.cancel()
+
+
+def _refused(wait: float | None, tokens: int, left: float) -> CallFault | None:
+    if wait is None:
+        return _limited(f"{tokens:,} tokens are more than its limits allow at any time")
+    if wait > left:
+        return _limited(f"{tokens:,} tokens fit in {wait:.3g} s, and {max(0.0, left):.3g} s are left", wait)
+    return None
+
+
+def _limited(why: str, retry_after: float | None = None) -> CallFault:
+    return CallFault(Trigger.rate_limited, f"the key's rate limits: {why}", sent="no", retry_after=retry_after)
