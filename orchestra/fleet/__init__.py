@@ -1,5 +1,6 @@
 """fleet: the models a user may use. task → **fleet candidates → gates** → scores → Decision."""
 
+from orchestra.fleet.breaker_policy import BreakerPolicy
 from orchestra.fleet.candidates import revise
 from orchestra.fleet.fleet import DEFAULT_TIERS, Fleet, ProviderLimits
 from orchestra.fleet.gates import gate
@@ -8,6 +9,7 @@ from orchestra.fleet.tokens import estimate, message_tokens
 
 __all__ = [
     "DEFAULT_TIERS",
+    "BreakerPolicy",
     "Fleet",
     "ProviderLimits",
     "bound",

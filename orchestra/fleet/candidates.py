@@ -11,22 +11,22 @@ from orchestra.types import Candidate, Reason, Settings
 NO_SETTINGS = Settings()  # one value, so that `is` tells an untouched candidate
 
 
-def build(known: Facts, cost: float | None, latency: float, score: float) -> Candidate:
-    """A fresh candidate, before any policy."""
+def build(known: Facts, cost: float | None, latency: float, health: float | None, score: float) -> Candidate:
+    """A fresh candidate, before any policy; `health` None: not measured."""
     draft = _draft()
     draft.card = known.card
     draft.rank = known.rank
     draft.quality = known.quality
     draft.cost = cost
     draft.latency = latency
-    draft.health = 1.0
+    draft.health = 1.0 if health is None else health
     draft.score = score
     draft.preference = 0.0
     draft.settings = NO_SETTINGS
     draft.escalate = None
     draft.reasons = known.reasons
     draft.rejected = None
-    draft.sources = known.sources
+    draft.sources = known.sources if health is None else known.measured
     draft.__class__ = Candidate
     return draft
 

@@ -37,6 +37,7 @@ class Facts:
     tags: tuple[frozenset[str], ...]
     abilities: frozenset[str]
     sources: Mapping[str, str]
+    measured: Mapping[str, str]  # the sources where health was measured
     reasons: tuple[Reason, ...]
 
 
@@ -45,6 +46,7 @@ def facts(card: ModelCard, tiers: tuple[str, ...]) -> Facts:
     rank = tiers.index(card.tier)
     price = card.price or Price(0.0, 0.0)
     cached = price.input if price.cached_input is None else price.cached_input
+    sources = _sources(card)
     return Facts(
         card=card,
         name=card.name,
@@ -60,7 +62,8 @@ def facts(card: ModelCard, tiers: tuple[str, ...]) -> Facts:
         max_output=card.max_output,
         tags=tuple(dict.fromkeys(tags(card, one) for one in deployments(card))),
         abilities=_abilities(card.capabilities),
-        sources=_sources(card),
+        sources=sources,
+        measured={**sources, "health": "measured"},
         reasons=() if card.deprecated is None else (Reason("fleet", f"deprecated on {card.deprecated}"),),
     )
 

@@ -12,19 +12,19 @@ from orchestra.fleet.prices import bound
 from orchestra.types import Candidate, Rejection, StepContext
 
 Check: TypeAlias = Callable[[Facts], str | None]
-Scorer: TypeAlias = Callable[[Facts, float | None, float], float]
+Scorer: TypeAlias = Callable[[Facts, float | None, float, float], float]
 
 
 def gate(
-    fleet: Fleet, context: StepContext, score: Scorer | None = None
+    fleet: Fleet, context: StepContext, score: Scorer | None = None, health: Mapping[str, float] | None = None
 ) -> tuple[tuple[Candidate, ...], tuple[Rejection, ...]]:
     """The models that may serve the step, by name, each with its estimates; and those refused, with gate and reason.
 
     The first gate that refuses a model speaks. `score` gives a candidate its first score from its facts, expected
-    USD (None: unknown) and seconds; without it every score is 0.
+    USD (None: unknown), seconds and health; without it every score is 0. `health` is what was measured, by model.
     """
     checks = [(name, check) for name, make in GATES.items() if (check := make(context)) is not None]
-    expect, score = estimator(context), score or _unscored
+    expect, score, measured = estimator(context), score or _unscored, health or {}
     candidates: list[Candidate] = []
     rejections: list[Rejection] = []
     for known in fleet.facts:
@@ -34,11 +34,13 @@ def gate(
                 break
         else:
             cost, latency = expect(known)
-            candidates.append(build(known, cost, latency, score(known, cost, latency)))
+            fit = measured.get(known.name)
+            worth = score(known, cost, latency, 1.0 if fit is None else fit)
+            candidates.append(build(known, cost, latency, fit, worth))
     return tuple(candidates), tuple(rejections)
 
 
-def _unscored(_: Facts, __: float | None, ___: float) -> float:
+def _unscored(_: Facts, __: float | None, ___: float, ____: float) -> float:
     return 0.0
 
 

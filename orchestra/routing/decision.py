@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 
 from orchestra.errors import NoCandidate
@@ -10,7 +10,7 @@ from orchestra.fleet import Fleet, gate
 from orchestra.fleet.prices import in_words
 from orchestra.routing.composition import apply, bind, demanded_mode
 from orchestra.routing.context_policy import ContextPolicy
-from orchestra.routing.modes import SCORERS
+from orchestra.routing.modes import SCORERS, lost
 from orchestra.routing.policy import Policy
 from orchestra.routing.step_policy import StepPolicy
 from orchestra.types import Candidate, Decision, Mode, Reason, Rejection, StepContext
@@ -27,15 +27,23 @@ def default_policies(fleet: Fleet) -> tuple[Policy, ...]:
     return StepPolicy(fleet.rules, tiers=fleet.tiers), ContextPolicy()
 
 
-def decide(fleet: Fleet, policies: Sequence[Policy], context: StepContext, *, mode: Mode | None = None) -> Decision:
+def decide(
+    fleet: Fleet,
+    policies: Sequence[Policy],
+    context: StepContext,
+    *,
+    mode: Mode | None = None,
+    health: Mapping[str, float] | None = None,
+) -> Decision:
     """The model for this step, with every reason; pure: same inputs, same Decision, ties by name.
 
-    The mode in force is the context's, else a matching rule's, else `mode`, else the fleet's. Raises NoCandidate
-    with every rejection, PolicyError where a policy breaks its contract or does not fit the fleet.
+    The mode in force is the context's, else a matching rule's, else `mode`, else the fleet's. `health`, in [0, 1] by
+    model, is what was measured; 1.0 changes nothing. Raises NoCandidate with every rejection, PolicyError where a
+    policy breaks its contract or does not fit the fleet.
     """
     policies = [bind(policy, fleet) for policy in policies]
     chosen_mode = context.mode or demanded_mode(policies, context) or mode or fleet.mode
-    passed, refused = gate(fleet, context, SCORERS[chosen_mode])
+    passed, refused = gate(fleet, context, SCORERS[chosen_mode], health)
     live, rejected = apply(policies, context, passed) if passed else (passed, [])
     rejections = (*refused, *map(_rejection, rejected)) if rejected else refused
     if not live:
@@ -53,7 +61,11 @@ def decide(fleet: Fleet, policies: Sequence[Policy], context: StepContext, *, mo
         cost=best.cost,
         latency=best.latency,
         settings=best.settings,
-        reasons=(*best.reasons, *_reasons(context, chosen_mode, best, ranked)),
+        reasons=(
+            *best.reasons,
+            *_reasons(context, chosen_mode, best, ranked),
+            *_by_health(chosen_mode, ranked, health),
+        ),
         rejections=rejections,
         candidates=tuple(ranked),
     )
@@ -108,6 +120,24 @@ def _cache_reason(context: StepContext, best: Candidate, current: str) -> Reason
     if best.card.name == current:
         return Reason("cache", f"staying on {current} keeps {cached}, counted in its cost and latency")
     return Reason("cache", f"switching from {current} loses {cached}, and still ranks higher")
+
+
+def _by_health(mode: Mode, ranked: Sequence[Candidate], health: Mapping[str, float] | None) -> Sequence[Reason]:
+    """Why a model stands lower than it would in full health."""
+    if not health or all(one.health == 1.0 for one in ranked):
+        return ()
+    well = sorted(sorted(ranked, key=_NAME), key=lambda one: _standing_well(mode, one), reverse=True)
+    before = {one.card.name: place for place, one in enumerate(well, start=1)}
+    fallen = [
+        f"{one.card.name} falls from place {before[one.card.name]} to {place}, its health is {one.health:.2f}"
+        for place, one in enumerate(ranked, start=1)
+        if one.health < 1.0 and before[one.card.name] < place
+    ]
+    return [Reason("health", "; ".join(fallen))] if fallen else ()
+
+
+def _standing_well(mode: Mode, one: Candidate) -> tuple[float, float]:
+    return one.preference, one.score + lost(mode, one.quality, one.health)
 
 
 def _rejection(candidate: Candidate) -> Rejection:

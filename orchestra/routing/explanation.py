@@ -35,12 +35,13 @@ def _chosen(decision: Decision, context: StepContext) -> list[str]:
 def _row(candidate: Candidate) -> str:
     sources = candidate.sources
     preference = f", preference {candidate.preference:+g}" if candidate.preference else ""
+    health = f", health {candidate.health:.2f} (measured)" if candidate.health < 1.0 else ""
     reasons = "".join(f"\n    {reason.policy}: {reason.text}" for reason in candidate.reasons)
     return (
         f"  {candidate.card.name} ({candidate.card.tier}): score {candidate.score:.4f}{preference}; "
         f"quality {candidate.quality:.2f} ({sources.get('quality', 'policy')}), "
         f"{in_words(candidate.cost)} ({sources.get('cost', 'policy')}), "
-        f"{candidate.latency:.1f} s ({sources.get('latency', 'policy')}){reasons}"
+        f"{candidate.latency:.1f} s ({sources.get('latency', 'policy')}){health}{reasons}"
     )
 
 

@@ -25,7 +25,7 @@ LAST = 2.0  # more than any known cost weighs
 
 
 def scorer(mode: Mode) -> Scorer:
-    """The mode's score: wq·quality - wc·log10(1 + USD/1e-6)/6 - wl·log10(1 + seconds/0.1)/4; higher is better.
+    """The mode's score: wq·quality - wc·log10(1 + USD/1e-6)/6 - wl·log10(1 + seconds/0.1)/4 - lost; higher is better.
 
     Logarithms make ratios count: ten times the price weighs the same from a tenth of a cent as from a dime. A
     score rests on one model alone, so adding a model to the fleet never reorders the others. An unknown price is
@@ -37,10 +37,11 @@ def scorer(mode: Mode) -> Scorer:
     unknown = LAST if mode == "cost" else 0.0
     log10 = math.log10
 
-    def score(known: Facts, cost: float | None, latency: float) -> float:
-        penalty = 0.0
+    def score(known: Facts, cost: float | None, latency: float, health: float) -> float:
+        penalty = 0.0 if health == 1.0 else lost(mode, known.quality, health)
         if cost is None:
-            cost, penalty = usual_cost(known.rank), unknown
+            cost = usual_cost(known.rank)
+            penalty += unknown
         return (
             of_quality * known.quality
             - of_cost * log10(1.0 + cost / FREE)
@@ -49,6 +50,16 @@ def scorer(mode: Mode) -> Scorer:
         )
 
     return score
+
+
+def lost(mode: Mode, quality: float, health: float) -> float:
+    """What a model of less than full health loses of its score: wq·quality·(1 - health) + (1 - health)².
+
+    The first is the quality to expect where a part of the replies is none. The second counts in every mode: the
+    cheapest model is not cheap while it is down. It grows slowly, so that a few faults do not reorder a fleet.
+    """
+    gone = 1.0 - health
+    return WEIGHTS[mode][0] * quality * gone + gone * gone
 
 
 def usual_cost(rank: int) -> float:

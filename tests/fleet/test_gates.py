@@ -151,7 +151,7 @@ def test_the_current_model_reads_its_cached_tokens_cheaper_and_at_once():
 
 def test_candidates_come_by_name_with_the_score_they_are_given():
     fleet = Fleet.from_cards([replace(CARD, name=name) for name in "cab"], rules=[StepRule(Match())])
-    candidates, _ = gate(fleet, CONTEXT, lambda known, cost, latency: known.rank + (cost or 0) + latency)
+    candidates, _ = gate(fleet, CONTEXT, lambda known, cost, latency, _: known.rank + (cost or 0) + latency)
     assert [one.card.name for one in candidates] == ["a", "b", "c"]
     assert candidates[0].score == pytest.approx(20.0012)
     assert gate(fleet, CONTEXT)[0][0].score == 0.0

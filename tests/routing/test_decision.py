@@ -64,8 +64,8 @@ def test_adding_a_model_never_reorders_the_others(fleet, context):
 @pytest.mark.parametrize("mode", list(SCORERS))
 def test_a_dearer_or_slower_model_never_scores_higher(fleet, mode):
     known, score = fleet.facts[0], SCORERS[mode]
-    costs = [score(known, cost, 1.0) for cost in (0.0, 1e-6, 1e-3, 1.0, 100.0)]
-    waits = [score(known, 0.01, seconds) for seconds in (0.0, 0.1, 1.0, 60.0, 3_600.0)]
+    costs = [score(known, cost, 1.0, 1.0) for cost in (0.0, 1e-6, 1e-3, 1.0, 100.0)]
+    waits = [score(known, 0.01, seconds, 1.0) for seconds in (0.0, 0.1, 1.0, 60.0, 3_600.0)]
     assert costs == sorted(costs, reverse=True)
     assert waits == sorted(waits, reverse=True)
 
