@@ -61,7 +61,7 @@ async def _slept(limiter: RateLimiter, sleep: Callable[[float], Awaitable[object
         await asyncio.wait((sleeping,))
     finally:
         limiter.freed = nobody
-        sleeping.cancel()
+        wake()
 
 
 def _refused(wait: float | None, tokens: int, left: float) -> CallFault | None:
