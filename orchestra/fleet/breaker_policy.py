@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class BreakerPolicy:
-    """Opens where of at least `minimum` calls in `window` seconds a share of `error_rate` failed or `slow_rate` was slow.
+    """Opens where of `minimum` or more calls in `window` seconds a share `error_rate` failed, or `slow_rate` was slow.
 
     Slow is a call of more than `slow` seconds; None: none is. `minimum` failures in a row open it too. It stays open
     for `opens` seconds, twice as long each time that a probe fails, up to `longest`. Then `probes` calls at a time may
