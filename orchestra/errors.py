@@ -30,7 +30,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from orchestra.types import Action, Attempt, Rejection, Trigger
+    from orchestra.types import Action, Attempt, Budget, Rejection, Trigger
 
 
 class OrchestraError(Exception):
@@ -132,7 +132,11 @@ class DeadlineExceeded(CallError):
 
 
 class BudgetExceeded(CallError):
-    """The next attempt does not fit the money that is left."""
+    """The next attempt does not fit the money that is left; `budget` is the fleet's where it is one of those."""
+
+    def __init__(self, text: str, *, budget: Budget | None = None) -> None:
+        super().__init__(text)
+        self.budget = budget
 
 
 class PlanError(OrchestraError):

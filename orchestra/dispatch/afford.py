@@ -35,8 +35,7 @@ async def afford(
     encoded = codec.encode(_with_max_tokens(request, wanted), card)
     read = input_bound(encoded, request, card)
     async with asyncio.timeout(within):
-        while purse.open and not purse.fits(bound(card.price, read, wanted)):
-            await purse.settled()
+        await purse.settled(bound(card.price, read, wanted))
     tokens = _affordable(purse, card.price, read, wanted)
     if tokens < wanted:
         encoded = codec.encode(_with_max_tokens(request, tokens), card)

@@ -3,89 +3,155 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager, suppress
 
 from orchestra.errors import BudgetExceeded
-from orchestra.types import Cost
+from orchestra.types import Budget, Cost
 
 ROUNDING = 1e-12  # USD; sums of floats may be off by less
 
 
 class Purse:
-    """A cap in USD (None: no cap) that the concurrent attempts of one event loop share.
+    """A cap in USD (None: no cap) that concurrent attempts share, also those of several event loops.
 
-    What is spent and what is reserved never exceed the cap together. Under a cap a model whose price is unknown is
-    refused unless `allow_unknown`. What a `part` holds and spends, the whole holds and spends too.
+    What is spent and what is reserved never exceed the cap together, nor that of any of the accounts it shares. Under a
+    cap a model whose price is unknown is refused unless `allow_unknown`.
     """
 
-    def __init__(self, cap: float | None, *, allow_unknown: bool = False, whole: Purse | None = None) -> None:
-        self.cap = cap
+    def __init__(
+        self,
+        cap: float | None,
+        *,
+        allow_unknown: bool = False,
+        spent: float = 0.0,
+        shared: tuple[Account, ...] = (),
+    ) -> None:
         self.allow_unknown = allow_unknown
-        self.whole = whole
-        self.spent = 0.0
-        self.held = 0.0
-        self._open = 0  # reservations; what is held is a sum of floats and may miss 0 by a rounding
-        self._settled = asyncio.Event()
+        self.own = Account(cap, spent=spent)
+        self.accounts = (self.own, *shared)
 
     def part(self, cap: float | None, *, allow_unknown: bool = False) -> Purse:
         """A purse with a cap of its own (None: this one's) that never takes more than what this one has left."""
-        return Purse(_least(cap, self.cap), allow_unknown=allow_unknown, whole=self)
+        return Purse(cap, allow_unknown=allow_unknown, shared=self.accounts)
+
+    def within(self, budgets: Iterable[Account]) -> Purse:
+        """A purse that takes from this one and from all `budgets`."""
+        return Purse(None, allow_unknown=self.allow_unknown, shared=(*budgets, *self.accounts))
+
+    @property
+    def root(self) -> Account:
+        """The account of the whole run, of which this purse is a part."""
+        return self.accounts[-1]
+
+    @property
+    def cap(self) -> float | None:
+        """The least cap that holds for it, in USD."""
+        return _least(account.cap for account in self.accounts)
+
+    @property
+    def spent(self) -> float:
+        """USD that its attempts have cost."""
+        return self.own.spent
+
+    @property
+    def held(self) -> float:
+        """USD that are reserved for its attempts."""
+        return self.own.held
 
     @property
     def open(self) -> int:
-        """Attempts whose reservation may yet come back, all that share the money counted."""
-        return self.whole.open if self.whole else self._open
+        """Its attempts whose reservation may yet come back."""
+        return self.own.open
 
     @property
     def left(self) -> float | None:
         """USD that are neither spent nor reserved; None without a cap."""
-        own = None if self.cap is None else max(0.0, self.cap - self.spent - self.held)
-        return _least(own, self.whole.left) if self.whole else own
+        return _least(account.left for account in self.accounts)
 
     @property
     def unspent(self) -> float | None:
         """USD that are not spent, reserved ones included: most of a reservation comes back. None without a cap."""
-        own = None if self.cap is None else max(0.0, self.cap - self.spent)
-        return _least(own, self.whole.unspent) if self.whole else own
+        return _least(account.unspent for account in self.accounts)
 
     def fits(self, bound: float | None) -> bool:
         """True where `reserve(bound)` would succeed now."""
-        if self.left is None:
-            return True
-        return self.allow_unknown if bound is None else bound <= self.left + ROUNDING
+        return not self._short(bound)
 
     def reserve(self, bound: float | None, *, model: str = "the model") -> Reservation:
         """Hold `bound` USD, the most an attempt can cost (None: its price is unknown). Raises BudgetExceeded."""
-        if self.fits(bound):
-            return Reservation(self, bound or 0.0)
+        with _LOCK:
+            short = self._short(bound)
+            if not short:
+                return Reservation(self, bound or 0.0)
+        raise BudgetExceeded(short[0].why(bound, model), budget=short[0].budget)
+
+    async def settled(self, bound: float | None) -> None:
+        """Wait until `bound` fits, or nothing that is given back can change any more that it does not."""
+        with self._told() as again:
+            while any(account.open for account in self._short(bound)):
+                await again.wait()
+                again.clear()
+
+    def _short(self, bound: float | None) -> list[Account]:
+        unknown = self.allow_unknown
+        return [account for account in self.accounts if not account.pays(bound, allow_unknown=unknown)]
+
+    @contextmanager
+    def _told(self) -> Generator[asyncio.Event]:
+        """An event that is set whenever any money is given back."""
+        loop, again = asyncio.get_running_loop(), asyncio.Event()
+
+        def wake() -> None:
+            with suppress(RuntimeError):  # the event loop was closed under it
+                loop.call_soon_threadsafe(again.set)
+
+        for account in self.accounts:
+            account.waiting.add(wake)
+        try:
+            yield again
+        finally:
+            for account in self.accounts:
+                account.waiting.discard(wake)
+
+
+class Account:
+    """One cap in USD (None: no cap) and what is taken of it; `reserve` of a purse is what attempts call.
+
+    `budget` is the fleet's where it is one of those, and `others` what other processes have spent and reserved of it.
+    """
+
+    def __init__(self, cap: float | None, *, budget: Budget | None = None, spent: float = 0.0) -> None:
+        self.cap, self.budget = cap, budget
+        self.spent, self.held, self.others = spent, 0.0, 0.0
+        self.open = 0  # reservations; what is held is a sum of floats and may miss 0 by a rounding
+        self.waiting: set[Callable[[], None]] = set()
+
+    @property
+    def left(self) -> float | None:
+        """As Purse.left."""
+        return None if self.cap is None else max(0.0, self.cap - self.spent - self.others - self.held)
+
+    @property
+    def unspent(self) -> float | None:
+        """As Purse.unspent."""
+        return None if self.cap is None else max(0.0, self.cap - self.spent - self.others)
+
+    def pays(self, bound: float | None, *, allow_unknown: bool) -> bool:
+        """True where what is left is enough."""
+        left = self.left
+        return left is None or (allow_unknown if bound is None else bound <= left + ROUNDING)
+
+    def why(self, bound: float | None, model: str) -> str:
+        """Why it does not pay."""
+        name = f"${self.cap:g}" if self.budget is None else f"the budget of {self.budget}"
         if bound is None:
-            raise BudgetExceeded(
-                f"{model} has no known price, and a money cap of ${self.cap:g} is set; "
+            return (
+                f"{model} has no known price, and a money cap of {name} is set; "
                 "set its price in fleet.toml, or allow unknown prices (allow_unknown_price=True)"
             )
-        raise BudgetExceeded(
-            f"{model} may cost ${bound:.6f} for the next attempt; ${self.left:.6f} of ${self.cap:g} is left"
-        )
-
-    async def settled(self) -> None:
-        """Wait until the next reservation is settled."""
-        await (self.whole.settled() if self.whole else self._settled.wait())
-
-    def hold(self, usd: float) -> None:
-        """Set `usd` USD aside for an attempt; `reserve` is what attempts call."""
-        self._open += 1
-        self.held += usd
-        if self.whole:
-            self.whole.hold(usd)
-
-    def settle(self, held: float, spent: float) -> None:
-        """Give back `held` USD and spend `spent`; a reservation's own `settle` is what attempts call."""
-        self._open -= 1
-        self.held = self.held - held if self._open else 0.0
-        self.spent += spent
-        if self.whole:
-            self.whole.settle(held, spent)
-        self._settled.set()
-        self._settled = asyncio.Event()
+        return f"{model} may cost ${bound:.6f} for the next attempt; ${self.left:.6f} of {name} is left"
 
 
 class Reservation:
@@ -93,15 +159,28 @@ class Reservation:
 
     def __init__(self, purse: Purse, usd: float) -> None:
         self.usd = usd
-        self._purse: Purse | None = purse
-        purse.hold(usd)
+        self._accounts = purse.accounts
+        for account in self._accounts:
+            account.open += 1
+            account.held += usd
 
     def settle(self, cost: Cost) -> None:
         """Spend `cost` and give back the rest; an unknown cost spends what was held. Only the first call counts."""
-        if self._purse is not None:
-            purse, self._purse = self._purse, None
-            purse.settle(self.usd, self.usd if cost.usd is None else cost.usd)
+        spent = self.usd if cost.usd is None else cost.usd
+        with _LOCK:
+            accounts, self._accounts = self._accounts, ()
+            for account in accounts:
+                account.open -= 1
+                account.held = account.held - self.usd if account.open else 0.0
+                account.spent += spent
+        for account in accounts:
+            for wake in tuple(account.waiting):
+                wake()
 
 
-def _least(one: float | None, other: float | None) -> float | None:
-    return min((usd for usd in (one, other) if usd is not None), default=None)
+_LOCK = threading.Lock()
+"""One for all purses: an attempt takes from several accounts, and from all of them or none."""
+
+
+def _least(sums: Iterable[float | None]) -> float | None:
+    return min((usd for usd in sums if usd is not None), default=None)

@@ -1,5 +1,6 @@
 """types: the words of the flow, as frozen values with one to_json/from_json pair."""
 
+from orchestra.types.budget import EACH, Budget, Labels, Period
 from orchestra.types.call import CallFault, Cost, Finish, ModelReply, Request, Sent, ToolChoice, Usage
 from orchestra.types.context import Earlier, Mode, OutcomeState, Priority, StepContext, Upstream
 from orchestra.types.decision import Candidate, Decision, Reason, Rejection, Settings
@@ -22,9 +23,11 @@ from orchestra.types.tool import ToolSpec
 from orchestra.types.verdict import Action, Fault, Trigger, Verdict
 
 __all__ = [
+    "EACH",
     "Action",
     "Attempt",
     "AttemptChanged",
+    "Budget",
     "CallFault",
     "Candidate",
     "Capabilities",
@@ -40,6 +43,7 @@ __all__ = [
     "Image",
     "Json",
     "JsonMismatch",
+    "Labels",
     "Match",
     "Message",
     "Mode",
@@ -48,6 +52,7 @@ __all__ = [
     "Origin",
     "OutcomeState",
     "Part",
+    "Period",
     "Plan",
     "Price",
     "Priority",
