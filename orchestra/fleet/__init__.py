@@ -4,6 +4,7 @@ from orchestra.fleet.breaker_policy import BreakerPolicy
 from orchestra.fleet.candidates import revise
 from orchestra.fleet.fleet import DEFAULT_TIERS, Fleet, ProviderLimits
 from orchestra.fleet.gates import gate
+from orchestra.fleet.network import Network
 from orchestra.fleet.prices import bound, cost
 from orchestra.fleet.tokens import estimate, message_tokens
 
@@ -11,6 +12,7 @@ __all__ = [
     "DEFAULT_TIERS",
     "BreakerPolicy",
     "Fleet",
+    "Network",
     "ProviderLimits",
     "bound",
     "cost",

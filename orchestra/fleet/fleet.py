@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from orchestra.errors import FleetError
+from orchestra.fleet.breaker_policy import BreakerPolicy
 from orchestra.fleet.estimates import Facts, facts
 from orchestra.fleet.known import CARDS, SMALL, STRONG
+from orchestra.fleet.network import Network
 from orchestra.fleet.spelling import known
 from orchestra.types import Match, Mode, ModelCard, StepRule, to_json
 
@@ -18,18 +20,22 @@ DEFAULT_TIERS = ("efficient", "capable", "frontier")
 
 @dataclass(frozen=True, slots=True)
 class ProviderLimits:
-    """What a provider allows a minute, as the user states it; None is unknown. Facts only: nothing enforces them."""
+    """What a provider allows each key, as the user states it; None is unknown. Tokens are of input and output."""
 
     name: str
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
+    requests_per_day: int | None = None
+    tokens_per_day: int | None = None
+    breaker: BreakerPolicy = BreakerPolicy()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fleet:
     """The models a user may use. `tiers` run from the least to the most capable; `source` names where it was read.
 
-    `facts` and `fingerprint` (a sha256 prefix over everything but `source`) follow from the rest.
+    `facts` and `fingerprint` (a sha256 prefix over everything but `source` and `network`, which decide nothing) follow
+    from the rest.
     Raises FleetError where a name in a card or rule is not known.
     """
 
@@ -39,6 +45,7 @@ class Fleet:
     mode: Mode = "balanced"
     rules: tuple[StepRule, ...] = ()
     source: str = "fleet"
+    network: Network = Network()
     facts: tuple[Facts, ...] = field(init=False, repr=False)
     fingerprint: str = field(init=False, repr=False)
 

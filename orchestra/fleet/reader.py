@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from orchestra.errors import FleetError
+from orchestra.fleet.breaker_policy import BreakerPolicy
 from orchestra.fleet.faults import parse
 from orchestra.fleet.fleet import DEFAULT_TIERS, Fleet, ProviderLimits
 from orchestra.fleet.known import (
@@ -20,6 +21,7 @@ from orchestra.fleet.known import (
     LOCAL_TIMEOUTS,
     PROVIDERS,
 )
+from orchestra.fleet.network import Network
 from orchestra.fleet.reach import Reach, provider_of, reach
 from orchestra.fleet.spelling import known
 from orchestra.types import ModelCard, StepRule, Timeouts, from_json, to_json
@@ -36,7 +38,7 @@ def read(text: str, source: str) -> Fleet:
     tiers = DEFAULT_TIERS if file.fleet.tiers is None else tuple(file.fleet.tiers)
     cards = {name: _card(name, table, file, tiers, source) for name, table in file.models.items()}
     rules = tuple(from_json(StepRule, rule.model_dump()) for rule in file.routing.steps)
-    return Fleet(cards, tiers, _limits(file, cards, source), file.routing.mode, rules, source)
+    return Fleet(cards, tiers, _limits(file, cards, source), file.routing.mode, rules, source, _network(file))
 
 
 def _tables(text: str, source: str) -> dict[str, Any]:
@@ -127,5 +129,17 @@ def _limits(file: FleetFile, cards: Mapping[str, ModelCard], source: str) -> dic
             raise FleetError(f"{source}: no model has provider {name!r}; {known(name, used | PROVIDERS.keys())}")
     limits = {name: ProviderLimits(name) for name in used}
     for name, table in file.providers.items():
-        limits[name] = ProviderLimits(name, table.requests_per_minute, table.tokens_per_minute)
+        limits[name] = ProviderLimits(
+            name,
+            table.requests_per_minute,
+            table.tokens_per_minute,
+            table.requests_per_day,
+            table.tokens_per_day,
+            BreakerPolicy(**table.breaker.model_dump(exclude_none=True)),
+        )
     return limits
+
+
+def _network(file: FleetFile) -> Network:
+    provider_headers = {name: table.headers for name, table in file.providers.items() if table.headers}
+    return Network(**file.network.model_dump(), provider_headers=provider_headers)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
+from orchestra.fleet import network
 from orchestra.types import Mode
 
 
@@ -68,11 +69,17 @@ def _expression(pattern: str) -> str:
     return pattern
 
 
+def _headers(stated: dict[str, str]) -> dict[str, str]:
+    return dict(network.header(name, value) for name, value in stated.items())
+
+
 Name = Annotated[str, Field(min_length=1)]
 Names = Annotated[list[Name], BeforeValidator(_as_list)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
+Headers = Annotated[dict[str, str], AfterValidator(_headers)]
 Count = Annotated[int, Field(gt=0)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(gt=0, le=1)]
 Usd = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Day = Annotated[str, BeforeValidator(_as_text), Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 
@@ -153,6 +160,19 @@ class ModelTable(Table):
     concurrency: Count | None = None
 
 
+class BreakerTable(Table):
+    """[providers.X.breaker]; seconds, calls, and shares of the calls."""
+
+    window: Positive | None = None
+    minimum: Count | None = None
+    error_rate: Share | None = None
+    slow_rate: Share | None = None
+    slow: Positive | None = None
+    opens: Positive | None = None
+    longest: Positive | None = None
+    probes: Count | None = None
+
+
 class ProviderTable(Table):
     """[providers.X]."""
 
@@ -161,6 +181,19 @@ class ProviderTable(Table):
     keys: Keys | None = None
     requests_per_minute: Count | None = None
     tokens_per_minute: Count | None = None
+    requests_per_day: Count | None = None
+    tokens_per_day: Count | None = None
+    breaker: BreakerTable = BreakerTable()
+    headers: Headers = {}
+
+
+class NetworkTable(Table):
+    """[network]."""
+
+    proxy: Annotated[str, AfterValidator(network.proxy)] | None = None
+    ca: Name | None = None
+    keep_alive: Positive | None = None
+    headers: Headers = {}
 
 
 class MatchTable(Table):
@@ -209,6 +242,7 @@ class FleetFile(Table):
     fleet: FleetTable = FleetTable()
     models: dict[str, ModelTable] = {}
     providers: dict[str, ProviderTable] = {}
+    network: NetworkTable = NetworkTable()
     routing: RoutingTable = RoutingTable()
 
 

@@ -145,6 +145,20 @@ async def test_a_connection_is_used_again_after_its_reply_was_read(transport):
     assert server.connections == 1
 
 
+async def test_a_request_on_a_kept_connection_that_breaks_is_not_sent_again_by_itself(transport):
+    async def once(connection: Connection) -> None:
+        if len(server.requests) > 1:
+            connection.reset()
+        else:
+            await connection.reply(b"ok")
+
+    async with raw_server(once) as server:
+        await read(transport, post(server.base))
+        error = await fault(transport, post(server.base))
+    assert (error.trigger, error.sent) == (Trigger.connection, "unknown")
+    assert (server.connections, len(server.requests)) == (1, 2)
+
+
 async def test_redirects_are_not_followed_and_cookies_are_not_kept(transport):
     headers = "Location: /elsewhere\r\nSet-Cookie: who=me\r\n"
     async with raw_server(lambda c: c.reply(b"", status="307 Temporary Redirect", headers=headers)) as server:
