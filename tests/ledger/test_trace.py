@@ -7,6 +7,7 @@ import json
 from orchestra.ledger import (
     AttemptEnded,
     AttemptStarted,
+    BreakerChanged,
     Judged,
     Ledger,
     Row,
@@ -15,6 +16,7 @@ from orchestra.ledger import (
     StepStarted,
     ToolStarted,
     TraceNode,
+    Waited,
     mermaid,
     trace_json,
     trace_lines,
@@ -222,3 +224,24 @@ def test_no_text_of_a_step_can_break_out_of_its_box() -> None:
 def test_usage_that_was_never_reported_is_not_zero() -> None:
     assert "tokens unknown" in "\n".join(trace_lines(rows_of(call_story(metered=False))))
     assert "0.9 s, 1 attempt, 80 tokens in, 8 out, free" in trace_lines(rows_of(call_story()))[2]
+
+
+def test_waits_and_breakers_stand_between_the_attempts_and_say_with_which_key_and_where() -> None:
+    story: Story = [
+        ("s", Waited("m", 2.5, "rate_limit", "p", "KEY", "eu")),
+        ("s", AttemptStarted("a", "m", key="KEY", place="eu", call="c")),
+        ("s", BreakerChanged("m", "open", 30.0, "5 of 8 failed", key="KEY")),
+        ("s", BreakerChanged("m", "closed")),
+    ]
+    assert trace_lines(rows_of(story))[2:] == [
+        "  s [running]",
+        "    waited 2.5 s for m with KEY at eu",
+        "      · rate_limit",
+        "    attempt a m with KEY at eu [open]",
+        "    breaker of m with KEY [open]",
+        "      · for 30.0 s",
+        "      · 5 of 8 failed",
+        "    breaker of m [closed]",
+    ]
+    (attempt,) = trace_json(rows_of(story))["steps"][0]["attempts"]  # type: ignore[index,call-overload]
+    assert (attempt["key"], attempt["place"], attempt["call"]) == ("KEY", "eu", "c")  # type: ignore[index,call-overload]
