@@ -22,10 +22,11 @@ REFUSED = 0.25
 
 @dataclass(frozen=True, slots=True)
 class HealthReport:
-    """The last `window` seconds of a target. Seconds and shares in [0, 1]; None: nothing was measured.
+    """A target's last minutes. Seconds, and shares in [0, 1]; None: nothing was measured.
 
-    `semantic` is about what replies were worth, `network` about latency (LatencyHistory); `score` is what routing
-    gets: availability x semantic x network, 1.0 without evidence.
+    `volume` and `error_rate` weigh a call the less the older it is; percentiles are of the answers within the window.
+    `semantic` is about what replies were worth, `network` about latency (LatencyHistory); `score` is what routing gets:
+    availability x semantic x network, 1.0 without evidence.
     """
 
     volume: float
