@@ -1,5 +1,6 @@
 """ledger: (every event) append-only rows in SQLite, and what they tell: attempts, totals, traces, comparisons."""
 
+from orchestra.ledger.charges import Charge, Charges
 from orchestra.ledger.compare import Comparison, Estimate, compare
 from orchestra.ledger.events import (
     AttemptEnded,
@@ -42,6 +43,8 @@ __all__ = [
     "AttemptStarted",
     "AttemptView",
     "BreakerChanged",
+    "Charge",
+    "Charges",
     "Comparison",
     "ContextShrunk",
     "Decided",

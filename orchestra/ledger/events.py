@@ -106,8 +106,9 @@ class Decided:
 class AttemptStarted:
     """A request is about to be sent to a model. `turn` counts the step's turns from 0, `rung` rungs climbed.
 
-    `reserved` is the money held for it in USD, None where none is. `key` is the name of the API key, never its value,
-    and `place` the base_url or region, both "" where the model has one way only. Attempts of one `call` brought one
+    `reserved` is the money held for it in USD, None where none is, and `holder` the app whose budgets count it already.
+    `key` is the name of the API key, never its value, "" where there is none, and `place` the base_url or region, ""
+    where the model has one only. Attempts of one `call` brought one
     reply: retries and failovers of each other; in ledgers of earlier versions it is "".
     """
 
@@ -120,6 +121,7 @@ class AttemptStarted:
     degraded: bool = False
     notes: tuple[str, ...] = ()
     reserved: float | None = None
+    holder: str | None = None
     key: str = ""
     place: str = ""
     call: str = ""

@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from orchestra.errors import LedgerError
+from orchestra.ledger.charges import Charges
 from orchestra.ledger.events import Event, Row
 from orchestra.ledger.journal import Journal
 from orchestra.ledger.lease import Lease, Leases
@@ -122,6 +123,10 @@ class Ledger:
         Listeners see content whether or not it is stored. One that raises is logged and stops nothing.
         """
         return self._listeners.add(self._redactor.text(run), listener)
+
+    def charges(self) -> Charges | None:
+        """A reader of what attempts hold and cost, those of other processes too; None where nothing is kept."""
+        return Charges(self._store) if self._store else None
 
     def close(self) -> None:
         """Release what is claimed and close the file; nothing can be recorded afterwards. Twice is once."""
