@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 import timeit
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from orchestra.fleet import DEFAULT_TIERS, Fleet, gate, revise
@@ -67,14 +67,16 @@ def main() -> None:
     fleets = [fleet_of(size) for size in (1, 5, 20)]
     for name, context in CASES.items():
         print(f"{name:28}" + "".join(f"{_decision(fleet, context):10.1f}" for fleet in fleets))
+    sick = [_decision(fleet, PLAIN, dict.fromkeys(fleet.models, 0.9)) for fleet in fleets]
+    print(f"{'no model in full health':28}" + "".join(f"{each:10.1f}" for each in sick))
     simplest = [microseconds(lambda fleet=fleet: min(fleet.facts, key=lambda one: one.rank)) for fleet in fleets]
     print(f"{'baseline: min by tier':28}" + "".join(f"{each:10.1f}" for each in simplest))
     _parts(fleets[-1])
 
 
-def _decision(fleet: Fleet, context: StepContext) -> float:
+def _decision(fleet: Fleet, context: StepContext, health: Mapping[str, float] | None = None) -> float:
     policies = default_policies(fleet)
-    return microseconds(lambda: decide(fleet, policies, context))
+    return microseconds(lambda: decide(fleet, policies, context, health=health))
 
 
 def _parts(fleet: Fleet) -> None:

@@ -64,7 +64,7 @@ def decide(
         reasons=(
             *best.reasons,
             *_reasons(context, chosen_mode, best, ranked),
-            *_by_health(chosen_mode, ranked, health),
+            *(_by_health(chosen_mode, live, ranked) if health else ()),
         ),
         rejections=rejections,
         candidates=tuple(ranked),
@@ -122,22 +122,18 @@ def _cache_reason(context: StepContext, best: Candidate, current: str) -> Reason
     return Reason("cache", f"switching from {current} loses {cached}, and still ranks higher")
 
 
-def _by_health(mode: Mode, ranked: Sequence[Candidate], health: Mapping[str, float] | None) -> Sequence[Reason]:
-    """Why a model stands lower than it would in full health."""
-    if not health or all(one.health == 1.0 for one in ranked):
+def _by_health(mode: Mode, live: Sequence[Candidate], ranked: Sequence[Candidate]) -> Sequence[Reason]:
+    """Who stands lower than it would in full health; `live` is in the order in which ties are broken."""
+    well = sorted(live, key=lambda one: (one.preference, one.score + lost(mode, one.quality, one.health)), reverse=True)
+    if well == ranked:
         return ()
-    well = sorted(sorted(ranked, key=_NAME), key=lambda one: _standing_well(mode, one), reverse=True)
     before = {one.card.name: place for place, one in enumerate(well, start=1)}
     fallen = [
         f"{one.card.name} falls from place {before[one.card.name]} to {place}, its health is {one.health:.2f}"
         for place, one in enumerate(ranked, start=1)
         if one.health < 1.0 and before[one.card.name] < place
     ]
-    return [Reason("health", "; ".join(fallen))] if fallen else ()
-
-
-def _standing_well(mode: Mode, one: Candidate) -> tuple[float, float]:
-    return one.preference, one.score + lost(mode, one.quality, one.health)
+    return (Reason("health", "; ".join(fallen)),)
 
 
 def _rejection(candidate: Candidate) -> Rejection:
