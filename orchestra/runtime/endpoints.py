@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 
 from orchestra.dispatch import Endpoint
+from orchestra.dispatch.target import served
 from orchestra.errors import ConfigError
 from orchestra.local import LocalServers
 from orchestra.transport import AwsCredentials, Signature
@@ -23,9 +24,18 @@ class FleetEndpoints:
         self.servers, self.hide, self.environ = servers, hide, environ
         self._credentials = AwsCredentials()
 
+    def ready(self, card: ModelCard) -> bool:
+        """Whether requests can be authorised: a key is set, or the card names none, or may go without."""
+        return not card.keys or bool(self._set(card)) or _signed(card)
+
     async def resolve(self, card: ModelCard) -> Endpoint:
-        """The endpoint of a card. Raises ConfigError naming the missing variable, URL or credentials."""
-        if card.provider == "local":
+        """The endpoint of a card; of several the first that is ready: a key goes to no other endpoint than its own.
+
+        Raises ConfigError naming the missing variable, URL or credentials.
+        """
+        if card.deployments:
+            card = next(filter(self.ready, served(card).values()), card)
+        if card.provider == "local" and card.base_url is None:
             return Endpoint(await self.servers.endpoint(card), None)
         if card.dialect == "bedrock-converse":
             return await self._bedrock(card)
@@ -42,8 +52,7 @@ class FleetEndpoints:
         if card.base_url is None and region is None:
             raise ConfigError(f'model {card.name!r}: in which AWS region? Set regions = ["us-east-1"], or AWS_REGION')
         base_url = card.base_url or f"https://bedrock-runtime.{region}.amazonaws.com"
-        unset = card.sources.get("keys") == "built-in" and not self._set(card)
-        key = None if unset else self._key(card)
+        key = None if _signed(card) and not self._set(card) else self._key(card)
         if key or region is None:
             return Endpoint(base_url, key)
         return Endpoint(base_url, None, await self._signature(card, region))
@@ -68,6 +77,11 @@ class FleetEndpoints:
             raise ConfigError(f"model {card.name!r}: none of its keys is set; set {' or '.join(names)}")
         self.hide([found] if found else [])
         return found
+
+
+def _signed(card: ModelCard) -> bool:
+    """Whether the provider takes a signature in place of a key, and nobody has named a key."""
+    return card.dialect == "bedrock-converse" and card.sources.get("keys") == "built-in"
 
 
 def _region(card: ModelCard) -> str | None:

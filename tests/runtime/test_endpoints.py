@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from orchestra.dispatch.target import served
 from orchestra.errors import ConfigError
+from orchestra.fleet import Fleet
 from orchestra.runtime.endpoints import FleetEndpoints, secrets
 from orchestra.types import ModelCard
 
 CARD = ModelCard("m", "m", "acme", "openai-chat", "efficient", base_url="http://127.0.0.1:1/v1")
+
+
+POOL = Fleet.from_toml(
+    '[models.m]\nmodel = "x"\nendpoints = [{ base_url = "https://one/v1", keys = "env:A" },'
+    ' { base_url = "https://two/v1", keys = "env:B" }, { base_url = "https://three/v1", keys = "env:C" }]'
+).models["m"]
 
 
 class Servers:
@@ -53,6 +63,42 @@ async def test_a_missing_address_is_told_with_where_to_write_it():
 async def test_a_local_model_is_served_in_process_and_has_no_key():
     endpoint = await endpoints()[0].resolve(card(provider="local", base_url=None))
     assert (endpoint.base_url, endpoint.key) == ("http://127.0.0.1/m", None)
+
+
+async def test_an_embedded_model_on_another_server_is_asked_there():
+    fleet = Fleet.from_toml('[models.m]\nmodel = "qwen2.5-coder-0.5b-instruct"\nbase_url = "https://host/v1"')
+    assert (await endpoints()[0].resolve(fleet.models["m"])).base_url == "https://host/v1"
+
+
+async def test_of_several_endpoints_the_first_is_taken_whose_key_is_set_and_each_gets_its_own_key():
+    found, hidden = endpoints(B="secret-b", C="secret-c")
+    endpoint = await found.resolve(POOL)
+    assert (endpoint.base_url, endpoint.key) == ("https://two/v1", "secret-b")
+    assert hidden == ["secret-b"]
+    resolved = [await found.resolve(there) for there in list(served(POOL).values())[1:]]
+    assert [(one.base_url, one.key) for one in resolved] == [
+        ("https://two/v1", "secret-b"),
+        ("https://three/v1", "secret-c"),
+    ]
+
+
+async def test_a_key_missing_at_every_endpoint_is_told_by_all_variables():
+    with pytest.raises(ConfigError, match="none of its keys is set; set A or B or C"):
+        await endpoints()[0].resolve(POOL)
+
+
+def test_a_card_is_ready_where_it_needs_no_key_or_has_one():
+    found, _ = endpoints(B="secret-b")
+    assert [found.ready(there) for there in served(POOL).values()] == [False, True, False]
+    assert found.ready(card())
+
+
+def test_a_card_is_ready_where_requests_are_signed_instead():
+    bedrock = ModelCard(
+        "m", "m", "bedrock", "bedrock-converse", "efficient", keys=("env:X",), sources={"keys": "built-in"}
+    )
+    assert endpoints()[0].ready(bedrock)
+    assert not endpoints()[0].ready(replace(bedrock, sources={"keys": "fleet.toml"}))
 
 
 def test_the_secrets_of_a_fleet_are_the_values_of_its_keys():
