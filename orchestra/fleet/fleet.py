@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 
 from orchestra.errors import FleetError
 from orchestra.fleet.breaker_policy import BreakerPolicy
+from orchestra.fleet.budgets import budget_faults
 from orchestra.fleet.estimates import Facts, facts
 from orchestra.fleet.known import CARDS, SMALL, STRONG
 from orchestra.fleet.network import Network
 from orchestra.fleet.spelling import known
-from orchestra.types import Match, Mode, ModelCard, StepRule, to_json
+from orchestra.types import Budget, Match, Mode, ModelCard, StepRule, to_json
 
 DEFAULT_TIERS = ("efficient", "capable", "frontier")
 
@@ -34,9 +35,9 @@ class ProviderLimits:
 class Fleet:
     """The models a user may use. `tiers` run from the least to the most capable; `source` names where it was read.
 
-    `facts` and `fingerprint` (a sha256 prefix over everything but `source` and `network`, which decide nothing) follow
-    from the rest.
-    Raises FleetError where a name in a card or rule is not known.
+    `facts` and `fingerprint` (a sha256 prefix over everything but `source`, `network` and `budgets`, which decide
+    nothing) follow from the rest.
+    Raises FleetError where a name in a card, rule or budget is not known.
     """
 
     models: Mapping[str, ModelCard]
@@ -46,6 +47,7 @@ class Fleet:
     rules: tuple[StepRule, ...] = ()
     source: str = "fleet"
     network: Network = Network()
+    budgets: tuple[Budget, ...] = ()
     facts: tuple[Facts, ...] = field(init=False, repr=False)
     fingerprint: str = field(init=False, repr=False)
 
@@ -70,6 +72,7 @@ class Fleet:
         tiers: tuple[str, ...] = DEFAULT_TIERS,
         mode: Mode = "balanced",
         rules: Iterable[StepRule] = (),
+        budgets: Iterable[Budget] = (),
         source: str = "fleet",
     ) -> Fleet:
         """A fleet of these cards. Raises FleetError, also for two cards of one name."""
@@ -79,7 +82,7 @@ class Fleet:
                 raise FleetError(f"{source}: two models are named {card.name!r}; give each its own name")
             models[card.name] = card
         limits = {card.provider: ProviderLimits(card.provider) for card in models.values()}
-        return cls(models, tiers, limits, mode, tuple(rules), source)
+        return cls(models, tiers, limits, mode, tuple(rules), source, budgets=tuple(budgets))
 
     @classmethod
     def embedded(cls) -> Fleet:
@@ -112,6 +115,8 @@ def _check(fleet: Fleet) -> None:
             raise FleetError(f"{fleet.source}: model {name!r} has tier {card.tier!r}; {said}; give it one of these")
     if faults := fleet.check_rules(fleet.rules):
         raise FleetError(f"{fleet.source}: routing {'; routing '.join(faults)}")
+    if wrong := "; ".join(budget_faults(fleet.budgets, fleet.models)):
+        raise FleetError(f"{fleet.source}: {wrong}")
 
 
 def _rule_faults(fleet: Fleet, rule: StepRule) -> Iterable[str]:

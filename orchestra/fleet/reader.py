@@ -24,7 +24,7 @@ from orchestra.fleet.known import (
 from orchestra.fleet.network import Network
 from orchestra.fleet.reach import Reach, provider_of, reach
 from orchestra.fleet.spelling import known
-from orchestra.types import ModelCard, StepRule, Timeouts, from_json, to_json
+from orchestra.types import Budget, ModelCard, StepRule, Timeouts, from_json, to_json
 
 if TYPE_CHECKING:
     from orchestra.fleet.schema import FleetFile, ModelTable
@@ -38,7 +38,9 @@ def read(text: str, source: str) -> Fleet:
     tiers = DEFAULT_TIERS if file.fleet.tiers is None else tuple(file.fleet.tiers)
     cards = {name: _card(name, table, file, tiers, source) for name, table in file.models.items()}
     rules = tuple(from_json(StepRule, rule.model_dump()) for rule in file.routing.steps)
-    return Fleet(cards, tiers, _limits(file, cards, source), file.routing.mode, rules, source, _network(file))
+    budgets = tuple(from_json(Budget, budget.model_dump(exclude_none=True)) for budget in file.budgets)
+    limits = _limits(file, cards, source)
+    return Fleet(cards, tiers, limits, file.routing.mode, rules, source, _network(file), budgets)
 
 
 def _tables(text: str, source: str) -> dict[str, Any]:

@@ -49,5 +49,9 @@ class Budget:
         return tuple(shared)
 
     def __str__(self) -> str:
-        for_whom = " and ".join(f"{name} {' or '.join(map(repr, values))}" for name, values in self.match.items())
-        return f"${self.usd:g} a {self.per}{f' for {for_whom}' if for_whom else ''}"
+        matched = " and ".join(_in_words(name, values) for name, values in self.match.items())
+        return f"${self.usd:g} a {self.per}{f' for {matched}' if matched else ''}"
+
+
+def _in_words(name: str, values: tuple[str, ...]) -> str:
+    return f"each {name}" if EACH in values else f"{name} {' or '.join(map(repr, values))}"

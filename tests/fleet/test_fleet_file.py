@@ -189,7 +189,7 @@ def test_every_fact_of_a_model_can_be_said():
         ('[models.a]\nmodel = "claude-haiku-45"', "did you mean 'claude-haiku-4-5'?"),
         ("[models.a]\nmodl = 3", "models.a has an unknown key 'modl'; known: base_url,"),
         ("[models.a]\nmodl = 3", "did you mean 'model'?"),
-        ("[modls.a]", "the file has an unknown key 'modls'; known: fleet, models, network, providers, routing; did you mean"),
+        ("[modls.a]", "unknown key 'modls'; known: budgets, fleet, models, network, providers, routing; did you mean"),
         ("[models.a]\nprice = { input = 1 }", "models.a.price.output is missing"),
         ("[models.a]\nprice = { input = -1, output = 1 }", "models.a.price.input is -1: input should be greater"),
         ("[models.a]\nprice = { input = nan, output = 1 }", "models.a.price.input is nan: "),
