@@ -93,7 +93,171 @@ Day = Annotated[str, BeforeValidator(_as_text), Field(pattern=r"^\d{4}-\d{2}-\d{
 class KeyTable(Table):
     """A key with its share of the traffic beside the others."""
 
+    key: Annotated[str, AfterValidator(_reference)]
+    weight: Positive = 1.0
+
+
+Keys = Annotated[list[Annotated[KeyTable, BeforeValidator(_as_key)]], BeforeValidator(_as_list)]
+
+
+class EndpointTable(Table):
+    """[[models.X.endpoints]]: what is left out is as the model has it."""
+
+    base_url: BaseUrl | None = None
+    keys: Keys | None = None
+    regions: Names | None = None
+    weight: Positive = 1.0
+
+
+class PriceTable(Table):
+    """USD per million tokens."""
+
+    input: Usd
+    output: Usd
+    cached_input: Usd | None = None
+
+
+class TimeoutsTable(Table):
+    """Seconds."""
+
+    connect: Positive | None = None
+    first_token: Positive | None = None
+    chunk: Positive | None = None
+    total: Positive | None = None
+
+
+class CapabilitiesTable(Table):
+    """What differs from the built-in card."""
+
+    tools: Literal["native", "json", "none"] | None = None
+    parallel_tools: bool | None = None
+    structured_output: bool | None = None
+    images: bool | None = None
+    documents: bool | None = None
+    logprobs: bool | None = None
+    streaming: bool | None = None
+    reasoning_effort: bool | None = None
+    temperature: bool | None = None
+
+
+class ModelTable(Table):
+    """[models.X]."""
+
+    model: Name | None = None
+    provider: Name | None = None
+    dialect: Name | None = None
+    tier: Name | None = None
+    base_url: BaseUrl | None = None
+    price: PriceTable | None = None
+    window: Count | None = None
+    max_output: Count | None = None
+    capabilities: CapabilitiesTable | None = None
+    quality: Annotated[float, Field(ge=0, le=1)] | None = None
+    speed: Positive | None = None
+    prompt_speed: Positive | None = None
+    tags: Names | None = None
+    regions: Names | None = None
+    version: Name | None = None
+    deprecated: Day | None = None
+    keys: Keys | None = None
+    endpoints: list[EndpointTable] = []
+    timeouts: TimeoutsTable | None = None
+    weights: Annotated[Name, AfterValidator(_weights)] | None = None
+    concurrency: Count | None = None
+
+
+class BreakerTable(Table):
+    """[providers.X.breaker]; seconds, calls, and shares of the calls."""
+
+    window: Positive | None = None
+    minimum: Count | None = None
+    error_rate: Share | None = None
+    slow_rate: Share | None = None
+    slow: Positive | None = None
+    opens: Positive | None = None
+    longest: Positive | None = None
+    probes: Count | None = None
+
+
+class ProviderTable(Table):
+    """[providers.X]."""
+
+    dialect: Name | None = None
+    base_url: BaseUrl | None = None
+    keys: Keys | None = None
+    requests_per_minute: Count | None = None
+    tokens_per_minute: Count | None = None
+    requests_per_day: Count | None = None
+    tokens_per_day: Count | None = None
+    breaker: BreakerTable = BreakerTable()
+    headers: Headers = {}
+
+
+class NetworkTable(Table):
+    """[network]."""
+
+    proxy: Annotated[str, AfterValidator(network.proxy)] | None = None
+    ca: Name | None = None
+    keep_alive: Positive | None = None
+    headers: Headers = {}
+
+
+class MatchTable(Table):
+    """match = { … } of a rule."""
+
+    kind: Names = []
+    name: Names = []
+    tools: Names = []
+    tags: Names = []
+    contains: Names = []
+    matches: Annotated[list[Annotated[str, AfterValidator(_expression)]], BeforeValidator(_as_list)] = []
+    metadata: dict[str, JsonValue] = {}
+    tokens_over: Annotated[int, Field(ge=0)] | None = None
+    tokens_under: Count | None = None
+    code: bool | None = None
+
+
+class RuleTable(Table):
+    """[[routing.steps]]."""
+
+    match: MatchTable = MatchTable()
+    tier: Name | None = None
+    prefer: Names = []
+    escalate: Names = []
+    mode: Mode | None = None
+    max_tokens: Count | None = None
+    reasoning_effort: Literal["low", "medium", "high"] | None = None
+
+
+class RoutingTable(Table):
+    """[routing]."""
+
+    mode: Mode = "balanced"
+    steps: list[RuleTable] = []
+
+
+class BudgetMatchTable(Table):
+    """match = { … } of a budget; "*" is each value by itself."""
+
+    tenant: Some | None = None
+    feature: Some | None = None
+    step: Some | None = None
+    model: Some | None = None
     key: KeyNames | None = None
+
+
+class BudgetTable(Table):
+    """[[budgets]]."""
+
+    match: BudgetMatchTable = BudgetMatchTable()
+    usd: Usd
+    per: Period
+
+
+class FleetTable(Table):
+    """[fleet]."""
+
+    tiers: list[Name] | None = None
 
 
 class FleetFile(Table):
