@@ -30,6 +30,7 @@ from orchestra.ledger import (
     RunStarted,
     StepEnded,
     StepStarted,
+    ToolEnded,
     ToolStarted,
     Waited,
 )
@@ -449,3 +450,9 @@ def test_what_comes_after_a_runs_end_is_not_held(received: Received) -> None:
     late: Story = [("s", AttemptEnded("a", "m")), ("s", Judged("a", "m")), ("s", StepEnded("done"))]
     received.tell([*call(AttemptStarted("a", "m")), *late])
     assert not received.sink._runs
+
+
+def test_ends_of_what_was_not_seen_to_begin_say_nothing(received: Received) -> None:
+    unseen: Story = [("s", AttemptEnded("a", "m")), ("s", Judged("a", "m")), ("s", ToolEnded("c", "rows"))]
+    spans = received.tell([("", RunResumed("agent", "host/1")), *unseen, ("", RunEnded("done"))])
+    assert [span.name for span in spans] == ["invoke_agent agent"]
