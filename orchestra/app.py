@@ -167,6 +167,7 @@ class Orchestra:
         tenant: str | None = None,
         priority: Priority = "normal",
         data_tags: Sequence[str] = (),
+        feature: str | None = None,
         at_cap: AtCap = "fail",
         background: str = "",
         temperature: float | None = None,
@@ -177,8 +178,9 @@ class Orchestra:
         """A compiled LangGraph graph that plans a task, runs its steps and answers.
 
         `await agent.ainvoke({"task": …}, config)` gives `{"answer", "run", "state", "plan", "steps", "reason",
-        "missing", "partial", "cost", "usage", …}`; the input may also hold `run`, `mode`, `budget`, `deadline` and
-        `plan_only`. `{"run": RUN}` resumes a run, `{"run": RUN, "changed": "…"}` with the rest of its plan made anew.
+        "missing", "partial", "cost", "usage", …}`; the input may also hold `run`, `mode`, `budget`, `deadline`,
+        `feature` and `plan_only`. `{"run": RUN}` resumes a run, `{"run": RUN, "changed": "…"}` with the rest of its
+        plan made anew.
         A tool that needs approval, `ask_human`, and the money cap with `at_cap="pause"` interrupt the run as
         LangGraph's interrupts do; `Command(resume=…)` answers, or `{"run": RUN, "answers": {question: …}}`.
 
@@ -195,7 +197,8 @@ class Orchestra:
         from orchestra.runtime.steps import Work
         from orchestra.toolbox import as_tools
 
-        limits = Limits(deadline, budget, allow_unknown_price, mode, tenant, priority, words(data_tags), at_cap)
+        tags = words(data_tags)
+        limits = Limits(deadline, budget, allow_unknown_price, mode, tenant, priority, tags, at_cap, feature)
         known = {tool.name: tool for tool in as_tools(tools)}
         work = Work(known, max_turns, step_deadline, temperature, step_output, signals, settle)
         blueprint = Blueprint(name, max_steps, limits, work, background)

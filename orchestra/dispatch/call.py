@@ -16,6 +16,7 @@ from orchestra.types import (
     AttemptChanged,
     Cost,
     Decision,
+    Labels,
     ModelCard,
     ModelReply,
     Priority,
@@ -28,16 +29,20 @@ from orchestra.types import (
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a model is served, and with which key or, where requests are signed instead, with which signature."""
+    """Where a model is served, and with which key or, where requests are signed instead, with which signature.
+
+    `headers` go with every request, beside those of the dialect.
+    """
 
     base_url: str
     key: str | None = field(repr=False)
     signature: Signature | None = field(default=None, repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must not be told, whatever the server quotes."""
-        own = (self.key,) if self.key else ()
+        own = ((self.key,) if self.key else ()) + tuple(value for _, value in self.headers)
         return own + self.signature.secrets if self.signature else own
 
 
@@ -57,6 +62,7 @@ class Call:
     reasoning are handed on as they arrive unless `request.output_schema` is set; else nothing is before it is accepted.
     `keep` makes the journal entry of the accepted reply, which is written in one transaction with its verdict.
     Where slots are scarce, runs share them by `priority`, and of one run's calls the highest `rank` goes first.
+    `labels` are what budgets look at, but for the model and the key, which differ from attempt to attempt.
     """
 
     request: Request
@@ -71,6 +77,7 @@ class Call:
     commit: bool = False
     rank: float = 0.0
     priority: Priority = "normal"
+    labels: Labels = Labels()
     keep: Callable[[Accepted], tuple[str, object]] | None = None
 
     @property

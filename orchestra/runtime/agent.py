@@ -254,7 +254,7 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
         if state is None or kept != way.run:
             known = f"the run of this thread is {kept}" if kept else "no checkpoint of it is kept here"
             raise ConfigError(f"run {way.run} cannot be resumed: {known}; give the thread_id it had, or begin anew")
-        limits = {key: given[key] for key in ("mode", "budget", "deadline") if given.get(key) is not None}
+        limits = {key: given[key] for key in ("mode", "budget", "deadline", "feature") if given.get(key) is not None}
         if given.get("answers"):
             if limits or given.get("changed"):
                 others = ", ".join([*limits, *(["changed"] if given.get("changed") else [])])

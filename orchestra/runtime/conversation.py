@@ -26,6 +26,7 @@ from orchestra.types import (
     Earlier,
     End,
     Json,
+    Labels,
     Message,
     ModelReply,
     Reply,
@@ -109,6 +110,7 @@ class Conversation:
             upstream=ask.upstream,
             history=tuple(self.scope.history),
             tenant=limits.tenant,
+            feature=limits.feature,
             priority=limits.priority,
             deadline=min(self._latest, self._share) - self.engine.clock(),
             money_left=self.scope.purse.unspent,
@@ -303,8 +305,13 @@ class Conversation:
             commit=commit,
             rank=ask.turns + ask.behind,
             priority=self.scope.limits.priority,
+            labels=self._labels(),
             keep=self._kept if self.journal else None,
         )
+
+    def _labels(self) -> Labels:
+        limits, step = self.scope.limits, self.ask.step
+        return Labels(self.scope.run, limits.tenant or "", limits.feature or "", step.name or step.id)
 
     def _kept(self, accepted: Accepted) -> tuple[str, object]:
         assert self.journal is not None

@@ -14,7 +14,8 @@ from orchestra.types import Json, Mode, Priority, Step, ToolChoice
 class NodeOptions(TypedDict, total=False):
     """Limits of a call, or of a node: defaults of its calls, but `budget` and `deadline` hold for all of them together.
 
-    mode: quality, balanced, cost or latency. budget: USD. deadline: seconds.
+    mode: quality, balanced, cost or latency. budget: USD. deadline: seconds. tenant, feature: for whom and for which
+    part of your product; policies see them, and budgets of the fleet may match them.
     """
 
     mode: Mode
@@ -22,6 +23,7 @@ class NodeOptions(TypedDict, total=False):
     allow_unknown_price: bool
     deadline: float
     tenant: str
+    feature: str
     priority: Priority
     data_tags: Sequence[str]
 
@@ -69,6 +71,7 @@ def limits_of(options: NodeOptions) -> Limits:
         allow_unknown_price=options.get("allow_unknown_price", False),
         mode=options.get("mode"),
         tenant=options.get("tenant"),
+        feature=options.get("feature"),
         priority=options.get("priority", "normal"),
         data_tags=words(options.get("data_tags", ())),
     )

@@ -181,7 +181,7 @@ class Runs:
         )
 
     def _limits(self, state: GraphState) -> Limits:
-        given: dict[str, Any] = {name: state.get(name) for name in ("mode", "budget", "deadline")}
+        given: dict[str, Any] = {name: state.get(name) for name in ("mode", "budget", "deadline", "feature")}
         return dataclasses.replace(self.limits, **{name: value for name, value in given.items() if value is not None})
 
 

@@ -33,6 +33,7 @@ class Limits:
     priority: Priority = "normal"
     data_tags: tuple[str, ...] = ()
     at_cap: AtCap = "fail"
+    feature: str | None = None
 
     def __post_init__(self) -> None:
         check_number("deadline", self.deadline, "seconds")
@@ -40,6 +41,8 @@ class Limits:
             check_number("budget", self.budget, "USD")
         if self.mode is not None:
             _known("mode", self.mode, get_args(Mode))
+        _check_text("tenant", self.tenant)
+        _check_text("feature", self.feature)
         _known("priority", self.priority, get_args(Priority))
         _known("at_cap", self.at_cap, get_args(AtCap))
 
@@ -54,6 +57,11 @@ def check_count(name: str, value: Any) -> None:
     """Raises ConfigError unless `value` is a whole number, 1 or more."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ConfigError(f"{name}: expected a whole number, 1 or more, got {value!r}")
+
+
+def _check_text(name: str, value: Any) -> None:
+    if value is not None and not isinstance(value, str):
+        raise ConfigError(f"{name}: expected a text, got {value!r}; a budget that names it would not apply")
 
 
 def _known(name: str, value: Any, known: Sequence[str]) -> None:

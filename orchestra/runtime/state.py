@@ -15,7 +15,7 @@ def answered(before: Mapping[str, Any] | None, more: Mapping[str, Any] | None) -
 class RunState(TypedDict):
     """What a run is given, what it has come to, and what it needs to go on.
 
-    In: task, and optionally run, mode, budget, deadline, plan_only; or run alone, maybe with changed, or with
+    In: task, and optionally run, mode, budget, deadline, feature, plan_only; or run alone, maybe with changed, or with
     answers by question id. Out: the rest.
 
     `started` is Unix seconds. `plan` is a Plan and `version` counts it from 1, `steps` is a StepResult per step id,
@@ -33,6 +33,7 @@ class RunState(TypedDict):
     mode: NotRequired[str | None]
     budget: NotRequired[float | None]
     deadline: NotRequired[float | None]
+    feature: NotRequired[str | None]
     plan_only: NotRequired[bool]
     changed: NotRequired[str | None]
     forked: NotRequired[str]
@@ -57,13 +58,14 @@ class RunState(TypedDict):
     seconds: float
 
 
-INPUT = ("task", "run", "mode", "budget", "deadline", "plan_only", "changed", "answers")
+INPUT = ("task", "run", "mode", "budget", "deadline", "feature", "plan_only", "changed", "answers")
 """What callers give."""
 
 FRESH: Mapping[str, Any] = {
     "mode": None,
     "budget": None,
     "deadline": None,
+    "feature": None,
     "plan_only": False,
     "changed": None,
     "forked": "",

@@ -41,6 +41,7 @@ class Earlier:
 class StepContext:
     """What the step is and what has happened so far.
 
+    `tenant` and `feature`: for whom and for which part of the user's product it is done.
     `tokens`: tokens in context. `deadline`: seconds left. `money_left`: USD left. `data_tags`:
     compliance tags the data demands of a model. `current_model` with `cached_tokens`: who served this
     conversation last and how much of its prompt cache a switch would lose. `draw`: one random number in
@@ -57,6 +58,7 @@ class StepContext:
     upstream: tuple[Upstream, ...] = ()
     history: tuple[Earlier, ...] = ()
     tenant: str | None = None
+    feature: str | None = None
     priority: Priority = "normal"
     deadline: float | None = None
     money_left: float | None = None

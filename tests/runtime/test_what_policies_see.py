@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from orchestra import Orchestra, RecoveryPolicy, StepPolicy, tool
+from orchestra.errors import ConfigError
 from orchestra.ledger import Judged, ToolEnded
 from orchestra.testing import CallTool, Say, ScriptedModel, scripted_app
 from orchestra.types import Candidate, Capabilities, Earlier, Price, StepContext, Trigger
@@ -74,9 +75,9 @@ async def test_a_policy_sees_for_whom_a_call_is_and_what_it_may_take():
     watching = Watching()
     async with scripted_app(ScriptedModel("small", ["hi"]), policies=[watching]) as app:
         at_a_standstill(app)
-        await app.complete("?", tenant="acme", priority="high", deadline=40, budget=0.5)
+        await app.complete("?", tenant="acme", feature="search", priority="high", deadline=40, budget=0.5)
     told = watching.told["call"]
-    assert (told.tenant, told.priority, told.money_left) == ("acme", "high", 0.5)
+    assert (told.tenant, told.feature, told.priority, told.money_left) == ("acme", "search", "high", 0.5)
     assert told.deadline == pytest.approx(40)
 
 
@@ -89,6 +90,20 @@ async def test_policies_see_for_whom_an_agent_works_in_its_plan_and_in_every_ste
     assert {sid: (told.tenant, told.priority) for sid, told in watching.told.items()} == dict.fromkeys(
         ("plan", "s1", "s2"), ("acme", "low")
     )
+
+
+@pytest.mark.parametrize(("given", "seen"), [({}, "reports"), ({"feature": "search"}, "search")])
+async def test_a_run_is_for_the_feature_of_its_input_else_for_the_agents(given, seen):
+    watching = Watching()
+    async with app_of(["one"], [plan(("s1", [], []))], watching) as app:
+        await app.planner_executor(feature="reports").ainvoke({"task": "?", **given})
+    assert {told.feature for told in watching.told.values()} == {seen}
+
+
+async def test_a_tenant_that_is_no_text_is_refused_for_no_budget_would_match_it():
+    async with scripted_app(ScriptedModel("small", ["hi"])) as app:
+        with pytest.raises(ConfigError, match=r"^tenant: expected a text, got 7; a budget that names it"):
+            await app.complete("?", tenant=7)
 
 
 async def test_a_policy_sees_the_seconds_left_of_the_run_or_of_the_step_whichever_are_fewer():
