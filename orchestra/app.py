@@ -56,13 +56,14 @@ class Orchestra:
         from orchestra.runtime.checkpoints import Checkpoints
         from orchestra.runtime.endpoints import FleetEndpoints, secrets
         from orchestra.runtime.engine import Engine
+        from orchestra.runtime.network import FleetNetwork
         from orchestra.runtime.portal import Portal
-        from orchestra.transport import default_transport
 
         self.fleet = fleet
         self.servers = LocalServers()
-        self.transport = transport or default_transport()
         self.ledger = ledger if isinstance(ledger, Ledger) else Ledger(ledger, content=content)
+        network = FleetNetwork(fleet.network, self.ledger.hide)
+        self.transport = transport or network.transport()
         self.ledger.hide(secrets(fleet.models.values()))
         chosen = default_policies(fleet) if policies is None else policies
         self.policies = tuple(bind(policy, fleet) for policy in chosen)
@@ -73,7 +74,7 @@ class Orchestra:
             recovery=recovery,
             dispatcher=Dispatcher(
                 fleet,
-                FleetEndpoints(self.servers, self.ledger.hide),
+                FleetEndpoints(self.servers, self.ledger.hide, headers=network.headers),
                 self.transport,
                 recovery,
                 concurrency=concurrency,

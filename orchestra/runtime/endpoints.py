@@ -11,17 +11,25 @@ from orchestra.dispatch import Endpoint
 from orchestra.dispatch.target import served
 from orchestra.errors import ConfigError
 from orchestra.local import LocalServers
+from orchestra.runtime.network import Headers
 from orchestra.transport import AwsCredentials, Signature
 from orchestra.types import ModelCard
 
 
 class FleetEndpoints:
-    """Resolves cards. Keys are read from the environment at the moment of dispatch, and `hide` is told them first."""
+    """Resolves cards. Keys are read from the environment at the moment of dispatch, and `hide` is told them first.
+
+    `headers` are those of a provider that the dialect knows nothing of; models of this process get none.
+    """
 
     def __init__(
-        self, servers: LocalServers, hide: Callable[[Iterable[str]], None], environ: Mapping[str, str] = os.environ
+        self,
+        servers: LocalServers,
+        hide: Callable[[Iterable[str]], None],
+        environ: Mapping[str, str] = os.environ,
+        headers: Callable[[str], Headers] = lambda _: (),
     ) -> None:
-        self.servers, self.hide, self.environ = servers, hide, environ
+        self.servers, self.hide, self.environ, self.headers = servers, hide, environ, headers
         self._credentials = AwsCredentials()
 
     def ready(self, card: ModelCard) -> bool:
@@ -41,7 +49,7 @@ class FleetEndpoints:
             return await self._bedrock(card)
         if card.base_url is None:
             raise ConfigError(f"model {card.name!r}: provider {card.provider!r} has no base_url; set it in fleet.toml")
-        return Endpoint(card.base_url, self._key(card))
+        return Endpoint(card.base_url, self._key(card), headers=self.headers(card.provider))
 
     async def _bedrock(self, card: ModelCard) -> Endpoint:
         """With an API key; else signed, save at a server of one's own for which no region is known.
@@ -53,9 +61,8 @@ class FleetEndpoints:
             raise ConfigError(f'model {card.name!r}: in which AWS region? Set regions = ["us-east-1"], or AWS_REGION')
         base_url = card.base_url or f"https://bedrock-runtime.{region}.amazonaws.com"
         key = None if _signed(card) and not self._set(card) else self._key(card)
-        if key or region is None:
-            return Endpoint(base_url, key)
-        return Endpoint(base_url, None, await self._signature(card, region))
+        signature = await self._signature(card, region) if region and not key else None
+        return Endpoint(base_url, key, signature, self.headers(card.provider))
 
     async def _signature(self, card: ModelCard, region: str) -> Signature:
         try:
