@@ -15,11 +15,11 @@ def budget_question(
 ) -> Question | None:
     """What a person is asked at the money cap.
 
-    None where the run is to fail there, where money is not the reason, and where a person has refused to raise this
-    cap. One that was raised before, and is the run's cap again, is asked about anew.
+    None where the run is to fail there, where money is not the reason or a budget of the fleet's is, which is no run's
+    to raise, and where a person has refused to raise this cap. One that was raised before, and is the run's cap again, is asked about anew.
     """
     cap = scope.limits.budget
-    short = isinstance(end, BudgetExceeded) or any(one.gate == "money" for one in end.rejections)
+    short = end.budget is None if isinstance(end, BudgetExceeded) else any(one.gate == "money" for one in end.rejections)
     if cap is None or not short or scope.limits.at_cap != "pause" or not scope.asks:
         return None
     said = answers.get(budget_id(cap))

@@ -1,0 +1,339 @@
+"""Budgets over all runs: what matches pays, a restart forgets nothing, several processes share."""
+
+import gc
+from contextlib import suppress
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Thread
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from orchestra.dispatch import Purse
+from orchestra.dispatch.caps import Caps
+from orchestra.errors import BudgetExceeded
+from orchestra.ledger import AttemptEnded, AttemptStarted, Decided, Ledger
+from orchestra.types import Budget, Cost, Decision, Labels, Step, StepContext
+
+NUMBERS = count()
+NOON = datetime(2026, 11, 22, 12, 30, tzinfo=UTC).timestamp()
+HOUR, DAY = 3600.0, 86_400.0
+
+
+class Life:
+    """One process with these budgets, until it ends; attempts are made and recorded as dispatch does it."""
+
+    def __init__(self, budgets, file=None, now=NOON):
+        self.now, self.purses = now, {}
+        self.ledger = Ledger(file, clock=lambda: self.now)
+        self.caps = Caps(budgets, self.ledger.charges(), f"life-{next(NUMBERS)}")
+
+    def purse(self, run="r", whole=None, **labels):
+        self.purses.setdefault(run, Purse(None))
+        return self.caps.purse_for(self.now, Labels(run=run, **labels), whole or self.purses[run])
+
+    def begin(self, usd, run="r", whole=None, **labels):
+        """Raises BudgetExceeded; else the end of the attempt, to be called with its cost."""
+        reservation = self.purse(run, whole, **labels).reserve(usd)
+        name = f"a{next(NUMBERS)}"
+        step = Step("s", name=labels.get("step", ""))
+        context = StepContext(step, tenant=labels.get("tenant"), feature=labels.get("feature"))
+        self.ledger.append(run, "s", Decided(context, Decision("m", "efficient", "balanced")))
+        facts = {"reserved": reservation.usd, "holder": self.caps.holder, "key": labels.get("key", "")}
+        self.ledger.append(run, "s", AttemptStarted(name, labels.get("model", "m"), **facts))
+
+        def end(cost):
+            reservation.settle(Cost(cost))
+            self.ledger.append(run, "s", AttemptEnded(name, "m", cost=Cost(cost)))
+
+        return end
+
+    def spend(self, usd, **labels):
+        self.begin(usd, **labels)(usd)
+
+    def left(self, **labels):
+        left = self.purse(**labels).left
+        return left if left is None else pytest.approx(left)
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "ledger.db"
+
+
+ACME = Budget(5.0, "day", {"tenant": ("acme",)})
+
+
+def test_a_call_that_no_budget_matches_pays_from_its_own_purse_alone():
+    life, whole = Life([ACME]), Purse(1.0)
+    assert life.purse(whole=whole, tenant="other") is whole
+    assert life.purse(whole=whole) is whole
+
+
+def test_all_runs_that_match_share_a_budget_and_others_have_none():
+    life = Life([ACME])
+    life.spend(3.0, run="r1", tenant="acme")
+    life.spend(1.5, run="r2", tenant="acme")
+    assert life.left(run="r3", tenant="acme") == 0.5
+    assert life.left(run="r3", tenant="other") is None
+
+
+def test_what_does_not_fit_a_budget_is_refused_with_its_name():
+    life = Life([ACME])
+    life.spend(4.0, tenant="acme")
+    text = r"may cost \$2.000000 for the next attempt; \$1.000000 of the budget of \$5 a day for tenant 'acme' is left"
+    with pytest.raises(BudgetExceeded, match=text) as caught:
+        life.begin(2.0, tenant="acme")
+    assert caught.value.budget == ACME
+
+
+def test_the_calls_own_cap_holds_beside_the_budgets_and_names_none():
+    life, whole = Life([ACME]), Purse(1.0)
+    life.spend(0.75, whole=whole, tenant="acme")
+    assert (whole.spent, whole.left) == (0.75, 0.25)
+    with pytest.raises(BudgetExceeded, match=r"\$0.250000 of \$1 is left") as caught:
+        life.begin(0.5, whole=whole, tenant="acme")
+    assert caught.value.budget is None
+
+
+def test_what_one_of_several_budgets_refuses_is_taken_from_none():
+    life = Life([ACME, Budget(1.0, "hour", {"model": ("m",)})])
+    with pytest.raises(BudgetExceeded, match="a hour for model 'm'"):
+        life.begin(2.0, tenant="acme", model="m")
+    assert life.left(tenant="acme", model="n") == 5.0
+
+
+def test_a_model_of_unknown_price_is_refused_under_a_budget():
+    with pytest.raises(BudgetExceeded, match=r"no known price, and a money cap of the budget of \$5 a day"):
+        Life([ACME]).begin(None, tenant="acme")
+
+
+@pytest.mark.parametrize("label", ["tenant", "feature", "step", "model", "key"])
+def test_every_label_can_be_matched_and_a_restart_forgets_none(label, file):
+    budgets = [Budget(5.0, "day", {label: ("x",)})]
+    Life(budgets, file).spend(2.0, **{label: "x"})
+    life = Life(budgets, file)
+    assert life.left(**{label: "x"}) == 3.0
+    assert life.left(**{label: "y"}) is None
+
+
+def test_a_star_gives_each_value_a_budget_of_its_own(file):
+    budgets = [Budget(5.0, "day", {"tenant": ("*",)})]
+    Life(budgets, file).spend(2.0, tenant="a")
+    life = Life(budgets, file)
+    life.spend(1.0, tenant="b")
+    assert (life.left(tenant="a"), life.left(tenant="b"), life.left(tenant="c")) == (3.0, 4.0, 5.0)
+    assert life.left() is None
+
+
+@pytest.mark.parametrize(
+    ("per", "until"),
+    [
+        ("hour", datetime(2026, 11, 22, 13, tzinfo=UTC)),
+        ("day", datetime(2026, 11, 23, tzinfo=UTC)),
+        ("month", datetime(2026, 12, 1, tzinfo=UTC)),
+    ],
+)
+def test_a_period_ends_by_the_clock_in_utc_and_a_restart_in_it_remembers(per, until, file):
+    budgets = [Budget(5.0, per)]
+    life = Life(budgets, file)
+    life.spend(2.0)
+    life.now = until.timestamp() - 1
+    assert (life.left(), Life(budgets, file, life.now).left()) == (3.0, 3.0)
+    life.now = until.timestamp()
+    assert (life.left(), Life(budgets, file, life.now).left()) == (5.0, 5.0)
+
+
+def test_what_is_settled_in_the_next_period_is_not_booked_to_it():
+    life = Life([Budget(5.0, "hour")])
+    end = life.begin(2.0)
+    life.now += HOUR
+    end(1.0)
+    assert life.left() == 5.0
+
+
+def test_a_clock_that_is_set_back_does_not_empty_the_books():
+    life = Life([Budget(5.0, "hour")])
+    life.spend(2.0)
+    life.now -= HOUR
+    assert life.left() == 3.0
+
+
+def test_each_run_has_a_budget_of_its_own_and_a_resumed_one_what_it_had_left(file):
+    budgets = [Budget(5.0, "run", {"step": ("look",)})]
+    life = Life(budgets, file)
+    life.spend(2.0, run="r1", step="look")
+    life.spend(9.0, run="r1", step="other")
+    assert (life.left(run="r1", step="look"), life.left(run="r2", step="look")) == (3.0, 5.0)
+    assert Life(budgets, file).left(run="r1", step="look") == 3.0
+    life.now += DAY
+    assert life.left(run="r1", step="look") == 3.0
+
+
+def test_parts_of_a_run_share_its_budget_and_it_is_forgotten_with_the_run():
+    life, whole = Life([Budget(5.0, "run")]), Purse(None)
+    life.spend(2.0, whole=whole.part(None))
+    assert life.left(whole=whole.part(None)) == 3.0
+    assert len(life.caps._runs) == 1
+    del whole
+    gc.collect()
+    assert len(life.caps._runs) == 0
+
+
+def test_without_a_ledger_file_a_budget_begins_with_the_process():
+    budgets = [ACME, Budget(5.0, "run")]
+    life = Life(budgets)
+    life.spend(2.0, tenant="acme")
+    assert life.left(tenant="acme") == 3.0
+    assert Life(budgets).left(tenant="acme") == 5.0
+
+
+# Several processes on one ledger.
+
+
+def test_processes_see_what_the_others_hold_and_what_of_it_comes_back(file):
+    one, other = Life([ACME], file), Life([ACME], file)
+    end = one.begin(3.0, tenant="acme")
+    assert other.left(tenant="acme") == 2.0
+    with pytest.raises(BudgetExceeded):
+        other.begin(3.0, tenant="acme")
+    end(1.0)
+    assert (one.left(tenant="acme"), other.left(tenant="acme")) == (4.0, 4.0)
+
+
+def test_an_attempt_whose_cost_nobody_knows_has_cost_what_was_held_for_it(file):
+    one, other = Life([ACME], file), Life([ACME], file)
+    one.begin(3.0, tenant="acme")(None)
+    assert (one.left(tenant="acme"), other.left(tenant="acme")) == (2.0, 2.0)
+
+
+def test_an_attempt_that_its_process_did_not_outlive_keeps_what_was_held_for_it(file):
+    Life([ACME], file).begin(3.0, tenant="acme")
+    assert Life([ACME], file).left(tenant="acme") == 2.0
+
+
+def test_an_attempt_of_another_process_that_began_in_the_last_period_is_not_booked_to_this_one(file):
+    one, other = Life([Budget(5.0, "hour")], file), Life([Budget(5.0, "hour")], file)
+    before = one.begin(2.0)
+    assert other.left() == 3.0
+    one.now = other.now = NOON + HOUR
+    before(1.0)
+    assert other.left() == 5.0
+    assert Life([Budget(5.0, "hour")], file, one.now).left() == 5.0
+
+
+def test_rows_of_a_ledger_that_knew_no_labels_count_where_none_is_asked_for(file):
+    ledger = Ledger(file, clock=lambda: NOON)
+    ledger.append("r", "s", AttemptStarted("a", "m"))
+    ledger.append("r", "s", AttemptEnded("a", "m", cost=Cost(2.0)))
+    assert Life([Budget(5.0, "day")], file).left() == 3.0
+    assert Life([ACME], file).left(tenant="acme") == 5.0
+
+
+def test_concurrent_threads_never_take_more_than_a_budget():
+    life = Life([ACME])
+    taken = []
+
+    def work(name):
+        for _ in range(200):
+            with suppress(BudgetExceeded):
+                life.purse(run=name, tenant="acme").reserve(0.05)
+                taken.append(0.05)
+
+    threads = [Thread(target=work, args=(f"r{number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(taken) == 100
+
+
+class Shared(RuleBasedStateMachine):
+    """Processes that come, spend, die and come again, beside the plain list of what each attempt holds or has cost."""
+
+    BUDGETS = (
+        Budget(4.0, "day", {"tenant": ("a",)}),
+        Budget(3.0, "hour", {"tenant": ("*",)}),
+        Budget(2.0, "run", {"model": ("m",)}),
+    )
+
+    @initialize()
+    def begin(self):
+        self.folder = TemporaryDirectory()
+        self.file = Path(self.folder.name) / "ledger.db"
+        self.now, self.lives, self.attempts = NOON, [Life(self.BUDGETS, self.file)], []
+
+    @rule()
+    def a_process_comes(self):
+        self.lives.append(Life(self.BUDGETS, self.file, self.now))
+
+    @precondition(lambda self: self.lives)
+    @rule(pick=st.integers(0, 9))
+    def a_process_dies(self, pick):
+        self.lives.pop(pick % len(self.lives)).ledger.close()
+
+    @rule(minutes=st.integers(0, 45))
+    def time_passes(self, minutes):
+        self.now += 60.0 * minutes
+        for life in self.lives:
+            life.now = self.now
+
+    @precondition(lambda self: self.lives)
+    @rule(pick=st.integers(0, 9), tenant=st.sampled_from("ab"), model=st.sampled_from("mn"), cents=st.integers(1, 250))
+    def someone_reserves(self, pick, tenant, model, cents):
+        life = self.lives[pick % len(self.lives)]
+        labels = {"tenant": tenant, "model": model, "run": f"{life.caps.holder}-{model}"}
+        held = [self.taken(budget, Labels(**labels)) for budget in self.BUDGETS]
+        short = any(
+            taken is not None and taken + cents > round(100 * budget.usd)
+            for budget, taken in zip(self.BUDGETS, held, strict=True)
+        )
+        try:
+            end = life.begin(cents / 100, **labels)
+        except BudgetExceeded:
+            assert short
+        else:
+            assert not short
+            self.attempts.append([self.now, Labels(**labels), cents, end, life])
+
+    @precondition(lambda self: any(one[3] for one in self.attempts))
+    @rule(pick=st.integers(0, 99), share=st.floats(0, 1))
+    def someone_settles(self, pick, share):
+        live = [one for one in self.attempts if one[3] and one[4] in self.lives]
+        if live:
+            one = live[pick % len(live)]
+            one[2] = int(share * one[2])
+            one[3](one[2] / 100)
+            one[3] = None
+
+    def taken(self, budget, labels):
+        """Cents that are held or spent of the account these labels fall under, as of now."""
+        name = budget.account(labels)
+        if name is None:
+            return None
+        spans = {"hour": HOUR, "day": DAY, "run": None}
+        span = spans[budget.per]
+        return sum(
+            cents
+            for began, its, cents, _, _ in self.attempts
+            if budget.account(its) == name
+            and (its.run == labels.run if span is None else began // span == self.now // span)
+        )
+
+    @invariant()
+    def no_cap_is_exceeded(self):
+        for budget in self.BUDGETS if hasattr(self, "attempts") else ():
+            for _, labels, *_ in self.attempts:
+                assert (self.taken(budget, labels) or 0) <= round(100 * budget.usd)
+
+    def teardown(self):
+        if hasattr(self, "folder"):
+            self.folder.cleanup()
+
+
+TestShared = Shared.TestCase
+TestShared.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)

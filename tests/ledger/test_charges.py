@@ -1,0 +1,126 @@
+"""Charges: what attempts hold and cost, as whoever shares a ledger reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestra.errors import LedgerError
+from orchestra.ledger import AttemptEnded, AttemptStarted, Charge, Decided, Ledger
+from orchestra.types import Cost, Decision, Labels, Step, StepContext
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def ledgers(file: Path, clock: Clock) -> Iterator[tuple[Ledger, Ledger]]:
+    """Two on one file."""
+    both = Ledger(file, clock=clock), Ledger(file, clock=clock)
+    yield both
+    for ledger in both:
+        ledger.close()
+
+
+def attempt(ledger: Ledger, name: str, *, run: str = "run-1", usd: float | None = 0.5) -> None:
+    ledger.append(run, "s1", AttemptStarted(name, "small", reserved=1.0, holder="caps-1", key="K"))
+    ledger.append(run, "s1", AttemptEnded(name, "small", cost=Cost(usd)))
+
+
+def decide(ledger: Ledger, step: Step, **labels: str) -> None:
+    ledger.append("run-1", "s1", Decided(StepContext(step, **labels), Decision("small", "efficient", "balanced")))
+
+
+def test_an_attempt_is_a_charge_when_it_begins_and_another_when_it_ends(ledgers: tuple[Ledger, Ledger]) -> None:
+    ledger, _ = ledgers
+    decide(ledger, Step("s1", name="look up"), tenant="acme", feature="search")
+    attempt(ledger, "a1")
+    charges = ledger.charges()
+    assert charges is not None
+    labels = Labels("run-1", "acme", "search", "look up", "small", "K")
+    began, ended = charges.new(0.0)
+    assert began == Charge("a1", 100.0, ended=False, usd=1.0, labels=labels, holder="caps-1")
+    assert (ended.attempt, ended.ended, ended.usd) == ("a1", True, 0.5)
+
+
+def test_an_attempt_is_booked_to_the_decision_before_it_and_a_step_without_a_name_to_its_id(
+    ledgers: tuple[Ledger, Ledger],
+) -> None:
+    ledger, _ = ledgers
+    attempt(ledger, "a0")
+    decide(ledger, Step("s1"), tenant="acme")
+    attempt(ledger, "a1")
+    decide(ledger, Step("s1"), tenant="other")
+    charges = ledger.charges()
+    assert charges is not None
+    labels = {one.attempt: one.labels for one in charges.of("run-1") if not one.ended}
+    assert (labels["a0"].tenant, labels["a0"].step) == ("", "")
+    assert (labels["a1"].tenant, labels["a1"].step) == ("acme", "s1")
+
+
+def test_an_unknown_cost_is_none(ledgers: tuple[Ledger, Ledger]) -> None:
+    ledger, _ = ledgers
+    attempt(ledger, "a1", usd=None)
+    charges = ledger.charges()
+    assert charges is not None
+    assert [one.usd for one in charges.of("run-1")] == [1.0, None]
+
+
+def test_only_what_is_new_is_read_and_only_where_somebody_else_has_written(
+    ledgers: tuple[Ledger, Ledger], clock: Clock
+) -> None:
+    ledger, other = ledgers
+    attempt(ledger, "old")
+    clock.now = 200.0
+    attempt(ledger, "a1")
+    charges = ledger.charges()
+    assert charges is not None
+    assert {one.attempt for one in charges.new(150.0)} == {"a1"}
+    attempt(ledger, "mine")
+    assert charges.new(150.0) == []
+    attempt(other, "theirs")
+    assert [one.attempt for one in charges.new(150.0) if not one.ended] == ["mine", "theirs"]
+    assert charges.new(150.0) == []
+    attempt(other, "too early")
+    assert charges.new(250.0) == []
+
+
+def test_each_reader_reads_for_itself(ledgers: tuple[Ledger, Ledger]) -> None:
+    ledger, _ = ledgers
+    attempt(ledger, "a1")
+    readers = ledger.charges(), ledger.charges()
+    assert [len(reader.new(0.0)) for reader in readers if reader] == [2, 2]
+
+
+def test_of_a_run_only_its_own_charges_are_read(ledgers: tuple[Ledger, Ledger]) -> None:
+    ledger, other = ledgers
+    attempt(ledger, "a1")
+    attempt(other, "b1", run="run-2")
+    charges = ledger.charges()
+    assert charges is not None
+    assert {one.attempt for one in charges.of("run-2")} == {"b1"}
+    assert charges.of("run-3") == []
+
+
+def test_a_ledger_that_keeps_nothing_has_no_charges() -> None:
+    assert Ledger(None).charges() is None
+
+
+def test_charges_of_a_closed_ledger_cannot_be_read(file: Path) -> None:
+    ledger = Ledger(file)
+    charges = ledger.charges()
+    assert charges is not None
+    ledger.close()
+    with pytest.raises(LedgerError, match="cannot read the ledger"):
+        charges.new(0.0)
