@@ -185,12 +185,12 @@ def test_growing_for_ever_is_no_overflow():
 
 
 def test_a_window_forgets_slice_by_slice_and_all_of_it_after_a_pause():
-    window = Window(10.0, 2)
-    assert window.add(0.5, 1, 0) == [1, 0]
-    assert window.add(9.9, 2, 1) == [3, 1]
-    assert window.sums(10.0) == [2, 1]
-    assert window.sums(18.9) == [2, 1]
-    assert window.sums(19.0) == [0, 0]
+    window = Window(20.0, 2)
+    assert window.add(1.0, 1, 0) == [1, 0]
+    assert window.add(19.9, 2, 1) == [3, 1]
+    assert window.sums(20.0) == [2, 1]
+    assert window.sums(37.9) == [2, 1]
+    assert window.sums(38.0) == [0, 0]
     assert window.add(1e9, 1, 1) == [1, 1]
     assert window.sums(2e9) == [0, 0]
 
