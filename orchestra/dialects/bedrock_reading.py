@@ -144,9 +144,10 @@ def usage(said: dict[str, Any]) -> Usage | None:
 def bedrock_fault(status: int, headers: Mapping[str, str], body: bytes) -> CallFault:
     """The error's name stands in `x-amzn-errortype` or, as in other AWS protocols, in the body's `__type` or `code`."""
     said = parse_object(body)
-    if said is None or "error" in said:
-        return http_fault(status, headers, body)
+    said = {"message": body.decode("utf-8", "replace").strip()} if said is None else said
     kind = headers.get("x-amzn-errortype") or string(said.get("__type")) or string(said.get("code"))
+    if not kind or "error" in said:  # a proxy's, in a shape of its own
+        return http_fault(status, headers, body)
     text = string(said.get("message")) or string(said.get("Message"))
     told = {"type": kind.partition(":")[0].rpartition("#")[2], "message": text}
     if original := string(said.get("originalMessage")):
