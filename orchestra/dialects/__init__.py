@@ -3,6 +3,7 @@
 from orchestra.dialects.catalog import CODECS, codec
 from orchestra.dialects.codec import Codec, Delta, Encoded, StreamReader
 from orchestra.dialects.history import view
+from orchestra.dialects.rate_limits import RateLimit
 from orchestra.dialects.retry_after import retry_after
 from orchestra.dialects.tool_schema import CompiledTool, as_json_schema, compile_tool, inexpressible
 
@@ -12,6 +13,7 @@ __all__ = [
     "CompiledTool",
     "Delta",
     "Encoded",
+    "RateLimit",
     "StreamReader",
     "as_json_schema",
     "codec",

@@ -107,7 +107,8 @@ class ModelReply:
 class CallFault:
     """An attempt that brought no complete reply: trigger, what was seen, whether the request was sent.
 
-    `retry_after` is in seconds. `partial_text` is what had arrived before a cut.
+    `retry_after` is in seconds. `partial_text` is what had arrived before a cut. `should_retry` is what the provider
+    says of sending the same request again; None where it does not say.
     """
 
     trigger: Trigger
@@ -116,3 +117,4 @@ class CallFault:
     status: int | None = None
     retry_after: float | None = None
     partial_text: str = ""
+    should_retry: bool | None = None
