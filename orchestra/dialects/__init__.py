@@ -1,5 +1,6 @@
 """dialects: canonical request → a provider's bytes → canonical reply; pure, one codec a file."""
 
+from orchestra.dialects.asked import output_bound
 from orchestra.dialects.catalog import CODECS, codec
 from orchestra.dialects.codec import Codec, Delta, Encoded, StreamReader
 from orchestra.dialects.history import view
@@ -19,6 +20,7 @@ __all__ = [
     "codec",
     "compile_tool",
     "inexpressible",
+    "output_bound",
     "retry_after",
     "view",
 ]

@@ -81,7 +81,7 @@ def _body(said: Asked, schema: Mapping[str, Any] | None, notes: list[str]) -> di
     sections = {
         "system": turns.system,
         "messages": turns.messages,
-        "inferenceConfig": _inference(said, notes),
+        "inferenceConfig": _inference(said),
         "toolConfig": _tools(said),
         "outputConfig": _output(said, schema),
         "additionalModelRequestFields": _fields(said, notes),
@@ -104,12 +104,8 @@ def _answered(said: Asked, notes: list[str]) -> tuple[Asked, Mapping[str, Any] |
     return said, schema
 
 
-def _inference(said: Asked, notes: list[str]) -> dict[str, Any]:
-    temperature = said.temperature
-    if temperature is not None and temperature > 1:
-        notes.append(f"temperature {temperature} lowered to 1, the most Bedrock Converse takes")
-        temperature = 1
-    wanted = {"maxTokens": said.max_tokens, "temperature": temperature, "stopSequences": list(said.stop) or None}
+def _inference(said: Asked) -> dict[str, Any]:
+    wanted = {"maxTokens": said.max_tokens, "temperature": said.temperature, "stopSequences": list(said.stop) or None}
     return {name: value for name, value in wanted.items() if value is not None}
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from orchestra.dialects import Codec, Encoded
+from orchestra.dialects import Codec, Encoded, output_bound
 from orchestra.dispatch.purse import Purse, Reservation
 from orchestra.fleet import bound
 from orchestra.types import Document, Image, ModelCard, Part, Price, Request, ToolResult
@@ -31,8 +31,9 @@ async def afford(
     """
     if purse.cap is None:
         return codec.encode(request, card), purse.reserve(None)
-    wanted = min(request.settings.max_tokens or card.max_output, card.max_output)
-    encoded = codec.encode(_with_max_tokens(request, wanted), card)
+    wanted = output_bound(request.settings.max_tokens, card)
+    asked = request.settings.max_tokens
+    encoded = codec.encode(_with_max_tokens(request, wanted) if asked is None else request, card)
     read = input_bound(encoded, request, card)
     async with asyncio.timeout(within):
         while purse.open and not purse.fits(bound(card.price, read, wanted)):
@@ -40,7 +41,9 @@ async def afford(
     tokens = _affordable(purse, card.price, read, wanted)
     if tokens < wanted:
         encoded = codec.encode(_with_max_tokens(request, tokens), card)
-        encoded = replace(encoded, notes=(*encoded.notes, f"max_tokens {wanted} -> {tokens}: the money that is left"))
+        encoded = replace(
+            encoded, notes=(*encoded.notes, f"max_tokens {asked or wanted} -> {tokens}: the money that is left")
+        )
     return encoded, purse.reserve(bound(card.price, read, tokens), model=f"model {card.name!r}")
 
 

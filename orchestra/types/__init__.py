@@ -9,6 +9,7 @@ from orchestra.types.model import Capabilities, ModelCard, Price, Timeouts
 from orchestra.types.plan import Difficulty, Plan, Step
 from orchestra.types.reply import Attempt, Reply
 from orchestra.types.rules import Match, StepRule
+from orchestra.types.settings import check_settings
 from orchestra.types.stream import (
     AttemptChanged,
     End,
@@ -76,6 +77,7 @@ __all__ = [
     "Usage",
     "UsageReported",
     "Verdict",
+    "check_settings",
     "from_json",
     "to_json",
 ]

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 from orchestra.types.decision import Settings
 from orchestra.types.json import Json
 from orchestra.types.message import Message, Part, Reasoning, Text, ToolCall
+from orchestra.types.settings import check_settings
 from orchestra.types.tool import ToolSpec
 from orchestra.types.verdict import Trigger
 
@@ -24,6 +25,7 @@ class Request:
     `grammar` is the part of `output_schema` that an embedded model is held to as it writes: its server never shows it
     a schema, so that there a longer one costs nothing. Others are asked for `output_schema`.
     `extra` holds provider parameters by namespace (`anthropic.top_k`); each goes only to its provider.
+    Raises ConfigError for a setting that makes no sense anywhere (`check_settings`).
     """
 
     messages: tuple[Message, ...]
@@ -38,6 +40,15 @@ class Request:
     stop: tuple[str, ...] = ()
     logprobs: bool = False
     extra: Mapping[str, Json] = field(default_factory=dict[str, Json])
+
+    def __post_init__(self) -> None:
+        check_settings(
+            max_tokens=self.settings.max_tokens,
+            temperature=self.temperature,
+            seed=self.seed,
+            stop=self.stop,
+            extra=self.extra,
+        )
 
 
 @dataclass(frozen=True, slots=True)

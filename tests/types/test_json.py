@@ -29,6 +29,8 @@ from orchestra.types import (
     Part,
     Plan,
     Price,
+    Request,
+    Settings,
     Step,
     Text,
     ToolCall,
@@ -78,6 +80,9 @@ def instances(cls: type) -> st.SearchStrategy[Any]:
     built = st.builds(lambda **given: given, **{name: values(hint) for name, hint in hints.items()})
     if {"data", "url"} <= hints.keys():  # exactly one of them is allowed
         built = built.map(lambda given: given | {"url": None, "data": given["data"] or ""})
+    if cls is Request:  # senseless settings are refused
+        sensible = {"settings": Settings(1, "low"), "temperature": 0.5, "stop": ("END",)}
+        built = built.map(lambda given: given | sensible)
     return built.map(lambda given: cls(**given))
 
 
