@@ -136,9 +136,9 @@ def usage(said: dict[str, Any]) -> Usage | None:
     counts = (said.get("inputTokens"), said.get("outputTokens"))
     if not all(isinstance(one, int) and not isinstance(one, bool) and one >= 0 for one in counts):
         return None
-    cached = count(said.get("cacheReadInputTokens"))
-    fresh = count(said.get("inputTokens")) + count(said.get("cacheWriteInputTokens"))
-    return Usage(input=fresh + cached, output=count(said.get("outputTokens")), cached_input=cached)
+    cached, written = count(said.get("cacheReadInputTokens")), count(said.get("cacheWriteInputTokens"))
+    whole = count(said.get("inputTokens")) + cached + written
+    return Usage(whole, count(said.get("outputTokens")), cached_input=cached, cache_write=written)
 
 
 def bedrock_fault(status: int, headers: Mapping[str, str], body: bytes) -> CallFault:

@@ -72,7 +72,7 @@ def _affordable(purse: Purse, price: Price | None, read: int, wanted: int) -> in
     """Output tokens that fit the money that is left, between the minimum and `wanted`."""
     if price is None or purse.left is None or purse.fits(bound(price, read, wanted)):
         return wanted
-    for_output = purse.left - read * price.input * PER_TOKEN
+    for_output = purse.left - read * price.dearest_input * PER_TOKEN
     fitting = int(for_output / (price.output * PER_TOKEN)) if price.output else 0
     return max(fitting, min(wanted, MIN_OUTPUT))
 

@@ -53,12 +53,16 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the provider reported them; cached input and reasoning are included in input and output."""
+    """Tokens as the provider reported them; reasoning is included in output, both of the cache's in input.
+
+    `cached_input` was read from the prompt cache, `cache_write` put into it, where the provider bills that apart.
+    """
 
     input: int = 0
     output: int = 0
     cached_input: int = 0
     reasoning: int = 0
+    cache_write: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -66,6 +70,7 @@ class Usage:
             self.output + other.output,
             self.cached_input + other.cached_input,
             self.reasoning + other.reasoning,
+            self.cache_write + other.cache_write,
         )
 
 

@@ -36,6 +36,7 @@ from orchestra.types import (
     ToolCall,
     ToolSpec,
     Trigger,
+    Usage,
     from_json,
     to_json,
 )
@@ -206,3 +207,9 @@ def test_a_ledger_row_keeps_the_kind_of_its_event() -> None:
     data = through_text(row)
     assert data["event"]["type"] == "tool_started"  # type: ignore[index]
     assert from_json(Row, data) == row
+
+
+def test_usage_written_before_cache_writes_were_counted_is_still_read() -> None:
+    old = {"input": 9, "output": 2, "cached_input": 4, "reasoning": 1}
+    assert from_json(Usage, old) == Usage(9, 2, 4, 1, cache_write=0)
+    assert Usage(9, cache_write=3) + Usage(1, cache_write=4) == Usage(10, cache_write=7)
