@@ -18,7 +18,7 @@ from rich.text import Text
 from orchestra.cli.exits import Exit
 from orchestra.cli.options import AsJson, Fleet, LedgerFile, fleet_file, ledger_file, read_fleet
 from orchestra.cli.screen import print_json, safe, stdout, table
-from orchestra.errors import OrchestraError
+from orchestra.errors import ConfigError, OrchestraError
 from orchestra.types import ModelCard, to_json
 
 EXAMPLE = "orchestra doctor --fleet fleet.toml"
@@ -102,14 +102,37 @@ def _models(fleet: Path | None) -> Iterator[Finding]:
     cards = models.models.values()
     yield Finding("fleet", "ok", f"{fleet_file(fleet) or 'embedded'}: {', '.join(models.models)}")
     yield _extra("xllamacpp", "local", needed=any(card.provider == "local" for card in cards))
-    yield _extra("botocore", "bedrock", needed=any(card.dialect == "bedrock-converse" for card in cards))
+    yield _extra("botocore", "bedrock", needed=any(map(_signs, cards)))
+    yield from (_address(card) for card in cards if card.provider != "local")
     yield from (_key(card) for card in cards if card.keys)
     yield from (_weights(card.name, card.weights) for card in cards if card.weights)
 
 
+def _address(card: ModelCard) -> Finding:
+    from orchestra.runtime.endpoints import base_url
+
+    try:
+        return Finding(f"address of {card.name}", "ok", base_url(card))
+    except ConfigError as error:
+        return Finding(f"address of {card.name}", "missing", str(error))
+
+
+def _signs(card: ModelCard) -> bool:
+    """Whether requests are signed because an API key, which Bedrock takes instead, is not set."""
+    usual = not card.keys or card.sources.get("keys") == "built-in"
+    return card.dialect == "bedrock-converse" and usual and not _set(card)
+
+
+def _set(card: ModelCard) -> list[str]:
+    return [name for key in card.keys if os.environ.get(name := key.removeprefix("env:"))]
+
+
 def _key(card: ModelCard) -> Finding:
     names = [key.removeprefix("env:") for key in card.keys]
-    there = [name for name in names if os.environ.get(name)]
+    if _signs(card):
+        text = f"{' or '.join(names)} not set; requests are signed with AWS credentials"
+        return Finding(f"key of {card.name}", "optional", text)
+    there = _set(card)
     text = f"{', '.join(there)} set" if there else "not set"
     return _finding(f"key of {card.name}", bool(there), text, f"set {' or '.join(names)}")
 

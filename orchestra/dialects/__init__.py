@@ -1,8 +1,10 @@
 """dialects: canonical request → a provider's bytes → canonical reply; pure, one codec a file."""
 
+from orchestra.dialects.asked import output_bound
 from orchestra.dialects.catalog import CODECS, codec
 from orchestra.dialects.codec import Codec, Delta, Encoded, StreamReader
 from orchestra.dialects.history import view
+from orchestra.dialects.rate_limits import RateLimit
 from orchestra.dialects.retry_after import retry_after
 from orchestra.dialects.tool_schema import CompiledTool, as_json_schema, compile_tool, inexpressible
 
@@ -12,11 +14,13 @@ __all__ = [
     "CompiledTool",
     "Delta",
     "Encoded",
+    "RateLimit",
     "StreamReader",
     "as_json_schema",
     "codec",
     "compile_tool",
     "inexpressible",
+    "output_bound",
     "retry_after",
     "view",
 ]

@@ -179,7 +179,7 @@ def usage(said: dict[str, Any]) -> Usage | None:
     thought = mapping(said.get("output_tokens_details")).get("thinking_tokens") or 0
     if not all(_is_count(one) for one in (fresh, output, read, made, thought)):
         return None
-    return Usage(count(fresh) + count(read) + count(made), count(output), count(read), count(thought))
+    return Usage(count(fresh) + count(read) + count(made), count(output), count(read), count(thought), count(made))
 
 
 def _is_count(value: object) -> bool:

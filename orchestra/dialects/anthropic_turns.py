@@ -80,7 +80,7 @@ class Conversation:
     def _block(self, part: Text | Image | Document) -> dict[str, Any]:
         if isinstance(part, Text):
             return _text(part.text)
-        source = _image(part) if isinstance(part, Image) else _document(part)
+        source = _source(part)
         if source is None:
             return self._unreadable(part)
         block = {"type": part.type, "source": source}
@@ -137,8 +137,6 @@ def begins_with_thought(turns: Sequence[Turn]) -> bool:
 
 
 _THOUGHTS = ("thinking", "redacted_thinking")
-_IMAGES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
-_PDF = "application/pdf"
 
 
 def _text(text: str) -> dict[str, Any]:
@@ -157,22 +155,13 @@ def _without_last_thought(content: list[dict[str, Any]]) -> list[dict[str, Any]]
     return content
 
 
-def _image(image: Image) -> dict[str, Any] | None:
-    if image.url:
-        return {"type": "url", "url": image.url}
-    if image.media_type not in _IMAGES:
-        return None
-    return {"type": "base64", "media_type": image.media_type, "data": image.data}
-
-
-def _document(document: Document) -> dict[str, Any] | None:
-    if document.media_type.startswith("text/"):
-        return _plain(document.data or "")
-    if document.media_type != _PDF:
-        return None
-    if document.url:
-        return {"type": "url", "url": document.url}
-    return {"type": "base64", "media_type": _PDF, "data": document.data}
+def _source(part: Image | Document) -> dict[str, Any] | None:
+    """Where its content is; None for a text that is none, or that would have to be fetched."""
+    if part.media_type.startswith("text/"):
+        return _plain(part.data or "")
+    if part.url:
+        return {"type": "url", "url": part.url}
+    return {"type": "base64", "media_type": part.media_type, "data": part.data}
 
 
 def _plain(data: str) -> dict[str, Any] | None:

@@ -76,6 +76,12 @@ def asked(request: Request, card: ModelCard) -> Asked:
     return _Cut(request, card, features_of(card)).asked()
 
 
+def output_bound(most: int | None, card: ModelCard) -> int:
+    """Tokens that the card's model may really write where `most` are asked for; None: as many as it can."""
+    least = features_of(card).least_tokens
+    return card.max_output if most is None else max(least, min(most, card.max_output))
+
+
 class _Cut:
     """One request while it is cut; what is left out is noted, once."""
 
@@ -108,8 +114,8 @@ class _Cut:
             output_schema=schema,
             max_tokens=self._max_tokens(settings.max_tokens),
             reasoning_effort=self._said("reasoning_effort", settings.reasoning_effort, can=can.reasoning_effort),
-            temperature=self._said("temperature", request.temperature, can=can.temperature),
-            seed=self._said("seed", request.seed),
+            temperature=self._temperature(),
+            seed=self._seed(),
             stop=self._stop(),
             logprobs=self._said("logprobs", request.logprobs or None, can=can.logprobs) or False,
             extra=self._extra(),
@@ -172,11 +178,29 @@ class _Cut:
         return None
 
     def _max_tokens(self, most: int | None) -> int | None:
-        card = self.card
-        if most is None or most <= card.max_output:
-            return most
-        self.notes.append(f"max_tokens {most} lowered to {card.max_output}, the most {card.name} writes")
-        return card.max_output
+        if most is None:
+            return None
+        said = output_bound(most, self.card)
+        if said < most:
+            self.notes.append(f"max_tokens {most} lowered to {said}, the most {self.card.name} writes")
+        elif said > most:
+            self.notes.append(f"max_tokens {most} raised to {said}, the least {self.features.title} takes")
+        return said
+
+    def _temperature(self) -> float | None:
+        said = self._said("temperature", self.request.temperature, can=self.card.capabilities.temperature)
+        most = self.features.temperature
+        if said is None or said <= most:
+            return said
+        self.notes.append(f"temperature {said} lowered to {most:g}, the most {self.features.title} takes")
+        return most
+
+    def _seed(self) -> int | None:
+        seed, known = self._said("seed", self.request.seed), self.features.seed
+        if seed is None or seed in known:
+            return seed
+        self._left_out(f"seed {seed}", f"{self.features.title} takes {known[0]} to {known[-1]}")
+        return None
 
     def _stop(self) -> tuple[str, ...]:
         wanted, most = self.request.stop, self.features.stop

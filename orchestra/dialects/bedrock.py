@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
@@ -14,15 +15,19 @@ from orchestra.dialects.aws_events import AwsEventStream
 from orchestra.dialects.bedrock_reading import BedrockReading, bedrock_fault
 from orchestra.dialects.bedrock_turns import Turns
 from orchestra.dialects.codec import Encoded, StreamReader
+from orchestra.dialects.loose import mapping
 from orchestra.dialects.rate_limits import RateLimit
 from orchestra.dialects.reading import Streamed, whole_reply
-from orchestra.types import CallFault, ModelCard, ModelReply, Request
+from orchestra.types import CallFault, Json, ModelCard, ModelReply, Request
 
 DIALECT: Final = "bedrock-converse"
 
 
 class BedrockConverse:
-    """The codec of `bedrock-converse`. Signing requests that carry no API key is the transport's business."""
+    """The codec of `bedrock-converse`. Signing requests that carry no API key is the transport's business.
+
+    An extra parameter that is no member of Converse's own (`bedrock.top_k`) is one of `additionalModelRequestFields`.
+    """
 
     @property
     def dialect(self) -> str:
@@ -37,7 +42,8 @@ class BedrockConverse:
         """The request as this card's provider wants it; the model stands in the path, percent-encoded."""
         notes: list[str] = []
         said, schema = _answered(asked(request, card), notes)
-        body, said_notes = said.completed(_body(said, schema, notes))
+        placed = replace(said, extra=_placed(said.extra))
+        body, said_notes = placed.completed(_body(said, schema, notes))
         stream = card.capabilities.streaming
         return Encoded(
             path=f"/model/{quote(card.model, safe='')}/converse{'-stream' if stream else ''}",
@@ -81,7 +87,7 @@ def _body(said: Asked, schema: Mapping[str, Any] | None, notes: list[str]) -> di
     sections = {
         "system": turns.system,
         "messages": turns.messages,
-        "inferenceConfig": _inference(said, notes),
+        "inferenceConfig": _inference(said),
         "toolConfig": _tools(said),
         "outputConfig": _output(said, schema),
         "additionalModelRequestFields": _fields(said, notes),
@@ -104,12 +110,8 @@ def _answered(said: Asked, notes: list[str]) -> tuple[Asked, Mapping[str, Any] |
     return said, schema
 
 
-def _inference(said: Asked, notes: list[str]) -> dict[str, Any]:
-    temperature = said.temperature
-    if temperature is not None and temperature > 1:
-        notes.append(f"temperature {temperature} lowered to 1, the most Bedrock Converse takes")
-        temperature = 1
-    wanted = {"maxTokens": said.max_tokens, "temperature": temperature, "stopSequences": list(said.stop) or None}
+def _inference(said: Asked) -> dict[str, Any]:
+    wanted = {"maxTokens": said.max_tokens, "temperature": said.temperature, "stopSequences": list(said.stop) or None}
     return {name: value for name, value in wanted.items() if value is not None}
 
 
@@ -166,3 +168,21 @@ _EFFORTS: tuple[tuple[re.Pattern[str], Spelled], ...] = (
     (re.compile(r"openai\."), _nested),
     (re.compile(r"amazon\.nova"), _nova),
 )
+
+# Of botocore's ConverseRequest, and of its inferenceConfig.
+_MEMBERS = frozenset(
+    {"messages", "system", "inferenceConfig", "toolConfig", "guardrailConfig", "additionalModelRequestFields"}
+    | {"promptVariables", "additionalModelResponseFieldPaths", "requestMetadata", "performanceConfig", "serviceTier"}
+    | {"outputConfig"}
+)
+_INFERENCE = frozenset({"maxTokens", "temperature", "topP", "stopSequences"})
+
+
+def _placed(extra: Mapping[str, Json]) -> dict[str, Json]:
+    """Extra parameters where they belong; what is given in its place beats what is given by its name alone."""
+    placed = {name: value for name, value in extra.items() if name in _MEMBERS}
+    for name, value in extra.items():
+        if name not in _MEMBERS:
+            section = "inferenceConfig" if name in _INFERENCE else "additionalModelRequestFields"
+            placed[section] = {name: value} | mapping(placed.get(section))
+    return placed

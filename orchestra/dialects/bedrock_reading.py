@@ -136,17 +136,18 @@ def usage(said: dict[str, Any]) -> Usage | None:
     counts = (said.get("inputTokens"), said.get("outputTokens"))
     if not all(isinstance(one, int) and not isinstance(one, bool) and one >= 0 for one in counts):
         return None
-    cached = count(said.get("cacheReadInputTokens"))
-    fresh = count(said.get("inputTokens")) + count(said.get("cacheWriteInputTokens"))
-    return Usage(input=fresh + cached, output=count(said.get("outputTokens")), cached_input=cached)
+    cached, written = count(said.get("cacheReadInputTokens")), count(said.get("cacheWriteInputTokens"))
+    whole = count(said.get("inputTokens")) + cached + written
+    return Usage(whole, count(said.get("outputTokens")), cached_input=cached, cache_write=written)
 
 
 def bedrock_fault(status: int, headers: Mapping[str, str], body: bytes) -> CallFault:
     """The error's name stands in `x-amzn-errortype` or, as in other AWS protocols, in the body's `__type` or `code`."""
     said = parse_object(body)
-    if said is None or "error" in said:
-        return http_fault(status, headers, body)
+    said = {"message": body.decode("utf-8", "replace").strip()} if said is None else said
     kind = headers.get("x-amzn-errortype") or string(said.get("__type")) or string(said.get("code"))
+    if not kind or "error" in said:  # a proxy's, in a shape of its own
+        return http_fault(status, headers, body)
     text = string(said.get("message")) or string(said.get("Message"))
     told = {"type": kind.partition(":")[0].rpartition("#")[2], "message": text}
     if original := string(said.get("originalMessage")):

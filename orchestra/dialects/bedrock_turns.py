@@ -107,14 +107,10 @@ class Turns:
     def _content(self, part: Text | Image | Document) -> Block:
         if isinstance(part, Text):
             return {"text": part.text}
-        image = isinstance(part, Image)
-        found = _IMAGES.get(part.media_type) if image else _document_format(part.media_type)
-        if found is None:
-            what = "image" if image else f"document {part.name}".rstrip()
-            self._notes.append(f"{what} left out: Bedrock Converse takes no {part.media_type}")
-            return {"text": f"[{what} left out: Bedrock Converse takes no {part.media_type}]"}
-        content = {"format": found, "source": {"bytes": part.data}}
-        return {"image": content} if image else {"document": {"name": self._name(part), **content}}
+        if isinstance(part, Image):
+            return {"image": {"format": _IMAGES[part.media_type], "source": {"bytes": part.data}}}
+        form = _document_format(part.media_type)
+        return {"document": {"name": self._name(part), "format": form, "source": {"bytes": part.data}}}
 
     def _name(self, part: Document) -> str:
         """What the name may hold, no two alike in one request."""
@@ -133,7 +129,7 @@ class Turns:
 _CACHE_POINT: Block = {"cachePoint": {"type": "default"}}
 _LONGEST_NAME = 190  # of 200, so that a number fits behind it
 
-_IMAGES = {"image/png": "png", "image/jpeg": "jpeg", "image/jpg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
+_IMAGES = {"image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
 _OFFICE = "application/vnd.openxmlformats-officedocument"
 _DOCUMENTS = {
     "application/pdf": "pdf",
@@ -144,10 +140,8 @@ _DOCUMENTS = {
     f"{_OFFICE}.spreadsheetml.sheet": "xlsx",
     "text/html": "html",
     "text/markdown": "md",
-    "application/json": "txt",
-    "application/xml": "txt",
 }
 
 
-def _document_format(media_type: str) -> str | None:
-    return _DOCUMENTS.get(media_type) or ("txt" if media_type.startswith("text/") else None)
+def _document_format(media_type: str) -> str:
+    return _DOCUMENTS.get(media_type, "txt")

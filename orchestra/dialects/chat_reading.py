@@ -144,11 +144,12 @@ def usage(said: dict[str, Any]) -> Usage | None:
     counts = (said.get("prompt_tokens"), said.get("completion_tokens"))
     if not all(isinstance(one, int) and not isinstance(one, bool) and one >= 0 for one in counts):
         return None
+    prompt = mapping(said.get("prompt_tokens_details"))
     return Usage(
         input=count(said.get("prompt_tokens")),
         output=count(said.get("completion_tokens")),
-        cached_input=count(mapping(said.get("prompt_tokens_details")).get("cached_tokens"))
-        or count(said.get("prompt_cache_hit_tokens")),  # DeepSeek's
+        cached_input=count(prompt.get("cached_tokens")) or count(said.get("prompt_cache_hit_tokens")),  # DeepSeek's
+        cache_write=count(prompt.get("cache_write_tokens")),
         reasoning=count(mapping(said.get("completion_tokens_details")).get("reasoning_tokens")),
     )
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestra.dialects.loose import mapping, parse, scalars, sequence, string
-from orchestra.dialects.retry_after import duration, retry_after
+from orchestra.dialects.retry_after import retry_after, should_retry
+from orchestra.dialects.waits import duration
 from orchestra.types import CallFault, Trigger
 
 _TEXT_LIMIT = 600
@@ -71,6 +72,7 @@ def http_fault(status: int, headers: Mapping[str, str], body: bytes) -> CallFaul
         f"HTTP {status}: {_text(error) or 'the body says nothing'}{_advice(status)}",
         status=status,
         retry_after=_retry_delay(error) if wait is None else wait,
+        should_retry=should_retry(headers),
     )
 
 

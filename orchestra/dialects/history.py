@@ -97,33 +97,37 @@ class _Seeing:
             elif isinstance(part, ToolResult):
                 yield self._result(part)
             else:
-                yield self._content(part, media=media)
+                yield self._content(part, media=media, in_result=False)
 
     def _result(self, part: ToolResult) -> ToolResult:
-        content = tuple(_without_blanks((self._content(one, media=True) for one in part.content), signed=False))
+        shown = (self._content(one, media=True, in_result=self._features.result_media) for one in part.content)
+        content = tuple(_without_blanks(shown, signed=False))
         kept = self._stateless(part)
         return kept if content == part.content else replace(kept, content=content)
 
-    def _content(self, part: Content, *, media: bool) -> Content:
+    def _content(self, part: Content, *, media: bool, in_result: bool) -> Content:
         kept = self._stateless(part)
         if isinstance(kept, Text):
             return kept
+        kept = _plainly(kept)
         kind = "image" if isinstance(kept, Image) else f"document {kept.name}".rstrip()
-        why = self._unreadable(kept) if media else "only the user's messages and results carry one"
+        why = self._unreadable(kept, in_result=in_result) if media else "only the user's messages and results carry one"
         if not why:
             return kept
         self.notes.append(f"{kind} left out: {why.removesuffix(f': {kept.url}')}")  # a URL may hold a key
         return Text(f"[{kind} left out: {why}]")
 
-    def _unreadable(self, part: Media) -> str:
+    def _unreadable(self, part: Media, *, in_result: bool) -> str:
         """Why the model cannot be shown it; empty where it can."""
         features, can, image = self._features, self._card.capabilities, isinstance(part, Image)
         if not (can.images if image else can.documents):
             return f"this model cannot read {part.media_type}"
         carriers = features.images if image else features.documents
-        if ("url" if part.url else "data") in carriers:
+        if ("url" if part.url else "data") not in carriers:
+            return f"{features.title} takes no URL: {part.url}" if carriers else f"{features.title} takes none"
+        if features.takes(part, in_result=in_result):
             return ""
-        return f"{features.title} takes no URL: {part.url}" if carriers else f"{features.title} takes none"
+        return f"{features.title} takes no {part.media_type}{' in a result' * features.takes(part, in_result=False)}"
 
     def _own(self, part: Part) -> bool:
         origin = part.origin
@@ -132,6 +136,13 @@ class _Seeing:
     def _stateless(self, part: Spoken) -> Spoken:
         replayed = part.provider_state is None or (self._features.replays and self._own(part))
         return part if replayed else replace(part, provider_state=None)
+
+
+def _plainly(part: Media) -> Media:
+    """The part with its media type as registered: in lower case, without parameters, `image/jpg` by its real name."""
+    plain = part.media_type.partition(";")[0].strip().lower()
+    plain = "image/jpeg" if plain == "image/jpg" else plain
+    return part if plain == part.media_type else replace(part, media_type=plain)
 
 
 def _is_plain(parts: Sequence[Part], role: Role) -> bool:

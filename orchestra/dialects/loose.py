@@ -6,19 +6,28 @@ import json
 import math
 from typing import Any, NoReturn, TypeGuard, cast
 
+from orchestra.checks.strict import DEPTH
 
-def parse(text: str | bytes) -> Any:
-    """The JSON value; raises ValueError for anything else, NaN, 1e999, endless nesting and invalid UTF-8 included."""
+
+def parse(text: str | bytes, levels: int = 128) -> Any:
+    """The JSON value.
+
+    Raises ValueError for anything else: NaN, 1e999, more `levels` of nesting than any provider has, invalid UTF-8.
+    """
     try:
-        return _DECODER.decode(text.decode(json.detect_encoding(text)) if isinstance(text, bytes) else text)
+        text = text.decode(json.detect_encoding(text)) if isinstance(text, bytes) else text
+        value = _DECODER.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    if text.count("{") + text.count("[") > levels and _deeper(value, levels):
+        raise ValueError("nested too deeply")
+    return value
 
 
 def parse_object(text: str | bytes) -> dict[str, Any] | None:
-    """The JSON object, or None where the text is anything else."""
+    """The JSON object, or None where the text is anything else, or deeper than any call's arguments may be."""
     try:
-        value = parse(text)
+        value = parse(text, DEPTH)
     except ValueError:
         return None
     return value if is_object(value) else None
@@ -54,6 +63,16 @@ def scalars(text: str) -> str:
     if text.isascii():
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _deeper(value: object, levels: int) -> bool:
+    """Whether anything stands below so many levels; level by level, since Python's own recursion ends soon after."""
+    level = [value]
+    for _ in range(levels + 1):
+        level = [item for each in level for item in mapping(each).values() or sequence(each)]
+        if not level:
+            return False
+    return True
 
 
 def _no_json(constant: str) -> NoReturn:

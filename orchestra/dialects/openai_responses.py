@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from orchestra.dialects.asked import Asked, asked
@@ -50,7 +49,7 @@ class OpenAIResponses:
 
     def encode(self, request: Request, card: ModelCard) -> Encoded:
         """The request as this card's provider wants it."""
-        said = _enough(asked(request, card))
+        said = asked(request, card)
         conversation = _Conversation(said)
         body, notes = said.completed(_body(said, conversation.items()))
         stream = card.capabilities.streaming
@@ -87,14 +86,6 @@ class OpenAIResponses:
         return openai_limits(headers)
 
 
-def _enough(said: Asked) -> Asked:
-    """The request with as many tokens as the provider lets a reply have at least (its `integer_below_min_value`)."""
-    if said.max_tokens is None or said.max_tokens >= _LEAST:
-        return said
-    note = f"max_tokens {said.max_tokens} raised to {_LEAST}, the least OpenAI Responses takes"
-    return replace(said, max_tokens=_LEAST, notes=(*said.notes, note))
-
-
 def _body(said: Asked, items: list[dict[str, Any]]) -> dict[str, Any]:
     """The sections in the order in which people read them."""
     body: dict[str, Any] = {"model": said.card.model, "input": items}
@@ -127,7 +118,6 @@ def _include(said: Asked) -> list[str]:
     return ["reasoning.encrypted_content"] * reasons + ["message.output_text.logprobs"] * said.logprobs
 
 
-_LEAST = 16
 _ERROR = "Error: "  # a call's output has no error flag
 _BODY = json.JSONEncoder(allow_nan=False)  # json.dumps would build one for every request,
 _ARGUMENTS = json.JSONEncoder(ensure_ascii=False)  # and for every call of the history

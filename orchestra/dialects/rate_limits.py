@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Literal, TypeAlias
 
-from orchestra.dialects.retry_after import duration
+from orchestra.dialects.waits import duration, until
 
 Counted: TypeAlias = Literal["requests", "tokens", "input_tokens", "output_tokens"]
 
@@ -53,19 +51,16 @@ def _limits(headers: Mapping[str, str], pattern: str, kinds: Iterable[Counted]) 
             for fact in ("limit", "remaining", "reset")
         }
         if any(said.values()):
-            reset = _seconds(said["reset"], headers.get("date", ""))
+            reset = duration(said["reset"])
+            if reset is None:
+                reset = until(said["reset"], headers.get("date", ""))
             found.append(RateLimit(counted, _number(said["limit"]), _number(said["remaining"]), reset))
     return tuple(found)
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdecimal() else None
+    """A count; more digits than any limit has are none (Python refuses to read more than 4,300)."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _DIGITS else None
 
 
-def _seconds(text: str, date: str) -> float | None:
-    if (seconds := duration(text)) is not None:
-        return seconds
-    try:
-        return max(0.0, (datetime.fromisoformat(text) - parsedate_to_datetime(date)).total_seconds())
-    except (ValueError, TypeError):
-        return None
+_DIGITS = 18

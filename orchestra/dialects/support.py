@@ -89,6 +89,23 @@ def _yes(value: object) -> str:
     return "yes" if value else "no"
 
 
+def _most(value: float) -> str:
+    return f"0 to {value:g}" if value else "no"
+
+
+def _whole(values: range) -> str:
+    return f"{_power(values[0])} to {_power(values[-1] + 1)} - 1" if values else "no"
+
+
+def _power(bound: int) -> str:
+    """A power of two as one; 0 as itself."""
+    return f"{'-' * (bound < 0)}2^{abs(bound).bit_length() - 1}" if bound else "0"
+
+
+def _some(values: Iterable[str] | None) -> str:
+    return "the same" if values is None else _names(values)
+
+
 def _names(values: Iterable[str]) -> str:
     return ", ".join(f"`{value}`" for value in sorted(values)) or "no"
 
@@ -116,14 +133,18 @@ _ROWS: Mapping[str, tuple[str, Shown]] = {
     "parallel_switch": ("parallel calls can be switched off", _yes),
     "strict": ("schemas of tools can be enforced", _yes),
     "structured": ("a schema for the answer (else it stands in the prompt)", _yes),
-    "temperature": ("`temperature`", _yes),
-    "seed": ("`seed`", _yes),
+    "temperature": ("`temperature`", _most),
+    "seed": ("`seed`", _whole),
+    "least_tokens": ("`max_tokens`, at least", str),
     "stop": ("stop sequences", str),
     "logprobs": ("log-probabilities", _yes),
     "reasoning_effort": ("reasoning effort", _yes),
     "images": ("images", _names),
     "documents": ("documents", _names),
+    "image_types": ("media types of images", _names),
+    "document_types": ("media types of documents", _names),
     "result_media": ("media in tool results (else in a user message behind them)", _yes),
+    "result_types": ("media types in tool results", _some),
     "error_flag": ('failed results are marked (else their text begins with "Error: ")', _yes),
     "replays": ("opaque state goes back", _yes),
     "cache_markers": ("what may be cached is marked (else the provider sees to it)", _yes),

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from orchestra.dialects import Codec, Encoded
+from orchestra.dialects import Codec, Encoded, output_bound
 from orchestra.dispatch.purse import Purse, Reservation
 from orchestra.fleet import bound
 from orchestra.types import Document, Image, ModelCard, Part, Price, Request, ToolResult
@@ -31,15 +31,18 @@ async def afford(
     """
     if purse.cap is None:
         return codec.encode(request, card), purse.reserve(None)
-    wanted = min(request.settings.max_tokens or card.max_output, card.max_output)
-    encoded = codec.encode(_with_max_tokens(request, wanted), card)
+    wanted = output_bound(request.settings.max_tokens, card)
+    asked = request.settings.max_tokens
+    encoded = codec.encode(_with_max_tokens(request, wanted) if asked is None else request, card)
     read = input_bound(encoded, request, card)
     async with asyncio.timeout(within):
         await purse.settled(bound(card.price, read, wanted))
     tokens = _affordable(purse, card.price, read, wanted)
     if tokens < wanted:
         encoded = codec.encode(_with_max_tokens(request, tokens), card)
-        encoded = replace(encoded, notes=(*encoded.notes, f"max_tokens {wanted} -> {tokens}: the money that is left"))
+        encoded = replace(
+            encoded, notes=(*encoded.notes, f"max_tokens {asked or wanted} -> {tokens}: the money that is left")
+        )
     return encoded, purse.reserve(bound(card.price, read, tokens), model=f"model {card.name!r}")
 
 
@@ -68,7 +71,7 @@ def _affordable(purse: Purse, price: Price | None, read: int, wanted: int) -> in
     """Output tokens that fit the money that is left, between the minimum and `wanted`."""
     if price is None or purse.left is None or purse.fits(bound(price, read, wanted)):
         return wanted
-    for_output = purse.left - read * price.input * PER_TOKEN
+    for_output = purse.left - read * price.dearest_input * PER_TOKEN
     fitting = int(for_output / (price.output * PER_TOKEN)) if price.output else 0
     return max(fitting, min(wanted, MIN_OUTPUT))
 

@@ -10,13 +10,17 @@ PER_TOKEN = 1e-6  # prices are USD per million tokens
 def cost(price: Price | None, usage: Usage, *, estimated: bool = False) -> Cost:
     """What `usage` costs in USD; an unknown price gives an unknown cost, never 0.
 
-    Cached input is part of the input and billed at the cached price, at the full one where none is known.
+    What was read from the prompt cache or written to it is part of the input, and billed at its own price, at that of
+    other input where none is known.
     """
     if price is None:
         return Cost(None, estimated)
     cached = min(usage.cached_input, usage.input)
+    written = min(usage.cache_write, usage.input - cached)
     cached_price = price.input if price.cached_input is None else price.cached_input
-    usd = (usage.input - cached) * price.input + cached * cached_price + usage.output * price.output
+    write_price = price.input if price.cache_write is None else price.cache_write
+    usd = (usage.input - cached - written) * price.input + cached * cached_price + written * write_price
+    usd += usage.output * price.output
     return Cost(usd * PER_TOKEN, estimated)
 
 
@@ -28,7 +32,10 @@ def in_words(usd: float | None) -> str:
 
 
 def bound(price: Price | None, input_tokens: int, max_tokens: int) -> float | None:
-    """The most a call can cost in USD: no cache hit, every output token used. None where the price is unknown."""
+    """The most a call can cost in USD; None where the price is unknown.
+
+    All input at its dearest (where it is written to the cache, often), every output token used.
+    """
     if price is None:
         return None
-    return (input_tokens * price.input + max_tokens * price.output) * PER_TOKEN
+    return (input_tokens * price.dearest_input + max_tokens * price.output) * PER_TOKEN

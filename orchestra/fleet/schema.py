@@ -115,6 +115,7 @@ class PriceTable(Table):
     input: Usd
     output: Usd
     cached_input: Usd | None = None
+    cache_write: Usd | None = None
 
 
 class TimeoutsTable(Table):

@@ -15,6 +15,7 @@ from orchestra.ledger.events import (
     HumanAnswered,
     HumanAsked,
     Judged,
+    Planned,
     QuestionKind,
     Row,
     StepEnded,
@@ -223,6 +224,8 @@ def _step(name: str, rows: Sequence[Row], seconds: float) -> StepView:
     if decisions:  # a single call decides without announcing a step
         step = decisions[0].context.step
         view = dataclasses.replace(view, goal=step.goal, kind=step.kind, needs=step.needs)
+    elif isinstance(rows[0].event, Planned):  # a fork begins with the plan of the run that it was forked from
+        view = dataclasses.replace(view, state="done")
     for row in rows:
         if isinstance(row.event, StepStarted | StepEnded):
             view = _taken(view, row.event)

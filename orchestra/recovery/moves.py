@@ -10,7 +10,7 @@ from orchestra.recovery.feedback import feedback
 from orchestra.recovery.ladder import Ladder, after
 from orchestra.recovery.policy import RecoveryPolicy
 from orchestra.recovery.table import Standing
-from orchestra.types import Action, CallFault, Decision, ToolSpec, Trigger, Verdict
+from orchestra.types import Action, CallFault, Decision, Fault, ToolSpec, Trigger, Verdict
 
 _ENDS = frozenset({Action.shrink_context, Action.replan, Action.ask_human, Action.fail})
 
@@ -41,13 +41,14 @@ def next_move(
     """The move that follows a refused reply or a failed attempt. Total: there is always one, and asking on always ends.
 
     `tool` is the tool that was running, where one was: a `tool_unknown` call is repeated if it is read-only or
-    idempotent. Raises ValueError for an accepted verdict: there is nothing to recover from.
+    idempotent. Where the provider says whether to send the request again, it has its way. Raises ValueError for an
+    accepted verdict: there is nothing to recover from.
     """
     trigger = verdict.trigger
     if trigger is None:
         raise ValueError("next_move: the verdict is accepted, there is nothing to recover from")
     evidence = verdict.evidence if isinstance(verdict, Verdict) else (verdict.text,)
-    for action in _actions(policy, trigger, tool):
+    for action in _allowed(_actions(policy, trigger, tool), verdict):
         there = after(action, policy, decision, ladder)
         if there is not None:
             return _move(action, trigger, evidence, ladder, there)
@@ -66,6 +67,15 @@ def tolerated(policy: RecoveryPolicy, decision: Decision, ladder: Ladder, verdic
     if next_move(policy, decision, ladder, verdict).to_model is not None:
         return verdict
     return Verdict(mended=(*verdict.mended, f"kept although {verdict.evidence[0]}: no stronger model is left"))
+
+
+def _allowed(actions: list[Action], verdict: Verdict | CallFault) -> list[Action]:
+    """The actions, by the provider's word on sending the request again; where it asks for it even a 400 may pass."""
+    said = verdict.should_retry if isinstance(verdict, CallFault) else None
+    if said is False:
+        return [action for action in actions if action is not Action.retry]
+    asked = said and verdict.trigger is not None and verdict.trigger.fault is Fault.request
+    return [Action.retry, *actions] if asked else actions
 
 
 def _actions(policy: RecoveryPolicy, trigger: Trigger, tool: ToolSpec | None) -> list[Action]:

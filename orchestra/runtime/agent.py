@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Se
 from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
@@ -65,6 +65,12 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
     @checkpointer.setter
     def checkpointer(self, saver: Any) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         self._saver = saver
+
+    def copy(self, update: dict[str, Any] | None = None) -> Self:
+        """As LangGraph's, which `with_config` calls; the saver that was set goes along."""
+        copied: Any = super().copy(update)
+        copied.checkpointer = self._saver
+        return copied
 
     async def astream(
         self,

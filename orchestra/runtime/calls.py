@@ -15,9 +15,9 @@ from orchestra.runtime.engine import Engine
 from orchestra.runtime.messages import Messages, canonical
 from orchestra.runtime.node_run import Heard, NodeRun, enclosing, recorded
 from orchestra.runtime.options import CallOptions, as_step, check_names, limits_of
-from orchestra.runtime.scope import Limits, RunScope, check_count, check_number, words
+from orchestra.runtime.scope import Limits, RunScope, words
 from orchestra.toolbox import as_tools
-from orchestra.types import End, Json, Reply, Step, StreamEvent, ToolChoice
+from orchestra.types import End, Json, Reply, Step, StreamEvent, ToolChoice, check_settings
 
 
 async def complete(engine: Engine, messages: Messages, step: str | Step | None, options: CallOptions) -> Reply:
@@ -74,7 +74,7 @@ def _run(engine: Engine, node: NodeRun | None, ask: Ask, limits: Limits) -> Gene
 
 def _ask(messages: Messages, step: str | Step, options: CallOptions) -> tuple[Ask, Callable[[Json], Any]]:
     check_names(options, CallOptions.__annotations__, "a call")
-    _check_numbers(options)
+    _check_values(options)
     schema, check, read = _output(options.get("output"))
     ask = Ask(
         step=as_step(step),
@@ -92,16 +92,18 @@ def _ask(messages: Messages, step: str | Step, options: CallOptions) -> tuple[As
     return ask, read
 
 
-def _check_numbers(options: CallOptions) -> None:
+def _check_values(options: CallOptions) -> None:
+    """Before anything is recorded of a call that cannot be made."""
     given = cast("Mapping[str, Any]", options)  # strangers write them
     if given.get("tool_choice", "auto") not in get_args(ToolChoice):
         raise ConfigError(f"tool_choice {given['tool_choice']!r} is unknown; known: {', '.join(get_args(ToolChoice))}")
-    if given.get("max_tokens") is not None:
-        check_count("max_tokens", given["max_tokens"])
-    if given.get("temperature") is not None:
-        check_number("temperature", given["temperature"], "degree")
-    if not isinstance(given.get("seed"), int | None):
-        raise ConfigError(f"seed: expected a whole number, got {given['seed']!r}")
+    check_settings(
+        max_tokens=given.get("max_tokens"),
+        temperature=given.get("temperature"),
+        seed=given.get("seed"),
+        stop=words(given.get("stop", ())),
+        extra=given.get("extra"),
+    )
 
 
 def _output(

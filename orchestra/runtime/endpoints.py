@@ -47,22 +47,17 @@ class FleetEndpoints:
             return Endpoint(await self.servers.endpoint(card), None)
         if card.dialect == "bedrock-converse":
             return await self._bedrock(card)
-        if card.base_url is None:
-            raise ConfigError(f"model {card.name!r}: provider {card.provider!r} has no base_url; set it in fleet.toml")
-        return Endpoint(card.base_url, self._key(card), headers=self.headers(card.provider))
+        return Endpoint(base_url(card, self.environ), self._key(card), headers=self.headers(card.provider))
 
     async def _bedrock(self, card: ModelCard) -> Endpoint:
         """With an API key; else signed, save at a server of one's own for which no region is known.
 
         The key's usual variable may be unset; one that the fleet names may not.
         """
-        region = _region(card) or self.environ.get("AWS_REGION") or self.environ.get("AWS_DEFAULT_REGION")
-        if card.base_url is None and region is None:
-            raise ConfigError(f'model {card.name!r}: in which AWS region? Set regions = ["us-east-1"], or AWS_REGION')
-        base_url = card.base_url or f"https://bedrock-runtime.{region}.amazonaws.com"
+        region, address = _region(card, self.environ), base_url(card, self.environ)
         key = None if _signed(card) and not self._set(card) else self._key(card)
         signature = await self._signature(card, region) if region and not key else None
-        return Endpoint(base_url, key, signature, self.headers(card.provider))
+        return Endpoint(address, key, signature, self.headers(card.provider))
 
     async def _signature(self, card: ModelCard, region: str) -> Signature:
         try:
@@ -91,11 +86,27 @@ def _signed(card: ModelCard) -> bool:
     return card.dialect == "bedrock-converse" and card.sources.get("keys") == "built-in"
 
 
-def _region(card: ModelCard) -> str | None:
-    """The first AWS region that the card names (it may name others, such as `eu`), or that of its base_url's host."""
+def base_url(card: ModelCard, environ: Mapping[str, str] = os.environ) -> str:
+    """Where a model that is not embedded is served. Raises ConfigError that says what is missing, and what to do."""
+    if card.base_url is not None:
+        return card.base_url
+    if card.dialect != "bedrock-converse":
+        example = f', such as "{_EXAMPLES[card.provider]}"' if card.provider in _EXAMPLES else ""
+        what = f"model {card.name!r}: provider {card.provider!r} has no base_url"
+        raise ConfigError(f"{what}; set it in fleet.toml{example}")
+    if (region := _region(card, environ)) is None:
+        raise ConfigError(f'model {card.name!r}: in which AWS region? Set regions = ["us-east-1"], or AWS_REGION')
+    return f"https://bedrock-runtime.{region}.amazonaws.com"
+
+
+_EXAMPLES = {"azure": "https://RESOURCE.openai.azure.com/openai/v1"}
+
+
+def _region(card: ModelCard, environ: Mapping[str, str]) -> str | None:
+    """The first AWS region of the card's (`eu` is none), else that of its base_url's host, else the environment's."""
     named = (region for region in card.regions if re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d+", region))
     host = re.search(r"bedrock-runtime(?:-fips)?\.([a-z0-9-]+)\.", card.base_url or "")
-    return next(named, host and host[1])
+    return next(named, host and host[1]) or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
 
 
 def secrets(cards: Iterable[ModelCard], environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:

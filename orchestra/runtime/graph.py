@@ -25,7 +25,7 @@ def planner_executor(engine: Engine, blueprint: Blueprint, checkpoints: Checkpoi
     runs = Runs(engine, blueprint.name, blueprint.limits)
     nodes = Nodes(engine, blueprint, runs)
 
-    def after(state: RunState) -> str | list[Send]:
+    async def after(state: RunState) -> str | list[Send]:  # LangGraph calls a plain function in a thread
         """People first, then a new plan where one is needed, then the steps that are left, then the end."""
         if questions := state.get("questions"):
             return [Send("ask", {"run": state["run"], "question": one}) for one in questions]
@@ -53,7 +53,7 @@ def _goes_on(state: RunState) -> str:
     return "finish" if all(one["id"] in steps for one in plan["steps"]) else "execute"
 
 
-def _after_ask(state: RunState) -> str:
+async def _after_ask(state: RunState) -> str:
     """Back to where the question came from; the steps of a plan that no longer holds are not touched."""
     if not state.get("plan"):
         return "plan"

@@ -26,7 +26,7 @@ from orchestra.runtime.scope import Limits, RunScope, check_count, check_number
 from orchestra.runtime.state import RunState
 from orchestra.runtime.steps import StepResult, Work
 from orchestra.runtime.versions import changes, fingerprints, part_changes, parts
-from orchestra.types import Json, Plan, Step, from_json, to_json
+from orchestra.types import Json, Plan, Step, check_settings, from_json, to_json
 
 
 class Asked(TypedDict):
@@ -50,6 +50,7 @@ class Blueprint:
         check_count("max_steps", self.max_steps)
         check_count("max_turns", self.work.max_turns)
         check_number("step_deadline", self.work.step_deadline, "seconds")
+        check_settings(temperature=self.work.temperature)
 
 
 class Nodes:

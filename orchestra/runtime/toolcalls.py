@@ -86,7 +86,7 @@ class ToolCalls:
         for call in calls:  # in their order, whichever of them has an end already
             self.results.handle(self.step.id, call.id)
         planned = self._planned(calls, turn)
-        if all(self.tools[call.name].spec.read_only for call in calls):
+        if len(calls) > 1 and all(self.tools[call.name].spec.read_only for call in calls):
             ends = await asyncio.gather(*(self._end(one, deadline) for one in planned))
         else:
             ends = await self._in_order(planned, deadline)

@@ -43,6 +43,10 @@ class AnthropicWire:
         word = _ERRORS.get(status, "api_error" if status >= 500 else "invalid_request_error")
         return {"type": "error", "error": {"type": word, "message": message}, "request_id": "req_1"}
 
+    def error_headers(self, status: int) -> Mapping[str, str]:
+        """None that say more than the body."""
+        return {}
+
 
 class AnthropicWriter:
     """Writes one message, whole or in events."""

@@ -47,7 +47,11 @@ class BedrockWire:
 
     def error(self, status: int, kind: str, message: str) -> object:
         """The exception of the status, named in the body as AWS's JSON protocols allow."""
-        return {"__type": _EXCEPTIONS.get(status, "InternalServerException"), "message": message}
+        return {"__type": _exception(status), "message": message}
+
+    def error_headers(self, status: int) -> Mapping[str, str]:
+        """Its name as AWS's REST protocols have it, with the address that some services put behind it."""
+        return {"x-amzn-errortype": f"{_exception(status)}:http://internal.amazon.com/coral/com.amazon.bedrock/"}
 
 
 class BedrockWriter:
@@ -146,6 +150,10 @@ def _block(index: int, deltas: list[dict[str, Any]], start: dict[str, Any] | Non
         chunks.insert(0, event("contentBlockStart", {"contentBlockIndex": index, "start": start}))
     chunks[-1] += event("contentBlockStop", {"contentBlockIndex": index})
     return chunks
+
+
+def _exception(status: int) -> str:
+    return _EXCEPTIONS.get(status, "InternalServerException")
 
 
 _PATH = re.compile(r"/model/(.+)/converse(?:-stream)?")

@@ -39,6 +39,10 @@ class ChatWire:
         """OpenAI's error object."""
         return {"error": {"message": message, "type": kind, "param": None, "code": kind}}
 
+    def error_headers(self, status: int) -> Mapping[str, str]:
+        """None that say more than the body."""
+        return {}
+
 
 class ChatWriter:
     """Writes one chat completion, whole or in chunks."""

@@ -39,6 +39,10 @@ class CohereWire:
         """Cohere's error: a message and the id of the request."""
         return {"id": "req-1", "message": message}
 
+    def error_headers(self, status: int) -> Mapping[str, str]:
+        """None that say more than the body."""
+        return {}
+
 
 class CohereWriter:
     """Writes one chat, whole or in events. Reasoning beside calls is their plan; a refusal is text."""

@@ -45,6 +45,10 @@ class GeminiWire:
         """Google's error object."""
         return {"error": {"code": status, "message": message, "status": _STATUS.get(status, "UNKNOWN")}}
 
+    def error_headers(self, status: int) -> Mapping[str, str]:
+        """None that say more than the body."""
+        return {}
+
 
 _STATUS = {
     400: "INVALID_ARGUMENT",

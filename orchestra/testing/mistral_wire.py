@@ -41,6 +41,10 @@ class MistralWire:
         """Mistral's error, which stands bare."""
         return {"object": "error", "message": message, "type": kind, "param": None, "code": str(status)}
 
+    def error_headers(self, status: int) -> Mapping[str, str]:
+        """None that say more than the body."""
+        return {}
+
 
 class MistralWriter:
     """Writes one chat completion, whole or in chunks. Mistral has no refusals: one is said as text."""

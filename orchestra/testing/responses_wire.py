@@ -39,6 +39,10 @@ class ResponsesWire:
         """OpenAI's error object."""
         return {"error": {"message": message, "type": kind, "param": None, "code": kind}}
 
+    def error_headers(self, status: int) -> Mapping[str, str]:
+        """None that say more than the body."""
+        return {}
+
 
 class ResponsesWriter:
     """Writes one response, whole or as events. Reasoning comes encrypted where the request asks for that."""

@@ -109,6 +109,10 @@ class Wire(Protocol):
         """The body of an error response."""
         ...
 
+    def error_headers(self, status: int) -> Mapping[str, str]:
+        """What the headers of an error response say of it."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
@@ -178,7 +182,7 @@ class Exchange:
         if body is None:
             kind = _KINDS.get(error.status, "server_error")
             body = self.wire.error(error.status, kind, f"scripted {error.status}")
-        return _whole(body, error.status, error.headers)
+        return _whole(body, error.status, {**self.wire.error_headers(error.status), **error.headers})
 
 
 _KINDS = {

@@ -10,6 +10,7 @@ from orchestra.types.model import Capabilities, Deployment, ModelCard, Price, Ti
 from orchestra.types.plan import Difficulty, Plan, Step
 from orchestra.types.reply import Attempt, Reply
 from orchestra.types.rules import Match, StepRule
+from orchestra.types.settings import check_settings
 from orchestra.types.stream import (
     AttemptChanged,
     End,
@@ -82,6 +83,7 @@ __all__ = [
     "Usage",
     "UsageReported",
     "Verdict",
+    "check_settings",
     "from_json",
     "to_json",
 ]

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 from orchestra.types.decision import Settings
 from orchestra.types.json import Json
 from orchestra.types.message import Message, Part, Reasoning, Text, ToolCall
+from orchestra.types.settings import check_settings
 from orchestra.types.tool import ToolSpec
 from orchestra.types.verdict import Trigger
 
@@ -24,6 +25,7 @@ class Request:
     `grammar` is the part of `output_schema` that an embedded model is held to as it writes: its server never shows it
     a schema, so that there a longer one costs nothing. Others are asked for `output_schema`.
     `extra` holds provider parameters by namespace (`anthropic.top_k`); each goes only to its provider.
+    Raises ConfigError for a setting that makes no sense anywhere (`check_settings`).
     """
 
     messages: tuple[Message, ...]
@@ -39,15 +41,28 @@ class Request:
     logprobs: bool = False
     extra: Mapping[str, Json] = field(default_factory=dict[str, Json])
 
+    def __post_init__(self) -> None:
+        check_settings(
+            max_tokens=self.settings.max_tokens,
+            temperature=self.temperature,
+            seed=self.seed,
+            stop=self.stop,
+            extra=self.extra,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the provider reported them; cached input and reasoning are included in input and output."""
+    """Tokens as the provider reported them; reasoning is included in output, both of the cache's in input.
+
+    `cached_input` was read from the prompt cache, `cache_write` put into it, where the provider bills that apart.
+    """
 
     input: int = 0
     output: int = 0
     cached_input: int = 0
     reasoning: int = 0
+    cache_write: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -55,6 +70,7 @@ class Usage:
             self.output + other.output,
             self.cached_input + other.cached_input,
             self.reasoning + other.reasoning,
+            self.cache_write + other.cache_write,
         )
 
 
@@ -107,7 +123,8 @@ class ModelReply:
 class CallFault:
     """An attempt that brought no complete reply: trigger, what was seen, whether the request was sent.
 
-    `retry_after` is in seconds. `partial_text` is what had arrived before a cut.
+    `retry_after` is in seconds. `partial_text` is what had arrived before a cut. `should_retry` is what the provider
+    says of sending the same request again; None where it does not say.
     """
 
     trigger: Trigger
@@ -116,3 +133,4 @@ class CallFault:
     status: int | None = None
     retry_after: float | None = None
     partial_text: str = ""
+    should_retry: bool | None = None

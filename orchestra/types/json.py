@@ -23,6 +23,8 @@ from typing import (
     overload,
 )
 
+from orchestra.errors import ConfigError
+
 if TYPE_CHECKING:
     Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | float | bool | None"
 else:
@@ -142,7 +144,10 @@ def _dataclass(cls: Any) -> Reader:
         values = {name: readers[name](item, f"{path}.{name}") for name, item in body.items()}
         try:
             return cls(**values)
-        except ValueError as error:  # what the value itself does not allow, such as an Image without data
+        except (
+            ValueError,
+            ConfigError,
+        ) as error:  # what the value itself does not allow, such as an Image without data
             raise JsonMismatch(f"{path}: {error}") from None
 
     return read

@@ -11,16 +11,25 @@ ToolSupport: TypeAlias = Literal["native", "json", "none"]
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """List price in USD per million tokens. An unknown price is no Price at all, never 0."""
+    """List price in USD per million tokens. An unknown price is no Price at all, never 0.
+
+    Input that is read from the prompt cache, or written to it, costs as much as other input where it has no price.
+    """
 
     input: float
     output: float
     cached_input: float | None = None
+    cache_write: float | None = None
 
     @property
     def free(self) -> bool:
         """True where every token is said to cost nothing."""
-        return self.input == 0 and self.output == 0
+        return self.dearest_input == 0 and self.output == 0
+
+    @property
+    def dearest_input(self) -> float:
+        """What a token of input costs at most."""
+        return max(self.input, self.cached_input or 0.0, self.cache_write or 0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,8 @@ def main() -> int:
             print(f"… {tally.kills} kills in {tally.runs} runs", flush=True)
     assert tally is not None
     print(
-        f"chaos: {tally.kills} kills in {tally.runs} runs ({tally.replanned} planned anew), seed {given.seed}, "
-        f"{len(tally.wrong)} promises broken, {time.monotonic() - began:.0f} s"
+        f"chaos: {tally.kills} kills in {tally.runs} runs ({tally.replanned} planned anew, {tally.forked} forked), "
+        f"seed {given.seed}, {len(tally.wrong)} promises broken, {time.monotonic() - began:.0f} s"
     )
     return 1 if tally.wrong else 0
 

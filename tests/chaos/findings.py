@@ -24,16 +24,20 @@ from orchestra.ledger import (
     totals,
 )
 from tests.chaos.life import RUN
-from tests.chaos.world import ACTS, Log, World
+from tests.chaos.world import ACTS, Log, Logs, World
 
 
 def findings(world: World, folder: Path, out: dict[str, Any]) -> list[str]:
     """What is wrong, in words; nothing where every promise was kept."""
-    ledger, log = Ledger(folder / "l.db"), Log(folder / "log")
-    rows = ledger.events(RUN)
+    ledger, logs = Ledger(folder / "l.db"), Logs.of(folder)
+    run, log = out["run"], logs.first if out["run"] == RUN else logs.fork
+    rows, first = ledger.events(run), ledger.events(RUN)
     try:
-        ledger.claim(RUN).release()
-        return [*_answer(world, out), *_effects(log), *_once(rows), *_requests(rows, log), *_pairs(rows), *_views(rows)]
+        ledger.claim(run).release()
+        wrong = [*_answer(world, out), *_effects(log), *_once(rows), *_requests(rows, log), *_pairs(rows, "done")]
+        if run != RUN:
+            wrong += [*_twice(logs.first), *_once(first), *_requests(first, logs.first), *_pairs(first, "cancelled")]
+        return wrong + list(_views(rows))
     finally:
         ledger.close()
 
@@ -45,17 +49,25 @@ def _answer(world: World, out: dict[str, Any]) -> Iterator[str]:
 
 def _effects(log: Log) -> Iterator[str]:
     """No act twice, nor begun twice unless a person said so; one key per call, and none for two calls."""
-    begun = Counter(line[:3] for line in log.lines("begun"))
-    effects, repeats = Counter(line[:3] for line in log.lines("effect")), Counter(log.lines("repeat"))
-    for call in [call for call in begun if call[0] in ACTS]:
-        if effects[call] != 1 or begun[call] > 1 + repeats[call]:
-            yield f"{call}: {effects[call]} effects, begun {begun[call]} times, to be repeated {repeats[call]} times"
+    effects = Counter(line[:3] for line in log.lines("effect"))
+    begun = {line[:3] for line in log.lines("begun") if line[0] in ACTS}
+    yield from (f"{call} has no effect" for call in begun if not effects[call])
+    yield from _twice(log)
     calls, keys = defaultdict[str, set[Any]](set), defaultdict[Any, set[str]](set)
     for *call, key in (line for line in log.lines("begun") if line[0] == "wire"):
         calls[key].add(tuple(call))
         keys[tuple(call)].add(key)
     yield from (f"key {key!r} stands for {sorted(found)}" for key, found in calls.items() if len(found) > 1 or not key)
     yield from (f"{call} was made under the keys {sorted(found)}" for call, found in keys.items() if len(found) > 1)
+
+
+def _twice(log: Log) -> Iterator[str]:
+    """Acts of a run, which a fork may have left before its end, that were made or begun too often."""
+    begun, effects = (Counter(line[:3] for line in log.lines(kind)) for kind in ("begun", "effect"))
+    repeats = Counter(log.lines("repeat"))
+    for call in [call for call in begun if call[0] in ACTS]:
+        if effects[call] > 1 or begun[call] > 1 + repeats[call]:
+            yield f"{call}: {effects[call]} effects, begun {begun[call]} times, to be repeated {repeats[call]} times"
 
 
 def _once(rows: Sequence[Row]) -> Iterator[str]:
@@ -96,7 +108,7 @@ def _requests(rows: Sequence[Row], log: Log) -> Iterator[str]:
         yield f"{asked} requests went out, {attempted} are recorded"
 
 
-def _pairs(rows: Sequence[Row]) -> Iterator[str]:
+def _pairs(rows: Sequence[Row], last: str) -> Iterator[str]:
     """Every end has its start, every step its end, and the run's end is the last word."""
     begun: set[tuple[str, str]] = set()
     for row in rows:
@@ -113,7 +125,7 @@ def _pairs(rows: Sequence[Row]) -> Iterator[str]:
                     yield f"{row.event.type} {name} of {row.step} has no start"
             case _:
                 pass
-    if not isinstance(rows[-1].event, RunEnded) or rows[-1].event.state != "done":
+    if not isinstance(rows[-1].event, RunEnded) or rows[-1].event.state != last:
         yield f"the run's last word is {rows[-1].event}"
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.chaos.findings import findings
-from tests.chaos.life import spend
+from tests.chaos.life import RUN, spend
 from tests.chaos.world import World
 
 MOST = 40
@@ -30,6 +30,7 @@ class Tally:
     runs: int = 0
     kills: int = 0
     replanned: int = 0
+    forked: int = 0
     wrong: list[str] = field(default_factory=list[str])
 
 
@@ -70,7 +71,9 @@ def _to_its_end(world: World, folder: Path, name: str, rng: random.Random, tally
         point, seconds = (None, None) if life == MOST else _moment(rng)
         ended = _spawn(world, folder, f"{name}.{life}", point, seconds)
         if ended == 0:
-            return findings(world, folder, json.loads((folder / "out.json").read_text("utf-8")))
+            out = json.loads((folder / "out.json").read_text("utf-8"))
+            tally.forked += out["run"] != RUN
+            return findings(world, folder, out)
         if ended != -signal.SIGKILL:
             return [(folder / "broken").read_text("utf-8")]
         tally.kills += 1

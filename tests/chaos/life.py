@@ -19,7 +19,7 @@ from orchestra import Orchestra, RecoveryPolicy
 from orchestra.ledger.store import Store
 from orchestra.runtime.saver import Saver
 from orchestra.testing import scripted_app
-from tests.chaos.world import Log, World
+from tests.chaos.world import Log, Logs, World
 
 RUN = "run"
 IMPORTED = {"orchestra", "langgraph", "langchain_core", "langsmith", "pydantic", "jsonschema", "asyncio"}
@@ -32,13 +32,21 @@ def open_app(world: World, folder: Path, log: Log) -> Orchestra:
     )
 
 
-async def live(world: World, folder: Path, log: Log, rng: random.Random) -> dict[str, Any]:
-    """The run's state when it has ended."""
+async def live(world: World, logs: Logs, folder: Path, rng: random.Random) -> dict[str, Any]:
+    """The state of the thread's run when it has ended; where the world forks, the run may be a fork of the first."""
+    config: Any = {"configurable": {"thread_id": RUN}}
+    async with open_app(world, folder, logs.first) as app:
+        agent = app.planner_executor(world.tools(logs.first), max_steps=12)
+        states = [one async for one in agent.aget_state_history(config)]
+    run = states[0].values.get("run", RUN) if states else RUN
+    older = [one.config for one in states[1:] if one.values.get("plan")]  # with a plan to go on with
+    given, place = ({"run": run} if states else {"task": "a task", "run": RUN}), config
+    if world.forks and run == RUN and older and states[0].next:
+        given, place = None, rng.choice(older)
+    log = logs.first if place is config and run == RUN else logs.fork
     async with open_app(world, folder, log) as app:
         agent = app.planner_executor(world.tools(log), max_steps=12)
-        config: Any = {"configurable": {"thread_id": RUN}}
-        begun = (await agent.aget_state(config)).values
-        out = await agent.ainvoke({"run": RUN} if begun else {"task": "a task", "run": RUN}, config)
+        out = await agent.ainvoke(given, place)
         while asked := out.get("__interrupt__"):
             some = asked if rng.random() < 0.5 else asked[:1]  # one by one, or all together
             answers = {one.id: answer(one.value, log) for one in some}
@@ -66,7 +74,7 @@ def answer(question: dict[str, Any], log: Log) -> Any:
             raise AssertionError(f"nobody expected a question of kind {other}: {question}")
 
 
-def die_at(point: int, log: Log) -> Counter[str]:
+def die_at(point: int, logs: Logs) -> Counter[str]:
     """Let this process be killed at its so-manieth point: before and after each row, effect and checkpoint."""
     passed: Counter[str] = Counter()
 
@@ -75,7 +83,7 @@ def die_at(point: int, log: Log) -> Counter[str]:
         if passed.total() == point:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    log.hook = lambda: pass_by("world")
+    logs.first.hook = logs.fork.hook = lambda: pass_by("world")
     _around(Store, "write", pass_by)
     for name in ("aput", "aput_writes"):
         _around_async(Saver, name, pass_by)
@@ -108,10 +116,10 @@ def _around_async(owner: Any, name: str, pass_by: Callable[[str], None]) -> None
 
 def spend(world: World, folder: Path, seed: str, point: int | None) -> None:
     """A child's whole life, to its end or to its death; `out.json` is there when it has ended by itself."""
-    log = Log(folder / "log")
+    logs = Logs.of(folder)
     if point:
-        die_at(point, log)
-    out = asyncio.run(live(world, folder, log, random.Random(seed)))
+        die_at(point, logs)
+    out = asyncio.run(live(world, logs, folder, random.Random(seed)))
     names = [name for name in sys.modules if name.partition(".")[0] in IMPORTED]
     (folder / "modules").write_text("\n".join(names), "utf-8")
     (folder / "out.tmp").write_text(json.dumps(out), "utf-8")

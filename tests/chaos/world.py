@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from orchestra import Tool, tool
 from orchestra.testing import CallTool, Say, ScriptedModel, Slow
@@ -39,11 +39,15 @@ class Doing:
 
 @dataclass
 class World:
-    """A task's plan with names for steps, since ids change with a new plan. `breaks` fails until it is planned anew."""
+    """A task's plan with names for steps, since ids change with a new plan. `breaks` fails until it is planned anew.
+
+    `forks`: whoever goes on with the run forks it as soon as there is an older state with a plan.
+    """
 
     steps: dict[str, Doing]
     breaks: str | None = None
     breaking: str = "replan"
+    forks: bool = False
     ids: list[str] = field(default_factory=list[str])
 
     @classmethod
@@ -62,7 +66,8 @@ class World:
         last = tuple(name for name in names if name not in needed)
         steps["end"] = Doing("end", last, (), 0.0)
         able = [name for name in names if steps[name].turns]
-        return cls(steps, rng.choice(able) if able and rng.random() < 0.5 else None, rng.choice(["replan", "failed"]))
+        breaks = rng.choice(able) if able and rng.random() < 0.5 else None
+        return cls(steps, breaks, rng.choice(["replan", "failed"]), forks=rng.random() < 0.3)
 
     def expected(self) -> str:
         """What an undisturbed run answers, by plain calculation."""
@@ -157,6 +162,18 @@ class Log:
         """The lines that begin with this word, without it."""
         rows = [tuple(line.split("\t")) for line in self.path.read_text("utf-8").splitlines()]
         return [row[1:] for row in rows if row[0] == kind]
+
+
+class Logs(NamedTuple):
+    """What the first run did, and what a fork of it did, which does again what was not finished where it began."""
+
+    first: Log
+    fork: Log
+
+    @classmethod
+    def of(cls, folder: Path) -> Logs:
+        """Those of a world's folder."""
+        return cls(Log(folder / "log"), Log(folder / "fork.log"))
 
 
 _GOAL = re.compile(r"goal (\w+)\.")

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from orchestra.cli import doctor
+from orchestra.fleet import Fleet
 from orchestra.ledger import Ledger
+from orchestra.runtime.endpoints import base_url
 from tests.cli.conftest import Cli
 
 HOSTED = """
@@ -64,8 +66,6 @@ def test_a_hosted_fleet_needs_no_local_server(cli: Cli, monkeypatch: pytest.Monk
 
 
 def test_weights_that_were_pulled_are_found(cli: Cli, project: Path) -> None:
-    from orchestra.fleet import Fleet
-
     sha = Fleet.embedded().models["small"].weights
     (project / "weights").mkdir()
     (project / "weights" / f"{sha}.gguf").touch()
@@ -100,6 +100,62 @@ def test_a_fleet_that_does_not_hold_is_a_finding(cli: Cli) -> None:
     state, text = found(cli, "--fleet", "no.toml")["fleet"]
     assert state == "missing"
     assert "no.toml: cannot be read" in text
+
+
+ELSEWHERE = """
+[models.gpt]
+model = "gpt-4.1"
+provider = "azure"
+keys = "env:MINE_B"
+
+[models.claude]
+model = "anthropic.claude-x"
+provider = "bedrock"
+"""
+
+
+@pytest.fixture
+def elsewhere(hosted: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_BEARER_TOKEN_BEDROCK"):
+        monkeypatch.delenv(name, raising=False)
+    hosted.write_text(ELSEWHERE)
+    return hosted
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_an_address_that_is_missing_is_told_with_the_way_out(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = found(cli)
+    state, text = told["address of gpt"]
+    assert state == "missing"
+    assert text.startswith("model 'gpt': provider 'azure' has no base_url; set it in fleet.toml, such as \"https://")
+    state, text = told["address of claude"]
+    assert state == "missing"
+    assert 'Set regions = ["us-east-1"], or AWS_REGION' in text
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    assert found(cli)["address of claude"] == ("ok", "https://bedrock-runtime.eu-west-1.amazonaws.com")
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_bedrock_needs_botocore_only_where_it_has_no_key(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "find_spec", lambda name: None)
+    told = found(cli)
+    assert told["extra bedrock"][0] == "missing"
+    assert told["key of claude"] == (
+        "optional",
+        "AWS_BEARER_TOKEN_BEDROCK not set; requests are signed with AWS credentials",
+    )
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "secret-key-1")
+    told = found(cli)
+    assert told["extra bedrock"][0] == "optional"
+    assert told["key of claude"] == ("ok", "AWS_BEARER_TOKEN_BEDROCK set")
+
+
+def test_the_pages_example_of_addresses_holds() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "fleet.md").read_text(encoding="utf-8")
+    example = next(part.split("```")[0] for part in page.split("```toml\n")[1:] if "bedrock" in part.split("```")[0])
+    models = Fleet.from_toml(example).models
+    assert base_url(models["claude"], {}) == "https://bedrock-runtime.eu-central-1.amazonaws.com"
+    assert base_url(models["gpt"], {}) == "https://RESOURCE.openai.azure.com/openai/v1"
 
 
 @pytest.mark.usefixtures("hosted")

@@ -113,7 +113,7 @@ REPLY = ModelReply(
         ToolCall("c2", "now", {}, "", ORIGIN),
     ),
     "tool_calls",
-    Usage(input=11, output=7, cached_input=4),
+    Usage(input=11, output=7, cached_input=4, cache_write=2),
     None,
     raw='Größe 😀 ja\nrows({"sql": "ü"})\nnow()',
 )

@@ -58,7 +58,7 @@ REPLY = ModelReply(
         ToolCall("c2", "now", {}, "{}", ORIGIN),
     ),
     "tool_calls",
-    Usage(11, 7, 4, 3),
+    Usage(11, 7, 4, 3, 2),
     "claude-sonnet-4-5-20250929",
     raw='Größe 😀 ja\nrows({"sql": "ü"})\nnow({})',
 )

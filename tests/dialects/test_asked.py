@@ -4,9 +4,21 @@ from dataclasses import replace
 
 import pytest
 
-from orchestra.dialects.asked import asked
+from orchestra.dialects.asked import asked, output_bound
 from orchestra.dialects.features import FEATURES
-from orchestra.types import Capabilities, Message, ModelCard, Request, Settings, ToolSpec
+from orchestra.types import (
+    Capabilities,
+    Document,
+    Image,
+    Message,
+    ModelCard,
+    Request,
+    Settings,
+    Text,
+    ToolCall,
+    ToolResult,
+    ToolSpec,
+)
 
 LOOK = ToolSpec("look", "Look", {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]})
 PLAIN = Request((Message.user("hi"),))
@@ -42,3 +54,90 @@ def test_extra_objects_are_merged_and_never_replace_what_the_request_says(dialec
     assert body == {"a": {"b": 0, "c": 2}, "d": 3}
     assert any("'a.b' left out: the request itself sets it" in note for note in notes)
     assert any("'x.y'" in note for note in notes)
+
+
+def cut(dialect: str, **fields: object):
+    """What is left of a setting, and the notes on it."""
+    said = asked(replace(PLAIN, **fields), card(dialect))
+    return said, said.notes
+
+
+@pytest.mark.parametrize(
+    ("dialect", "most"), [("openai-chat", 2), ("gemini", 2), ("bedrock-converse", 1), ("mistral", 1.5), ("cohere", 2)]
+)
+def test_a_temperature_above_what_a_dialect_takes_is_lowered_with_a_note(dialect: str, most: float) -> None:
+    said, notes = cut(dialect, temperature=2)
+    assert said.temperature == most
+    assert notes == (
+        () if most == 2 else (f"temperature 2 lowered to {most:g}, the most {FEATURES[dialect].title} takes",)
+    )
+
+
+@pytest.mark.parametrize(
+    ("dialect", "seed", "kept"),
+    [
+        ("openai-chat", -1, True),
+        ("openai-chat", 2**63, False),
+        ("gemini", -1, True),
+        ("gemini", 2**31, False),
+        ("mistral", -1, False),
+        ("mistral", 0, True),
+        ("cohere", -1, False),
+        ("cohere", 2**63, True),
+    ],
+)
+def test_a_seed_that_a_dialect_refuses_is_left_out_with_a_note(dialect: str, seed: int, kept: bool) -> None:
+    said, notes = cut(dialect, seed=seed)
+    assert said.seed == (seed if kept else None)
+    assert [note.startswith(f"seed {seed} left out: {FEATURES[dialect].title} takes ") for note in notes] == [True] * (
+        not kept
+    )
+
+
+@pytest.mark.parametrize("dialect", FEATURES)
+def test_the_output_tokens_are_those_that_can_be_asked_for(dialect: str) -> None:
+    least = FEATURES[dialect].least_tokens
+    for most in (1, 15, 16, 4096, 5000):
+        said, notes = cut(dialect, settings=Settings(max_tokens=most))
+        assert said.max_tokens == output_bound(most, card(dialect)) == max(least, min(most, 4096))
+        assert bool(notes) == (said.max_tokens != most)
+    assert output_bound(None, card(dialect)) == 4096
+    assert FEATURES["openai-responses"].least_tokens == 16
+
+
+PNG, TIFF = Image("image/png", data="QUJD"), Image("image/tiff", data="QUJD")
+PDF, ZIP = Document("application/pdf", "a.pdf", data="QUJD"), Document("application/zip", "z", data="QUJD")
+CALLED = Message("assistant", (ToolCall("c", "look", {"a": "b"}),))
+
+
+@pytest.mark.parametrize("in_result", [False, True])
+@pytest.mark.parametrize("dialect", FEATURES)
+def test_media_of_a_type_that_a_dialect_does_not_take_become_a_line_with_a_note(dialect: str, in_result: bool) -> None:
+    shown = (Text("see"), PNG, TIFF, PDF, ZIP)
+    turns = (CALLED, Message("tool", (ToolResult("c", "look", shown),))) if in_result else (Message("user", shown),)
+    said = asked(Request(turns, tools=(LOOK,)), card(dialect, images=True, documents=True))
+    parts = [part for message in said.messages for part in message.parts]
+    parts += [one for part in parts if isinstance(part, ToolResult) for one in part.content]
+    title = FEATURES[dialect].title
+    assert PNG in parts
+    assert TIFF not in parts
+    assert f"image left out: {title} takes no image/tiff" in said.notes
+    assert any(
+        isinstance(part, Text) and part.text == f"[image left out: {title} takes no image/tiff]" for part in parts
+    )
+    assert ZIP not in parts
+    assert (PDF in parts) == bool(FEATURES[dialect].documents)
+
+
+def test_a_type_that_is_taken_in_messages_may_not_be_in_results() -> None:
+    sound = Document("audio/mp3", "a", data="QUJD")
+    turns = (Message("user", (Text("hear"), sound)), CALLED, Message("tool", (ToolResult("c", "look", (sound,)),)))
+    said = asked(Request(turns, tools=(LOOK,)), card("gemini", documents=True))
+    assert said.messages[0].parts[1] == sound
+    assert said.notes == ("document a left out: Gemini generateContent takes no audio/mp3 in a result",)
+
+
+@pytest.mark.parametrize("written", ["image/jpg", "IMAGE/JPEG", "image/jpeg; q=1"])
+def test_a_media_type_is_sent_by_its_registered_name(written: str) -> None:
+    said = asked(Request((Message("user", (Image(written, data="QUJD"),)),)), card("anthropic", images=True))
+    assert said.messages[0].parts == (Image("image/jpeg", data="QUJD"),)

@@ -272,6 +272,13 @@ def test_an_error_may_be_named_in_its_body(field):
     assert (fault.trigger, fault.retry_after) == (Trigger.rate_limited, 3)
 
 
+@pytest.mark.parametrize("body", [b"", b"{}", b"<html>slow down</html>", b'"slow"'])
+def test_an_error_may_be_named_in_its_header_alone(body):
+    fault = error(400, body, x_amzn_errortype="com.amazon#ThrottlingException:http://internal.amazon.com/")
+    assert fault.text.startswith("HTTP 400: ThrottlingException")
+    assert error(503, body, x_amzn_errortype="ModelNotReadyException").text.startswith("HTTP 503: ModelNotReady")
+
+
 def test_the_models_own_error_is_told():
     fault = error(
         424, {"message": "failed", "originalMessage": "out of memory"}, x_amzn_errortype="ModelErrorException"

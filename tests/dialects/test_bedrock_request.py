@@ -198,6 +198,34 @@ def test_parameters_for_bedrock_are_merged_and_others_are_noted():
     assert len(asked.notes) == 1
 
 
+def test_a_parameter_of_the_models_own_goes_where_converse_takes_such():
+    extra = {
+        "bedrock.top_k": 5,
+        "bedrock.thinking": {"type": "adaptive"},
+        "bedrock.topP": 0.5,
+        "bedrock.serviceTier": {"type": "priority"},
+        "bedrock-converse.additionalModelRequestFields": {"top_k": 7},
+    }
+    said = body(extra=extra, settings=Settings(max_tokens=9))
+    assert said["additionalModelRequestFields"] == {"top_k": 7, "thinking": {"type": "adaptive"}}
+    assert said["inferenceConfig"] == {"maxTokens": 9, "topP": 0.5}
+    assert said["serviceTier"] == {"type": "priority"}
+    assert not {"top_k", "thinking", "topP"} & said.keys()
+
+
+def test_a_parameter_never_replaces_what_the_request_says_wherever_it_belongs():
+    nova = replace(MINE, model="amazon.nova-2", capabilities=replace(MINE.capabilities, reasoning_effort=True))
+    asked = encoded(
+        card=nova,
+        extra={"bedrock.maxTokens": 5, "bedrock.reasoningConfig": {"type": "off"}},
+        settings=Settings(max_tokens=9, reasoning_effort="low"),
+    )
+    said = json.loads(asked.body)
+    assert said["inferenceConfig"] == {"maxTokens": 9}
+    assert said["additionalModelRequestFields"]["reasoningConfig"]["type"] == "enabled"
+    assert len(asked.notes) == 2
+
+
 def test_images_and_documents_are_carried_by_the_user_and_in_results():
     picture = Image("image/jpg", data="QUJD")
     seen = Message("user", (Text("look"), picture, PDF))

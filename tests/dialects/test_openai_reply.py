@@ -13,7 +13,7 @@ ORIGIN = Origin("acme", "openai-chat", "m-1")
 USAGE = {
     "prompt_tokens": 11,
     "completion_tokens": 7,
-    "prompt_tokens_details": {"cached_tokens": 4},
+    "prompt_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 2},
     "completion_tokens_details": {"reasoning_tokens": 3},
 }
 ASKED = encoded(tools=(ROWS, NOW))
@@ -44,7 +44,7 @@ REPLY = ModelReply(
         ToolCall("c2", "now", {}, "", ORIGIN),
     ),
     "tool_calls",
-    Usage(11, 7, 4, 3),
+    Usage(11, 7, 4, 3, 2),
     "m-1-0613",
     raw='Größe 😀 ja\nrows({"sql": "ü"})\nnow()',
 )
@@ -219,7 +219,7 @@ def test_the_mean_token_log_probability_is_reported():
 
 def test_usage_may_come_with_every_chunk_and_the_last_one_counts():
     data = stream(chunk({"content": "a"}, usage={"prompt_tokens": 1}), chunk({}, "stop", usage=USAGE))
-    assert read(data, ASKED)[1].usage == Usage(11, 7, 4, 3)
+    assert read(data, ASKED)[1].usage == Usage(11, 7, 4, 3, 2)
     assert read(stream(chunk({}, "stop")), ASKED)[1].usage is None
 
 

@@ -91,7 +91,7 @@ REPLY = ModelReply(
         ToolCall("c2", "now", {}, "", ORIGIN, '{"id": "fc_2", "status": "completed"}'),
     ),
     "tool_calls",
-    Usage(11, 7, 4, 3),
+    Usage(11, 7, 4, 3, 2),
     "m-1-0613",
     raw='Größe 😀 ja\nrows({"sql": "ü"})\nnow()',
 )

@@ -1,8 +1,14 @@
+import math
+from datetime import UTC
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestra.dialects.retry_after import duration, retry_after
+from orchestra.dialects import CODECS, RateLimit, codec
+from orchestra.dialects.faults import http_fault
+from orchestra.dialects.retry_after import retry_after, should_retry
+from orchestra.dialects.waits import duration
 
 DATE = "Fri, 20 Nov 2026 10:00:00 GMT"
 
@@ -54,9 +60,90 @@ def test_durations_are_read_whole_or_not_at_all(text, seconds):
     assert duration(text) == (None if seconds is None else pytest.approx(seconds))
 
 
-@given(
-    st.dictionaries(st.sampled_from(["retry-after", "retry-after-ms", "date", "x-ratelimit-reset-tokens"]), st.text())
+@pytest.mark.parametrize("text", ["inf", "nan", "-inf", "1e999", "9" * 5000, "9" * 400 + "s", "9" * 400 + "m0s"])
+def test_a_span_without_an_end_is_none(text):
+    assert duration(text) is None
+
+
+def test_what_lies_in_the_past_is_no_wait():
+    assert duration("-3") == 0
+
+
+@pytest.mark.parametrize("year", ["9" * 20, "9" * 5000, "99999"])
+def test_a_date_beyond_all_calendars_is_no_date(year):
+    moment = f"Fri, 20 Nov {year} 10:00:00 GMT"
+    assert retry_after({"retry-after": moment, "date": DATE}) is None
+    assert retry_after({"retry-after": DATE, "date": moment}) is None
+
+
+def test_anthropics_resets_are_waited_for_where_nothing_else_is_said():
+    headers = {
+        "date": DATE,
+        "anthropic-ratelimit-requests-remaining": "4",
+        "anthropic-ratelimit-requests-reset": "2026-11-20T10:00:01Z",
+        "anthropic-ratelimit-input-tokens-remaining": "0",
+        "anthropic-ratelimit-input-tokens-reset": "2026-11-20T10:00:30Z",
+    }
+    assert retry_after(headers) == 30
+    assert retry_after({**headers, "retry-after": "2"}) == 2
+
+
+@pytest.mark.parametrize(("said", "meant"), [("true", True), ("false", False), ("maybe", None), (None, None)])
+def test_a_provider_may_say_whether_to_send_a_request_again(said, meant):
+    headers = {} if said is None else {"x-should-retry": said}
+    assert should_retry(headers) is meant
+    assert http_fault(503, headers, b"").should_retry is meant
+
+
+NAMES = (
+    "date",
+    "retry-after",
+    "retry-after-ms",
+    *(f"x-ratelimit-{fact}-{of}" for fact in ("limit", "remaining", "reset") for of in ("requests", "tokens")),
+    *(f"anthropic-ratelimit-{of}-{fact}" for fact in ("limit", "remaining", "reset") for of in ("tokens", "requests")),
+    *(f"x-ratelimit-{fact}-{of}-minute" for fact in ("limit", "remaining") for of in ("req", "tokens")),
+    *(f"x-trial-endpoint-call-{fact}" for fact in ("limit", "remaining")),
 )
-def test_strange_headers_never_raise_and_never_ask_for_a_negative_wait(headers):
-    wait = retry_after(headers)
-    assert wait is None or wait >= 0
+NUMBERS = st.integers().map(str) | st.floats().map(str) | st.integers(1, 6000).map(lambda digits: "9" * digits)
+HUGE = st.integers(-1, 40) | st.integers(-1, 10**30)
+ZONES = st.sampled_from(["GMT", "-0000", "+", "-"])
+DATES = st.builds("Fri, {} Nov {} {}:00:00 {}{}".format, HUGE, HUGE, HUGE, ZONES, st.just("") | HUGE.map(str))
+MOMENTS = st.datetimes(timezones=st.just(UTC)).map(lambda moment: moment.isoformat())
+SPANS = st.builds("{}{}".format, NUMBERS, st.sampled_from(["ms", "s", "m", "h", "d"]))
+VALUES = st.text() | NUMBERS | SPANS | DATES | MOMENTS
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), VALUES))
+@settings(deadline=None, max_examples=300)
+def test_whatever_headers_say_waits_and_limits_are_finite_and_not_negative(headers):
+    limits = [limit for each in CODECS.values() for limit in each.limits(headers)]
+    waits = [retry_after(headers), *(limit.reset for limit in limits)]
+    counts = [count for limit in limits for count in (limit.limit, limit.remaining)]
+    assert all(number is None or (math.isfinite(number) and number >= 0) for number in (*waits, *counts))
+
+
+@given(VALUES)
+@settings(deadline=None, max_examples=300)
+def test_whatever_a_span_says_it_is_finite_and_not_negative(text):
+    assert (seconds := duration(text)) is None or (math.isfinite(seconds) and seconds >= 0)
+
+
+def test_limits_are_told_with_their_resets_in_seconds():
+    openai = {
+        "x-ratelimit-limit-tokens": "30000",
+        "x-ratelimit-remaining-tokens": "29900",
+        "x-ratelimit-reset-tokens": "20ms",
+        "x-ratelimit-limit-requests": "5" * 5000,
+        "x-ratelimit-reset-requests": "6m0s",
+    }
+    assert codec("openai-chat").limits(openai) == (
+        RateLimit("requests", None, None, 360),
+        RateLimit("tokens", 30000, 29900, pytest.approx(0.02)),
+    )
+    anthropic = {
+        "date": DATE,
+        "anthropic-ratelimit-output-tokens-limit": "8000",
+        "anthropic-ratelimit-output-tokens-remaining": "0",
+        "anthropic-ratelimit-output-tokens-reset": "2026-11-20T11:00:15+01:00",
+    }
+    assert codec("anthropic").limits(anthropic) == (RateLimit("output_tokens", 8000, 0, 15),)

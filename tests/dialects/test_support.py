@@ -26,7 +26,10 @@ def test_every_feature_and_every_field_of_a_profile_is_shown():
 def test_the_tables_say_what_the_data_says():
     rows = [line.strip("| ").split(" | ") for line in support().splitlines() if line.startswith("| ")]
     told = {row[0]: row[1:] for row in rows}
-    assert told["`seed`"] == ["yes" if each.seed else "no" for each in FEATURES.values()]
+    assert told["`seed`"][:4] == ["-2^63 to 2^63 - 1", "no", "no", "-2^31 to 2^31 - 1"]
+    assert told["`temperature`"] == ["0 to 2", "0 to 2", "no", "0 to 2", "0 to 1", "0 to 1.5", "0 to 2"]
+    assert told["media types of documents"][2] == "`application/pdf`, `text/*`"
+    assert told["media types in tool results"][1] == "the same"
     assert told["stop sequences"] == [str(each.stop) for each in FEATURES.values()]
     assert [row[0] for row in rows[1 : len(CODECS) + 1]] == [f"`{dialect}`" for dialect in CODECS]
     assert told["`anthropic`"] == ["Anthropic Messages", "`/v1/messages`", "`x-api-key: KEY`"]

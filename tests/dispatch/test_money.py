@@ -1,12 +1,14 @@
 """Money: reserved before, settled after, never over the cap, and honest about what is estimated or unknown."""
 
 import asyncio
+import json
+from dataclasses import replace
 
 import pytest
 
 from orchestra.dialects import codec
 from orchestra.dispatch import Purse
-from orchestra.dispatch.afford import MIN_OUTPUT, input_bound
+from orchestra.dispatch.afford import MIN_OUTPUT, afford, input_bound
 from orchestra.errors import BudgetExceeded, DeadlineExceeded
 from orchestra.transport import TransportFault
 from orchestra.types import (
@@ -85,13 +87,25 @@ async def test_max_tokens_shrink_to_what_is_left_and_the_ledger_says_so():
     assert bench.rows.started[0].notes == (f"max_tokens 4096 -> {tokens}: the money that is left",)
 
 
-async def test_money_that_suffices_leaves_max_tokens_as_they_were_asked():
+async def test_money_that_suffices_leaves_max_tokens_as_far_as_the_model_writes():
     bench = Bench({"small": [say("ok")]})
     purse = Purse(1.0)
     await bench.run(purse=purse, request=Request((Message.user("hi"),), settings=Settings(max_tokens=99_999)))
     assert bench.transport.body()["max_tokens"] == 4096
-    assert bench.rows.started[0].notes == ()
+    assert bench.rows.started[0].notes == ("max_tokens 99999 lowered to 4096, the most small writes",)
     assert purse.spent == pytest.approx(120e-6)
+
+
+async def test_what_is_reserved_pays_for_the_tokens_that_are_really_asked_for():
+    """OpenAI Responses takes no fewer than 16."""
+    one = replace(card("small", price=Price(0.0, 1.0)), dialect="openai-responses")
+    request = Request((Message.user("hi"),), settings=Settings(max_tokens=5))
+    encoded, reservation = await afford(Purse(1.0), request, one, codec(one.dialect), within=1.0)
+    assert json.loads(encoded.body)["max_output_tokens"] == 16
+    assert reservation.usd == pytest.approx(16e-6)
+    assert encoded.notes == ("max_tokens 5 raised to 16, the least OpenAI Responses takes",)
+    with pytest.raises(BudgetExceeded):
+        await afford(Purse(15e-6), request, one, codec(one.dialect), within=1.0)
 
 
 async def test_less_than_the_minimum_is_not_attempted():

@@ -193,7 +193,7 @@ def test_every_fact_of_a_model_can_be_said():
         ("[models.a]\nprice = { input = 1 }", "models.a.price.output is missing"),
         ("[models.a]\nprice = { input = -1, output = 1 }", "models.a.price.input is -1: input should be greater"),
         ("[models.a]\nprice = { input = nan, output = 1 }", "models.a.price.input is nan: "),
-        ("[models.a]\nprice = { input = 1, output = 1, cached = 1 }", "known: cached_input, input, output"),
+        ("[models.a]\nprice = { input = 1, output = 1, cached = 1 }", "cache_write, cached_input, input, output"),
         ("[models.a]\nprice = 3", "models.a.price is 3: "),
         ("[models.a]\nwindow = []", "models.a.window is a list: "),
         ("[models.a]\nwindow = { a = 1 }", "models.a.window is a table: "),

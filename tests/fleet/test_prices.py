@@ -31,6 +31,18 @@ def test_cost_counts_cached_input_at_its_own_price():
     assert cost(Price(1.0, 4.0), Usage(input=1_000_000, cached_input=400_000)).usd == pytest.approx(1.0)
 
 
+def test_what_is_written_to_the_cache_is_billed_at_its_own_price():
+    usage = Usage(input=1_000_000, cached_input=400_000, cache_write=500_000)
+    assert cost(Price(1.0, 4.0, 0.1, 1.25), usage).usd == pytest.approx(0.1 + 0.04 + 0.625)
+    assert cost(PRICE, usage).usd == pytest.approx(0.6 + 0.04)
+    assert cost(Price(1.0, 4.0, 0.1, 1.25), Usage(input=10, cache_write=99)).usd == pytest.approx(12.5e-6)
+
+
+def test_a_bound_holds_where_all_input_is_written_to_the_cache():
+    assert bound(Price(1.0, 4.0, 0.1, 1.25), 1_000_000, 0) == pytest.approx(1.25)
+    assert not Price(0.0, 0.0, cache_write=1.0).free
+
+
 def test_an_unknown_price_is_an_unknown_cost():
     assert cost(None, Usage(1, 1)) == Cost(None)
     assert cost(None, Usage(1, 1), estimated=True) == Cost(None, estimated=True)
@@ -46,10 +58,10 @@ def test_an_estimated_cost_says_so():
 
 
 @settings(deadline=None)
-@given(counts, counts, counts)
-def test_no_call_costs_more_than_its_bound(read: int, written: int, cached: int):
-    usage = Usage(input=read, output=written, cached_input=cached)
-    assert 0 <= (cost(PRICE, usage).usd or 0) <= (bound(PRICE, read, written) or 0) * (1 + 1e-12)
+@given(counts, counts, counts, counts, st.sampled_from([PRICE, Price(1.0, 4.0, 0.1, 1.25), Price(1.0, 4.0, 2.0, 0.5)]))
+def test_no_call_costs_more_than_its_bound(read: int, written: int, cached: int, kept: int, price: Price):
+    usage = Usage(input=read, output=written, cached_input=cached, cache_write=kept)
+    assert 0 <= (cost(price, usage).usd or 0) <= (bound(price, read, written) or 0) * (1 + 1e-12)
 
 
 def test_tokens_are_bytes_over_three_point_six_rounded_up():

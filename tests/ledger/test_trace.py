@@ -175,7 +175,7 @@ def test_json_tells_a_decision_with_all_that_was_weighed(rows: list[Row]) -> Non
     assert decision["candidates"][1] == {
         "model": "strong",
         "tier": "capable",
-        "price": {"input": 0.0, "output": 0.0, "cached_input": None},
+        "price": {"input": 0.0, "output": 0.0, "cached_input": None, "cache_write": None},
         "quality": 0.8,
         "cost": 0.0,
         "latency": 3.4,

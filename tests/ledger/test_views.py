@@ -9,6 +9,7 @@ from orchestra.ledger import (
     AttemptStarted,
     Judged,
     Ledger,
+    Planned,
     Row,
     StepEnded,
     ToolEnded,
@@ -19,7 +20,7 @@ from orchestra.ledger import (
     tools,
     totals,
 )
-from orchestra.types import Action, Cost, Trigger, Usage
+from orchestra.types import Action, Cost, Plan, Step, Trigger, Usage
 from tests.ledger.stories import Story, agent_story, call_story, write
 
 
@@ -130,6 +131,12 @@ def test_a_failed_step_says_why() -> None:
         rows_of([("s", StepEnded("failed", "m", 2, degraded=True, trigger=Trigger.empty, evidence=("e",)))])
     )
     assert (step.state, step.trigger, step.evidence, step.degraded) == ("failed", Trigger.empty, ("e",), True)
+
+
+def test_the_plan_that_a_fork_begins_with_is_done() -> None:
+    planned = Planned(Plan("a task", (Step("s1", "look"),)), 1, reason="forked from run r")
+    [view] = steps(rows_of([("plan", planned)]))
+    assert (view.id, view.state) == ("plan", "done")
 
 
 def test_totals_add_up_in_all_and_per_model(rows: list[Row]) -> None:

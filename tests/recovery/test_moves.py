@@ -349,3 +349,22 @@ def test_a_providers_fault_climbs_only_as_a_last_resort_and_a_models_fault_never
 @given(POLICIES | OVERRIDDEN, DECISIONS, TRIGGERS)
 def test_same_faults_same_moves(policy, decision, triggers):
     assert followed(policy, decision, triggers) == followed(policy, decision, triggers)
+
+
+def said(trigger: str, should_retry: bool) -> CallFault:  # what the header says
+    return CallFault(Trigger(trigger), "seen", should_retry=should_retry)
+
+
+@pytest.mark.parametrize("trigger", ["overloaded", "server_error", "connection"])
+def test_a_request_that_its_provider_says_not_to_repeat_goes_sideways_at_once(trigger):
+    assert next_move(RecoveryPolicy(), DECISION, START, fault(trigger)).action is Action.retry
+    assert next_move(RecoveryPolicy(), DECISION, START, said(trigger, False)).action is Action.sibling
+    assert next_move(RecoveryPolicy(), ALONE, Ladder.start(ALONE), said(trigger, False)).action is Action.fail
+
+
+def test_a_request_that_its_provider_says_to_repeat_is_repeated_once_although_it_was_refused():
+    assert next_move(RecoveryPolicy(), DECISION, START, fault("bad_request")).action is Action.fail
+    again = next_move(RecoveryPolicy(), DECISION, START, said("bad_request", True))
+    assert again.action is Action.retry
+    assert next_move(RecoveryPolicy(), DECISION, again.ladder, said("bad_request", True)).action is Action.fail
+    assert next_move(RecoveryPolicy(), DECISION, START, said("rate_limited", True)).action is Action.sibling

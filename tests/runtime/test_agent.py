@@ -157,6 +157,16 @@ async def test_a_thread_may_be_set_back_and_only_what_is_missing_runs_again(tmp_
     assert sorted(counted) == ["apples", "pears", "pears"]
 
 
+async def test_an_agent_with_a_config_of_its_own_keeps_the_checkpointer_that_was_set():
+    async with app_of() as app:
+        agent = app.planner_executor([counting([])])
+        agent.checkpointer = InMemorySaver()
+        tagged = agent.with_config({"configurable": {"thread_id": "t"}})
+        await tagged.ainvoke({"task": "How many?"})
+        state = await agent.aget_state({"configurable": {"thread_id": "t"}})
+    assert state.values["answer"] == "seven"
+
+
 async def test_every_stream_mode_of_langgraph_works():
     async with app_of() as app:
         agent = app.planner_executor([counting([])])

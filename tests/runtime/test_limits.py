@@ -175,6 +175,7 @@ async def test_the_mode_of_a_run_is_written_down(tmp_path):
         ({"max_turns": True}, "max_turns: expected a whole number"),
         ({"step_deadline": -1}, "step_deadline: expected a number of seconds that is not negative, got -1"),
         ({"deadline": float("inf")}, "deadline: expected a number of seconds"),
+        ({"temperature": 3}, "temperature: expected a number from 0 to 2, got 3"),
         ({"budget": "5"}, "budget: expected a number of USD"),
         ({"mode": "fast"}, "mode 'fast' is unknown; known: quality, balanced, cost, latency"),
     ],

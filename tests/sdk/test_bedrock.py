@@ -46,6 +46,7 @@ EVERYTHING = (
 REQUESTED = [
     {},
     {"tools": (ROWS, NOW), "tool_choice": "required", "parallel_tools": False},
+    {"extra": {"bedrock.top_k": 5, "bedrock.topP": 0.5, "bedrock.serviceTier": {"type": "priority"}}},
     {"output_schema": SCHEMA, "settings": Settings(50, "high"), "temperature": 1.5, "seed": 1, "stop": ("a",)},
 ]
 MODELS = ["anthropic.claude-x-v1:0", "openai.gpt-oss-20b-1:0", "amazon.nova-2-lite-v1:0"]

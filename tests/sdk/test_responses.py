@@ -203,9 +203,9 @@ def cohere_chat():
 SAID = {
     "openai-chat": (chat, "gpt-4.1-2025-04-14", Usage(20, 9, 8, 4)),
     "openai-responses": (responses, "gpt-5.2-2025-12-11", Usage(20, 9, 8, 4)),
-    "anthropic": (messages, "claude-opus-4-5-20251101", Usage(20, 9, 8, 4)),
+    "anthropic": (messages, "claude-opus-4-5-20251101", Usage(20, 9, 8, 4, 2)),
     "gemini": (gemini, "gemini-3-pro-preview", Usage(20, 9, 8, 4)),
-    "bedrock-converse": (converse, None, Usage(20, 9, 8)),
+    "bedrock-converse": (converse, None, Usage(20, 9, 8, cache_write=2)),
     "mistral": (mistral_chat, "magistral-medium-2509", Usage(20, 9)),
     "cohere": (cohere_chat, None, Usage(20, 9)),
 }

@@ -113,6 +113,14 @@ async def test_errors_have_bedrocks_names(small, status, trigger, name):
     assert name in fault.text
 
 
+@pytest.mark.parametrize("left_out", ["header", "body"])
+async def test_either_name_of_an_error_is_enough(small, left_out):
+    told = Error(429, headers={"x-amzn-errortype": ""}) if left_out == "header" else Error(429, body={"message": "m"})
+    async with FakeProvider({"small-v1:0": told}) as provider:
+        fault = (await ask(provider, small, QUESTION))[1]
+    assert fault.text.startswith("HTTP 429: ThrottlingException: ")
+
+
 async def test_the_provider_has_other_faults_in_store(small):
     overflow = Error.context_overflow()
     async with FakeProvider({"small-v1:0": overflow}) as provider:

@@ -29,11 +29,14 @@ from orchestra.types import (
     Part,
     Plan,
     Price,
+    Request,
+    Settings,
     Step,
     Text,
     ToolCall,
     ToolSpec,
     Trigger,
+    Usage,
     from_json,
     to_json,
 )
@@ -78,6 +81,9 @@ def instances(cls: type) -> st.SearchStrategy[Any]:
     built = st.builds(lambda **given: given, **{name: values(hint) for name, hint in hints.items()})
     if {"data", "url"} <= hints.keys():  # exactly one of them is allowed
         built = built.map(lambda given: given | {"url": None, "data": given["data"] or ""})
+    if cls is Request:  # senseless settings are refused
+        sensible = {"settings": Settings(1, "low"), "temperature": 0.5, "stop": ("END",)}
+        built = built.map(lambda given: given | sensible)
     return built.map(lambda given: cls(**given))
 
 
@@ -201,3 +207,9 @@ def test_a_ledger_row_keeps_the_kind_of_its_event() -> None:
     data = through_text(row)
     assert data["event"]["type"] == "tool_started"  # type: ignore[index]
     assert from_json(Row, data) == row
+
+
+def test_usage_written_before_cache_writes_were_counted_is_still_read() -> None:
+    old = {"input": 9, "output": 2, "cached_input": 4, "reasoning": 1}
+    assert from_json(Usage, old) == Usage(9, 2, 4, 1, cache_write=0)
+    assert Usage(9, cache_write=3) + Usage(1, cache_write=4) == Usage(10, cache_write=7)
