@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+from secrets import token_hex
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
@@ -51,6 +52,7 @@ class Orchestra:
         transport: Transport | None = None,
     ) -> None:
         from orchestra.dispatch import Dispatcher
+        from orchestra.dispatch.caps import Caps
         from orchestra.ledger import Ledger
         from orchestra.local import LocalServers
         from orchestra.runtime.checkpoints import Checkpoints
@@ -78,6 +80,7 @@ class Orchestra:
                 self.transport,
                 recovery,
                 concurrency=concurrency,
+                caps=Caps(fleet.budgets, self.ledger.charges(), token_hex(6)),
             ),
             ledger=self.ledger,
             mode=mode,

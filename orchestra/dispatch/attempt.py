@@ -1,66 +1,46 @@
-"""One attempt: money reserved, slot held, endpoint found, one exchange, what it cost, its two events in the ledger."""
+"""One attempt: what it needs held, endpoint found, one exchange, what it cost, its two events in the ledger."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from secrets import token_hex
 
-from orchestra.dialects import Codec, Delta, Encoded, codec
-from orchestra.dispatch.afford import afford
-from orchestra.dispatch.call import Call, Endpoint, Endpoints
+from orchestra.dialects import Delta
+from orchestra.dispatch.admission import Admitted, Means, admit
+from orchestra.dispatch.call import Endpoint
+from orchestra.dispatch.course import Course
 from orchestra.dispatch.deadlines import Deadlines
 from orchestra.dispatch.exchange import Exchange
-from orchestra.dispatch.purse import Reservation
-from orchestra.dispatch.slots import WEIGHTS, Slot, Slots
-from orchestra.errors import CallError, ConfigError, DeadlineExceeded
+from orchestra.dispatch.traffic import Way
+from orchestra.errors import CallError, ConfigError, LedgerError
 from orchestra.fleet import cost, estimate, message_tokens
-from orchestra.ledger import AttemptEnded, AttemptStarted
-from orchestra.recovery import Ladder
-from orchestra.transport import Transport
+from orchestra.ledger import AttemptEnded, AttemptStarted, BreakerChanged
 from orchestra.types import Attempt, CallFault, Cost, Message, ModelCard, ModelReply, Request, TextDelta, Trigger, Usage
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What attempts are made with."""
-
-    models: Mapping[str, ModelCard]
-    endpoints: Endpoints
-    transport: Transport
-    clock: Callable[[], float]
-    slots: Slots
-
-
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    card: ModelCard
-    dialect: Codec
-    encoded: Encoded
-    reservation: Reservation
-    slot: Slot
 
 
 class LiveAttempt:
     """One request to one model. After `deltas` has ended, `outcome` is the reply or the fault, `record` the rest.
 
-    `error` is the ConfigError behind a fault where the model could not be asked at all. `handed_on` are the texts that
-    were handed on ("" for reasoning), empty as long as another model may still answer.
+    `way` is where it went; None where nothing was open, or it could not be asked. `error` is the ConfigError behind a
+    fault where the model could not be asked at all. `handed_on` are the texts that were handed on ("" for reasoning),
+    empty as long as another model may still answer.
     """
 
-    def __init__(self, means: Means, call: Call, ladder: Ladder, feedback: str) -> None:
-        self._means, self._call, self._ladder = means, call, ladder
-        self._request = _with_feedback(call.request, feedback)
+    def __init__(self, means: Means, course: Course) -> None:
+        self._means, self._course, self._call, self._ladder = means, course, course.call, course.ladder
+        self._request = _with_feedback(course.call.request, course.feedback)
         self._started = means.clock()
         self._exchange: Exchange | None = None
         self._deadlines: Deadlines | None = None
         self._result: ModelReply | CallFault | None = None
+        self.way: Way | None = None
         self.error: ConfigError | None = None
         self.handed_on: list[str] = []
-        self.record = Attempt(token_hex(6), ladder.model)
+        self.record = Attempt(token_hex(6), course.ladder.model)
 
     @property
     def outcome(self) -> ModelReply | CallFault:
@@ -70,13 +50,13 @@ class LiveAttempt:
 
     async def deltas(self) -> AsyncGenerator[Delta, None]:
         """The pieces to hand on, as they arrive. Raises BudgetExceeded and DeadlineExceeded before anything is sent."""
-        ready = await self._prepare()
+        admitted = await self._admitted()
         self._started = self._means.clock()  # the wait for money and a slot is not the model's time
         charged = Cost(0.0)
         try:
-            self._announce(ready)
-            if ready and (endpoint := await self._resolve(ready.card)):
-                async with aclosing(self._open(ready).events(endpoint)) as events:
+            self._announce(admitted)
+            if admitted and (endpoint := await self._resolve(admitted.way.card)):
+                async with aclosing(self._open(admitted).events(endpoint)) as events:
                     async for event in events:
                         if isinstance(event, ModelReply | CallFault):
                             self._result = event
@@ -84,53 +64,42 @@ class LiveAttempt:
                             self.handed_on.append(event.text if isinstance(event, TextDelta) else "")
                             yield event
         finally:  # also when cancelled: then there is no result
-            if ready:
-                ready.slot.release()
-                charged = self._cost(ready.card)
-                ready.reservation.settle(charged)
+            if admitted:
+                charged = self._cost(admitted.way.card)
+                self._give_back(admitted, charged)
             self._end(charged)
 
-    async def _prepare(self) -> _Ready | None:
+    async def _admitted(self) -> Admitted | None:
         """What the exchange needs; None where the model cannot be asked, with the reason as the result."""
         try:
-            card = self._card()
-            dialect = codec(card.dialect)
-            request = _for(card, self._request)
-            encoded, reservation = await afford(self._call.purse, request, card, dialect, within=self._left())
-        except TimeoutError:
-            text = f"step {self._call.step!r}: the deadline passed while other attempts held the money"
-            raise DeadlineExceeded(text) from None
+            admitted = await admit(self._means, self._course, self._request)
         except CallError:
             raise
         except ConfigError as error:
             self._cannot_ask(error)
+        except LedgerError:
+            raise
         except Exception as error:  # noqa: BLE001  # a codec's bug must not end the run
             text = f"the request cannot be written for {self._ladder.model}: {type(error).__name__}: {error}"
             self._result = CallFault(Trigger.bad_request, text, sent="no")
         else:
-            return _Ready(card, dialect, encoded, reservation, await self._slot(reservation))
+            if not isinstance(admitted, CallFault):
+                self.way = admitted.way
+                return admitted
+            self._result = admitted
         return None
 
-    async def _slot(self, reservation: Reservation) -> Slot:
-        """A slot of the model; whoever leaves while it waits gives the money back."""
-        call, model = self._call, self._ladder.model
-        weight = WEIGHTS[call.priority]
-        try:
-            return await self._means.slots.hold(
-                model, run=call.recorder.run, rank=call.rank, weight=weight, within=self._left()
-            )
-        except BaseException as end:
-            reservation.settle(Cost(0.0))
-            if isinstance(end, TimeoutError):
-                text = f"step {call.step!r}: the deadline passed while other calls held every slot of {model}"
-                raise DeadlineExceeded(text) from None
-            raise
-
-    def _card(self) -> ModelCard:
-        models = self._means.models
-        if self._ladder.model not in models:
-            raise ConfigError(f"model {self._ladder.model!r} is not in the fleet; known: {', '.join(models)}")
-        return models[self._ladder.model]
+    def _give_back(self, admitted: Admitted, charged: Cost) -> None:
+        """What was held, and what came of the attempt to all who watch its target."""
+        result, exchange, traffic = self._result, self._exchange, self._means.traffic
+        usage = result.usage if isinstance(result, ModelReply) else None
+        admitted.give_back(charged, usage, sent=exchange is not None and exchange.sent != "no")
+        if exchange and exchange.limits:
+            traffic.corrected(admitted.way.target, exchange.limits, admitted.rate)
+        seconds = self._means.clock() - self._started
+        first_token = self._deadlines.first_token if self._deadlines else None
+        if changed := traffic.leave(admitted.passed, result, seconds, first_token):
+            self._write(changed)
 
     async def _resolve(self, card: ModelCard) -> Endpoint | None:
         try:
@@ -145,10 +114,10 @@ class LiveAttempt:
             self._result = CallFault(Trigger.connection, text, sent="no")
         return None
 
-    def _open(self, ready: _Ready) -> Exchange:
-        means, timeouts = self._means, ready.card.timeouts
-        self._deadlines = Deadlines(timeouts, self._call.deadline, means.clock, streamed=ready.encoded.stream)
-        self._exchange = Exchange(means.transport, ready.dialect, ready.encoded, timeouts, self._deadlines)
+    def _open(self, admitted: Admitted) -> Exchange:
+        means, encoded, timeouts = self._means, admitted.encoded, admitted.way.card.timeouts
+        self._deadlines = Deadlines(timeouts, self._call.deadline, means.clock, streamed=encoded.stream)
+        self._exchange = Exchange(means.transport, admitted.dialect, encoded, timeouts, self._deadlines)
         return self._exchange
 
     def _left(self) -> float:
@@ -159,8 +128,9 @@ class LiveAttempt:
         self.error = error
         self._result = CallFault(Trigger.auth, str(error), sent="no")
 
-    def _announce(self, ready: _Ready | None) -> None:
-        ladder = self._ladder
+    def _announce(self, admitted: Admitted | None) -> None:
+        ladder, target = self._ladder, admitted.way.target if admitted else None
+        held = admitted is not None and admitted.reservation.capped
         self._write(
             AttemptStarted(
                 attempt=self.record.id,
@@ -168,8 +138,12 @@ class LiveAttempt:
                 turn=self._call.turn,
                 rung=ladder.rung,
                 degraded=ladder.degraded,
-                notes=ready.encoded.notes if ready else (),
-                reserved=ready.reservation.usd if ready and self._call.purse.cap is not None else None,
+                notes=admitted.encoded.notes if admitted else (),
+                reserved=admitted.reservation.usd if admitted and held else None,
+                holder=self._means.caps.holder if held else None,
+                key=target.key if target else "",
+                place=target.place if target else "",
+                call=self._course.id,
             )
         )
 
@@ -224,14 +198,8 @@ class LiveAttempt:
             )
         )
 
-    def _write(self, event: AttemptStarted | AttemptEnded) -> None:
+    def _write(self, event: AttemptStarted | AttemptEnded | BreakerChanged) -> None:
         self._call.recorder.record(self._call.step, event)
-
-
-def _for(card: ModelCard, request: Request) -> Request:
-    """As this model is asked: an embedded one is held to the grammar, whoever was asked before it."""
-    held = request.grammar is not None and card.weights is not None
-    return replace(request, output_schema=request.grammar) if held else request
 
 
 def _with_feedback(request: Request, feedback: str) -> Request:

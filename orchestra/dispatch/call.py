@@ -62,7 +62,8 @@ class Call:
     reasoning are handed on as they arrive unless `request.output_schema` is set; else nothing is before it is accepted.
     `keep` makes the journal entry of the accepted reply, which is written in one transaction with its verdict.
     Where slots are scarce, runs share them by `priority`, and of one run's calls the highest `rank` goes first.
-    `labels` are what budgets look at, but for the model and the key, which differ from attempt to attempt.
+    `labels` are what budgets look at, but for the model and the key, which differ from attempt to attempt. `data_tags`
+    are the tags that a place must have for this call's data to go there.
     """
 
     request: Request
@@ -78,6 +79,7 @@ class Call:
     rank: float = 0.0
     priority: Priority = "normal"
     labels: Labels = Labels()
+    data_tags: tuple[str, ...] = ()
     keep: Callable[[Accepted], tuple[str, object]] | None = None
 
     @property

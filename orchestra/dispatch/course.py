@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from secrets import token_hex
 
 from orchestra.dispatch.call import Accepted, Call
+from orchestra.dispatch.target import Target
 from orchestra.ledger import Judged
 from orchestra.recovery import Ladder, Move
 from orchestra.types import Action, Attempt, AttemptChanged, CallFault, Cost, ModelReply, Verdict
@@ -12,12 +14,20 @@ from orchestra.types import Action, Attempt, AttemptChanged, CallFault, Cost, Mo
 
 @dataclass(slots=True)
 class Course:
-    """Grows by one attempt at a time. `feedback` is what the next attempt's model is told, "" for nothing."""
+    """Grows by one attempt at a time. `feedback` is what the next attempt's model is told, "" for nothing.
+
+    `avoid` are the targets of the model that have failed, `stay` is where the same request goes once more. `forced`:
+    every model is closed, and the least bad one is asked all the same.
+    """
 
     call: Call
     ladder: Ladder
     feedback: str = ""
     attempts: list[Attempt] = field(default_factory=list[Attempt])
+    avoid: set[Target] = field(default_factory=set[Target])
+    stay: Target | None = None
+    forced: bool = False
+    id: str = field(default_factory=lambda: token_hex(6))
 
     def accept(self, attempt: Attempt, reply: ModelReply, verdict: Verdict) -> Accepted:
         """The call is over, well."""
@@ -55,6 +65,8 @@ class Course:
 
     def go_on(self, move: Move) -> None:
         """Make the move. What a model was told is kept for the same request again, not for another model."""
+        if move.ladder.model != self.ladder.model:
+            self.avoid, self.stay = set(), None
         self.ladder = move.ladder
         self.feedback = self.feedback if move.action is Action.retry else move.feedback
 

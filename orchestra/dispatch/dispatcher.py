@@ -10,17 +10,24 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from orchestra.checks import judge, mend_calls
-from orchestra.dispatch.attempt import LiveAttempt, Means
+from orchestra.dispatch.admission import Means, waited
+from orchestra.dispatch.attempt import LiveAttempt
 from orchestra.dispatch.backoff import backoff
-from orchestra.dispatch.call import Call, DispatchEvent, Endpoints
+from orchestra.dispatch.call import Accepted, Call, DispatchEvent, Endpoints
+from orchestra.dispatch.caps import Caps
 from orchestra.dispatch.course import Course
 from orchestra.dispatch.ends import past_deadline, refused, stream_cut
 from orchestra.dispatch.slots import Slots
+from orchestra.dispatch.target import Target
+from orchestra.dispatch.traffic import Traffic, Way
 from orchestra.errors import OrchestraError
 from orchestra.fleet import Fleet
 from orchestra.recovery import Move, RecoveryPolicy, next_move, tolerated
 from orchestra.transport import Transport
 from orchestra.types import Action, CallFault, Fault, ModelReply, TextDelta, Trigger, Verdict
+
+ROTATES = frozenset({Trigger.rate_limited, Trigger.auth, Trigger.quota, Trigger.timeout})
+"""Faults that another key or place of the same model is asked for at once; of others the same is asked first."""
 
 GOES_ON = frozenset({Action.retry, Action.repair, Action.sibling, Action.escalate, Action.wider_window})
 
@@ -39,13 +46,17 @@ class Dispatcher:
         recovery: RecoveryPolicy,
         *,
         concurrency: int | None = None,
+        caps: Caps | None = None,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
         draw: Callable[[], float] = random.random,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         per_model = {name: card.concurrency for name, card in fleet.models.items() if card.concurrency is not None}
-        self._means = Means(fleet.models, endpoints, transport, clock, Slots(per_model, concurrency))
-        self._recovery, self._clock, self._draw, self._sleep = recovery, clock, draw, sleep
+        slots, self.traffic = Slots(per_model, concurrency), Traffic(fleet, clock, draw)
+        caps = caps or Caps(fleet.budgets, None, "")
+        self._means = Means(fleet.models, endpoints, transport, slots, self.traffic, caps, clock, now, sleep)
+        self._recovery, self._clock, self._draw = recovery, clock, draw
 
     async def stream(self, call: Call) -> AsyncGenerator[DispatchEvent, None]:
         """Events of a call; the last one is Accepted.
@@ -69,28 +80,39 @@ class Dispatcher:
         while True:
             if self._clock() >= call.deadline:
                 raise past_deadline(call.step, course.attempts)
-            attempt = LiveAttempt(self._means, call, course.ladder, course.feedback)
+            attempt = LiveAttempt(self._means, course)
             async with aclosing(attempt.deltas()) as deltas:
                 async for delta in deltas:
                     yield delta
-            failure = attempt.outcome
-            if isinstance(failure, ModelReply):
-                reply, failure = self._judge(course, failure)
-                if failure.accepted:
-                    accepted = course.accept(attempt.record, reply, failure)
-                    if call.commit and reply.text and not any(attempt.handed_on):
-                        yield TextDelta(reply.text)
-                    yield accepted
-                    return
-            move, wait = self._next(course, failure, committed=bool(attempt.handed_on))
+            failure = self._judged(course, attempt)
+            if isinstance(failure, Accepted):
+                if call.commit and failure.reply.text and not any(attempt.handed_on):
+                    yield TextDelta(failure.reply.text)
+                yield failure
+                return
+            move, wait = self._next(course, failure, attempt)
             course.refuse(attempt.record, failure, move)
             if attempt.handed_on:
                 raise stream_cut(call.step, course.attempts, "".join(attempt.handed_on))
             if move.action not in GOES_ON:
                 raise self._end(course, attempt, move)
             yield course.change(move)
-            await self._sleep(wait)
+            await self._waited(course, attempt, wait)
             course.go_on(move)
+
+    async def _waited(self, course: Course, attempt: LiveAttempt, seconds: float) -> None:
+        if seconds:
+            waited(course, attempt.way, seconds, "backoff")
+        await self._means.sleep(seconds)
+
+    def _judged(self, course: Course, attempt: LiveAttempt) -> Accepted | Verdict | CallFault:
+        """What the attempt brought; a reply that was accepted ends the course."""
+        if isinstance(attempt.outcome, CallFault):
+            return attempt.outcome
+        reply, verdict = self._judge(course, attempt.outcome)
+        if attempt.way:
+            self.traffic.judged(attempt.way, accepted=verdict.accepted)
+        return course.accept(attempt.record, reply, verdict) if verdict.accepted else verdict
 
     def _end(self, course: Course, attempt: LiveAttempt, move: Move) -> OrchestraError:
         step, attempts = course.call.step, course.attempts
@@ -112,22 +134,68 @@ class Dispatcher:
         except Exception as error:  # noqa: BLE001  # a user's own check may raise anything
             return reply, Verdict(Trigger.bad_output, (f"checking the reply failed: {type(error).__name__}: {error}",))
 
-    def _next(self, course: Course, failure: Verdict | CallFault, *, committed: bool) -> tuple[Move, float]:
+    def _next(self, course: Course, failure: Verdict | CallFault, attempt: LiveAttempt) -> tuple[Move, float]:
         """What follows a failure, and the seconds to wait before it."""
-        if committed:
+        if attempt.handed_on:
             return course.stop("what was handed on is never continued by another reply"), 0.0
         if self._clock() >= course.call.deadline:
             return course.stop("the deadline has passed"), 0.0
-        decision, ladder = course.call.decision, course.ladder
-        move = next_move(self._recovery, decision, ladder, failure)
-        wait = self._wait(course, failure) if move.action is Action.retry else 0.0
-        if self._clock() + wait < course.call.deadline:
-            return move, wait
-        spent = replace(ladder, retries=self._recovery.retries)
-        move = next_move(self._recovery, decision, spent, failure)
-        return replace(move, reason=f"{move.reason} (waiting {wait:.3g} s does not fit the deadline)"), 0.0
-
-    def _wait(self, course: Course, failure: Verdict | CallFault) -> float:
         if not isinstance(failure, CallFault) or failure.trigger.fault is not Fault.provider:
-            return 0.0
-        return backoff(course.ladder.retries, failure.retry_after, self._draw())
+            return next_move(self._recovery, course.call.decision, course.ladder, failure), 0.0
+        if attempt.way is None:
+            return self._past_closed(course, failure, attempt), 0.0
+        if move := self._elsewhere(course, failure, attempt.way):
+            return move, 0.0
+        return self._again_or_on(course, failure, attempt.way)
+
+    def _again_or_on(self, course: Course, failure: CallFault, way: Way) -> tuple[Move, float]:
+        """As the table says; the same request again only where deadline and retry budget leave room for it."""
+        move = next_move(self._recovery, course.call.decision, course.ladder, failure)
+        if move.action is not Action.retry:
+            return move, 0.0
+        wait = backoff(course.ladder.retries, failure.retry_after, self._draw())
+        if self._clock() + wait >= course.call.deadline:
+            why = f"waiting {wait:.3g} s does not fit the deadline"
+        elif not self.traffic.may_retry(way.target.provider):
+            why = f"{way.target.provider} has failed so often that nothing is sent to it again"
+        else:
+            course.stay = way.target
+            return move, wait
+        move = self._without_retry(course, failure)
+        return replace(move, reason=f"{move.reason} ({why})"), 0.0
+
+    def _elsewhere(self, course: Course, failure: CallFault, way: Way) -> Move | None:
+        """To another key or place of the same model, where that may help, before any other model."""
+        if failure.trigger in self._recovery.overrides:
+            return None
+        rotates = failure.trigger in ROTATES
+        if not rotates and course.ladder.retries < self._recovery.retries:
+            return None  # the same once more first: it may have been a hiccup
+        avoid = course.avoid | {way.target}
+        there = self._way(course, avoid)
+        if there is None or not (rotates or there.target.place != way.target.place):
+            return None
+        course.avoid = avoid
+        reason = f"{failure.trigger} on {way.target}: to {there.target}"
+        return Move(Action.retry, course.ladder, course.ladder.model, reason)
+
+    def _past_closed(self, course: Course, failure: CallFault, attempt: LiveAttempt) -> Move:
+        """Nothing of the model is open: another model, else whichever of those tried opens soonest, all the same."""
+        move = self._without_retry(course, failure)
+        if move.action in GOES_ON or attempt.error or course.forced:
+            return move
+        course.forced, course.avoid = True, set()
+        known = (name for name in course.ladder.tried if name in self._means.models)
+        model = self.traffic.soonest(known) or course.ladder.model
+        ladder = replace(course.ladder, model=model, retries=self._recovery.retries, degraded=True)
+        reason = f"{failure.text}; nothing else is open, so {model} is asked all the same"
+        return Move(Action.retry, ladder, model, reason)
+
+    def _without_retry(self, course: Course, failure: CallFault) -> Move:
+        spent = replace(course.ladder, retries=self._recovery.retries)
+        return next_move(self._recovery, course.call.decision, spent, failure)
+
+    def _way(self, course: Course, avoid: set[Target]) -> Way | None:
+        call, card = course.call, self._means.models[course.ladder.model]
+        way = self.traffic.way(card, call.request, tags=call.data_tags, avoid=avoid)
+        return way if isinstance(way, Way) else None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TypeAlias
 
-from orchestra.dialects import Codec, Delta, Encoded, StreamReader
+from orchestra.dialects import Codec, Delta, Encoded, RateLimit, StreamReader
 from orchestra.dispatch.call import Endpoint
 from orchestra.dispatch.deadlines import Deadlines
 from orchestra.transport import Transport, TransportFault, WireRequest, WireResponse
@@ -25,7 +25,8 @@ SHORTEST_KEY = 8
 class Exchange:
     """Sends one request and reads its reply. Never raises but for cancellation: what goes wrong is a CallFault.
 
-    While `events` runs: `sent` and `status` as far as known, `arrived` whether any byte of a reply came.
+    While `events` runs: `sent` and `status` as far as known, `arrived` whether any byte of a reply came, `limits` what
+    the provider says is left of the key's rate limits.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Exchange:
         self.sent: Sent = "unknown"
         self.status: int | None = None
         self.arrived = False
+        self.limits: Sequence[RateLimit] = ()
 
     @property
     def text(self) -> str:
@@ -61,6 +63,7 @@ class Exchange:
     async def _talk(self, endpoint: Endpoint) -> Events:
         response = await self._deadlines.within(self._transport.send(self._request(endpoint)))
         self.sent, self.status = "yes", response.status
+        self.limits = self._codec.limits(response.headers)
         try:
             if not 200 <= response.status < 300:
                 yield await self._error(response)

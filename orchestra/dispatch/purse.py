@@ -155,10 +155,11 @@ class Account:
 
 
 class Reservation:
-    """Money held for one attempt until `settle` says what it really cost."""
+    """Money held for one attempt until `settle` says what it really cost; `capped`: something bounds it."""
 
     def __init__(self, purse: Purse, usd: float) -> None:
         self.usd = usd
+        self.capped = purse.cap is not None
         self._accounts = purse.accounts
         for account in self._accounts:
             account.open += 1

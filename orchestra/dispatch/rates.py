@@ -64,6 +64,10 @@ class RateLimiter:
                 longest = max(longest, seconds)
         return longest
 
+    def counts_tokens(self, now: float) -> bool:
+        """Whether a request's tokens matter now; else they need not be counted."""
+        return any(window.tokens and (window.limit is not None or now < window.whole) for window in self._windows)
+
     def reserve(self, now: float, tokens: int) -> Hold:
         """Count one request of so many tokens, whether it fits or not."""
         with self._lock:

@@ -306,6 +306,7 @@ class Conversation:
             rank=ask.turns + ask.behind,
             priority=self.scope.limits.priority,
             labels=self._labels(),
+            data_tags=self.scope.limits.data_tags,
             keep=self._kept if self.journal else None,
         )
 
