@@ -207,6 +207,18 @@ def test_a_trend_upwards_lowers_the_score_and_one_downwards_does_not():
     assert down.score(now) == 1.0
 
 
+def test_one_answer_weighs_an_eighth_now_a_sixteenth_as_jitter_and_a_512th_in_what_is_usual():
+    latency, now = history(*[1.0] * 1_000, math.exp(16), apart=0.0)
+    trend, jitter = 16 / 8 - 16 / 512 - math.log(2), 16 / 16 - math.log(2)
+    assert latency.score(now) == pytest.approx(math.exp(-trend - jitter))
+
+
+def test_the_first_answers_count_alike():
+    latency, now = history(*[math.exp(-5)] * 2, *[math.exp(3)] * 2, apart=0.0)
+    deviation = 8 / 16 * 15 / 16 + (8 - 8 / 3) / 16  # from what was the mean before: the first, then a third of the way
+    assert latency.score(now) == pytest.approx(math.exp(math.log(2) - deviation))
+
+
 def test_twice_as_slow_is_tolerated():
     latency, now = history(*[1.0] * 100, *[1.9] * 20)
     assert latency.score(now) == 1.0
