@@ -1,4 +1,4 @@
-"""Which of a model's targets gets a call: where its prompt is cached, else one with less than its share to do."""
+"""Which of a model's targets gets a call: the one where its prompt is cached, else the one with the least to do."""
 
 from __future__ import annotations
 
