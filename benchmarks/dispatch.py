@@ -96,7 +96,7 @@ def _verdict(what: str, values: Sequence[float], promised: float, bound: str) ->
     median, (low, high) = statistics.median(values), interval(values)
     kept = median <= promised if bound == "at most" else median >= promised
     shown = f"{median:,.1f} ({low:,.1f}-{high:,.1f})"
-    print(f"{what:44}{shown:>24}, promised {bound} {promised:g}: {'kept' if kept else 'BROKEN'}")
+    print(f"{what:48}{shown:>26}, promised {bound} {promised:g}: {'kept' if kept else 'BROKEN'}")
 
 
 def memory(url: str) -> None:
