@@ -105,7 +105,7 @@ class Clocked:
 
 
 class Bucket:
-    """Refills all the time, up to the limit: the token bucket, or GCRA."""
+    """Refills all the time, up to the limit."""
 
     def __init__(self, limit: int) -> None:
         self.limit, self.level, self.at = limit, float(limit), 0.0

@@ -107,6 +107,7 @@ def test_what_is_reserved_close_together_comes_back_together_and_never_too_early
     take(one, 0.0)
     take(one, MINUTE / SLICES / 2)
     assert one.wait(59.0, 1) == pytest.approx(1.0 + MINUTE / SLICES / 2)
+    assert one.wait(60.0, 1) == pytest.approx(MINUTE / SLICES / 2)
 
 
 def test_memory_of_a_limiter_is_bounded_however_much_passes():
