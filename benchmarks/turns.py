@@ -34,11 +34,15 @@ class Side:
         assert self._read() == "ready"
 
     def round(self) -> float:
-        """Milliseconds of CPU per turn."""
+        """What a round took."""
+        return float(self.ask())
+
+    def ask(self) -> str:
+        """Have a round done: the line that the process says of it."""
         assert self._process.stdin
         self._process.stdin.write("\n")
         self._process.stdin.flush()
-        return float(self._read())
+        return self._read()
 
     def close(self) -> None:
         """End the process."""

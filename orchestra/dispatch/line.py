@@ -40,6 +40,12 @@ class Line:
             tag = own.tag + len(own.waiters) / own.weight if own else self._now + 1 / weight
             return 1 + sum(min(len(one.waiters), one.turns_until(tag)) for one in self._next)
 
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for a place."""
+        with self._lock:
+            return sum(len(one.waiters) for one in self._next)
+
     def enter_at_once(self) -> bool:
         """Take a place where one is free."""
         with self._lock:

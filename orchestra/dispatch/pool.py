@@ -1,4 +1,4 @@
-"""Which of a model's targets gets a call: where its prompt is cached, else one with less than its share to do."""
+"""Which of a model's targets gets a call: the one where its prompt is cached, else the one with the least to do."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def least_bad(targets: Sequence[Target], *, wait: Callable[[Target], float]) -> 
 
 def _drawn(targets: Sequence[Target], draw: float) -> Target:
     sums = list(accumulate([target.weight for target in targets]))
-    return targets[bisect(sums, draw * sums[-1], hi=len(sums) - 1)]
+    return targets[bisect(sums, draw * sums[-1])]
 
 
 @lru_cache(maxsize=4096)

@@ -22,6 +22,9 @@ MINUTE, DAY = 60.0, 86_400.0
 SLICES = 240
 """Parts of a window in which reservations are added up: a reservation comes back at most that part of a window late."""
 
+MEMORY = 0.95
+"""What is left of the weight of a settled request after the next one."""
+
 
 @dataclass(frozen=True, slots=True)
 class RateRules:
@@ -50,11 +53,15 @@ class RateLimiter:
         minutes = (self._minutes, _Window("tokens", rules.tokens_per_minute, MINUTE))
         days = (_Window("requests", rules.requests_per_day, DAY), _Window("tokens", rules.tokens_per_day, DAY))
         self._windows = (*minutes, *(day for day in days if day.limit is not None))
+        self._last = -math.inf
         self._lock = threading.Lock()
         self.freed: Callable[[], None] = nobody
 
     def wait(self, now: float, tokens: int, *, ahead: int = 0) -> float | None:
-        """Seconds until one request of so many tokens fits, after `ahead` others of its size; 0.0: now; None: never."""
+        """Seconds until one request of so many tokens fits; 0.0: now; None: never.
+
+        With `ahead` others of its size before it, about that long.
+        """
         longest = 0.0
         with self._lock:
             for window in self._windows:
@@ -68,9 +75,19 @@ class RateLimiter:
         """Whether a request's tokens matter now; else they need not be counted."""
         return any(window.tokens and (window.limit is not None or now < window.whole) for window in self._windows)
 
+    def pause(self, now: float, tokens: int) -> float:
+        """Seconds until one request of so many tokens is due where more want to than fit: what is left is spread.
+
+        Given away at once, it would come back at once, and whoever came in between would wait for all of a minute.
+        """
+        with self._lock:
+            apart = max(window.apart(now, tokens if window.tokens else 1) for window in self._windows)
+        return max(0.0, self._last + apart - now)
+
     def reserve(self, now: float, tokens: int) -> Hold:
         """Count one request of so many tokens, whether it fits or not."""
         with self._lock:
+            self._last = now
             return Hold(tokens, [window.reserve(now, tokens if window.tokens else 1) for window in self._windows])
 
     def settle(self, hold: Hold, now: float, tokens: int | None) -> None:
@@ -79,10 +96,11 @@ class RateLimiter:
             shares, hold.shares = hold.shares, []
             for share in shares:
                 share.window.expire(now)
-                if share.window.tokens:
-                    share.change((tokens or 0) - hold.tokens)
-                elif tokens is None:
-                    share.change(-1)
+                if tokens is None:
+                    share.change(-hold.tokens if share.window.tokens else -1)
+                elif share.window.tokens:
+                    share.change(tokens - hold.tokens)
+                    share.window.learn(hold.tokens, tokens)
         if tokens is None or tokens < hold.tokens:
             self.freed()
 
@@ -147,7 +165,20 @@ class _Share:
 class _Window:
     """At most `limit` in any `span` seconds, and at most `left` more until `whole`, as the provider has said."""
 
-    __slots__ = ("counted", "known", "left", "limit", "reserved", "slices", "span", "tokens", "used", "whole")
+    __slots__ = (
+        "asked",
+        "counted",
+        "known",
+        "left",
+        "limit",
+        "reserved",
+        "slices",
+        "span",
+        "tokens",
+        "took",
+        "used",
+        "whole",
+    )
 
     def __init__(self, counted: Counted, limit: int | None, span: float) -> None:
         self.counted, self.limit, self.span = counted, limit, span
@@ -155,6 +186,7 @@ class _Window:
         self.slices: deque[_Slice] = deque()
         self.used = self.reserved = self.left = self.known = 0
         self.whole = -math.inf
+        self.asked = self.took = 1.0  # tokens lately, the older ones weighing less
 
     def wait(self, now: float, amount: int, ahead: int) -> float | None:
         wanted = amount * (1 + ahead)
@@ -164,11 +196,25 @@ class _Window:
         if amount > self.limit:
             return None
         self.expire(now)
-        # What is taken now comes back a span later: for a multiple of the limit the same window passes again and again.
-        spans, last = divmod(max(0, wanted - 1), self.limit)
-        over = self.used + last + 1 - self.limit
-        turn = self._until(over) - now if over > 0 else 0.0
-        return max(provider, spans * self.span + turn)
+        if self.used + wanted <= self.limit:
+            return provider
+        over = self.used + amount - self.limit
+        first = self._until(over) - now if over > 0 else 0.0
+        return max(provider, first + ahead * amount * self._share * self.span / self.limit)
+
+    def apart(self, now: float, amount: int) -> float:
+        """Seconds between requests at which what is left lasts until some comes back, whenever that is."""
+        if self.limit is None:
+            return 0.0
+        left, slowest = self.limit - self.used, self.span / self.limit
+        for old in self.slices:
+            slowest = max(slowest, (old.last + self.span - now) / max(left, 1))
+            left += old.amount
+        return amount * self._share * slowest
+
+    def learn(self, asked: int, took: int) -> None:
+        """What is reserved is an upper bound; to spread by it would leave most of the limit unused."""
+        self.asked, self.took = MEMORY * self.asked + asked, MEMORY * self.took + took
 
     def reserve(self, now: float, amount: int) -> _Share:
         self.expire(now)
@@ -193,6 +239,11 @@ class _Window:
         self.known = shares[0].mark if shares else self.reserved
         self.left = remaining - (self.reserved - self.known)
         self.whole = now + (self.span if reset is None else reset)
+
+    @property
+    def _share(self) -> float:
+        """What is taken in the end of what is reserved, as a share."""
+        return self.took / self.asked
 
     def _until(self, over: int) -> float:
         """When so much of what is used has gone."""

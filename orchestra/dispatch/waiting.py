@@ -39,13 +39,20 @@ async def granted(
         except TimeoutError:
             return _limited(f"{tokens:,} tokens: others have waited for it longer than this call can")
     try:
-        while wait := limiter.wait(clock(), tokens):
+        while wait := _turn(limiter, line, clock(), tokens):
             if fault := _refused(wait, tokens, until - clock()):
                 return fault
             await _slept(limiter, sleep, wait)
         return limiter.reserve(clock(), tokens)
     finally:
         line.leave(run)
+
+
+def _turn(limiter: RateLimiter, line: Line, now: float, tokens: int) -> float | None:
+    """Seconds until the next request, in the pace of the limit where more wait than fit."""
+    wait = limiter.wait(now, tokens)
+    crowded = wait == 0.0 and limiter.wait(now, tokens, ahead=line.waiting)
+    return limiter.pause(now, tokens) if crowded else wait
 
 
 async def _slept(limiter: RateLimiter, sleep: Callable[[float], Awaitable[object]], seconds: float) -> None:

@@ -53,9 +53,7 @@ class Proxies:
         found = self._told or named.get(scheme) or named.get("all")
         if not found or _in_network(host, named.get("no", "")):
             return None
-        # To the standard library the colons of an IPv6 address are a port's.
-        excepted = ":" not in host and proxy_bypass(f"{host}:{port}" if port else host)
-        return None if excepted else _parsed(found)
+        return None if proxy_bypass(f"{host}:{port}" if port else host) else _parsed(found)
 
 
 def _is_loopback(host: str) -> bool:

@@ -56,8 +56,8 @@ def test_declarations_of_tools_count_towards_the_prefix():
 
 def test_the_beginning_may_be_missing_hold_an_image_or_half_a_character():
     image = Message("user", (Image("image/png", data="aGk="), Text("\ud800")))
-    names = {affinity(Request(())).conversation, affinity(Request((image,))).conversation}
-    assert len(names) == 2
+    requests = [Request(()), Request((image,)), Request((Message.system("\ud800"),))]
+    assert len({affinity(request).conversation for request in requests}) == 3
 
 
 @given(st.lists(st.text(max_size=3), min_size=3, max_size=3), st.lists(st.text(max_size=3), min_size=3, max_size=3))

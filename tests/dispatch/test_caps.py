@@ -148,6 +148,12 @@ def test_a_period_ends_by_the_clock_in_utc_and_a_restart_in_it_remembers(per, un
     assert (life.left(), Life(budgets, file, life.now).left()) == (5.0, 5.0)
 
 
+def test_what_was_spent_before_the_hour_is_of_the_day_alone_also_after_a_restart(file):
+    budgets = [Budget(5.0, "hour"), Budget(6.0, "day")]
+    Life(budgets, file, NOON - HOUR).spend(2.0)
+    assert Life(budgets, file).left() == 4.0
+
+
 def test_what_is_settled_in_the_next_period_is_not_booked_to_it():
     life = Life([Budget(5.0, "hour")])
     end = life.begin(2.0)
@@ -203,6 +209,8 @@ def test_processes_see_what_the_others_hold_and_what_of_it_comes_back(file):
         other.begin(3.0, tenant="acme")
     end(1.0)
     assert (one.left(tenant="acme"), other.left(tenant="acme")) == (4.0, 4.0)
+    other.spend(1.0, tenant="acme")
+    assert (one.left(tenant="acme"), other.left(tenant="acme")) == (3.0, 3.0)
 
 
 def test_an_attempt_whose_cost_nobody_knows_has_cost_what_was_held_for_it(file):

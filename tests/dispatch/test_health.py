@@ -36,6 +36,17 @@ def test_without_evidence_everything_is_well():
     assert (report.latency_p50, report.latency_p95, report.first_token_p50, report.first_token_p95) == (None,) * 4
 
 
+def test_a_score_can_be_asked_for_before_anything_is_known():
+    assert Health().score(100.0) == 1.0
+
+
+def test_every_call_counts_once_whatever_is_said_of_it():
+    health, _ = after([GOOD, {"output_tokens": None}, BAD, BAD, GOOD], apart=0.0)
+    health.judged(0.0, accepted=True)
+    report = health.report(0.0)
+    assert (report.volume, report.error_rate) == (5, 0.4)
+
+
 def test_a_target_that_always_answers_has_full_health():
     health, now = after([GOOD] * 200)
     health.judged(now, accepted=True)
@@ -145,6 +156,12 @@ def test_nonsense_of_an_odd_length_is_noticed_though_every_check_passes():
     assert health.report(now + 3.0).semantic < 0.9
 
 
+def test_a_reply_of_odd_length_is_half_a_refused_one():
+    health, now = after([{"output_tokens": 100}] * 100)
+    later, _ = after([{"output_tokens": 1}] * 4, health=health, start=now + 1e6, apart=0.0)
+    assert later.report(now + 1e6).semantic == pytest.approx(1.0 - surely(4, 4) / 2)
+
+
 def test_a_reply_whose_tokens_nobody_counted_is_no_odd_one():
     health, now = after([{"output_tokens": 100}] * 100)
     after([{"output_tokens": None}] * 100, health=health, start=now)
@@ -165,6 +182,14 @@ def test_nothing_is_odd_before_there_is_a_history():
 def test_a_model_whose_lengths_vary_is_given_more_room():
     lengths, _ = lengths_of([10, 30, 100, 300, 1_000] * 20)
     assert not any(lengths.odd(999.0, tokens) for tokens in (1, 10, 10_000))
+
+
+def test_odd_begins_at_a_modified_z_score_of_three_and_a_half():
+    lengths, _ = lengths_of([99, 299] * 32)
+    median, deviation = math.log(100 * 300) / 2, math.log(3) / 2
+    most = math.exp(median + 3.5 * deviation / 0.6745) - 1
+    assert not lengths.odd(0.0, math.floor(most))
+    assert lengths.odd(0.0, math.ceil(most))
 
 
 def test_what_becomes_usual_is_no_longer_odd():
@@ -205,6 +230,18 @@ def test_a_trend_upwards_lowers_the_score_and_one_downwards_does_not():
     down, _ = history(*[8.0] * 100, *[1.0] * 20)
     assert up.score(now) < 0.6
     assert down.score(now) == 1.0
+
+
+def test_one_answer_weighs_an_eighth_now_a_sixteenth_as_jitter_and_a_512th_in_what_is_usual():
+    latency, now = history(*[1.0] * 1_000, math.exp(16), apart=0.0)
+    trend, jitter = 16 / 8 - 16 / 512 - math.log(2), 16 / 16 - math.log(2)
+    assert latency.score(now) == pytest.approx(math.exp(-trend - jitter))
+
+
+def test_the_first_answers_count_alike():
+    latency, now = history(*[math.exp(-5)] * 2, *[math.exp(3)] * 2, apart=0.0)
+    deviation = 8 / 16 * 15 / 16 + (8 - 8 / 3) / 16  # from what was the mean before: the first, then a third of the way
+    assert latency.score(now) == pytest.approx(math.exp(math.log(2) - deviation))
 
 
 def test_twice_as_slow_is_tolerated():

@@ -107,6 +107,7 @@ def test_what_is_reserved_close_together_comes_back_together_and_never_too_early
     take(one, 0.0)
     take(one, MINUTE / SLICES / 2)
     assert one.wait(59.0, 1) == pytest.approx(1.0 + MINUTE / SLICES / 2)
+    assert one.wait(60.0, 1) == pytest.approx(MINUTE / SLICES / 2)
 
 
 def test_memory_of_a_limiter_is_bounded_however_much_passes():
@@ -116,12 +117,33 @@ def test_memory_of_a_limiter_is_bounded_however_much_passes():
     assert max(len(window.slices) for window in one._windows) <= SLICES + 1
 
 
-def test_the_wait_behind_others_counts_their_turns_and_whole_windows():
+def test_the_wait_behind_others_counts_their_turns_in_the_pace_of_the_limit():
     one = limiter(requests_per_minute=10)
-    assert [one.wait(0.0, 1, ahead=ahead) for ahead in (9, 10, 19, 20)] == [0.0, 60.0, 60.0, 120.0]
+    assert [one.wait(0.0, 1, ahead=ahead) for ahead in (9, 10, 20)] == [0.0, 60.0, 120.0]
     for _ in range(10):
         take(one, 0.0)
-    assert [one.wait(15.0, 1, ahead=ahead) for ahead in (0, 9, 10)] == [45.0, 45.0, 105.0]
+    assert [one.wait(15.0, 1, ahead=ahead) for ahead in (0, 1, 10)] == [45.0, 51.0, 105.0]
+
+
+def test_what_is_left_is_spread_until_what_is_used_comes_back():
+    one = limiter(requests_per_minute=10)
+    assert one.pause(0.0, 1) == 0.0
+    for _ in range(5):
+        take(one, 0.0)
+    assert one.pause(0.0, 1) == 12.0  # five are left for the minute until those five come back
+    take(one, 12.0)
+    assert one.pause(20.0, 1) == 2.0  # four for forty seconds, the last of them eight ago
+
+
+def test_what_is_left_is_spread_by_what_requests_take_in_the_end():
+    one = limiter(tokens_per_minute=1000)
+    for _ in range(100):
+        one.settle(take(one, 0.0, 100), 0.0, 0)
+        one.settle(take(one, 0.0, 100), 0.0, 50)
+        one.settle(one.reserve(0.0, 0), 60.0, 0)
+    take(one, 60.0, 0)
+    assert one.pause(60.0, 100) == pytest.approx(60 / 10 / 4, rel=0.1)
+    assert limiter().pause(0.0, 100) == 0.0
 
 
 # Corrected by what the provider says.

@@ -37,6 +37,11 @@ def test_each_endpoint_with_each_of_its_keys_is_a_target():
     assert [target.weight for target in found] == [1.0, 0.1, 2.0]
 
 
+def test_weighted_keys_at_one_address_have_no_place():
+    text = '[models.m]\nmodel = "gpt-4.1"\nkeys = ["env:A", { key = "env:B", weight = 0.1 }]'
+    assert [target.place for target in targets(Fleet.from_toml(text).models["m"])] == ["", ""]
+
+
 def test_a_weight_is_no_part_of_a_targets_identity():
     assert {Target("m", "lab", "A", weight=0.1): "kept"}[Target("m", "lab", "A")] == "kept"
 

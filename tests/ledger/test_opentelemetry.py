@@ -52,7 +52,8 @@ class Received:
     clock: Callable[[], float]
 
     def tell(self, story: Story, run: str = "run-1") -> list[ReadableSpan]:
-        write(Ledger(None, sinks=[self.sink], clock=self.clock), run, story)
+        for row in write(Ledger(None, clock=self.clock), run, story):
+            self.sink(row)  # not as the ledger's, which would only log what it raises
         return self.spans()
 
     def spans(self) -> list[ReadableSpan]:
@@ -254,6 +255,7 @@ def test_attempts_are_measured_each_with_its_own_error_tokens_and_money(received
         }
         assert points["gemini-flash"].value == expected
         assert points["gemini-flash"].attributes["gen_ai.operation.name"] == "generate_content"
+        assert points["gemini-flash"].attributes["gen_ai.response.model"] == "gemini-flash-001"
         assert points["gemini-flash"].attributes["gen_ai.token.modality"] == "unknown"
         assert points["claude-haiku-4-5"].value == 0, "a call without usage is counted with none"
     assert "gen_ai.client.token.usage" not in metrics
@@ -388,13 +390,24 @@ def test_changes_of_a_breaker_are_counted_by_target_and_state(received: Received
     assert counted == {"open": 2, "half_open": 1}
 
 
-@pytest.mark.parametrize("ends", ["step", "run"])
-def test_a_call_that_was_left_ends_as_cancelled_when_it_was_last_heard_of(received: Received, ends: str) -> None:
+@pytest.mark.parametrize("end", [("s", StepEnded("failed")), ("", RunEnded("cancelled"))], ids=["step", "run"])
+def test_a_call_that_was_left_ends_as_cancelled_when_it_was_last_heard_of(received: Received, end: Any) -> None:
     left: list[Event] = [AttemptStarted("a", "m"), AttemptEnded("a", "m"), AttemptStarted("b", "m")]
-    spans = received.tell(call(*left, *([StepEnded("failed")] if ends == "step" else []), state="cancelled"))
+    spans = received.tell([("", RunStarted("complete")), *(("s", event) for event in left), end])
     assert len(spans) == 4
     assert {(span.attributes or {})["error.type"] for span in spans} == {"cancelled"}
     assert [span.end_time for span in spans if span.name == "chat m"] == [1002 * 10**9, 1003 * 10**9]
+
+
+def test_an_attempt_under_way_ends_with_its_call(received: Received) -> None:
+    retry = Judged("a", "m", Trigger.empty, action=Action.retry, to_model="m")
+    begun = [AttemptStarted("a", "m"), AttemptEnded("a", "m"), retry, AttemptStarted("b", "m")]
+    left = received.tell(call(*begun, state="cancelled"))
+    assert [span.end_time for span in left] == [1004 * 10**9, 1002 * 10**9, 1004 * 10**9]
+    received.exporter.clear()
+    two = [AttemptStarted("a", "m", call="c"), AttemptStarted("b", "m", call="c"), Judged("b", "m")]
+    errors = {span.name: (span.attributes or {}).get("error.type") for span in received.tell(call(*two))[:2]}
+    assert errors == {"chat m": None, "attempt m": "cancelled"}
 
 
 def test_a_failed_step_and_a_failed_run_are_marked_and_an_interrupted_one_is_not(received: Received) -> None:

@@ -75,8 +75,8 @@ class RawServer:
                 self.requests.append(connection)
                 self.received.set()
                 await self.script(connection)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
+        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
+            pass  # also when hung up on: asyncio before 3.12 complains of a handler that was cancelled
         finally:
             self.gone.set()
             writer.close()

@@ -90,11 +90,18 @@ async def test_a_proxy_that_cannot_be_reached_was_not_sent_and_no_password_is_to
 
 
 async def test_a_proxy_that_says_nothing_is_a_timeout_that_was_not_sent(made):
-    async with raw_server(silence) as proxy:
+    async with raw_server(silence) as proxy, asyncio.timeout(5):
         error = await fault(made(proxy=proxy.base), post(PROVIDER, connect=0.05))
         await proxy.has_open(0)
     assert (error.trigger, error.sent) == (Trigger.timeout, "no")
     assert "0.05 s" in str(error)
+
+
+async def test_a_handshake_that_is_not_answered_is_a_timeout_that_was_not_sent(made):
+    async with raw_server(silence) as server, asyncio.timeout(5):
+        error = await fault(made(), post(server.base.replace("http:", "https:"), connect=0.05))
+        await server.has_open(0)
+    assert (error.trigger, error.sent) == (Trigger.timeout, "no")
 
 
 async def test_the_time_for_connecting_ends_where_the_request_goes_out(monkeypatch, tls, ca):

@@ -25,6 +25,7 @@ def bare_environment(monkeypatch):
         ("[fd00::1]", "[fd00::1]:8080"),
         ("corp.invalid", "models.corp.invalid"),
         ("*", "models.invalid"),
+        ("*", "[fd00::1]"),
     ],
 )
 def test_no_proxy_excepts_names_ports_addresses_and_networks(monkeypatch, excepted, host):

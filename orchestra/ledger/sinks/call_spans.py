@@ -76,7 +76,7 @@ class CallSpans:
     def ended(self, event: AttemptEnded, at: float) -> None:
         """A request has its reply or its fault; a verdict follows, unless the call is left."""
         attempt = self._attempts[event.attempt]
-        attempt.end, attempt.at, self._last = event, at, at
+        attempt.end, self._last = event, at
         if event.wire_model:
             attempt.asked[names.RESPONSE_MODEL] = event.wire_model
         about = {names.RESPONSE_MODEL: event.wire_model, names.STATUS: event.status, names.SENT: event.sent}
@@ -99,14 +99,12 @@ class CallSpans:
 
     def leave(self) -> None:
         """End a call that no verdict ended: it was cancelled, or out of time or money before its next attempt."""
-        for attempt in self._attempts.values():
-            self._end_attempt(attempt, names.CANCELLED)
         self._end(names.CANCELLED)
 
     def _end_attempt(self, attempt: _Attempt, error: str | None, evidence: Sequence[str] = ()) -> None:
         if error:
             self._telemetry.fail(attempt.span, error, evidence)
-        attempt.span.end(nanoseconds(attempt.at if attempt.end else self._last))
+        attempt.span.end(nanoseconds(self._last))
 
     def _describe(self, last: _Attempt) -> None:
         """What the last attempt says of the whole call."""
@@ -122,6 +120,8 @@ class CallSpans:
             self._asked[names.RESPONSE_MODEL] = end.wire_model
 
     def _end(self, error: str | None, evidence: Sequence[str] = ()) -> None:
+        for attempt in self._attempts.values():  # under way still
+            self._end_attempt(attempt, names.CANCELLED)
         self._span.set_attributes({names.ATTEMPTS: self._number} | money(self._cost) | tokens(self._used))
         if error:
             self._asked[names.ERROR] = error
@@ -136,4 +136,3 @@ class _Attempt:
     asked: Attributes
     began: float
     end: AttemptEnded | None = None
-    at: float = 0.0
