@@ -2,65 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
-from orchestra.dialects.codec import Delta, Encoded
 from orchestra.dialects.draft import CallDraft, Draft
+from orchestra.dialects.encoded import Encoded
+from orchestra.dialects.faults import stream_fault
 from orchestra.dialects.loose import count, mapping, parse_object, sequence, string
-from orchestra.dialects.reading import DONE, bad_reply
+from orchestra.dialects.reading import bad_reply
 from orchestra.dialects.reasoning_details import ReasoningDetails
 from orchestra.types import CallFault, Finish, Trigger, Usage
 
 
 class ChatReading:
-    """One chat completion, whole or in chunks."""
+    """One chat completion, whole or in chunks. Its end is a finish reason, which every known server gives.
+
+    Streams of broken gateways that never give one look like those that were cut, and are taken for such.
+    """
 
     def __init__(self, encoded: Encoded) -> None:
         self.draft = Draft(encoded)
-        self._done = False
         self._calls = ChatCalls(self.draft)
         self._details = ReasoningDetails()
 
-    @property
-    def ended(self) -> bool:
-        """[DONE], or a finish reason: some servers leave out one of them."""
-        return self._done or self.draft.finish is not None
-
-    def event(self, name: str, data: dict[str, Any]) -> Sequence[Delta] | CallFault:
+    def event(self, name: str, data: dict[str, Any]) -> CallFault | None:  # noqa: ARG002  # chunks have no name
         """Takes in a chunk."""
-        if name == DONE:
-            self._done = True
-            return self.draft.ended()
         self.draft.model = string(data.get("model")) or self.draft.model
         said = mapping(data.get("usage")) or mapping(mapping(data.get("x_groq")).get("usage"))
         self.draft.usage = usage(said) or self.draft.usage
         choice = first_choice(data)
-        return finish_fault(choice, self.draft.text) or self._choice(choice)
+        self._message(mapping(choice.get("delta")) or mapping(choice.get("message")))
+        return ended(choice, self.draft)
 
     def whole(self, data: dict[str, Any]) -> CallFault | None:
         """Takes in a body that was not streamed."""
         if not sequence(data.get("choices")):
             return bad_reply(f"the body holds no choices: {str(data)[:80]!r}")
-        got = self.event("", data)
-        return got if isinstance(got, CallFault) else None
+        return self.event("", data)
 
-    def _choice(self, choice: dict[str, Any]) -> list[Delta]:
-        message = mapping(choice.get("delta")) or mapping(choice.get("message"))
+    def _message(self, message: dict[str, Any]) -> None:
         draft = self.draft
         text, thought = _content(message)
-        deltas = draft.reason(thought) if thought else []
-        self._details.add(message)
-        if state := self._details.state:
-            draft.keep(state, "reasoning", reasoning=True)
-        deltas += draft.say(text) if text else []
+        if thought:
+            draft.reason(thought)
+        if self._details.add(message):
+            draft.keep(self._details.state, "reasoning", reasoning=True)
+        if text:
+            draft.say(text)
         draft.refuse(string(message.get("refusal")))
         self._calls.add(message)
-        draft.logprobs += logprobs(mapping(choice.get("logprobs")))
-        if reason := string(choice.get("finish_reason")):
-            draft.finish = _FINISH.get(reason, "other")
-            deltas += draft.ended()
-        return deltas
 
 
 class ChatCalls:
@@ -87,15 +77,6 @@ class ChatCalls:
         if name != call.name:
             call.name += name
         call.add(function.get("arguments"))
-
-
-_FINISH: dict[str, Finish] = {
-    "stop": "stop",
-    "length": "length",
-    "tool_calls": "tool_calls",
-    "function_call": "tool_calls",
-    "content_filter": "content_filter",
-}
 
 
 def _another(call: CallDraft, identity: str, name: str) -> bool:
@@ -125,15 +106,25 @@ def first_choice(data: dict[str, Any]) -> dict[str, Any]:
     return next((choice for choice in choices if choice.get("index", 0) == 0), nothing)
 
 
-def finish_fault(choice: dict[str, Any], text: str) -> CallFault | None:
-    """The fault where the provider says that it stopped for a trouble of its own."""
-    reason = string(choice.get("finish_reason"))
-    if (trigger := _FAULTS.get(reason)) is None:
-        return None
-    return CallFault(trigger, f"the provider stopped with {reason!r}", partial_text=text)
+def ended(choice: dict[str, Any], draft: Draft) -> CallFault | None:
+    """Takes in how a choice has ended, if it has; OpenRouter reports what broke it off inside it."""
+    draft.logprobs += logprobs(mapping(choice.get("logprobs")))
+    if error := choice.get("error"):
+        return stream_fault(error)
+    reason = string(choice.get("finish_reason"))  # some servers write "" for null
+    return draft.stopped(reason, _MEANINGS) if reason else None
 
 
-_FAULTS = {
+_MEANINGS: Final[Mapping[str, Finish | Trigger]] = {
+    "stop": "stop",
+    "eos": "stop",  # Together
+    "eos_token": "stop",  # Text Generation Inference, as the next
+    "stop_sequence": "stop",
+    "length": "length",
+    "model_length": "length",  # Mistral
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
     "error": Trigger.server_error,  # Mistral, OpenRouter
     "insufficient_system_resource": Trigger.overloaded,  # DeepSeek
 }

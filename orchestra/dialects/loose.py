@@ -75,6 +75,16 @@ def _deeper(value: object, levels: int) -> bool:
     return True
 
 
+def json_text(value: object) -> str:
+    """The value as JSON. Raises ValueError for NaN and infinities."""
+    return _ENCODER.encode(value)
+
+
+def written(value: object) -> bytes:
+    """The value as JSON in UTF-8, lone surrogates replaced. Raises ValueError for NaN and infinities."""
+    return scalars(json_text(value)).encode()
+
+
 def _no_json(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
 
@@ -84,5 +94,6 @@ def _finite(number: str) -> float:
     return value if math.isfinite(value) else _no_json(number)
 
 
-# json.loads would build one for every event of a stream.
+# json.dumps and json.loads would build one for every request, and for every event of a stream.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _DECODER = json.JSONDecoder(parse_constant=_no_json, parse_float=_finite)
