@@ -28,10 +28,11 @@ class ChatReading:
     def event(self, name: str, data: dict[str, Any]) -> CallFault | None:  # noqa: ARG002  # chunks have no name
         """Takes in a chunk."""
         self.draft.model = string(data.get("model")) or self.draft.model
-        said = mapping(data.get("usage")) or mapping(mapping(data.get("x_groq")).get("usage"))
-        self.draft.usage = usage(said) or self.draft.usage
+        if said := mapping(data.get("usage")) or mapping(mapping(data.get("x_groq")).get("usage")):
+            self.draft.usage = usage(said) or self.draft.usage
         choice = first_choice(data)
-        self._message(mapping(choice.get("delta")) or mapping(choice.get("message")))
+        if message := mapping(choice.get("delta")) or mapping(choice.get("message")):
+            self._message(message)
         return ended(choice, self.draft)
 
     def whole(self, data: dict[str, Any]) -> CallFault | None:
@@ -45,11 +46,12 @@ class ChatReading:
         text, thought = _content(message)
         if thought:
             draft.reason(thought)
-        if self._details.add(message):
+        if "reasoning_details" in message and self._details.add(message):
             draft.keep(self._details.state, "reasoning", reasoning=True)
         if text:
             draft.say(text)
-        draft.refuse(string(message.get("refusal")))
+        if refusal := string(message.get("refusal")):
+            draft.refuse(refusal)
         self._calls.add(message)
 
 
@@ -92,8 +94,7 @@ def _content(message: dict[str, Any]) -> tuple[str, str]:
     """Text and reasoning of a message; some servers write their content as an array of typed pieces."""
     content: object = message.get("content")
     thought = string(message.get("reasoning_content")) or string(message.get("reasoning"))
-    pieces = [mapping(piece) for piece in sequence(content)]
-    if not pieces:
+    if not (pieces := [mapping(piece) for piece in sequence(content)]):
         return string(content), thought
     thought += "".join(_content({"content": piece.get("thinking")})[0] for piece in pieces)
     return "".join(string(piece.get("text")) for piece in pieces), thought
@@ -102,13 +103,16 @@ def _content(message: dict[str, Any]) -> tuple[str, str]:
 def first_choice(data: dict[str, Any]) -> dict[str, Any]:
     """The reply that was asked for; empty where a chunk tells nothing of it."""
     nothing: dict[str, Any] = {}
-    choices = map(mapping, sequence(data.get("choices")))
-    return next((choice for choice in choices if choice.get("index", 0) == 0), nothing)
+    for choice in map(mapping, sequence(data.get("choices"))):
+        if choice.get("index", 0) == 0:
+            return choice
+    return nothing
 
 
 def ended(choice: dict[str, Any], draft: Draft) -> CallFault | None:
     """Takes in how a choice has ended, if it has; OpenRouter reports what broke it off inside it."""
-    draft.logprobs += logprobs(mapping(choice.get("logprobs")))
+    if probable := mapping(choice.get("logprobs")):
+        draft.logprobs += logprobs(probable)
     if error := choice.get("error"):
         return stream_fault(error)
     reason = string(choice.get("finish_reason"))  # some servers write "" for null

@@ -80,7 +80,7 @@ class Draft:
 
     def call(self, at: Place) -> CallDraft:
         """The call at a place; it begins here where there is none."""
-        block = self._blocks.setdefault(at, CallDraft())
+        block = self._blocks.get(at) or self._blocks.setdefault(at, CallDraft())
         return block if isinstance(block, CallDraft) else self.call(f"{at}'")  # a server that reuses a text's place
 
     def keep(self, state: State, at: Place, *, reasoning: bool) -> None:
@@ -127,7 +127,7 @@ class Draft:
             self._news.append(TextDelta(text))
 
     def _said(self, at: Place, *, reasoning: bool) -> _Said:
-        block = self._blocks.setdefault(at, _Said(reasoning))
+        block = self._blocks.get(at) or self._blocks.setdefault(at, _Said(reasoning))
         if isinstance(block, _Said) and block.reasoning is reasoning:
             return block
         return self._said(f"{at}'", reasoning=reasoning)

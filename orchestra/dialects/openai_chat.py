@@ -90,16 +90,17 @@ def _message(message: Message, said: Asked) -> list[dict[str, Any]]:
 def _assistant(message: Message, said: Asked) -> list[dict[str, Any]]:
     """The turn; none where all that it holds is reasoning that this server does not take back."""
     calls = [_call(part, said) for part in message.parts if isinstance(part, ToolCall)]
-    profile = profile_of(said.card)
-    thought = _thought(message, profile) if calls or profile.reasoning_turns == "all" else {}
-    if not (message.text or calls or thought):
+    thoughts = [part for part in message.parts if isinstance(part, Reasoning)]
+    text, thought = message.text, _thought(thoughts, profile_of(said.card), calls=bool(calls)) if thoughts else {}
+    if not (text or calls or thought):
         return []
-    item: dict[str, Any] = {"role": "assistant", "content": message.text or None}
+    item: dict[str, Any] = {"role": "assistant", "content": text or None}
     return [item | ({"tool_calls": calls} if calls else {}) | thought]
 
 
-def _thought(message: Message, profile: ChatProfile) -> dict[str, Any]:
-    thoughts = [part for part in message.parts if isinstance(part, Reasoning)]
+def _thought(thoughts: Iterable[Reasoning], profile: ChatProfile, *, calls: bool) -> dict[str, Any]:
+    if not calls and profile.reasoning_turns != "all":
+        return {}
     state = next((part.provider_state for part in thoughts if part.provider_state), None)
     if profile.details and state:
         return {"reasoning_details": json.loads(state)}
