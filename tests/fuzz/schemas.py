@@ -27,7 +27,7 @@ DEEPEST = 3
 def tools(number: int, seed: object) -> list[ToolSpec]:
     """So many tools, half of them real as far as there are, the others made up; where there are none it is said."""
     draw = random.Random(f"{seed}/schemas")
-    real = read_tools(REAL) if REAL.exists() else []
+    real = [*read_tools(REAL).values()] if REAL.exists() else []
     if not real:
         print(f"no real tools: there is no {REAL}; set ORCHESTRA_DATA", file=sys.stderr)
     some = draw.sample(real, min(number // 2, len(real)))
