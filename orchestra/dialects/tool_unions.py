@@ -11,7 +11,7 @@ from orchestra.dialects.loose import mapping, string
 from orchestra.dialects.subschemas import every, required_names
 from orchestra.dialects.tool_nulls import Nulls, alternatives, choices
 
-MOST = 200_000
+MOST = 20_000
 """Properties looked at in one schema's unions; what takes more is not taken for closable."""
 
 

@@ -41,7 +41,7 @@ def test_no_schema_loses_anything_in_any_dialect():
     checked, found = bent(tools(SCHEMAS, SEED))
     assert not found, f"seed {SEED}\n" + "\n".join(found)
     assert checked.tools == SCHEMAS
-    assert len(checked.unchecked) < SCHEMAS / 20, checked.unchecked
+    assert len(checked.unchecked) + len(checked.faulty) < SCHEMAS / 20, (checked.unchecked, checked.faulty)
 
 
 def test_a_reader_that_takes_a_cut_stream_for_a_reply_is_found(monkeypatch):
