@@ -49,22 +49,21 @@ class Nulls:
 
     def resolved(self, schema: Any) -> dict[str, Any]:
         """The schema that a reference, or an `allOf` of one, stands for."""
-        met: list[str] = []
+        met: set[str] = set()
         while is_object(schema):
             reference = schema.get("$ref")
-            if isinstance(reference, str) and reference not in self._ends:
-                met.append(reference)
-                self._ends[reference] = {}  # where it comes back to itself
+            if isinstance(reference, str):
+                if reference in met or reference in self._ends:
+                    schema = self._ends.get(reference)  # None where it comes back to itself
+                    break
+                met.add(reference)
                 schema = self.targets.get(reference)
-            elif isinstance(reference, str):
-                schema = self._ends[reference]
-                break
             elif len(only := sequence(schema.get("allOf"))) == 1 and not alternatives(schema):
                 schema = only[0]
             else:
                 break
         found = mapping(schema)
-        self._ends.update(dict.fromkeys(met, found))
+        self._ends.update(dict.fromkeys(met, found))  # whole, since threads share a compiled tool
         return found
 
     def marked(self, schema: dict[str, Any]) -> dict[str, frozenset[str]]:
