@@ -19,7 +19,6 @@ from orchestra.dialects import CODECS, Encoded
 from orchestra.testing import CallTool, Say
 from orchestra.testing.wires import WIRES
 from orchestra.types import (
-    CallFault,
     Message,
     ModelCard,
     ModelReply,
@@ -101,7 +100,7 @@ def codec_alone(kind: str, dialect: str) -> Callable[[], object]:
     def stream() -> object:
         reader = codec.reader(encoded)
         for chunk in chunks:
-            assert not isinstance(reader.feed(chunk), CallFault)
+            reader.feed(chunk)
         return reader.close()
 
     work = chat if kind == "chat" else stream
@@ -126,7 +125,7 @@ def through_httpx(kind: str, file: str, *, ours: bool) -> Callable[[], object]:
                 return codec.decode(encoded, response.read())
             reader = codec.reader(encoded)
             for chunk in response.iter_raw():
-                assert not isinstance(reader.feed(chunk), CallFault)
+                reader.feed(chunk)
             return reader.close()
 
     def bare() -> object:

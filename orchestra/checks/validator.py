@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from importlib import import_module
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from orchestra.checks.wording import cut, known, place
 from orchestra.types import Json
@@ -22,6 +23,13 @@ def schema_fault(schema: Mapping[str, Json]) -> str:
 
     The place is a JSON pointer. A reference that leads nowhere inside the schema is a fault: none is fetched.
     """
+    try:
+        return _fault(schema)
+    except RecursionError:  # of jsonschema and referencing, at about a hundred schemas in one another
+        return "at #: nested without end, or too deeply to be checked"
+
+
+def _fault(schema: Mapping[str, Json]) -> str:
     from jsonschema import exceptions
 
     draft = draft_of(schema)
@@ -104,33 +112,39 @@ def _misled(schema: Mapping[str, Json], draft: Any) -> Iterator[str]:
 
     specification = specification_with(draft.META_SCHEMA.get("$schema") or draft.META_SCHEMA["id"])
     root = specification.create_resource(cast(Any, schema))
-    resolver = cast(Any, Registry)().with_resource(root.id() or "", root).resolver_with_root(root)
-    for reference, why in _astray(root, resolver):
-        yield f"at {_pointer(next(_places(schema, reference), ()))}: {cut(reference)!r} leads {why}"
+    try:
+        resolver = cast(Any, Registry)().with_resource(root.id() or "", root).resolver_with_root(root)
+        for reference, why in _astray(root, resolver, set()):
+            yield f"at {next(_named(schema, reference))}: {cut(reference)!r} leads {why}"
+    except ValueError as error:  # of urllib, which takes an identity apart
+        yield f"at {next(_named(schema, None), '#')}: {error}; give a URI, or leave it out"
 
 
-def _astray(resource: Any, resolver: Any) -> Iterator[tuple[str, str]]:
+def _astray(resource: Any, resolver: Any, sound: set[int]) -> Iterator[tuple[str, str]]:
     reference = _reference(resource.contents)
-    if reference is not None and (why := _end(reference, resolver)):
+    if reference is not None and (why := _end(reference, resolver, sound)):
         yield reference, why
     for inner in resource.subresources():
-        yield from _astray(inner, resolver.in_subresource(inner))
+        yield from _astray(inner, resolver.in_subresource(inner), sound)
 
 
-def _end(reference: str | None, resolver: Any) -> str:
-    """How following a reference goes wrong; "" where it does not."""
+def _end(reference: str | None, resolver: Any, sound: set[int]) -> str:
+    """How following a reference goes wrong; "" where it does not, and what it led to is `sound` from then on."""
     from referencing.exceptions import Unresolvable
 
-    met: set[str] = set()
+    met: set[int] = set()
     while reference is not None:
         try:
             found = resolver.lookup(reference)
         except Unresolvable:
             return "nowhere in the schema; put what it names under $defs"
-        if reference in met:
+        if id(found.contents) in met:
             return "back to itself, so no value can be held to it"
-        met.add(reference)
+        if id(found.contents) in sound:
+            break
+        met.add(id(found.contents))
         reference, resolver = _reference(found.contents), found.resolver
+    sound |= met
     return ""
 
 
@@ -139,16 +153,27 @@ def _reference(schema: object) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _places(value: object, reference: str, above: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    if above[-1:] == ("$ref",) and value == reference:
-        yield above
-    items: list[tuple[str | int, object]] = []
+def _named(value: object, name: str | None, above: tuple[str | int, ...] = ()) -> Iterator[str]:
+    """Where a reference stands in a schema; without a name, where a reference or an identity is no URI."""
+    if isinstance(value, str) and (value == name and above[-1:] == ("$ref",) if name else _is_no_uri(above, value)):
+        yield _pointer(above)
+    items: Iterable[tuple[str | int, object]] = ()
     if isinstance(value, Mapping):
-        items = list(cast("Mapping[str, object]", value).items())
+        items = cast("Mapping[str, object]", value).items()
     elif isinstance(value, Sequence) and not isinstance(value, str):
-        items = list(enumerate(cast("Sequence[object]", value)))
+        items = enumerate(cast("Sequence[object]", value))
     for key, item in items:
-        yield from _places(item, reference, (*above, key))
+        yield from _named(item, name, (*above, key))
+
+
+def _is_no_uri(place: tuple[str | int, ...], text: str) -> bool:
+    if place[-1:] not in (("$id",), ("id",), ("$ref",)):
+        return False
+    try:
+        urlsplit(text)
+    except ValueError:
+        return True
+    return False
 
 
 def _pointer(path: Sequence[str | int]) -> str:

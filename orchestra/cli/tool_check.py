@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestra.checks import violations
+from orchestra.checks import schema_fault, violations
 from orchestra.cli.tool_instances import Instances, instances
 from orchestra.cli.tool_outline import Judge, NoInstances, judge
 from orchestra.dialects.tool_schema import CompiledTool, as_json_schema, compile_tool
@@ -61,7 +61,10 @@ class Finding:
 
 @dataclass(slots=True)
 class Checked:
-    """What became of the tools; `unchecked` are those that only were compiled, and why no arguments could be made."""
+    """What became of the tools; `unchecked` are those that only were compiled, and why no arguments could be made.
+
+    `faulty` are those whose schema is not valid, by their number among the tools, and what is wrong with it.
+    """
 
     dialects: dict[str, Tally]
     tools: int = 0
@@ -69,6 +72,12 @@ class Checked:
     invented: int = 0
     invalid: int = 0
     unchecked: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    faulty: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
+
+    @property
+    def failed(self) -> bool:
+        """Whether a schema is not valid, or anything is lost in a dialect."""
+        return bool(self.faulty) or any(tally.lost for tally in self.dialects.values())
 
 
 def check(
@@ -86,6 +95,9 @@ def check(
 
 def _made(tool: ToolSpec, seed: int, checked: Checked) -> Instances | None:
     checked.tools += 1
+    if fault := schema_fault(tool.schema):
+        checked.faulty.append((checked.tools - 1, fault))
+        return None
     try:
         made = instances(tool.schema, seed)
     except NoInstances as error:

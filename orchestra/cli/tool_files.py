@@ -16,16 +16,20 @@ from orchestra.types import Json, ToolSpec
 if TYPE_CHECKING:
     from orchestra.toolbox import Tool
 
-KEYS = ("name", "description", "schema")
+KEYS = ("name", "schema")
 _FORM = 'a line is {"name": "…", "description": "…", "schema": {…}}'
 
 
-def read_tools(file: Path) -> list[ToolSpec]:
-    """The tools of a file of JSON lines, empty ones left out. Raises ConfigError naming the line and what is wrong."""
+def read_tools(file: Path) -> dict[str, ToolSpec]:
+    """The tools of a file of JSON lines, each by its place `FILE:LINE`; empty lines are left out.
+
+    A tool may be without a description. Raises ConfigError naming the line and what is wrong.
+    """
     opened = gzip.open if file.suffix == ".gz" else open
     try:
         with opened(file, "rt", encoding="utf-8") as lines:
-            tools = [_tool(line, f"{file}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
+            places = ((f"{file}:{number}", line) for number, line in enumerate(lines, 1) if line.strip())
+            tools = {place: _tool(line, place) for place, line in places}
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: cannot be read: {error}; give a file in which {_FORM}") from error
     if not tools:
@@ -63,7 +67,7 @@ def _tool(line: str, where: str) -> ToolSpec:
     given = cast("dict[str, Any]", said)
     if missing := [key for key in KEYS if key not in given]:
         raise ConfigError(f"{where}: without {', '.join(missing)}; {_FORM}")
-    name, about, schema = (given[key] for key in KEYS)
+    name, about, schema = given["name"], given.get("description", ""), given["schema"]
     if not (isinstance(name, str) and name.strip() and isinstance(about, str) and isinstance(schema, Mapping)):
         raise ConfigError(f"{where}: name and description must be texts, schema an object; {_FORM}")
     return ToolSpec(name, about, cast("Mapping[str, Json]", schema))

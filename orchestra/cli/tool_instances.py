@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from itertools import pairwise
 from typing import Any, cast
 
 from orchestra.cli.tool_outline import Judge, NoInstances, draft7, judge, named, outline
@@ -42,15 +43,13 @@ def instances(schema: Mapping[str, Any], seed: int) -> Instances:
 
 
 def _instances(schema: Mapping[str, Any], seed: int) -> Instances:
-    from orchestra.checks import schema_fault
     from orchestra.checks.validator import draft_of
 
-    if fault := schema_fault(schema):
-        raise NoInstances(f"its schema is not valid {fault}")
     shape, fits = outline(schema), judge(schema, draft_of(schema))
     made = [named(value, shape) for value in _made(draft7(shape), seed) if isinstance(value, dict)]
     draw = random.Random(seed)  # noqa: S311  # which arguments are tried is no secret
-    tried = _different([*made, *(changed for value in made for changed in _changed(value, draw))])
+    both = [_both(one, other) for one, other in pairwise(made)]
+    tried = _different([*made, *both, *(changed for value in made for changed in _changed(value, draw))])
     fitting = [value for value in tried if fits(value)]
     plain = [value for value in fitting if named(value, shape) == value]
     if not plain:
@@ -120,6 +119,16 @@ def _changed(value: dict[str, Any], draw: random.Random) -> Iterator[dict[str, A
 
 _LEFT_OUT = 0.2
 _OTHERS: tuple[Any, ...] = (None, True, 7, -1.5, 10**12, "", "zz", [], {})
+
+
+def _both(one: Any, other: Any) -> Any:
+    """One value with what another has besides: where there are alternatives, it may hold what two of them name."""
+    if is_object(one) and is_object(other):
+        return {**other, **{name: _both(item, other.get(name)) for name, item in one.items()}}
+    if items := sequence(one):
+        others = sequence(other)
+        return [*map(_both, items, others), *items[len(others) :]]
+    return one
 
 
 def _places(value: Any, above: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from itertools import islice, product
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, cast
 
 from orchestra.dialects.loose import is_object, mapping, sequence
@@ -35,8 +34,10 @@ def judge(schema: Any, draft: Any = None) -> Judge:
     def fits(value: Any) -> bool | None:
         try:
             return bool(validator.is_valid(value))
-        except Exception:  # noqa: BLE001  # strangers write schemas; referencing and re raise their own errors
-            return None
+        except BaseException as error:  # strangers write schemas; referencing, re and the engine below have their own
+            if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+                return None
+            raise
 
     return fits
 
@@ -72,17 +73,14 @@ def draft7(schema: Any, *, closed: bool = True) -> Any:
 def named(value: Any, schema: Any) -> Any:
     """The value without what the schema, an outline, does not name; objects of which it names nothing are maps.
 
-    Of alternatives that fit, the one counts that names most.
+    What any alternative names at a place is named there, whichever of them the value fits.
     """
-    if not isinstance(value, dict | list):
-        return value
-    return max((_named(cast(Any, value), parts) for parts in _together(schema, value)), key=_size)
+    return _named(value, _together([schema]))
 
 
 _TOGETHER = frozenset({"allOf", "dependencies", "dependentSchemas", "else", "if", "not", "then"})
 _OPEN = frozenset({"additionalProperties", "patternProperties", "unevaluatedProperties"})
 _WORDS = frozenset({"title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "$comment"})
-_ALTERNATIVES = 16
 
 
 def _stands_alone(schema: dict[str, Any]) -> bool:
@@ -113,28 +111,30 @@ class _Written:
         return target if rest.keys() <= _WORDS else {**rest, "allOf": [*rest.get("allOf", []), target]}
 
 
-def _together(schema: Any, value: Any) -> Iterator[list[dict[str, Any]]]:
-    """The schemas that hold at once for a value, for every choice among alternatives that fit it."""
-    schema = mapping(schema)
-    choices: list[list[list[dict[str, Any]]]] = [[[schema]]]
-    for key in ("anyOf", "oneOf"):
-        fitting = [each for each in sequence(schema.get(key)) if judge(each)(value)]
-        choices += [[parts for each in fitting for parts in _together(each, value)]] if fitting else []
-    also = [*sequence(schema.get("allOf")), *(schema[key] for key in ("if", "then", "else") if key in schema)]
-    for each in (*also, *mapping(schema.get("dependentSchemas")).values()):
-        choices.append(list(_together(each, value)))
-    return islice(([part for parts in choice for part in parts] for choice in product(*choices)), _ALTERNATIVES)
+def _together(schemas: list[Any]) -> list[dict[str, Any]]:
+    """The schemas that say anything of what stands at one place: these, and those that hold for the same value."""
+    found: list[dict[str, Any]] = []
+    waiting = [*schemas]
+    while waiting:
+        schema = mapping(waiting.pop())
+        found.append(schema)
+        waiting += (each for key in ("allOf", "anyOf", "oneOf") for each in sequence(schema.get(key)))
+        waiting += (schema[key] for key in ("if", "then", "else") if key in schema)
+        waiting += mapping(schema.get("dependentSchemas")).values()
+    return found
 
 
 def _named(value: Any, parts: list[dict[str, Any]]) -> Any:
     if isinstance(value, list):
-        items = cast("list[Any]", value)
-        return [named(item, {"allOf": [_item(part, index) for part in parts]}) for index, item in enumerate(items)]
+        items = enumerate(cast("list[Any]", value))
+        return [_named(item, _together([_item(part, index) for part in parts])) for index, item in items]
+    if not isinstance(value, dict):
+        return value
     known = {name for part in parts for name in (*mapping(part.get("properties")), *sequence(part.get("required")))}
     is_map = not known or any(part.get(key, False) is not False for part in parts for key in _OPEN)
     return {
-        name: named(item, {"allOf": [_member(part, name) for part in parts]})
-        for name, item in value.items()
+        name: _named(item, _together([_member(part, name) for part in parts]))
+        for name, item in cast("dict[str, Any]", value).items()
         if is_map or name in known
     }
 
@@ -146,7 +146,3 @@ def _item(part: dict[str, Any], index: int) -> Any:
 
 def _member(part: dict[str, Any], name: str) -> Any:
     return mapping(part.get("properties")).get(name, part.get("additionalProperties", True))
-
-
-def _size(value: Any) -> int:
-    return len(json.dumps(value))

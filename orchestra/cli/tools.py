@@ -25,9 +25,10 @@ COUNTS = ("compiled", "strict", "renamed", "raised", "narrowed", "widened", "rou
 FAULTS = frozenset({"raised", "narrowed", "widened", "roundtrip"})
 EVERY = 100
 
+Fault: TypeAlias = tuple[str, ToolSpec, str]
 Dialect: TypeAlias = Annotated[str, typer.Option(metavar="A,B", help="Dialects, by comma; `all` for every one.")]
 ToolsFile: TypeAlias = Annotated[
-    Path, typer.Argument(metavar="FILE", help="Lines of JSON with name, description and schema; may be gzipped.")
+    Path, typer.Argument(metavar="FILE", help="Lines of JSON with name, schema and description; may be gzipped.")
 ]
 
 
@@ -47,21 +48,25 @@ def check(
     seed: Annotated[int, typer.Option(help="What the sample and the arguments are drawn from.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Compile every tool of a file, and judge the result by arguments made of its schema. Ends with 1 on any loss."""
+    """Compile every tool of a file, and judge the result by arguments made of its schema.
+
+    Ends with 1 on any loss, and where a schema is not valid.
+    """
     from orchestra.cli.tool_check import check as checked
     from orchestra.cli.tool_files import read_tools
     from orchestra.cli.tool_instances import ready
 
-    wanted, tools = _dialects(dialect), read_tools(file)
+    wanted, tools = _dialects(dialect), list(read_tools(file).items())
     ready()
     if sample is not None and sample < len(tools):
         tools = random.Random(seed).sample(tools, sample)  # noqa: S311  # which are looked at is no secret
-    done = checked(tools, wanted, seed, _Progress(len(tools)).step)
+    done = checked([tool for _, tool in tools], wanted, seed, _Progress(len(tools)).step)
+    faults = [(*tools[number], fault) for number, fault in done.faulty]
     if as_json:
-        print_json(_json(done, seed))
+        print_json(_json(done, faults, seed))
     else:
-        _print(done, seed)
-    if any(tally.lost for tally in done.dialects.values()):
+        _print(done, faults, seed)
+    if done.failed:
         raise typer.Exit(Exit.failed)
 
 
@@ -78,7 +83,7 @@ def show(
     from orchestra.dialects import compile_tool
 
     wanted = _dialects(dialect)
-    tool = find_tool(name, data) if file is None else _named(name, read_tools(file), file)
+    tool = find_tool(name, data) if file is None else _named(name, read_tools(file).values(), file)
     compiled = {each: compile_tool(tool, each) for each in wanted}
     if as_json:
         print_json({"tool": tool.name, "dialects": {each: _shown(one) for each, one in compiled.items()}})
@@ -116,11 +121,12 @@ class _Progress:
             stderr().print(f"{self._done:,} of {self._total:,}", style="dim")
 
 
-def _json(done: Checked, seed: int) -> Json:
+def _json(done: Checked, faults: Iterable[Fault], seed: int) -> Json:
     return {
         "tools": done.tools,
         "seed": seed,
         "instances": {"valid": done.valid, "invented": done.invented, "invalid": done.invalid},
+        "faulty": [{"at": at, "tool": tool.name, "fault": fault} for at, tool, fault in faults],
         "unchecked": [{"tool": tool, "why": why} for tool, why in done.unchecked],
         "dialects": {
             dialect: {**{name: getattr(tally, name) for name in COUNTS}, "examples": list(tally.examples)}
@@ -129,13 +135,15 @@ def _json(done: Checked, seed: int) -> Json:
     }
 
 
-def _print(done: Checked, seed: int) -> None:
+def _print(done: Checked, faults: Iterable[Fault], seed: int) -> None:
     rows = [(dialect, *(_cell(tally, name) for name in COUNTS)) for dialect, tally in done.dialects.items()]
     stdout().print(table(("dialect", *COUNTS), rows))
     say(
         f"{done.tools:,} tools; {done.valid:,} valid arguments, {done.invented:,} with something invented, "
         f"{done.invalid:,} invalid; seed {seed}"
     )
+    for at, tool, fault in faults:
+        say(f"{at}: tool {tool.name!r}: its schema is not valid {one_line(fault)}")
     if done.unchecked:
         say(f"{len(done.unchecked)} tools were compiled and not checked:")
     for tool, why in done.unchecked:

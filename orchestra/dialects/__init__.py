@@ -2,7 +2,8 @@
 
 from orchestra.dialects.asked import output_bound
 from orchestra.dialects.catalog import CODECS, codec
-from orchestra.dialects.codec import Codec, Delta, Encoded, StreamReader
+from orchestra.dialects.codec import Codec
+from orchestra.dialects.encoded import Delta, Encoded, StreamReader
 from orchestra.dialects.history import view
 from orchestra.dialects.rate_limits import RateLimit
 from orchestra.dialects.retry_after import retry_after

@@ -2,82 +2,28 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from orchestra.dialects.anthropic_reading import AnthropicReading
 from orchestra.dialects.anthropic_schema import answer_schema
 from orchestra.dialects.anthropic_thinking import Settled, settled
 from orchestra.dialects.anthropic_turns import CACHED, Conversation
-from orchestra.dialects.asked import Asked, asked
-from orchestra.dialects.codec import Encoded, StreamReader
-from orchestra.dialects.faults import http_fault
-from orchestra.dialects.rate_limits import RateLimit, anthropic_limits
-from orchestra.dialects.reading import Streamed, whole_reply
-from orchestra.types import CallFault, ModelCard, ModelReply, Request
+from orchestra.dialects.asked import Asked
+from orchestra.dialects.codec import Spelled
 
-DIALECT: Final = "anthropic"
 VERSION: Final = "2026-10-21"
 """The API version of `anthropic` 2.x."""
 SAMPLED_VERSION: Final = "2023-06-01"
 """The version before, the last one that knows sampling parameters; it differs in nothing else that is said here."""
 
 
-class Anthropic:
-    """The codec of `anthropic`. What a model refuses, and the API with it, is left out with a note.
+def spelled(said: Asked) -> Spelled:
+    """The request as the card's model wants it. What it refuses, and the API with it, is left out with a note.
 
     Prefixes that later requests share are marked for the prompt cache, at most four: the tools, the system prompt and,
     where a conversation grows or will (it has tools, or the model has spoken), the user's last two turns.
     """
-
-    @property
-    def dialect(self) -> str:
-        """`anthropic`."""
-        return DIALECT
-
-    def authorization(self, key: str | None) -> tuple[tuple[str, str], ...]:
-        """The key in a header of its own; nothing without one."""
-        return (("x-api-key", key),) if key else ()
-
-    def encode(self, request: Request, card: ModelCard) -> Encoded:
-        """The request as this card's provider wants it."""
-        written = _Written(asked(request, card))
-        said, stream = written.said, card.capabilities.streaming
-        body, notes = written.completed()
-        return Encoded(
-            path="/v1/messages",
-            headers=(
-                ("content-type", "application/json"),
-                ("accept", "text/event-stream" if stream else "application/json"),
-                ("anthropic-version", written.version),
-            ),
-            body=_BODY.encode(body).encode(),
-            stream=stream,
-            notes=notes,
-            tools=request.tools if card.capabilities.tools != "none" else (),
-            compiled=said.compiled,
-            card=card,
-            json_tools=said.json_tools,
-            structured=request.output_schema is not None,
-        )
-
-    def decode(self, encoded: Encoded, body: bytes) -> ModelReply | CallFault:
-        """A whole (not streamed) successful body."""
-        return whole_reply(AnthropicReading(encoded), body)
-
-    def reader(self, encoded: Encoded) -> StreamReader:
-        """A reader for the streamed reply to `encoded`."""
-        return Streamed(AnthropicReading(encoded))
-
-    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> CallFault:
-        """What a response with an error status means."""
-        return http_fault(status, headers, body)
-
-    def limits(self, headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
-        """`anthropic-ratelimit-…`."""
-        return anthropic_limits(headers)
+    return _Written(said).spelled()
 
 
 class _Written:
@@ -92,10 +38,12 @@ class _Written:
         self._extra = {name: value for name, value in said.extra.items() if name != "thinking"}
         self.version = self._version()
 
-    def completed(self) -> tuple[dict[str, Any], tuple[str, ...]]:
-        """The body and the notes."""
-        body, notes = replace(self.said, extra=self._extra).completed(self._body())
-        return body, tuple(dict.fromkeys((*notes, *self._notes, *self._settled.notes, *self._conversation.notes)))
+    def spelled(self) -> Spelled:
+        """It as written so far."""
+        said, body = replace(self.said, extra=self._extra), self._body()
+        notes = (*self._notes, *self._settled.notes, *self._conversation.notes)
+        version = ("anthropic-version", self.version)
+        return Spelled(said, "/v1/messages", body, said.card.capabilities.streaming, notes, (version,))
 
     def _body(self) -> dict[str, Any]:
         said, conversation = self.said, self._conversation
@@ -174,4 +122,3 @@ class _Written:
 
 
 _SAMPLING = frozenset({"temperature", "top_p", "top_k"})
-_BODY = json.JSONEncoder(allow_nan=False)  # json.dumps would build one for every request

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from orchestra.dialects.codec import Delta, Encoded
 from orchestra.dialects.draft import Draft
+from orchestra.dialects.encoded import Encoded
 from orchestra.dialects.loose import count, mapping, parse_object, sequence, string
 from orchestra.dialects.reading import bad_reply
 from orchestra.types import CallFault, Finish, Usage
@@ -31,6 +31,7 @@ class _Block:
 class AnthropicReading:
     """One message, whole or in events. Unknown events and deltas are nothing; unknown blocks are kept to be replayed.
 
+    Its end is `message_stop`, after a reason to stop. What follows that is no part of it.
     Source: `anthropic.types.RawMessageStreamEvent` and `Message` of the official SDK.
     """
 
@@ -39,19 +40,23 @@ class AnthropicReading:
         self._open: dict[int, _Block] = {}
         self._begun = 0
         self._usage: dict[str, Any] = {}
+        self._reason = ""
         self._stopped = False
 
-    @property
-    def ended(self) -> bool:
-        """`message_stop`, after a reason to stop."""
-        return self._stopped and self.draft.finish is not None
-
-    def event(self, name: str, data: dict[str, Any]) -> Sequence[Delta] | CallFault:
-        """Takes in an event; the type in its data is its name. What follows the end is no part of this message."""
-        try:
-            return () if self._stopped else self._event(string(data.get("type")) or name, data)
-        except RecursionError:
-            return bad_reply("a block is nested too deeply", self.draft.text)
+    def event(self, name: str, data: dict[str, Any]) -> CallFault | None:
+        """Takes in an event; the type in its data is its name."""
+        kind = string(data.get("type")) or name
+        if self._stopped:
+            return None
+        if kind == "message_start":
+            self._message(mapping(data.get("message")))
+        elif kind == "message_delta":
+            self._delta(mapping(data.get("delta")), mapping(data.get("usage")))
+        elif kind == "message_stop":
+            return self._stop()
+        elif kind.startswith("content_block_"):
+            return self._content(kind, data)
+        return None
 
     def whole(self, data: dict[str, Any]) -> CallFault | None:
         """Takes in a body that was not streamed: the same events, all at once."""
@@ -62,71 +67,55 @@ class AnthropicReading:
             events.append({"type": "content_block_start", "index": index, "content_block": block})
         events += [{"type": "message_delta", "delta": data, "usage": data.get("usage")}, {"type": "message_stop"}]
         for one in events:
-            if isinstance(got := self.event("", one), CallFault):
-                return got
-        return None if self.ended else bad_reply("the body does not say why the model stopped", self.draft.text)
+            if fault := self.event("", one):
+                return fault
+        return None
 
-    def _event(self, kind: str, data: dict[str, Any]) -> Sequence[Delta] | CallFault:
-        if kind == "message_start":
-            self._message(mapping(data.get("message")))
-        elif kind == "message_delta":
-            self._stop(mapping(data.get("delta")), mapping(data.get("usage")))
-        elif kind == "message_stop":
-            self._stopped = True
-            for index in [*self._open]:
-                self._end(index)
-            return self.draft.ended()
-        elif kind.startswith("content_block_"):
-            return self._content(kind, data)
-        return ()
-
-    def _content(self, kind: str, data: dict[str, Any]) -> Sequence[Delta] | CallFault:
+    def _content(self, kind: str, data: dict[str, Any]) -> CallFault | None:
         index = data.get("index")
         if not isinstance(index, int):
-            return bad_reply(f"{kind} without an index", self.draft.text)
+            return bad_reply(f"{kind} without an index")
         if kind == "content_block_start":
-            return self._begin(index, mapping(data.get("content_block")))
-        if index not in self._open:
-            return bad_reply(f"{kind} for block {index}, which is not open", self.draft.text)
-        if kind == "content_block_delta":
-            return self._piece(self._open[index], mapping(data.get("delta")))
-        if kind == "content_block_stop":
+            self._begin(index, mapping(data.get("content_block")))
+        elif index not in self._open:
+            return bad_reply(f"{kind} for block {index}, which is not open")
+        elif kind == "content_block_delta":
+            self._piece(self._open[index], mapping(data.get("delta")))
+        elif kind == "content_block_stop":
             self._end(index)
-        return ()
+        return None
 
-    def _begin(self, index: int, began: dict[str, Any]) -> Sequence[Delta]:
+    def _begin(self, index: int, began: dict[str, Any]) -> None:
         """Opens a block; an index that comes again is another block."""
         self._end(index)
         block = self._open[index] = _Block(self._begun, began)
         self._begun += 1
         if block.type == "text":
-            return self.draft.say(string(began.get("text")), block.place)
-        if block.type == "thinking":
+            self.draft.say(string(began.get("text")), block.place)
+        elif block.type == "thinking":
             self._sign(block, began)
-            return self.draft.reason(string(began.get("thinking")), block.place)
-        if block.type == "tool_use":
+            self.draft.reason(string(began.get("thinking")), block.place)
+        elif block.type == "tool_use":
             call = self.draft.call(block.place)
             call.id, call.name = string(began.get("id")), string(began.get("name"))
             rest = {key: value for key, value in began.items() if key not in _CALL and value is not None}
             call.state = json.dumps(rest) if rest else None
         elif block.type:  # one of no type is nothing that could go back
             self.draft.keep(json.dumps(began), block.place, reasoning=True)
-        return ()
 
-    def _piece(self, block: _Block, delta: dict[str, Any]) -> Sequence[Delta]:
+    def _piece(self, block: _Block, delta: dict[str, Any]) -> None:
         kind = delta.get("type")
         if kind == "text_delta":
-            return self.draft.say(string(delta.get("text")), block.place)
-        if kind == "thinking_delta":
-            return self.draft.reason(string(delta.get("thinking")), block.place)
-        if kind == "signature_delta":
+            self.draft.say(string(delta.get("text")), block.place)
+        elif kind == "thinking_delta":
+            self.draft.reason(string(delta.get("thinking")), block.place)
+        elif kind == "signature_delta":
             self._sign(block, delta)
         elif kind == "input_json_delta":
             piece = string(delta.get("partial_json"))
             block.pieces.append(piece)
             if block.type == "tool_use":
                 self.draft.call(block.place).add(piece)
-        return ()
 
     def _end(self, index: int) -> None:
         """Closes a block. An input that did not come in pieces is the one it began with."""
@@ -149,19 +138,24 @@ class AnthropicReading:
         self.draft.model = string(message.get("model")) or self.draft.model
         self._usage = mapping(message.get("usage"))
 
-    def _stop(self, stop: dict[str, Any], counts: dict[str, Any]) -> None:
-        if reason := string(stop.get("stop_reason")):
-            self.draft.finish = _FINISH.get(reason, "other")
-        if self.draft.finish == "refusal":
+    def _delta(self, stop: dict[str, Any], counts: dict[str, Any]) -> None:
+        self._reason = string(stop.get("stop_reason")) or self._reason
+        if self._reason == "refusal":
             self.draft.refuse(string(mapping(stop.get("stop_details")).get("explanation")))
         # Counts are totals so far; where one is left out, that of the beginning stands.
         self._usage = self._usage | {name: value for name, value in counts.items() if value is not None}
         if counts:
             self.draft.usage = usage(self._usage)
 
+    def _stop(self) -> CallFault | None:
+        self._stopped = True
+        for index in [*self._open]:
+            self._end(index)
+        return self.draft.stopped(self._reason, _MEANINGS) if self._reason else None
+
 
 _CALL = frozenset({"type", "id", "name", "input"})
-_FINISH: dict[str, Finish] = {
+_MEANINGS: Final[Mapping[str, Finish]] = {
     "end_turn": "stop",
     "stop_sequence": "stop",
     "tool_use": "tool_calls",

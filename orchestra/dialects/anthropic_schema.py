@@ -33,15 +33,23 @@ class _Written:
 
     def __init__(self, root: Mapping[str, Any]) -> None:
         self._root = root
-        self._optional, self._unions, self._size = 24, 16, 2_000
+        self._optional, self._unions, self._size, self._depth = 24, 16, 2_000, 0
         self._within: list[str] = []
         self.unenforced: set[str] = set()
 
     def of(self, schema: object) -> dict[str, Any]:
         """A schema somewhere in it."""
         self._size -= 1
-        if not is_object(schema) or self._size < 0:
-            raise _Unsayable("a schema too large" if self._size < 0 else "a boolean schema")
+        self._depth += 1
+        if self._size < 0 or self._depth > _DEEPEST:
+            raise _Unsayable("a schema too large")
+        result = self._written(schema)
+        self._depth -= 1
+        return result
+
+    def _written(self, schema: object) -> dict[str, Any]:
+        if not is_object(schema):
+            raise _Unsayable("a boolean schema")
         if isinstance(reference := schema.get("$ref"), str):
             return self._referred(reference)
         left = {key: value for key, value in schema.items() if key not in ("$schema", "$id", "$defs", "definitions")}
@@ -137,6 +145,7 @@ def _check_plain(values: list[Any]) -> None:
         raise _Unsayable("an enumeration of objects or arrays")
 
 
+_DEEPEST = 64  # schemas in one another, through references too
 _LOOSE = frozenset({"allOf", "patternProperties", "prefixItems", "$dynamicRef", "unevaluatedProperties"})
 _REMARKS = frozenset({"default", "examples", "deprecated", "readOnly", "writeOnly", "$comment", "$anchor"})
 _FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"})

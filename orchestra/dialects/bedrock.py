@@ -2,83 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from orchestra.dialects.anthropic_schema import answer_schema
-from orchestra.dialects.asked import Asked, asked
-from orchestra.dialects.aws_events import AwsEventStream
-from orchestra.dialects.bedrock_reading import BedrockReading, bedrock_fault
+from orchestra.dialects.asked import Asked
 from orchestra.dialects.bedrock_turns import Turns
-from orchestra.dialects.codec import Encoded, StreamReader
-from orchestra.dialects.loose import mapping
-from orchestra.dialects.rate_limits import RateLimit
-from orchestra.dialects.reading import Streamed, whole_reply
-from orchestra.types import CallFault, Json, ModelCard, ModelReply, Request
-
-DIALECT: Final = "bedrock-converse"
+from orchestra.dialects.codec import Spelled
+from orchestra.dialects.loose import json_text, mapping
+from orchestra.types import Json, ModelCard
 
 
-class BedrockConverse:
-    """The codec of `bedrock-converse`. Signing requests that carry no API key is the transport's business.
+def spelled(said: Asked) -> Spelled:
+    """The request as Converse wants it; the model stands in the path, percent-encoded.
 
     An extra parameter that is no member of Converse's own (`bedrock.top_k`) is one of `additionalModelRequestFields`.
+    Signing requests that carry no API key is the transport's business.
     """
-
-    @property
-    def dialect(self) -> str:
-        """`bedrock-converse`."""
-        return DIALECT
-
-    def authorization(self, key: str | None) -> tuple[tuple[str, str], ...]:
-        """A Bedrock API key as a bearer token; nothing without one."""
-        return (("authorization", f"Bearer {key}"),) if key else ()
-
-    def encode(self, request: Request, card: ModelCard) -> Encoded:
-        """The request as this card's provider wants it; the model stands in the path, percent-encoded."""
-        notes: list[str] = []
-        said, schema = _answered(asked(request, card), notes)
-        placed = replace(said, extra=_placed(said.extra))
-        body, said_notes = placed.completed(_body(said, schema, notes))
-        stream = card.capabilities.streaming
-        return Encoded(
-            path=f"/model/{quote(card.model, safe='')}/converse{'-stream' if stream else ''}",
-            headers=(
-                ("content-type", "application/json"),
-                ("accept", "application/vnd.amazon.eventstream" if stream else "application/json"),
-            ),
-            body=_JSON.encode(body).encode(),
-            stream=stream,
-            notes=(*said_notes, *dict.fromkeys(notes)),
-            tools=request.tools if card.capabilities.tools != "none" else (),
-            compiled=said.compiled,
-            card=card,
-            json_tools=said.json_tools,
-            structured=request.output_schema is not None,
-        )
-
-    def decode(self, encoded: Encoded, body: bytes) -> ModelReply | CallFault:
-        """A whole (not streamed) successful body."""
-        return whole_reply(BedrockReading(encoded), body)
-
-    def reader(self, encoded: Encoded) -> StreamReader:
-        """A reader for the streamed reply to `encoded`."""
-        return Streamed(BedrockReading(encoded), AwsEventStream())
-
-    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> CallFault:
-        """What a response with an error status means."""
-        return bedrock_fault(status, headers, body)
-
-    def limits(self, headers: Mapping[str, str]) -> tuple[RateLimit, ...]:  # noqa: ARG002  # one seam for all dialects
-        """Nothing: Bedrock tells its quotas in the console only."""
-        return ()
-
-
-_JSON = json.JSONEncoder(allow_nan=False)
+    notes: list[str] = []
+    said, schema = _answered(said, notes)
+    stream = said.card.capabilities.streaming
+    path = f"/model/{quote(said.card.model, safe='')}/converse{'-stream' if stream else ''}"
+    body = _body(said, schema, notes)
+    return Spelled(replace(said, extra=_placed(said.extra)), path, body, stream, tuple(notes))
 
 
 def _body(said: Asked, schema: Mapping[str, Any] | None, notes: list[str]) -> dict[str, Any]:
@@ -125,7 +74,7 @@ def _tools(said: Asked) -> dict[str, Any]:
 def _output(said: Asked, schema: Mapping[str, Any] | None) -> dict[str, Any]:
     sections: dict[str, Any] = {}
     if schema is not None:
-        named = {"name": "reply", "schema": _JSON.encode(schema)}
+        named = {"name": "reply", "schema": json_text(schema)}
         sections["textFormat"] = {"type": "json_schema", "structure": {"jsonSchema": named}}
     if said.reasoning_effort is not None and _own_effort(said.card) is None:
         sections["effort"] = said.reasoning_effort
@@ -134,20 +83,20 @@ def _output(said: Asked, schema: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def _fields(said: Asked, notes: list[str]) -> dict[str, Any]:
     """The effort of a family that has a field of its own for it."""
-    effort, spelled = said.reasoning_effort, _own_effort(said.card)
-    if effort is None or spelled is None:
+    effort, own = said.reasoning_effort, _own_effort(said.card)
+    if effort is None or own is None:
         return {}
-    if spelled is _nova and effort == "high" and said.max_tokens is not None:
+    if own is _nova and effort == "high" and said.max_tokens is not None:
         notes.append("reasoning_effort high lowered to medium: with high, Nova takes no max_tokens")
         effort = "medium"
-    return spelled(effort)
+    return own(effort)
 
 
-Spelled: TypeAlias = Callable[[str], dict[str, Any]]
+Effort: TypeAlias = Callable[[str], dict[str, Any]]
 
 
-def _own_effort(card: ModelCard) -> Spelled | None:
-    return next((spelled for family, spelled in _EFFORTS if family.search(card.model)), None)
+def _own_effort(card: ModelCard) -> Effort | None:
+    return next((own for family, own in _EFFORTS if family.search(card.model)), None)
 
 
 def _flat(effort: str) -> dict[str, Any]:
@@ -163,7 +112,7 @@ def _nova(effort: str) -> dict[str, Any]:
 
 
 # Everyone else reads Converse's own `outputConfig.effort`.
-_EFFORTS: tuple[tuple[re.Pattern[str], Spelled], ...] = (
+_EFFORTS: tuple[tuple[re.Pattern[str], Effort], ...] = (
     (re.compile(r"openai\.gpt-oss|moonshot"), _flat),
     (re.compile(r"openai\."), _nested),
     (re.compile(r"amazon\.nova"), _nova),

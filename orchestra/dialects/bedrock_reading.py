@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
-from orchestra.dialects.codec import Delta, Encoded
 from orchestra.dialects.draft import CallDraft, Draft
-from orchestra.dialects.faults import http_fault
+from orchestra.dialects.encoded import Encoded
+from orchestra.dialects.faults import http_fault, stream_fault
 from orchestra.dialects.loose import count, mapping, parse_object, sequence, string
 from orchestra.dialects.reading import bad_reply
-from orchestra.types import CallFault, Finish, Usage
+from orchestra.types import CallFault, Finish, Trigger, Usage
 
 
 class BedrockReading:
@@ -24,33 +24,29 @@ class BedrockReading:
         self._states: dict[int, dict[str, str]] = {}
         self._foreign: set[int] = set()
 
-    @property
-    def ended(self) -> bool:
-        """Whether the stop reason has come."""
-        return self.draft.finish is not None
-
-    def event(self, name: str, data: dict[str, Any]) -> Sequence[Delta]:
+    def event(self, name: str, data: dict[str, Any]) -> CallFault | None:
         """Takes in one event; unknown ones say nothing."""
         if name == "contentBlockStart":
             self._start(_index(data), mapping(mapping(data.get("start")).get("toolUse")))
         elif name == "contentBlockDelta":
-            return self._delta(_index(data), mapping(data.get("delta")))
+            self._delta(_index(data), mapping(data.get("delta")))
         elif name == "messageStop":
             return self._stop(data)
         elif name == "metadata":
             self._metadata(data)
-        return ()
+        return None
 
     def whole(self, data: dict[str, Any]) -> CallFault | None:
         """Takes in a body that was not streamed."""
         message = mapping(mapping(data.get("output")).get("message"))
-        if not message or not string(data.get("stopReason")):
-            return bad_reply(f"the body holds no message with a stop reason: {str(data)[:80]!r}")
+        if "__type" in data:
+            return stream_fault(_named(data))
+        if not message:
+            return bad_reply(f"the body holds no message: {str(data)[:80]!r}")
         for index, block in enumerate(map(mapping, sequence(message.get("content")))):
             self._block(index, block)
         self._metadata(data)
-        self._stop(data)
-        return None
+        return self._stop(data)
 
     def _block(self, index: int, block: dict[str, Any]) -> None:
         """A whole block as what a stream would have said of it."""
@@ -75,22 +71,25 @@ class BedrockReading:
             call = self._calls[index] = self.draft.call(f"call {len(self.draft.calls)}")
             call.id, call.name = string(use.get("toolUseId")), string(use.get("name"))
 
-    def _delta(self, index: int, delta: dict[str, Any]) -> list[Delta]:
+    def _delta(self, index: int, delta: dict[str, Any]) -> None:
         text, thought = string(delta.get("text")), mapping(delta.get("reasoningContent"))
         use = delta.get("toolUse")
         if use and index not in self._foreign:
             self._call(index).add(mapping(use).get("input"))
-        deltas = self.draft.say(text, index) if text else []
-        return [*deltas, *self._reason(index, thought)] if thought else deltas
+        if text:
+            self.draft.say(text, index)
+        if thought:
+            self._reason(index, thought)
 
     def _call(self, index: int) -> CallDraft:
         if index not in self._calls:
             self._calls[index] = self.draft.call(f"call {len(self.draft.calls)}")
         return self._calls[index]
 
-    def _reason(self, index: int, thought: dict[str, Any]) -> list[Delta]:
+    def _reason(self, index: int, thought: dict[str, Any]) -> None:
         text, signature, redacted = (string(thought.get(key)) for key in ("text", "signature", "redactedContent"))
-        deltas = self.draft.reason(text, index) if text else []
+        if text:
+            self.draft.reason(text, index)
         if signature or redacted:
             state = self._states.setdefault(index, {})
             if signature:
@@ -98,11 +97,10 @@ class BedrockReading:
             if redacted:
                 state["redactedContent"] = _joined(state.get("redactedContent", ""), redacted)
             self.draft.keep(json.dumps(state), index, reasoning=True)
-        return deltas
 
-    def _stop(self, data: dict[str, Any]) -> list[Delta]:
-        self.draft.finish = _FINISH.get(string(data.get("stopReason")), "other")
-        return self.draft.ended()
+    def _stop(self, data: dict[str, Any]) -> CallFault | None:
+        reason = string(data.get("stopReason"))
+        return self.draft.stopped(reason, MEANINGS) if reason else None
 
     def _metadata(self, data: dict[str, Any]) -> None:
         self.draft.usage = usage(mapping(data.get("usage"))) or self.draft.usage
@@ -110,7 +108,7 @@ class BedrockReading:
         self.draft.model = string(router.get("invokedModelId")) or self.draft.model
 
 
-_FINISH: dict[str, Finish] = {
+MEANINGS: Final[Mapping[str, Finish | Trigger]] = {
     "end_turn": "stop",
     "stop_sequence": "stop",
     "max_tokens": "length",
@@ -118,7 +116,10 @@ _FINISH: dict[str, Finish] = {
     "tool_use": "tool_calls",
     "content_filtered": "content_filter",
     "guardrail_intervened": "content_filter",
+    "malformed_tool_use": Trigger.malformed_args,
+    "malformed_model_output": Trigger.bad_reply,
 }
+"""What each reason to stop means: an end of the reply, or a fault."""
 
 
 def _index(data: dict[str, Any]) -> int:
@@ -145,11 +146,16 @@ def bedrock_fault(status: int, headers: Mapping[str, str], body: bytes) -> CallF
     """The error's name stands in `x-amzn-errortype` or, as in other AWS protocols, in the body's `__type` or `code`."""
     said = parse_object(body)
     said = {"message": body.decode("utf-8", "replace").strip()} if said is None else said
-    kind = headers.get("x-amzn-errortype") or string(said.get("__type")) or string(said.get("code"))
-    if not kind or "error" in said:  # a proxy's, in a shape of its own
+    named = _named(said, headers.get("x-amzn-errortype", ""))
+    if not named["type"] or "error" in said:  # a proxy's, in a shape of its own
         return http_fault(status, headers, body)
+    return http_fault(status, headers, json.dumps(named).encode())
+
+
+def _named(said: dict[str, Any], kind: str = "") -> dict[str, str]:
+    """The error as faults are read everywhere else."""
+    kind = kind or string(said.get("__type")) or string(said.get("code"))
     text = string(said.get("message")) or string(said.get("Message"))
-    told = {"type": kind.partition(":")[0].rpartition("#")[2], "message": text}
     if original := string(said.get("originalMessage")):
-        told["message"] = f"{text} ({original})"
-    return http_fault(status, headers, json.dumps(told).encode())
+        text = f"{text} ({original})"
+    return {"type": kind.partition(":")[0].rpartition("#")[2], "message": text}

@@ -2,65 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
-from orchestra.dialects.codec import Delta, Encoded
 from orchestra.dialects.draft import CallDraft, Draft
+from orchestra.dialects.encoded import Encoded
+from orchestra.dialects.faults import stream_fault
 from orchestra.dialects.loose import count, mapping, parse_object, sequence, string
-from orchestra.dialects.reading import DONE, bad_reply
+from orchestra.dialects.reading import bad_reply
 from orchestra.dialects.reasoning_details import ReasoningDetails
 from orchestra.types import CallFault, Finish, Trigger, Usage
 
 
 class ChatReading:
-    """One chat completion, whole or in chunks."""
+    """One chat completion, whole or in chunks. Its end is a finish reason, which every known server gives.
+
+    Streams of broken gateways that never give one look like those that were cut, and are taken for such.
+    """
 
     def __init__(self, encoded: Encoded) -> None:
         self.draft = Draft(encoded)
-        self._done = False
         self._calls = ChatCalls(self.draft)
         self._details = ReasoningDetails()
 
-    @property
-    def ended(self) -> bool:
-        """[DONE], or a finish reason: some servers leave out one of them."""
-        return self._done or self.draft.finish is not None
-
-    def event(self, name: str, data: dict[str, Any]) -> Sequence[Delta] | CallFault:
+    def event(self, name: str, data: dict[str, Any]) -> CallFault | None:  # noqa: ARG002  # chunks have no name
         """Takes in a chunk."""
-        if name == DONE:
-            self._done = True
-            return self.draft.ended()
         self.draft.model = string(data.get("model")) or self.draft.model
-        said = mapping(data.get("usage")) or mapping(mapping(data.get("x_groq")).get("usage"))
-        self.draft.usage = usage(said) or self.draft.usage
+        if said := mapping(data.get("usage")) or mapping(mapping(data.get("x_groq")).get("usage")):
+            self.draft.usage = usage(said) or self.draft.usage
         choice = first_choice(data)
-        return finish_fault(choice, self.draft.text) or self._choice(choice)
+        if message := mapping(choice.get("delta")) or mapping(choice.get("message")):
+            self._message(message)
+        return ended(choice, self.draft)
 
     def whole(self, data: dict[str, Any]) -> CallFault | None:
         """Takes in a body that was not streamed."""
         if not sequence(data.get("choices")):
             return bad_reply(f"the body holds no choices: {str(data)[:80]!r}")
-        got = self.event("", data)
-        return got if isinstance(got, CallFault) else None
+        return self.event("", data)
 
-    def _choice(self, choice: dict[str, Any]) -> list[Delta]:
-        message = mapping(choice.get("delta")) or mapping(choice.get("message"))
+    def _message(self, message: dict[str, Any]) -> None:
         draft = self.draft
         text, thought = _content(message)
-        deltas = draft.reason(thought) if thought else []
-        self._details.add(message)
-        if state := self._details.state:
-            draft.keep(state, "reasoning", reasoning=True)
-        deltas += draft.say(text) if text else []
-        draft.refuse(string(message.get("refusal")))
+        if thought:
+            draft.reason(thought)
+        if "reasoning_details" in message and self._details.add(message):
+            draft.keep(self._details.state, "reasoning", reasoning=True)
+        if text:
+            draft.say(text)
+        if refusal := string(message.get("refusal")):
+            draft.refuse(refusal)
         self._calls.add(message)
-        draft.logprobs += logprobs(mapping(choice.get("logprobs")))
-        if reason := string(choice.get("finish_reason")):
-            draft.finish = _FINISH.get(reason, "other")
-            deltas += draft.ended()
-        return deltas
 
 
 class ChatCalls:
@@ -89,15 +81,6 @@ class ChatCalls:
         call.add(function.get("arguments"))
 
 
-_FINISH: dict[str, Finish] = {
-    "stop": "stop",
-    "length": "length",
-    "tool_calls": "tool_calls",
-    "function_call": "tool_calls",
-    "content_filter": "content_filter",
-}
-
-
 def _another(call: CallDraft, identity: str, name: str) -> bool:
     """True where a piece under a known index begins another call: some servers give every parallel call index 0."""
     if not name:
@@ -111,8 +94,7 @@ def _content(message: dict[str, Any]) -> tuple[str, str]:
     """Text and reasoning of a message; some servers write their content as an array of typed pieces."""
     content: object = message.get("content")
     thought = string(message.get("reasoning_content")) or string(message.get("reasoning"))
-    pieces = [mapping(piece) for piece in sequence(content)]
-    if not pieces:
+    if not (pieces := [mapping(piece) for piece in sequence(content)]):
         return string(content), thought
     thought += "".join(_content({"content": piece.get("thinking")})[0] for piece in pieces)
     return "".join(string(piece.get("text")) for piece in pieces), thought
@@ -121,19 +103,32 @@ def _content(message: dict[str, Any]) -> tuple[str, str]:
 def first_choice(data: dict[str, Any]) -> dict[str, Any]:
     """The reply that was asked for; empty where a chunk tells nothing of it."""
     nothing: dict[str, Any] = {}
-    choices = map(mapping, sequence(data.get("choices")))
-    return next((choice for choice in choices if choice.get("index", 0) == 0), nothing)
+    for choice in map(mapping, sequence(data.get("choices"))):
+        if choice.get("index", 0) == 0:
+            return choice
+    return nothing
 
 
-def finish_fault(choice: dict[str, Any], text: str) -> CallFault | None:
-    """The fault where the provider says that it stopped for a trouble of its own."""
-    reason = string(choice.get("finish_reason"))
-    if (trigger := _FAULTS.get(reason)) is None:
-        return None
-    return CallFault(trigger, f"the provider stopped with {reason!r}", partial_text=text)
+def ended(choice: dict[str, Any], draft: Draft) -> CallFault | None:
+    """Takes in how a choice has ended, if it has; OpenRouter reports what broke it off inside it."""
+    if probable := mapping(choice.get("logprobs")):
+        draft.logprobs += logprobs(probable)
+    if error := choice.get("error"):
+        return stream_fault(error)
+    reason = string(choice.get("finish_reason"))  # some servers write "" for null
+    return draft.stopped(reason, _MEANINGS) if reason else None
 
 
-_FAULTS = {
+_MEANINGS: Final[Mapping[str, Finish | Trigger]] = {
+    "stop": "stop",
+    "eos": "stop",  # Together
+    "eos_token": "stop",  # Text Generation Inference, as the next
+    "stop_sequence": "stop",
+    "length": "length",
+    "model_length": "length",  # Mistral
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
     "error": Trigger.server_error,  # Mistral, OpenRouter
     "insufficient_system_resource": Trigger.overloaded,  # DeepSeek
 }

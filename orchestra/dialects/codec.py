@@ -2,79 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
+from orchestra.dialects.asked import Asked, asked
+from orchestra.dialects.encoded import Encoded, StreamReader
+from orchestra.dialects.faults import http_fault
+from orchestra.dialects.loose import written
 from orchestra.dialects.rate_limits import RateLimit
-from orchestra.dialects.tool_schema import CompiledTool
-from orchestra.types import CallFault, ModelCard, ModelReply, ReasoningDelta, Request, TextDelta, ToolSpec
-
-Delta: TypeAlias = TextDelta | ReasoningDelta
+from orchestra.dialects.reading import Frames, Reading, Streamed, whole_reply
+from orchestra.dialects.sse import EventStream
+from orchestra.types import CallFault, ModelCard, ModelReply, Request
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
-    """A request in a provider's format: `path` below base_url, headers without secrets, the body.
+class Spelled:
+    """A request in a dialect's words: below `path` of base_url, as this body, which is still to get `said.extra`.
 
-    `notes` lists what the dialect cannot say and was therefore dropped. `tools` is what the reply may call, `compiled`
-    how it was declared, by canonical name; `structured` says that the answer is JSON under a schema. `key_header` is
-    the header that carries the API key, bare, where this server wants it otherwise than the dialect's others.
+    `said` is what was spelled, `notes` tells what could not be. `headers` are those besides the ones that all have;
+    `key_header` is the one that carries the API key, bare, where this server wants it otherwise.
     """
 
+    said: Asked
     path: str
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
+    body: dict[str, Any]
     stream: bool
     notes: tuple[str, ...] = ()
-    tools: tuple[ToolSpec, ...] = ()
-    compiled: Mapping[str, CompiledTool] = field(default_factory=dict[str, CompiledTool])
-    card: ModelCard | None = None
-    json_tools: bool = False
-    structured: bool = False
+    headers: tuple[tuple[str, str], ...] = ()
     key_header: str | None = None
 
 
-class StreamReader(Protocol):
-    """Reads one streamed reply, however its bytes are split."""
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """One dialect, as what is its own. Pure: no socket, clock or environment; nothing above it knows the wire format.
 
-    def feed(self, chunk: bytes) -> Sequence[Delta] | CallFault:
-        """The deltas that this chunk completes, or the fault it reveals (then nothing more is fed)."""
-        ...
+    `spelled` writes requests, `reading` takes in one reply. `error` is what a response with an error status means,
+    `limits` what a response's headers say of the key's rate limits (header names in lower case). `key` is the header
+    of the API key and what stands before it there. Streams are `streams`, their events told apart by `frames`.
+    """
 
-    def close(self) -> ModelReply | CallFault:
-        """The whole reply once the bytes have ended; a stream without its explicit end is `stream_cut`."""
-        ...
-
-
-class Codec(Protocol):
-    """One dialect. Pure: no socket, clock or environment; nothing above it knows the wire format."""
-
-    @property
-    def dialect(self) -> str:
-        """The dialect's name as written in fleet.toml."""
-        ...
+    dialect: str
+    spelled: Callable[[Asked], Spelled]
+    reading: Callable[[Encoded], Reading]
+    limits: Callable[[Mapping[str, str]], tuple[RateLimit, ...]]
+    key: tuple[str, str] = ("authorization", "Bearer ")
+    error: Callable[[int, Mapping[str, str], bytes], CallFault] = http_fault
+    streams: str = "text/event-stream"
+    frames: Callable[[], Frames] = EventStream
 
     def authorization(self, key: str | None) -> tuple[tuple[str, str], ...]:
         """The headers that carry an API key; empty without one."""
-        ...
+        header, before = self.key
+        return ((header, f"{before}{key}"),) if key else ()
 
     def encode(self, request: Request, card: ModelCard) -> Encoded:
-        """The request as this card's provider wants it."""
-        ...
+        """The request as this card's provider wants it. Raises ToolError for a tool that cannot be said."""
+        spelled = self.spelled(asked(request, card))
+        said = spelled.said
+        body, notes = said.completed(spelled.body)
+        accepted = self.streams if spelled.stream else _JSON
+        return Encoded(
+            path=spelled.path,
+            headers=(("content-type", _JSON), ("accept", accepted), *spelled.headers),
+            body=written(body),
+            stream=spelled.stream,
+            notes=tuple(dict.fromkeys((*notes, *spelled.notes))),
+            tools=request.tools if card.capabilities.tools != "none" else (),
+            compiled=said.compiled,
+            card=card,
+            json_tools=said.json_tools,
+            structured=request.output_schema is not None,
+            key_header=spelled.key_header,
+        )
 
     def decode(self, encoded: Encoded, body: bytes) -> ModelReply | CallFault:
         """A whole (not streamed) successful body."""
-        ...
+        return whole_reply(self.reading(encoded), body)
 
     def reader(self, encoded: Encoded) -> StreamReader:
         """A reader for the streamed reply to `encoded`."""
-        ...
+        return Streamed(self.reading(encoded), self.frames())
 
-    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> CallFault:
-        """What a response with an error status means; header names are lower case."""
-        ...
 
-    def limits(self, headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
-        """What a response's headers say of the key's rate limits; header names are lower case."""
-        ...
+_JSON: Final = "application/json"

@@ -2,85 +2,33 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
-from orchestra.dialects.asked import Asked, asked
-from orchestra.dialects.codec import Encoded, StreamReader
-from orchestra.dialects.cohere_reading import PLAN, CohereReading
-from orchestra.dialects.faults import http_fault
-from orchestra.dialects.rate_limits import RateLimit, cohere_limits
-from orchestra.dialects.reading import Streamed, whole_reply
+from orchestra.dialects.asked import Asked
+from orchestra.dialects.codec import Spelled
+from orchestra.dialects.cohere_reading import PLAN
+from orchestra.dialects.loose import json_text
 from orchestra.types import (
-    CallFault,
     Image,
     Message,
-    ModelCard,
-    ModelReply,
     Part,
     Reasoning,
-    Request,
     Text,
     ToolCall,
     ToolResult,
 )
 
-DIALECT: Final = "cohere"
 
-
-class Cohere:
-    """The codec of `cohere`. Types: cohere 7.3, `V2Client.chat_stream`."""
-
-    @property
-    def dialect(self) -> str:
-        """`cohere`."""
-        return DIALECT
-
-    def authorization(self, key: str | None) -> tuple[tuple[str, str], ...]:
-        """A bearer token; nothing without a key."""
-        return (("authorization", f"Bearer {key}"),) if key else ()
-
-    def encode(self, request: Request, card: ModelCard) -> Encoded:
-        """The request as Cohere wants it."""
-        said = _system_first(asked(request, card))
-        if said.output_schema is not None and said.compiled:
-            said = said.in_prompt("Cohere takes no response_format beside tools")
-        stream = card.capabilities.streaming
-        wanted = {"model": card.model, "messages": _messages(said)} | _tools(said) | _settings(said)
-        body, notes = said.completed(wanted | {"stream": stream})
-        return Encoded(
-            path="/v2/chat",
-            headers=(
-                ("content-type", "application/json"),
-                ("accept", "text/event-stream" if stream else "application/json"),
-            ),
-            body=_BODY.encode(body).encode(),
-            stream=stream,
-            notes=notes,
-            tools=request.tools if card.capabilities.tools != "none" else (),
-            compiled=said.compiled,
-            card=card,
-            json_tools=said.json_tools,
-            structured=request.output_schema is not None,
-        )
-
-    def decode(self, encoded: Encoded, body: bytes) -> ModelReply | CallFault:
-        """A whole (not streamed) successful body."""
-        return whole_reply(CohereReading(encoded), body)
-
-    def reader(self, encoded: Encoded) -> StreamReader:
-        """A reader for the streamed reply to `encoded`."""
-        return Streamed(CohereReading(encoded))
-
-    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> CallFault:
-        """What a response with an error status means."""
-        return http_fault(status, headers, body)
-
-    def limits(self, headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
-        """What is left to a trial key, the only kind that is told."""
-        return cohere_limits(headers)
+def spelled(said: Asked) -> Spelled:
+    """The request as Cohere wants it. Types: cohere 7.3, `V2Client.chat_stream`."""
+    said = _system_first(said)
+    if said.output_schema is not None and said.compiled:
+        said = said.in_prompt("Cohere takes no response_format beside tools")
+    stream = said.card.capabilities.streaming
+    body = {"model": said.card.model, "messages": _messages(said)} | _tools(said) | _settings(said)
+    return Spelled(said, "/v2/chat", body | {"stream": stream}, stream)
 
 
 def _system_first(said: Asked) -> Asked:
@@ -120,8 +68,6 @@ def _settings(said: Asked) -> dict[str, Any]:
 
 _ERROR = "Error: "  # a tool message has no error flag
 _NOTHING = "(nothing)"  # and its text may not be empty
-_BODY = json.JSONEncoder(allow_nan=False)
-_ARGUMENTS = json.JSONEncoder(ensure_ascii=False)
 
 
 def _messages(said: Asked) -> list[dict[str, Any]]:
@@ -153,7 +99,7 @@ def _is_plan(part: Part) -> bool:
 
 
 def _call(call: ToolCall, said: Asked) -> dict[str, Any]:
-    function = {"name": said.names[call.name], "arguments": _ARGUMENTS.encode(said.arguments(call))}
+    function = {"name": said.names[call.name], "arguments": json_text(said.arguments(call))}
     return {"id": said.ids[call.id], "type": "function", "function": function}
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
-from orchestra.dialects.codec import Delta, Encoded
 from orchestra.dialects.draft import CallDraft, Draft
+from orchestra.dialects.encoded import Encoded
 from orchestra.dialects.faults import stream_fault
 from orchestra.dialects.loose import count, is_object, mapping, sequence, string
-from orchestra.dialects.reading import DONE, bad_reply
+from orchestra.dialects.reading import bad_reply
 from orchestra.types import CallFault, Finish, Trigger, Usage
 
 PLAN: Final = "tool_plan"
@@ -17,34 +17,29 @@ PLAN: Final = "tool_plan"
 
 
 class CohereReading:
-    """One reply, whole or in events."""
+    """One reply, whole or in events. Its end is a finish reason, which comes with `message-end`."""
 
     def __init__(self, encoded: Encoded) -> None:
         self.draft = Draft(encoded)
         self._calls: dict[int, CallDraft] = {}
 
-    @property
-    def ended(self) -> bool:
-        """A finish reason, which comes with `message-end`."""
-        return self.draft.finish is not None
-
-    def event(self, name: str, data: dict[str, Any]) -> Sequence[Delta] | CallFault:
+    def event(self, name: str, data: dict[str, Any]) -> CallFault | None:
         """Takes in one event; kinds to come, citations and debugging are passed over."""
         kind = string(data.get("type")) or name
         delta, index = mapping(data.get("delta")), data.get("index")
         message = mapping(delta.get("message"))
         if kind in ("content-start", "content-delta"):
             self._log(data.get("logprobs"))
-            return self._content(mapping(message.get("content")), f"content {index}")
-        if kind == "tool-plan-delta":
-            return self._plan(string(message.get("tool_plan")))
-        if kind in ("tool-call-start", "tool-call-delta"):
+            self._content(mapping(message.get("content")), f"content {index}")
+        elif kind == "tool-plan-delta":
+            self._plan(string(message.get("tool_plan")))
+        elif kind in ("tool-call-start", "tool-call-delta"):
             self._call(mapping(message.get("tool_calls")), index, begins=kind == "tool-call-start")
         elif kind == "message-end":
             return self._end(delta)
-        elif kind != DONE and "type" not in data and "message" in data:
-            return stream_fault(data, self.draft.text)  # Cohere's error object is no more than its message
-        return ()
+        elif "type" not in data and "message" in data:
+            return stream_fault(data)  # Cohere's error object is no more than its message
+        return None
 
     def whole(self, data: dict[str, Any]) -> CallFault | None:
         """Takes in a body that was not streamed."""
@@ -58,21 +53,18 @@ class CohereReading:
             self._call(mapping(call), index, begins=True)
         for said in sequence(data.get("logprobs")):
             self._log(said)
-        got = self._end(data)
-        if isinstance(got, CallFault):
-            return got
-        return None if self.ended else bad_reply(f"the reply does not say why it ended: {str(data)[:80]!r}")
+        return self._end(data)
 
-    def _content(self, content: dict[str, Any], place: str) -> list[Delta]:
-        thought, text = string(content.get("thinking")), string(content.get("text"))
-        thinking = self.draft.reason(thought, f"{place} thinking") if thought else []
-        return thinking + (self.draft.say(text, place) if text else [])
+    def _content(self, content: dict[str, Any], place: str) -> None:
+        if thought := string(content.get("thinking")):
+            self.draft.reason(thought, f"{place} thinking")
+        if text := string(content.get("text")):
+            self.draft.say(text, place)
 
-    def _plan(self, piece: str) -> list[Delta]:
-        if not piece:
-            return []
-        self.draft.keep(PLAN, PLAN, reasoning=True)
-        return self.draft.reason(piece, PLAN)
+    def _plan(self, piece: str) -> None:
+        if piece:
+            self.draft.keep(PLAN, PLAN, reasoning=True)
+            self.draft.reason(piece, PLAN)
 
     def _call(self, piece: dict[str, Any], index: object, *, begins: bool) -> None:
         if not isinstance(index, int):
@@ -88,25 +80,20 @@ class CohereReading:
         found = sequence(mapping(said).get("logprobs"))
         self.draft.logprobs += [float(value) for value in found if isinstance(value, int | float)]
 
-    def _end(self, said: dict[str, Any]) -> list[Delta] | CallFault:
-        draft, reason = self.draft, string(said.get("finish_reason"))
-        draft.usage = usage(mapping(said.get("usage"))) or draft.usage
-        if trigger := _FAULTS.get(reason):
-            told = string(said.get("error")) or f"the provider stopped with {reason!r}"
-            return CallFault(trigger, told[:600], partial_text=draft.text)
-        if not reason:
-            return []
-        draft.finish = _FINISH.get(reason, "other")
-        return draft.ended()
+    def _end(self, said: dict[str, Any]) -> CallFault | None:
+        self.draft.usage = usage(mapping(said.get("usage"))) or self.draft.usage
+        reason = string(said.get("finish_reason"))
+        return self.draft.stopped(reason, _MEANINGS, string(said.get("error"))) if reason else None
 
 
-_FINISH: dict[str, Finish] = {
+_MEANINGS: Final[Mapping[str, Finish | Trigger]] = {
     "COMPLETE": "stop",
     "STOP_SEQUENCE": "stop",
     "MAX_TOKENS": "length",
     "TOOL_CALL": "tool_calls",
+    "ERROR": Trigger.server_error,
+    "TIMEOUT": Trigger.timeout,
 }
-_FAULTS = {"ERROR": Trigger.server_error, "TIMEOUT": Trigger.timeout}
 
 
 def usage(said: dict[str, Any]) -> Usage | None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from orchestra.dialects.codec import Delta, Encoded
+from orchestra.dialects.encoded import Delta, Encoded
 from orchestra.dialects.json_tools import AnswerText, read
-from orchestra.dialects.loose import is_object, parse_object, scalars, sequence
+from orchestra.dialects.loose import is_object, parse_object, scalars, sequence, written
 from orchestra.types import (
+    CallFault,
     Finish,
     Json,
     ModelReply,
@@ -22,17 +23,19 @@ from orchestra.types import (
     Text,
     TextDelta,
     ToolCall,
+    Trigger,
     Usage,
 )
 
 Place: TypeAlias = int | str
+State: TypeAlias = str | Callable[[], str]
 
 
 class Draft:
     """Blocks of text, reasoning and calls in the order in which they began, each under its place in the reply.
 
-    `model`, `usage`, `finish` and `logprobs` are set as they arrive; `finish` stays None until the provider has said
-    why it stopped.
+    `model`, `usage` and `logprobs` are set as they arrive; `finish` stays None until the provider has said that the
+    reply has ended.
     """
 
     def __init__(self, encoded: Encoded) -> None:
@@ -44,6 +47,7 @@ class Draft:
         self._answer = AnswerText(structured=encoded.structured) if encoded.json_tools else None
         self._refusal = _Pieces()
         self._blocks: dict[Place, _Said | CallDraft] = {}
+        self._news: list[Delta] = []
 
     @property
     def text(self) -> str:
@@ -55,16 +59,20 @@ class Draft:
         """The calls so far."""
         return tuple(block for block in self._blocks.values() if isinstance(block, CallDraft))
 
-    def say(self, piece: str, at: Place = "text") -> list[Delta]:
-        """Takes in a piece of text; the delta it brings."""
-        shown = self._said(at, reasoning=False).pieces.add(piece)
-        shown = self._answer.add(shown) if self._answer and shown else shown
-        return [TextDelta(shown)] if shown else []
+    def news(self) -> list[Delta]:
+        """What can be handed on since this was last asked."""
+        news, self._news = self._news, []
+        return news
 
-    def reason(self, piece: str, at: Place = "reasoning") -> list[Delta]:
-        """Takes in a piece of reasoning; the delta it brings."""
-        shown = self._said(at, reasoning=True).pieces.add(piece)
-        return [ReasoningDelta(shown)] if shown else []
+    def say(self, piece: str, at: Place = "text") -> None:
+        """Takes in a piece of text, which begins a block where it is the first at its place."""
+        shown = self._said(at, reasoning=False).pieces.add(piece)
+        self._show(self._answer.add(shown) if self._answer and shown else shown)
+
+    def reason(self, piece: str, at: Place = "reasoning") -> None:
+        """Takes in a piece of reasoning, which begins a block where it is the first at its place."""
+        if shown := self._said(at, reasoning=True).pieces.add(piece):
+            self._news.append(ReasoningDelta(shown))
 
     def refuse(self, piece: str) -> None:
         """Takes in a piece of a refusal, which is not handed on while it is written: another model may answer yet."""
@@ -72,32 +80,54 @@ class Draft:
 
     def call(self, at: Place) -> CallDraft:
         """The call at a place; it begins here where there is none."""
-        block = self._blocks.setdefault(at, CallDraft())
+        block = self._blocks.get(at) or self._blocks.setdefault(at, CallDraft())
         return block if isinstance(block, CallDraft) else self.call(f"{at}'")  # a server that reuses a text's place
 
-    def keep(self, state: str, at: Place, *, reasoning: bool) -> None:
-        """Opaque state of a block of text or reasoning, which may say nothing else."""
+    def keep(self, state: State, at: Place, *, reasoning: bool) -> None:
+        """Opaque state of a block of text or reasoning, which may say nothing else; or what gives it in the end."""
         self._said(at, reasoning=reasoning).state = state
 
-    def ended(self) -> list[Delta]:
-        """What was held back until the model had finished."""
-        rest = self._answer.close() if self._answer else ""
-        return [TextDelta(rest)] if rest else []
+    def stopped(self, reason: str, meanings: Mapping[str, Finish | Trigger], told: str = "") -> CallFault | None:
+        """Takes in why the provider stopped, in its own words.
+
+        The fault where that is no end of a reply: an unknown reason is none either, since nearly every one that
+        providers have added tells of something broken off.
+        """
+        meaning = meanings.get(reason, Trigger.bad_reply)
+        if isinstance(meaning, Trigger):
+            text = f"the provider stopped with {reason!r}{': ' if told else ''}{told}"
+            return CallFault(meaning, scalars(text[:_TEXT_LIMIT]))
+        self.end(meaning)
+        return None
+
+    def end(self, finish: Finish) -> None:
+        """The reply has ended; what was held back until then can be handed on."""
+        self.finish = finish
+        self._show(self._answer.close() if self._answer else "")
 
     def reply(self) -> ModelReply:
-        """The reply as far as it was read."""
+        """The reply, which has ended."""
+        assert self.finish is not None, "a reply that has not ended is none"
         parts, mended = self._parts()
         called = any(isinstance(part, ToolCall) for part in parts)
-        finish = self.finish or "stop"
-        if self._refusal.text:
-            finish = "refusal"
-        elif called and finish in ("stop", "other"):
-            finish = "tool_calls"
+        finish = "tool_calls" if called and self.finish == "stop" else self.finish
         logprob = sum(self.logprobs) / len(self.logprobs) if self.logprobs else None
-        return ModelReply(parts, finish, self.usage, self.model, logprob, self._raw(), mended)
+        return ModelReply(
+            parts,
+            "refusal" if self._refusal.text else finish,
+            self.usage,
+            self.model and scalars(self.model),
+            logprob,
+            scalars(self._raw()),
+            mended,
+        )
+
+    def _show(self, text: str) -> None:
+        if text:
+            self._news.append(TextDelta(text))
 
     def _said(self, at: Place, *, reasoning: bool) -> _Said:
-        block = self._blocks.setdefault(at, _Said(reasoning))
+        block = self._blocks.get(at) or self._blocks.setdefault(at, _Said(reasoning))
         if isinstance(block, _Said) and block.reasoning is reasoning:
             return block
         return self._said(f"{at}'", reasoning=reasoning)
@@ -121,8 +151,9 @@ class Draft:
         for block in self._blocks.values():
             if isinstance(block, CallDraft):
                 yield from _calls(block, self.encoded)
-            elif block.pieces.text or block.state is not None:
-                yield (Reasoning if block.reasoning else Text)(block.pieces.text, provider_state=block.state)
+            elif (text := block.pieces.text) or block.state is not None:
+                state = block.state() if callable(block.state) else block.state
+                yield (Reasoning if block.reasoning else Text)(text, provider_state=state)
 
     def _raw(self) -> str:
         written = [self._written(reasoning=False) or self._refusal.text]
@@ -156,14 +187,19 @@ class _Pieces:
 
     def __init__(self) -> None:
         self._held: str = ""
-        self.text: str = ""
+        self._pieces: list[str] = []
+
+    @property
+    def text(self) -> str:
+        """All that could be handed on."""
+        return "".join(self._pieces)
 
     def add(self, piece: str) -> str:
         """What can be handed on now."""
         piece = self._held + piece
         self._held = piece[-1:] if "\ud800" <= piece[-1:] <= "\udbff" else ""
         piece = scalars(piece.removesuffix(self._held))
-        self.text += piece
+        self._pieces.append(piece)
         return piece
 
 
@@ -173,20 +209,23 @@ class _Said:
 
     reasoning: bool
     pieces: _Pieces = field(default_factory=_Pieces)
-    state: str | None = None
+    state: State | None = None
+
+
+_TEXT_LIMIT = 600
 
 
 def _calls(call: CallDraft, encoded: Encoded) -> Iterator[ToolCall]:
     """The call; several where a server has written the arguments of several one after the other."""
-    written = next((one for one in encoded.compiled.values() if one.name == call.name), None)
-    name = next((name for name, one in encoded.compiled.items() if one is written), call.name)
+    declared = next((one for one in encoded.compiled.values() if one.name == call.name), None)
+    name = next((name for name, one in encoded.compiled.items() if one is declared), call.name)
     tool = next((one for one in encoded.tools if one.name == name), None)
     may_be_empty = tool is not None and not sequence(tool.schema.get("required"))
-    for number, raw in enumerate(_split(call.raw)):
+    for number, raw in enumerate(_split(scalars(call.raw))):
         # A tool without arguments may be called with no text at all; that stands for {} only where {} can be meant.
         arguments: Mapping[str, Json] | None = {} if not raw.strip() and may_be_empty else parse_object(raw)
-        if arguments is not None and written is not None:
-            arguments = written.decode(arguments)
+        if arguments is not None and declared is not None:
+            arguments = declared.decode(arguments)
         yield ToolCall(call.id if not number else "", name, arguments, raw, provider_state=call.state)
 
 
@@ -216,10 +255,11 @@ def _identified(parts: Sequence[Part], body: bytes) -> list[Part]:
     result: list[Part] = []
     for index, part in enumerate(parts):
         if isinstance(part, ToolCall):
-            known = not part.id or part.id in seen or json.dumps(part.id).encode() in body
-            chosen = f"call_{hashlib.sha256(b'%d:%b' % (index, body)).hexdigest()[:16]}" if known else part.id
+            identity = scalars(part.id)
+            known = not identity or identity in seen or written(identity) in body
+            chosen = f"call_{hashlib.sha256(b'%d:%b' % (index, body)).hexdigest()[:16]}" if known else identity
             seen.add(chosen)
-            result.append(replace(part, id=chosen))
+            result.append(replace(part, id=chosen, name=scalars(part.name), raw=scalars(part.raw)))
         else:
             result.append(part)
     return result

@@ -2,87 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import quote
 
-from orchestra.dialects.asked import Asked, asked
-from orchestra.dialects.codec import Encoded, StreamReader
-from orchestra.dialects.faults import http_fault
+from orchestra.dialects.asked import Asked
+from orchestra.dialects.codec import Spelled
 from orchestra.dialects.gemini_contents import contents, since_gemini_3
-from orchestra.dialects.gemini_reading import GeminiReading
 from orchestra.dialects.loose import mapping
-from orchestra.dialects.rate_limits import RateLimit, openai_limits
-from orchestra.dialects.reading import Streamed, whole_reply
-from orchestra.types import CallFault, Json, ModelCard, ModelReply, Request
-
-DIALECT: Final = "gemini"
+from orchestra.types import Json, ModelCard
 
 
-class Gemini:
-    """The codec of `gemini`. It sends nothing the request does not ask for, and notes what it cannot say.
+def spelled(said: Asked) -> Spelled:
+    """The request as the card's model wants it: nothing that was not asked for, and notes on what cannot be said.
 
     `base_url` as google-genai has it; where it already holds a version (`…/v1beta`, Vertex AI's
     `…/v1/publishers/google`), none is added. An extra parameter that is no field of the request itself
     (`gemini.topK`) is one of `generationConfig`.
     """
-
-    @property
-    def dialect(self) -> str:
-        """`gemini`."""
-        return DIALECT
-
-    def authorization(self, key: str | None) -> tuple[tuple[str, str], ...]:
-        """`x-goog-api-key`; nothing without a key."""
-        return (("x-goog-api-key", key),) if key else ()
-
-    def encode(self, request: Request, card: ModelCard) -> Encoded:
-        """The request as this card's model wants it."""
-        said = asked(request, card)
-        if said.output_schema is not None and said.compiled and not since_gemini_3(card.model):
-            said = said.in_prompt(f"{card.name} takes none beside tools")
-        turns, moved = contents(said)
-        thinking, unthought = _thinking(said)
-        placed = replace(said, extra=_placed(said.extra)) if said.extra else said
-        body, notes = placed.completed(turns | _tools(said) | _config(said, thinking))
-        stream = card.capabilities.streaming
-        return Encoded(
-            path=_path(card, stream=stream),
-            headers=(
-                ("content-type", "application/json"),
-                ("accept", "text/event-stream" if stream else "application/json"),
-            ),
-            body=_BODY.encode(body).encode(),
-            stream=stream,
-            notes=(*notes, *moved, *unthought),
-            tools=request.tools if card.capabilities.tools != "none" else (),
-            compiled=said.compiled,
-            card=card,
-            json_tools=said.json_tools,
-            structured=request.output_schema is not None,
-        )
-
-    def decode(self, encoded: Encoded, body: bytes) -> ModelReply | CallFault:
-        """A whole (not streamed) successful body."""
-        return whole_reply(GeminiReading(encoded), body)
-
-    def reader(self, encoded: Encoded) -> StreamReader:
-        """A reader for the streamed reply to `encoded`."""
-        return Streamed(GeminiReading(encoded))
-
-    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> CallFault:
-        """What a response with an error status means; its RetryInfo says how long to wait."""
-        return http_fault(status, headers, body)
-
-    def limits(self, headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
-        """`x-ratelimit-…`, where a gateway adds them: Google's own headers do not tell."""
-        return openai_limits(headers)
+    card, stream = said.card, said.card.capabilities.streaming
+    if said.output_schema is not None and said.compiled and not since_gemini_3(card.model):
+        said = said.in_prompt(f"{card.name} takes none beside tools")
+    turns, moved = contents(said)
+    thinking, unthought = _thinking(said)
+    placed = replace(said, extra=_placed(said.extra)) if said.extra else said
+    body = turns | _tools(said) | _config(said, thinking)
+    return Spelled(placed, _path(card, stream=stream), body, stream, (*moved, *unthought))
 
 
-_BODY = json.JSONEncoder(allow_nan=False)
 _VERSIONED = re.compile(r"/v\d\w*(/|$)")
 _RESOURCES = ("models/", "tunedModels/", "publishers/", "projects/", "endpoints/")
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
-from orchestra.dialects.codec import Delta, Encoded
 from orchestra.dialects.draft import CallDraft, Draft
+from orchestra.dialects.encoded import Encoded
 from orchestra.dialects.gemini_arguments import assembled
-from orchestra.dialects.loose import mapping, parse_object, scalars, sequence, string
-from orchestra.dialects.reading import bad_reply
+from orchestra.dialects.loose import json_text, mapping, parse_object, sequence, string
 from orchestra.types import CallFault, Finish, Trigger, Usage
 
 
@@ -18,7 +17,8 @@ class GeminiReading:
     """One GenerateContentResponse, whole or in chunks.
 
     A part with a signature is a part of the reply of its own, since it goes back exactly as it came; texts without
-    one that follow each other are one part.
+    one that follow each other are one part. Its end is a finish reason: "if empty, the model has not stopped
+    generating".
     """
 
     def __init__(self, encoded: Encoded) -> None:
@@ -27,48 +27,42 @@ class GeminiReading:
         self._running: bool | None = None  # whether the text that may go on is a thought
         self._open: tuple[CallDraft, list[Any]] | None = None  # a call whose arguments are arriving in pieces
 
-    @property
-    def ended(self) -> bool:
-        """A finish reason: "if empty, the model has not stopped generating"."""
-        return self.draft.finish is not None
-
-    def event(self, name: str, data: dict[str, Any]) -> Sequence[Delta] | CallFault:  # noqa: ARG002  # Google names none
+    def event(self, name: str, data: dict[str, Any]) -> CallFault | None:  # noqa: ARG002  # Google names none
         """Takes in a chunk."""
         self.draft.model = string(data.get("modelVersion")) or self.draft.model
         self.draft.usage = usage(mapping(data.get("usageMetadata"))) or self.draft.usage
         candidate = _first(data)
         if not candidate and (reason := string(mapping(data.get("promptFeedback")).get("blockReason"))):
-            return self._fault(Trigger.content_filter, f"the prompt was blocked: {reason}")
-        deltas: list[Delta] = []
+            return CallFault(Trigger.content_filter, f"the prompt was blocked: {reason[:80]}")
         for part in map(mapping, sequence(mapping(candidate.get("content")).get("parts"))):
-            deltas += self._part(part)
+            self._part(part)
         self.draft.logprobs += _logprobs(mapping(candidate.get("logprobsResult")))
-        return self._stopped(candidate) or [*deltas, *(self.draft.ended() if self.ended else ())]
+        reason = string(candidate.get("finishReason"))
+        if reason in ("", "FINISH_REASON_UNSPECIFIED"):
+            return None
+        return self.draft.stopped(reason, MEANINGS, string(candidate.get("finishMessage")))
 
     def whole(self, data: dict[str, Any]) -> CallFault | None:
         """Takes in a body that was not streamed."""
-        if isinstance(got := self.event("", data), CallFault):
-            return got
-        if self.ended:
-            return None
-        return bad_reply(f"the body does not say why it ends: {_dumps(data)[:80]}", self.draft.text)
+        return self.event("", data)
 
-    def _part(self, part: dict[str, Any]) -> list[Delta]:
+    def _part(self, part: dict[str, Any]) -> None:
         state = _fields(thoughtSignature=part.get("thoughtSignature"))
         if "functionCall" in part:
             self._call(mapping(part["functionCall"]), state)
-            return []
-        if _KEPT & part.keys():
-            self.draft.keep(_dumps(part), self._next(), reasoning=True)
-            return []
+        elif _KEPT & part.keys():
+            self.draft.keep(json.dumps(part), self._next(), reasoning=True)
+        else:
+            self._text(part, state)
+
+    def _text(self, part: dict[str, Any], state: dict[str, str]) -> None:
         text, thought = string(part.get("text")), part.get("thought") is True
         if state:
-            self.draft.keep(_dumps(state), self._next(), reasoning=thought)
-        elif not text:
-            return []
-        elif thought is not self._running:
+            self.draft.keep(json.dumps(state), self._next(), reasoning=thought)
+        elif text and thought is not self._running:
             self._next(thought)
-        return self.draft.reason(text, self._place) if thought else self.draft.say(text, self._place)
+        if text:
+            (self.draft.reason if thought else self.draft.say)(text, self._place)
 
     def _next(self, running: bool | None = None) -> int:  # noqa: FBT001  # what runs on from here
         self._place, self._running = self._place + 1, running
@@ -82,28 +76,15 @@ class GeminiReading:
         call, pieces = self._open
         call.name, call.id = call.name or name, call.id or identity
         state = (parse_object(call.state or "") or {}) | _fields(id=identity) | signed
-        call.state = _dumps(state) if state else None
+        call.state = json.dumps(state) if state else None
         pieces += sequence(function.get("partialArgs"))
         if function.get("willContinue") is True:
             call.pieces = [_UNFINISHED]
         else:
             call.pieces, self._open = [_arguments(function, pieces)], None
 
-    def _stopped(self, candidate: dict[str, Any]) -> CallFault | None:
-        reason, message = string(candidate.get("finishReason")), string(candidate.get("finishMessage"))
-        if reason in _FINISH:
-            self.draft.finish = _FINISH[reason]
-        elif reason and reason != "FINISH_REASON_UNSPECIFIED":
-            return self._fault(
-                _FAULTS.get(reason, Trigger.bad_reply), f"the model stopped: {reason} {message}".rstrip()
-            )
-        return None
 
-    def _fault(self, trigger: Trigger, text: str) -> CallFault:
-        return CallFault(trigger, scalars(text[:_TEXT_LIMIT]), partial_text=self.draft.text)
-
-
-_FINISH: Final[Mapping[str, Finish]] = {
+MEANINGS: Final[Mapping[str, Finish | Trigger]] = {
     "STOP": "stop",
     "MAX_TOKENS": "length",
     "CONTINUATION": "length",  # the output limit of one request, lower than the one that was asked for
@@ -112,18 +93,15 @@ _FINISH: Final[Mapping[str, Finish]] = {
         "content_filter",
     ),
     **dict.fromkeys(("IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION"), "content_filter"),
-    **dict.fromkeys(("OTHER", "LANGUAGE", "IMAGE_OTHER", "NO_IMAGE", "TOO_MANY_TOOL_CALLS"), "other"),
-}
-# No reply at all: nothing of what came with these may be used. An unknown reason is one of them, since every reason
-# that was added so far tells of something broken off.
-_FAULTS: Final[Mapping[str, Trigger]] = {
+    # No reply at all: nothing of what came with these may be used.
     "MALFORMED_FUNCTION_CALL": Trigger.malformed_args,
     "UNEXPECTED_TOOL_CALL": Trigger.unknown_tool,
-    "MALFORMED_RESPONSE": Trigger.bad_reply,
+    "TOO_MANY_TOOL_CALLS": Trigger.no_progress,
     "MISSING_THOUGHT_SIGNATURE": Trigger.bad_request,
     "PUP_LIMITED_DISABLED": Trigger.auth,  # the account is limited or disabled
+    **dict.fromkeys(("MALFORMED_RESPONSE", "OTHER", "LANGUAGE", "IMAGE_OTHER", "NO_IMAGE"), Trigger.bad_reply),
 }
-_TEXT_LIMIT = 600
+"""What each reason to stop means: an end of the reply, or a fault."""
 # Parts that only go back: what Google's own tools ran and found, what the model drew.
 _KEPT = frozenset({"executableCode", "codeExecutionResult", "toolCall", "toolResponse", "inlineData", "fileData"})
 _UNFINISHED = "{"
@@ -160,23 +138,16 @@ def _another(call: CallDraft, name: str, identity: str) -> bool:
 def _arguments(function: dict[str, Any], pieces: list[Any]) -> str:
     """The arguments as text; what cannot be put together is shown as it came, which is no object."""
     if not pieces:
-        return _dumps({} if function.get("args") is None else function["args"])
+        return json_text({} if function.get("args") is None else function["args"])
     try:
-        return _dumps(assembled(map(mapping, pieces)))
+        return json_text(assembled(map(mapping, pieces)))
     except ValueError:
-        return _dumps(pieces)
+        return json_text(pieces)
 
 
 def _fields(**given: object) -> dict[str, str]:
     """The fields that hold a text."""
     return {name: value for name, value in given.items() if isinstance(value, str) and value}
-
-
-def _dumps(value: object) -> str:
-    try:
-        return json.dumps(value, ensure_ascii=False)
-    except RecursionError:  # it could be read, but only just
-        return _UNFINISHED
 
 
 def _logprobs(result: dict[str, Any]) -> list[float]:

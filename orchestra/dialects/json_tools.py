@@ -123,11 +123,19 @@ def _as_text(part: Part) -> Part:
 
 
 def _joined(parts: Iterable[Part]) -> tuple[Part, ...]:
-    """Neighbouring texts as one, a line apart, since only their places told them apart."""
+    """Neighbouring texts as one, a line apart, since only their places told them apart.
+
+    A text with a state stays as it is: a state goes with the very text that it came with.
+    """
     result: list[Part] = []
     for part in parts:
-        if isinstance(part, Text) and result and isinstance(last := result[-1], Text):
-            result[-1] = replace(last, text=f"{last.text}\n{part.text}")
+        last = result[-1] if result else None
+        if isinstance(part, Text) and isinstance(last, Text) and part.provider_state is None:
+            text = f"\n{part.text}"
+            if last.provider_state is None:
+                result[-1] = replace(last, text=last.text + text)
+            else:
+                result.append(replace(part, text=text))
         else:
             result.append(part)
     return tuple(result)
@@ -142,32 +150,44 @@ class AnswerText:
 
     def __init__(self, *, structured: bool) -> None:
         self._structured = structured
-        self._raw = ""
-        self._read = 0
-        self.shown = ""
+        self._raw: list[str] = []
+        self._unread = ""
+        self._opened = False
+        self._shown: list[str] = []
+
+    @property
+    def shown(self) -> str:
+        """What was handed on."""
+        return "".join(self._shown)
 
     def add(self, piece: str) -> str:
         """The answer's text that this piece completes; empty while the reply may still be a call."""
-        self._raw += piece
-        if self._structured:
+        self._raw.append(piece)
+        if self._structured or not self._begun(piece):
             return ""
-        if not self._read:
-            opening = _OPENING.match(self._raw)
-            if opening is None:
-                return ""
-            self._read = opening.end()
-        text, self._read = _written(self._raw, self._read)
-        self.shown += text
+        text, end = _written(self._unread, 0)
+        self._unread = self._unread[end:]
+        self._shown.append(text)
         return text
 
     def close(self) -> str:
         """What is left to hand on once the reply is complete."""
-        parts, _ = read(self._raw, structured=self._structured)
+        parts, _ = read("".join(self._raw), structured=self._structured)
         news = "".join(part.text for part in parts if isinstance(part, Text)).removeprefix(self.shown)
-        self.shown += news
+        self._shown.append(news)
         return news
 
+    def _begun(self, piece: str) -> bool:
+        """Whether the answer has begun; it has to within `_SOON` characters, so that they are not searched for ever."""
+        if not self._opened and len(self._unread) >= _SOON:
+            return False
+        self._unread += piece
+        if not self._opened and (opening := _OPENING.match(self._unread[:_SOON])):
+            self._opened, self._unread = True, self._unread[opening.end() :]
+        return self._opened
 
+
+_SOON = 200
 _OPENING = re.compile(r'\s*\{\s*"answer"\s*:\s*"')
 # Whole characters only: an escape that is not complete, or half of a surrogate pair, waits for its rest.
 _WHOLE = re.compile(

@@ -2,84 +2,33 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Any
 
-from orchestra.dialects.asked import Asked, asked
-from orchestra.dialects.codec import Encoded, StreamReader
-from orchestra.dialects.faults import http_fault
-from orchestra.dialects.mistral_reading import MistralReading
-from orchestra.dialects.rate_limits import RateLimit, mistral_limits
-from orchestra.dialects.reading import Streamed, whole_reply
+from orchestra.dialects.asked import Asked
+from orchestra.dialects.codec import Spelled
+from orchestra.dialects.loose import json_text
 from orchestra.types import (
-    CallFault,
     Document,
     Image,
     Message,
-    ModelCard,
-    ModelReply,
     Part,
     Reasoning,
-    Request,
     Text,
     ToolCall,
     ToolResult,
 )
 
-DIALECT: Final = "mistral"
 
+def spelled(said: Asked) -> Spelled:
+    """The request as Mistral wants it.
 
-class Mistral:
-    """The codec of `mistral`. Types: mistralai 3.7, `ChatCompletionRequest`; order: mistral-common's validator."""
-
-    @property
-    def dialect(self) -> str:
-        """`mistral`."""
-        return DIALECT
-
-    def authorization(self, key: str | None) -> tuple[tuple[str, str], ...]:
-        """A bearer token; nothing without a key."""
-        return (("authorization", f"Bearer {key}"),) if key else ()
-
-    def encode(self, request: Request, card: ModelCard) -> Encoded:
-        """The request as Mistral wants it."""
-        said = asked(request, card)
-        messages, order_notes = _in_order([item for message in said.messages for item in _message(message, said)])
-        stream = card.capabilities.streaming
-        wanted = {"model": card.model, "messages": messages} | _tools(said) | _settings(said) | {"stream": stream}
-        body, notes = said.completed(wanted)
-        return Encoded(
-            path=_path(card.base_url or ""),
-            headers=(
-                ("content-type", "application/json"),
-                ("accept", "text/event-stream" if stream else "application/json"),
-            ),
-            body=_BODY.encode(body).encode(),
-            stream=stream,
-            notes=notes + order_notes,
-            tools=request.tools if card.capabilities.tools != "none" else (),
-            compiled=said.compiled,
-            card=card,
-            json_tools=said.json_tools,
-            structured=request.output_schema is not None,
-        )
-
-    def decode(self, encoded: Encoded, body: bytes) -> ModelReply | CallFault:
-        """A whole (not streamed) successful body."""
-        return whole_reply(MistralReading(encoded), body)
-
-    def reader(self, encoded: Encoded) -> StreamReader:
-        """A reader for the streamed reply to `encoded`."""
-        return Streamed(MistralReading(encoded))
-
-    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> CallFault:
-        """What a response with an error status means."""
-        return http_fault(status, headers, body)
-
-    def limits(self, headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
-        """`x-ratelimit-…-minute`."""
-        return mistral_limits(headers)
+    Types: mistralai 3.7, `ChatCompletionRequest`; order of roles: mistral-common's validator.
+    """
+    card, stream = said.card, said.card.capabilities.streaming
+    messages, notes = _in_order([item for message in said.messages for item in _message(message, said)])
+    body = {"model": card.model, "messages": messages} | _tools(said) | _settings(said) | {"stream": stream}
+    return Spelled(said, _path(card.base_url or ""), body, stream, notes)
 
 
 def _path(base_url: str) -> str:
@@ -137,8 +86,6 @@ def _in_order(messages: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], tup
 
 
 _ERROR = "Error: "  # a tool message has no error flag
-_BODY = json.JSONEncoder(allow_nan=False)
-_ARGUMENTS = json.JSONEncoder(ensure_ascii=False)
 
 
 def _message(message: Message, said: Asked) -> list[dict[str, Any]]:
@@ -158,7 +105,7 @@ def _assistant(message: Message, said: Asked) -> dict[str, Any]:
 
 
 def _call(call: ToolCall, said: Asked) -> dict[str, Any]:
-    function = {"name": said.names[call.name], "arguments": _ARGUMENTS.encode(said.arguments(call))}
+    function = {"name": said.names[call.name], "arguments": json_text(said.arguments(call))}
     return {"id": said.ids[call.id], "type": "function", "function": function}
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from orchestra.dialects.chat_reading import ChatCalls, finish_fault, first_choice, logprobs, usage
-from orchestra.dialects.codec import Delta, Encoded
+from orchestra.dialects.chat_reading import ChatCalls, ended, first_choice, usage
 from orchestra.dialects.draft import Draft
+from orchestra.dialects.encoded import Encoded
 from orchestra.dialects.faults import stream_fault
 from orchestra.dialects.loose import is_object, mapping, sequence, string
-from orchestra.dialects.reading import DONE, bad_reply
-from orchestra.types import CallFault, Finish
+from orchestra.types import CallFault
 
 
 class MistralReading:
-    """One reply, whole or in chunks."""
+    """One reply, whole or in chunks. Its end is a finish reason, which every reply of Mistral's has."""
 
     def __init__(self, encoded: Encoded) -> None:
         self.draft = Draft(encoded)
@@ -23,68 +22,44 @@ class MistralReading:
         self._kind = ""
         self._block = 0
 
-    @property
-    def ended(self) -> bool:
-        """A finish reason, which every reply of Mistral's has; [DONE] alone says nothing of how it ended."""
-        return self.draft.finish is not None
-
-    def event(self, name: str, data: dict[str, Any]) -> Sequence[Delta] | CallFault:
+    def event(self, name: str, data: dict[str, Any]) -> CallFault | None:  # noqa: ARG002  # chunks have no name
         """Takes in a chunk."""
         draft = self.draft
-        if name == DONE:
-            return ()
         if data.get("object") == "error" or "detail" in data:
-            return stream_fault(data, draft.text)
+            return stream_fault(data)
         draft.model = string(data.get("model")) or draft.model
         draft.usage = usage(mapping(data.get("usage"))) or draft.usage
         choice = first_choice(data)
-        return finish_fault(choice, draft.text) or self._choice(choice)
+        message = mapping(choice.get("delta")) or mapping(choice.get("message"))
+        for chunk in _chunks(message.get("content")):
+            self._chunk(chunk)
+        self._calls.add(_identified(message))
+        return ended(choice, draft)
 
     def whole(self, data: dict[str, Any]) -> CallFault | None:
         """Takes in a body that was not streamed."""
-        got = self.event("", data)
-        if isinstance(got, CallFault):
-            return got
-        return None if self.ended else bad_reply(f"the body holds no finished reply: {str(data)[:80]!r}")
+        return self.event("", data)
 
-    def _choice(self, choice: dict[str, Any]) -> list[Delta]:
-        message = mapping(choice.get("delta")) or mapping(choice.get("message"))
-        deltas = [delta for chunk in _chunks(message.get("content")) for delta in self._chunk(chunk)]
-        self._calls.add(_identified(message))
-        self.draft.logprobs += logprobs(mapping(choice.get("logprobs")))
-        if reason := string(choice.get("finish_reason")):
-            self.draft.finish = _FINISH.get(reason, "other")
-            deltas += self.draft.ended()
-        return deltas
-
-    def _chunk(self, chunk: dict[str, Any]) -> list[Delta]:
+    def _chunk(self, chunk: dict[str, Any]) -> None:
+        """Takes in a text or a thought: references and kinds to come say nothing that could be shown as text."""
         kind = string(chunk.get("type"))
         if kind == "thinking":
-            return self._thinking(chunk)
-        # References and kinds to come say nothing that could be shown as the model's text.
-        return self.draft.say(string(chunk.get("text")), self._place(kind)) if kind == "text" else []
+            self._thinking(chunk)
+        elif kind == "text":
+            self.draft.say(string(chunk.get("text")), self._place(kind))
 
-    def _thinking(self, chunk: dict[str, Any]) -> list[Delta]:
+    def _thinking(self, chunk: dict[str, Any]) -> None:
         place = self._place("thinking")
-        deltas = self.draft.reason("".join(_texts(chunk.get("thinking"))), place)
+        self.draft.reason("".join(_texts(chunk.get("thinking"))), place)
         if isinstance(signature := chunk.get("signature"), str):
             self.draft.keep(signature, place, reasoning=True)
             self._kind = ""  # a signature ends its block: what is thought next is another one
-        return deltas
 
     def _place(self, kind: str) -> str:
         """Where a piece belongs: to the latest block, unless that is of another kind."""
         if kind != self._kind:
             self._kind, self._block = kind, self._block + 1
         return f"{kind} {self._block}"
-
-
-_FINISH: dict[str, Finish] = {
-    "stop": "stop",
-    "length": "length",
-    "model_length": "length",
-    "tool_calls": "tool_calls",
-}
 
 
 def _chunks(content: object) -> list[dict[str, Any]]:

@@ -3,85 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Any
 
-from orchestra.dialects.asked import Asked, asked
+from orchestra.dialects.asked import Asked
 from orchestra.dialects.chat_profiles import ChatProfile, path_of, profile_of
-from orchestra.dialects.chat_reading import ChatReading
-from orchestra.dialects.codec import Encoded, StreamReader
-from orchestra.dialects.faults import http_fault
-from orchestra.dialects.rate_limits import RateLimit, openai_limits
-from orchestra.dialects.reading import Streamed, whole_reply
+from orchestra.dialects.codec import Spelled
+from orchestra.dialects.loose import json_text
 from orchestra.types import (
-    CallFault,
     Document,
     Image,
     Message,
-    ModelCard,
-    ModelReply,
     Part,
     Reasoning,
-    Request,
     Text,
     ToolCall,
     ToolResult,
 )
 
-DIALECT: Final = "openai-chat"
 
-
-class OpenAIChat:
-    """The codec of `openai-chat`. It sends nothing the request does not ask for, and notes what it cannot say."""
-
-    @property
-    def dialect(self) -> str:
-        """`openai-chat`."""
-        return DIALECT
-
-    def authorization(self, key: str | None) -> tuple[tuple[str, str], ...]:
-        """A bearer token; nothing without a key."""
-        return (("authorization", f"Bearer {key}"),) if key else ()
-
-    def encode(self, request: Request, card: ModelCard) -> Encoded:
-        """The request as this card's provider wants it."""
-        profile, said = profile_of(card), asked(request, card)
-        if said.output_schema is not None and said.compiled and not profile.schema_beside_tools:
-            said = said.in_prompt(f"{profile.features.title} takes none beside tools")
-        stream = card.capabilities.streaming and (profile.schema_streamed or said.output_schema is None)
-        body, notes = said.completed(_body(said, stream=stream))
-        return Encoded(
-            path=path_of(card),
-            headers=(
-                ("content-type", "application/json"),
-                ("accept", "text/event-stream" if stream else "application/json"),
-            ),
-            body=_BODY.encode(body).encode(),
-            stream=stream,
-            notes=notes,
-            tools=request.tools if card.capabilities.tools != "none" else (),
-            compiled=said.compiled,
-            card=card,
-            json_tools=said.json_tools,
-            structured=request.output_schema is not None,
-            key_header=profile.key_header,
-        )
-
-    def decode(self, encoded: Encoded, body: bytes) -> ModelReply | CallFault:
-        """A whole (not streamed) successful body."""
-        return whole_reply(ChatReading(encoded), body)
-
-    def reader(self, encoded: Encoded) -> StreamReader:
-        """A reader for the streamed reply to `encoded`."""
-        return Streamed(ChatReading(encoded))
-
-    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> CallFault:
-        """What a response with an error status means."""
-        return http_fault(status, headers, body)
-
-    def limits(self, headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
-        """`x-ratelimit-…`."""
-        return openai_limits(headers)
+def spelled(said: Asked) -> Spelled:
+    """The request as the card's server wants it: nothing that was not asked for, and notes on what cannot be said."""
+    card = said.card
+    profile = profile_of(card)
+    if said.output_schema is not None and said.compiled and not profile.schema_beside_tools:
+        said = said.in_prompt(f"{profile.features.title} takes none beside tools")
+    stream = card.capabilities.streaming and (profile.schema_streamed or said.output_schema is None)
+    return Spelled(said, path_of(card), _body(said, stream=stream), stream, key_header=profile.key_header)
 
 
 def _body(said: Asked, *, stream: bool) -> dict[str, Any]:
@@ -124,8 +72,6 @@ def _effort(said: Asked) -> dict[str, Any]:
 
 
 _ERROR = "Error: "  # a tool message has no error flag
-_BODY = json.JSONEncoder(allow_nan=False)  # json.dumps would build one for every request,
-_ARGUMENTS = json.JSONEncoder(ensure_ascii=False)  # and for every call of the history
 
 
 def _messages(said: Asked) -> list[dict[str, Any]]:
@@ -144,16 +90,17 @@ def _message(message: Message, said: Asked) -> list[dict[str, Any]]:
 def _assistant(message: Message, said: Asked) -> list[dict[str, Any]]:
     """The turn; none where all that it holds is reasoning that this server does not take back."""
     calls = [_call(part, said) for part in message.parts if isinstance(part, ToolCall)]
-    profile = profile_of(said.card)
-    thought = _thought(message, profile) if calls or profile.reasoning_turns == "all" else {}
-    if not (message.text or calls or thought):
+    thoughts = [part for part in message.parts if isinstance(part, Reasoning)]
+    text, thought = message.text, _thought(thoughts, profile_of(said.card), calls=bool(calls)) if thoughts else {}
+    if not (text or calls or thought):
         return []
-    item: dict[str, Any] = {"role": "assistant", "content": message.text or None}
+    item: dict[str, Any] = {"role": "assistant", "content": text or None}
     return [item | ({"tool_calls": calls} if calls else {}) | thought]
 
 
-def _thought(message: Message, profile: ChatProfile) -> dict[str, Any]:
-    thoughts = [part for part in message.parts if isinstance(part, Reasoning)]
+def _thought(thoughts: Iterable[Reasoning], profile: ChatProfile, *, calls: bool) -> dict[str, Any]:
+    if not calls and profile.reasoning_turns != "all":
+        return {}
     state = next((part.provider_state for part in thoughts if part.provider_state), None)
     if profile.details and state:
         return {"reasoning_details": json.loads(state)}
@@ -162,7 +109,7 @@ def _thought(message: Message, profile: ChatProfile) -> dict[str, Any]:
 
 
 def _call(call: ToolCall, said: Asked) -> dict[str, Any]:
-    function = {"name": said.names[call.name], "arguments": _ARGUMENTS.encode(said.arguments(call))}
+    function = {"name": said.names[call.name], "arguments": json_text(said.arguments(call))}
     return {"id": said.ids[call.id], "type": "function", "function": function}
 
 

@@ -2,88 +2,33 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from typing import Any
 
-from orchestra.dialects.asked import Asked, asked
-from orchestra.dialects.codec import Encoded, StreamReader
-from orchestra.dialects.faults import http_fault
-from orchestra.dialects.loose import parse_object, string
-from orchestra.dialects.rate_limits import RateLimit, openai_limits
-from orchestra.dialects.reading import Streamed, whole_reply
-from orchestra.dialects.responses_reading import ResponsesReading
+from orchestra.dialects.asked import Asked
+from orchestra.dialects.codec import Spelled
+from orchestra.dialects.loose import json_text, parse_object, string
 from orchestra.types import (
-    CallFault,
     Document,
     Image,
     Message,
-    ModelCard,
-    ModelReply,
     Part,
-    Request,
     Text,
     ToolCall,
     ToolResult,
 )
 
-DIALECT: Final = "openai-responses"
 
-
-class OpenAIResponses:
-    """The codec of `openai-responses`. It sends nothing the request does not ask for, and notes what it cannot say.
+def spelled(said: Asked) -> Spelled:
+    """The request as the provider wants it: nothing that was not asked for, and notes on what cannot be said.
 
     The provider stores nothing (`store` is false), so a model that reasons is asked for its reasoning encrypted, and
     gets it back unchanged. System messages stay where they are in the conversation: what came before them is the same
     from turn to turn, and the provider's own prompt cache holds.
     """
-
-    @property
-    def dialect(self) -> str:
-        """`openai-responses`."""
-        return DIALECT
-
-    def authorization(self, key: str | None) -> tuple[tuple[str, str], ...]:
-        """A bearer token; nothing without a key."""
-        return (("authorization", f"Bearer {key}"),) if key else ()
-
-    def encode(self, request: Request, card: ModelCard) -> Encoded:
-        """The request as this card's provider wants it."""
-        said = asked(request, card)
-        conversation = _Conversation(said)
-        body, notes = said.completed(_body(said, conversation.items()))
-        stream = card.capabilities.streaming
-        return Encoded(
-            path="/responses",
-            headers=(
-                ("content-type", "application/json"),
-                ("accept", "text/event-stream" if stream else "application/json"),
-            ),
-            body=_BODY.encode(body).encode(),
-            stream=stream,
-            notes=(*notes, *dict.fromkeys(conversation.notes)),
-            tools=request.tools if card.capabilities.tools != "none" else (),
-            compiled=said.compiled,
-            card=card,
-            json_tools=said.json_tools,
-            structured=request.output_schema is not None,
-        )
-
-    def decode(self, encoded: Encoded, body: bytes) -> ModelReply | CallFault:
-        """A whole (not streamed) successful body."""
-        return whole_reply(ResponsesReading(encoded), body)
-
-    def reader(self, encoded: Encoded) -> StreamReader:
-        """A reader for the streamed reply to `encoded`."""
-        return Streamed(ResponsesReading(encoded))
-
-    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> CallFault:
-        """What a response with an error status means."""
-        return http_fault(status, headers, body)
-
-    def limits(self, headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
-        """`x-ratelimit-…`."""
-        return openai_limits(headers)
+    conversation = _Conversation(said)
+    body = _body(said, conversation.items())
+    return Spelled(said, "/responses", body, said.card.capabilities.streaming, tuple(conversation.notes))
 
 
 def _body(said: Asked, items: list[dict[str, Any]]) -> dict[str, Any]:
@@ -119,8 +64,6 @@ def _include(said: Asked) -> list[str]:
 
 
 _ERROR = "Error: "  # a call's output has no error flag
-_BODY = json.JSONEncoder(allow_nan=False)  # json.dumps would build one for every request,
-_ARGUMENTS = json.JSONEncoder(ensure_ascii=False)  # and for every call of the history
 
 
 class _Conversation:
@@ -171,7 +114,7 @@ class _Conversation:
 
     def _call(self, call: ToolCall) -> dict[str, Any]:
         said = self._said
-        arguments = _ARGUMENTS.encode(said.arguments(call))
+        arguments = json_text(said.arguments(call))
         return {"call_id": said.ids[call.id], "name": said.names[call.name], "arguments": arguments}
 
     def _output(self, result: ToolResult) -> dict[str, Any]:

@@ -14,32 +14,46 @@ class ReasoningDetails:
     """The details of one message while their pieces arrive."""
 
     def __init__(self) -> None:
-        self._found: list[dict[str, Any]] = []
+        self._found: list[_Block] = []
 
-    @property
-    def state(self) -> str | None:
-        """All of them, as JSON text; None where there are none."""
-        return json.dumps(self._found) if self._found else None
+    def state(self) -> str:
+        """All of them, as JSON text."""
+        return json.dumps([block.whole() for block in self._found])
 
-    def add(self, message: dict[str, Any]) -> None:
-        """Takes in what a message, or a delta of one, holds."""
+    def add(self, message: dict[str, Any]) -> bool:
+        """Takes in what a message, or a delta of one, holds; False where that is nothing."""
         pieces = [piece for piece in sequence(message.get("reasoning_details")) if is_object(piece)]
         # Within one message no block goes on with another: only what a chunk begins with may go on with what was there.
-        if pieces and self._found and _continues(pieces[0], self._found[-1]):
-            _write_on(self._found[-1], pieces.pop(0))
-        self._found += [dict(piece) for piece in pieces]
+        goes_on = bool(pieces and self._found) and self._found[-1].continued_by(pieces[0])
+        if goes_on:
+            self._found[-1].add(pieces[0])
+        self._found += map(_Block, pieces[goes_on:])
+        return bool(pieces)
 
 
-def _write_on(block: dict[str, Any], piece: dict[str, Any]) -> None:
-    for name, value in piece.items():
-        written = block.get(name)
-        if name in _WRITTEN_ON and isinstance(value, str) and isinstance(written, str):
-            block[name] = written + value
-        elif value is not None:
-            block[name] = value
+class _Block:
+    """One detail; what is written on is kept in pieces."""
 
+    def __init__(self, piece: dict[str, Any]) -> None:
+        self._fields = dict(piece)
+        self._pieces: dict[str, list[str]] = {}
+        for name in _WRITTEN_ON:
+            if isinstance(text := piece.get(name), str):
+                self._pieces[name] = [text]
 
-def _continues(piece: dict[str, Any], latest: dict[str, Any]) -> bool:
-    """Whether a piece goes on with the latest block: the same kind at the same index, and no new id."""
-    same = "index" in piece and all(piece.get(name) == latest.get(name) for name in ("type", "index"))
-    return same and piece.get("id") in (None, latest.get("id"))
+    def whole(self) -> dict[str, Any]:
+        """The detail as one object."""
+        return self._fields | {name: "".join(pieces) for name, pieces in self._pieces.items()}
+
+    def continued_by(self, piece: dict[str, Any]) -> bool:
+        """Whether a piece goes on with this: the same kind at the same index, and no new id."""
+        same = "index" in piece and all(piece.get(name) == self._fields.get(name) for name in ("type", "index"))
+        return same and piece.get("id") in (None, self._fields.get("id"))
+
+    def add(self, piece: dict[str, Any]) -> None:
+        """Takes in a piece of it: texts go on, other fields stand as last told."""
+        for name, value in piece.items():
+            if name in _WRITTEN_ON and isinstance(value, str):
+                self._pieces.setdefault(name, []).append(value)
+            elif value is not None:
+                self._fields[name] = value

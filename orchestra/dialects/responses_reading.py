@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from orchestra.dialects.chat_reading import logprobs, usage
-from orchestra.dialects.codec import Delta, Encoded
 from orchestra.dialects.draft import Draft
+from orchestra.dialects.encoded import Encoded
 from orchestra.dialects.faults import stream_fault
 from orchestra.dialects.loose import mapping, sequence, string
 from orchestra.dialects.reading import bad_reply
@@ -22,7 +21,7 @@ class ResponsesReading:
 
     def __init__(self, encoded: Encoded) -> None:
         self.draft = Draft(encoded)
-        self.ended = False
+        self._incomplete = ""  # the kind of an item that its provider calls so
         self._opened = 0
         self._places: dict[Index, int] = {}
         self._written: set[int] = set()
@@ -39,42 +38,42 @@ class ResponsesReading:
         }
         self._reads = {"message": self._message, "reasoning": self._reasoning, "function_call": self._call}
 
-    def event(self, name: str, data: dict[str, Any]) -> Sequence[Delta] | CallFault:
+    def event(self, name: str, data: dict[str, Any]) -> CallFault | None:
         """Takes in an event; one of a kind that is not known here says nothing of text, reasoning, calls or the end."""
         kind = string(data.get("type")) or name
         if take := self._takes.get(kind):
             index = _index(data, "output_index", "item_id")
-            return take(data, self._open(index) if kind == _ADDED else self._place(index))
+            take(data, self._open(index) if kind == _ADDED else self._place(index))
+            return None
         response = mapping(data.get("response"))
         self._described(response)
         if status := _ENDS.get(kind):
             return self._end(status, response)
-        return stream_fault(data, self.draft.text) if kind == "error" else ()
+        return stream_fault(data) if kind == "error" else None
 
     def whole(self, data: dict[str, Any]) -> CallFault | None:
         """Takes in a response that was not streamed."""
         if not isinstance(data.get("output"), list):
             return bad_reply(f"the body holds no output but {', '.join(data)[:80]!r}")
         self._described(data)
-        got = self._end(string(data.get("status")) or "completed", data)
-        return got if isinstance(got, CallFault) else None
+        return self._end(string(data.get("status")), data)
 
     def _described(self, response: dict[str, Any]) -> None:
         self.draft.model = string(response.get("model")) or self.draft.model
         self.draft.usage = _usage(mapping(response.get("usage"))) or self.draft.usage
 
-    def _end(self, status: str, response: dict[str, Any]) -> Sequence[Delta] | CallFault:
+    def _end(self, status: str, response: dict[str, Any]) -> CallFault | None:
         """The response's own end; its items are read here only where no event has told of any."""
-        deltas: list[Delta] = []
         if not self._opened:
             for item in sequence(response.get("output")):
-                deltas += self._done({"item": item}, self._open())
+                self._done({"item": item}, self._open())
         if status not in ("completed", "incomplete"):
-            error = response.get("error") or {"code": status, "message": "the response was not completed"}
-            return stream_fault(error, self.draft.text)
-        self.ended = True
-        self.draft.finish = "stop" if status == "completed" else _why(response)
-        return [*deltas, *self.draft.ended()]
+            error = {"code": status or "no status", "message": "the response was not completed"}
+            return stream_fault(response.get("error") or error)
+        if status == "completed" and self._incomplete:
+            return bad_reply(f"the response is called completed, but its {self._incomplete} incomplete")
+        self.draft.end("stop" if status == "completed" else _why(response))
+        return None
 
     def _open(self, index: Index = "") -> int:
         """The place of an item that begins; a server may give several of them one index."""
@@ -85,7 +84,7 @@ class ResponsesReading:
     def _place(self, index: Index) -> int:
         return self._places.get(index) or self._open(index)
 
-    def _added(self, data: dict[str, Any], place: int) -> Sequence[Delta]:
+    def _added(self, data: dict[str, Any], place: int) -> None:
         """An item begins, and keeps its place among the others. What it holds already may not be complete."""
         item = mapping(data.get("item"))
         kind = item.get("type")
@@ -95,27 +94,25 @@ class ResponsesReading:
             self.draft.reason("", place)
         elif kind == "function_call":
             self._name(item, place)
-        return ()
 
-    def _done(self, data: dict[str, Any], place: int) -> Sequence[Delta]:
+    def _done(self, data: dict[str, Any], place: int) -> None:
         item = mapping(data.get("item"))
-        read = self._reads.get(string(item.get("type")))
-        deltas = read(item, place) if read else ()
+        kind = string(item.get("type"))
+        if read := self._reads.get(kind):
+            read(item, place)
+            self._incomplete = kind if item.get("status") == "incomplete" else self._incomplete
         self._written.add(place)
-        return deltas
 
-    def _message(self, item: dict[str, Any], place: int) -> Sequence[Delta]:
-        deltas: list[Delta] = []
+    def _message(self, item: dict[str, Any], place: int) -> None:
         pieces = [mapping(piece) for piece in sequence(item.get("content"))]
         for piece in () if place in self._written else pieces:
             self.draft.logprobs += _logprobs(piece)
             self.draft.refuse(string(piece.get("refusal")))
-            deltas += self.draft.say(string(piece.get("text")), place)
+            self.draft.say(string(piece.get("text")), place)
         if any(piece.get("text") for piece in pieces):
             self.draft.keep(_state(item, "type", "role", "content"), place, reasoning=False)
-        return deltas
 
-    def _reasoning(self, item: dict[str, Any], place: int) -> Sequence[Delta]:
+    def _reasoning(self, item: dict[str, Any], place: int) -> None:
         texts = [string(mapping(piece).get("text")) for key in _THOUGHT for piece in sequence(item.get(key))]
         # With neither of these the provider would have to look the item up, and it was told to store nothing. It takes
         # what was thought openly only from models that encrypt nothing.
@@ -123,47 +120,45 @@ class ResponsesReading:
             self.draft.keep(_state(item, "content"), place, reasoning=True)
         elif item.get("content"):
             self.draft.keep(_state(item), place, reasoning=True)
-        return () if place in self._written else self.draft.reason(_APART.join(filter(None, texts)), place)
+        if place not in self._written:
+            self.draft.reason(_APART.join(filter(None, texts)), place)
 
-    def _call(self, item: dict[str, Any], place: int) -> Sequence[Delta]:
+    def _call(self, item: dict[str, Any], place: int) -> None:
         self._name(item, place)
         self.draft.call(place).state = _state(item, "type", "call_id", "name", "arguments")
-        return self._arguments(item, place)
+        self._arguments(item, place)
 
     def _name(self, item: dict[str, Any], place: int) -> None:
         call = self.draft.call(place)
         call.id = string(item.get("call_id")) or call.id
         call.name = string(item.get("name")) or call.name
 
-    def _piece(self, data: dict[str, Any], place: int) -> Sequence[Delta]:
+    def _piece(self, data: dict[str, Any], place: int) -> None:
         self.draft.call(place).add(data.get("delta"))
-        return ()
 
-    def _arguments(self, data: dict[str, Any], place: int) -> Sequence[Delta]:
+    def _arguments(self, data: dict[str, Any], place: int) -> None:
         """The arguments in full stand for all their pieces."""
         call = self.draft.call(place)
         if whole := data.get("arguments"):
             call.pieces.clear()
             call.add(whole)
-        return ()
 
-    def _text(self, data: dict[str, Any], place: int) -> Sequence[Delta]:
+    def _text(self, data: dict[str, Any], place: int) -> None:
         self._written.add(place)
         self.draft.logprobs += _logprobs(data)
-        return self.draft.say(string(data.get("delta")), place)
+        self.draft.say(string(data.get("delta")), place)
 
-    def _refusal(self, data: dict[str, Any], place: int) -> Sequence[Delta]:
+    def _refusal(self, data: dict[str, Any], place: int) -> None:
         self._written.add(place)
         self.draft.refuse(string(data.get("delta")))
-        return ()
 
-    def _thought(self, data: dict[str, Any], place: int) -> Sequence[Delta]:
+    def _thought(self, data: dict[str, Any], place: int) -> None:
         self._written.add(place)
         paragraph = (string(data.get("type")), _index(data, "summary_index", "content_index"))
         before = self._paragraphs.get(place, paragraph)
         self._paragraphs[place] = paragraph
         piece = string(data.get("delta"))
-        return self.draft.reason(piece if before == paragraph else f"{_APART}{piece}", place)
+        self.draft.reason(piece if before == paragraph else f"{_APART}{piece}", place)
 
 
 _ADDED = "response.output_item.added"

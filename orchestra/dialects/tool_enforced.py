@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from orchestra.dialects.loose import is_object, mapping, sequence
+from orchestra.dialects.loose import is_object, mapping, sequence, string
 from orchestra.dialects.subschemas import every, required_names, subschemas
 
 
@@ -34,8 +34,11 @@ class Enforced:
     shared: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
+_MANY = 250
+_LONGEST = f"characters in one enum of more than {_MANY} values"
 _TEXTS = frozenset({"date", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "time", "uuid"})
-# https://platform.openai.com/docs/guides/structured-outputs: "Supported schemas", and the limits below it.
+# https://platform.openai.com/docs/guides/structured-outputs: "Supported schemas", and the limits below it. What an
+# array adds to the levels is not said there; counting it keeps on the safe side.
 _OPENAI = Enforced(
     keywords=frozenset(
         {"exclusiveMaximum", "exclusiveMinimum", "maximum", "maxItems", "minimum", "minItems", "multipleOf", "pattern"}
@@ -43,7 +46,13 @@ _OPENAI = Enforced(
     formats=_TEXTS,
     all_required=True,
     recursion=True,
-    limits={"levels": 10, "properties": 5_000, "enum values": 1_000, "characters": 120_000},
+    limits={
+        "levels": 10,
+        "properties": 5_000,
+        "enum values": 1_000,
+        "characters": 120_000,
+        _LONGEST: 15_000,
+    },
 )
 # anthropic's SDK (lib/_parse/_transform.py) moves all else into descriptions; the limits are its documentation's.
 _ANTHROPIC = Enforced(
@@ -72,16 +81,18 @@ ENFORCED: Mapping[str, Enforced] = MappingProxyType(
 
 def counted(schema: dict[str, Any]) -> Counter[str]:
     """What limits apply to, of one strict schema; a definition counts once, however often it is referred to."""
-    counts = Counter({"tools": 1, "levels": _levels(schema, schema, {})})
+    counts = Counter({"tools": 1, "levels": _levels(schema)})
     for part in every(schema):
         properties = mapping(part.get("properties"))
         values = [*sequence(part.get("enum")), *([part["const"]] if "const" in part else [])]
+        texts = sum(len(value) for value in values if isinstance(value, str))
         counts["properties"] += len(properties)
         counts["optional properties"] += len(properties.keys() - required_names(part))
         counts["unions"] += "anyOf" in part or isinstance(part.get("type"), list)
         counts["enum values"] += len(values)
-        texts = [*properties, *mapping(part.get("$defs")), *(value for value in values if isinstance(value, str))]
-        counts["characters"] += sum(map(len, texts))
+        counts["characters"] += texts + sum(map(len, [*properties, *mapping(part.get("$defs"))]))
+        if len(values) > _MANY:
+            counts[_LONGEST] = max(counts[_LONGEST], texts)
     return counts
 
 
@@ -90,15 +101,33 @@ def over(counts: Mapping[str, int], limits: Mapping[str, int]) -> list[str]:
     return [f"{counts[what]:,} {what}, at most {most:,}" for what, most in limits.items() if counts[what] > most]
 
 
-def _levels(schema: Any, root: dict[str, Any], known: dict[str, int]) -> int:
+def _levels(schema: dict[str, Any]) -> int:
     """How deep values of the schema may nest, recursion aside."""
-    if not is_object(schema):
-        return 0
-    reference = schema.get("$ref")
-    if isinstance(reference, str) and reference not in known:
-        known[reference] = 0  # where it comes back to itself
-        known[reference] = _levels(mapping(root.get("$defs")).get(reference.removeprefix("#/$defs/")), root, known)
-    inner = subschemas({key: item for key, item in schema.items() if key != "$defs"})
-    deepest = max((_levels(each, root, known) for each in inner), default=0)
-    own = 1 if "properties" in schema or "items" in schema else 0
-    return max(own + deepest, known.get(str(reference), 0))
+    definitions = {f"#/$defs/{name}": each for name, each in mapping(schema.get("$defs")).items()}
+    reached = {reference: _reached(each) for reference, each in {"#": schema, **definitions}.items()}
+    found: dict[str, int] = {}
+    waiting = ["#"]
+    while waiting:  # by hand, since a chain of references may be of any length
+        name = waiting[-1]
+        inner = reached[name]
+        if name not in found:
+            found[name] = 0  # where it comes back to itself
+            waiting += [each for each in inner if each in reached and each not in found]
+        else:
+            found[name] = max(level + found.get(each, 0) for each, level in inner.items())
+            waiting.pop()
+    return found["#"]
+
+
+def _reached(schema: Any) -> dict[str, int]:
+    """The references in a schema, each with the deepest level at which it stands; and the deepest of all."""
+    found: dict[str, int] = {}
+    waiting = [(schema, 0)]
+    while waiting:
+        part, level = waiting.pop()
+        if is_object(part):
+            level += "properties" in part or "items" in part
+            reference = string(part.get("$ref"))
+            found[reference] = max(found.get(reference, 0), level)
+            waiting += [(each, level) for each in subschemas({**part, "$defs": {}})]
+    return found

@@ -13,13 +13,12 @@ from orchestra.dialects.loose import is_object, mapping, sequence
 from orchestra.dialects.subschemas import every, mapped
 from orchestra.dialects.tool_drafts import modern
 from orchestra.dialects.tool_enforced import ENFORCED
-from orchestra.dialects.tool_refs import is_plain, with_plain_references
+from orchestra.dialects.tool_refs import DEPTH, is_plain, too_deep, with_plain_references
 from orchestra.dialects.tool_strict import strict_schema
 from orchestra.types import Json
 
 Arguments: TypeAlias = Mapping[str, Json]
 Change: TypeAlias = Callable[[Arguments], Arguments]
-DEPTH = 64  # schemas in one another; values nested deeper than that are refused anyway
 
 
 class Unsayable(ValueError):
@@ -47,7 +46,7 @@ def form(schema: Mapping[str, Json], dialect: str, *, strict: bool) -> Form:
     Raises Unsayable where it is no JSON, or where no object can fit it.
     """
     losses: list[str] = []
-    root = _shallow(modern(_own(schema)), losses)
+    root = modern(_shallow(_own(schema), losses))
     boxed = _must_move(root, dialect)
     lenient = tuple(losses)
     if strict and not losses:
@@ -78,7 +77,6 @@ _BOX = "arguments"
 _NOT_AT_ROOT = frozenset({"anyOf", "oneOf", "allOf", "not", "if", "enum", "const", "$ref", "$dynamicRef"})
 # "tools.0.custom.input_schema.properties: Property keys should match pattern …", at the root only.
 _KEYS = {dialect: re.compile(r"[a-zA-Z0-9_.-]{1,64}") for dialect in ("anthropic", "bedrock-converse")}
-_JSON = json.JSONEncoder(default=dict, allow_nan=False)
 
 
 def _own(schema: object) -> dict[str, Any]:
@@ -87,20 +85,44 @@ def _own(schema: object) -> dict[str, Any]:
         raise Unsayable(f"its schema must be a JSON object, got {schema!r:.80}")
     try:
         return json.loads(_JSON.encode(schema))
-    except (TypeError, ValueError, RecursionError) as error:
+    except RecursionError:
+        raise Unsayable("its schema is no JSON: it is nested without end, or far too deeply") from None
+    except (TypeError, ValueError) as error:
         raise Unsayable(f"its schema is no JSON: {error}; use only what json.dumps can write") from None
 
 
+def _plain_object(value: object) -> dict[Any, Any]:
+    if isinstance(value, Mapping):
+        return dict(cast("Mapping[Any, Any]", value))
+    raise TypeError(f"{value!r:.80} is a {type(value).__name__}")
+
+
+_JSON = json.JSONEncoder(default=_plain_object, allow_nan=False)
+
+
 def _shallow(schema: dict[str, Any], losses: list[str]) -> dict[str, Any]:
+    """The schema cut to DEPTH. Whatever goes through one after this can do so by recursion."""
+
     def cut(item: Any, at: str, depth: int) -> Any:
         if not is_object(item):
             return item
         if depth > DEPTH:
-            losses.append(f"{at[:80]}…: nested deeper than {DEPTH} schemas; any value is declared")
+            losses.append(too_deep(at))
             return {}
         return mapped(item, lambda inner, here: cut(inner, here, depth + 1), at)
 
-    return cut(schema, "#", 0)
+    result = cut(schema, "#", 0)
+    if _nested_deeper(result, 4 * DEPTH):
+        raise Unsayable(f"its schema holds a value nested deeper than {4 * DEPTH} objects and arrays; leave that out")
+    return result
+
+
+def _nested_deeper(value: Any, most: int) -> bool:
+    layer = [value]
+    while layer and most >= 0:
+        layer = [inner for each in layer for inner in (each.values() if is_object(each) else sequence(each))]
+        most -= 1
+    return bool(layer)
 
 
 def _must_move(root: dict[str, Any], dialect: str) -> bool:
@@ -124,8 +146,8 @@ def _lenient(root: dict[str, Any], dialect: str, losses: list[str], *, boxed: bo
         schema |= {"$defs": definitions} if definitions else {}
     else:
         schema = _object(root)
-    spelled = _SPELLED.get(dialect, _as_is)
-    schema = cast("dict[str, Any]", spelled(schema))
+    if spelled := _SPELLED.get(dialect):
+        schema = spelled(schema, losses)
     return Form(schema, _box if boxed else _as_is, _unbox if boxed else _as_is, tuple(losses))
 
 
@@ -151,7 +173,7 @@ def _refers(schema: dict[str, Any]) -> bool:
     return any("$ref" in part for part in every(schema))
 
 
-def _with_items(schema: dict[str, Any]) -> dict[str, Any]:
+def _with_items(schema: dict[str, Any], _: list[str]) -> dict[str, Any]:
     """OpenAI refuses arrays without `items`; a schema of anything says what leaving it out says."""
     if any("unevaluatedItems" in part for part in every(schema)):  # these would all count as evaluated
         return schema
@@ -168,23 +190,19 @@ def _itemised(schema: Any) -> Any:
     return result
 
 
-def _for_gemini(schema: Any) -> Any:
+def _for_gemini(schema: Any, losses: list[str], at: str = "#") -> Any:
     """The same with what Gemini's JSON Schema knows (google-genai, `response_json_schema`).
 
-    It has objects for schemas, no `$schema`, no `const`, and nothing may stand beside a `$ref`.
+    It has objects for schemas, no `$schema`, no `const`, `enum` for texts and numbers only, and nothing may stand
+    beside a `$ref`.
     """
     if not is_object(schema):
         return {} if schema else {"not": {}}
-    result = mapped(schema, lambda item, _: _for_gemini(item))
+    result = mapped(schema, lambda item, here: _for_gemini(item, losses, here), at)
     result.pop("$schema", None)
     if isinstance(rest := schema.get("additionalProperties"), bool):
         result["additionalProperties"] = rest
-    if (
-        "enum" not in result
-        and isinstance(result.get("const"), str | int | float)
-        and not isinstance(result["const"], bool)
-    ):
-        result["enum"] = [result.pop("const")]
+    _list_values(result, losses, at)
     if "$ref" in result and len(result) > 1:
         reference = {"$ref": result.pop("$ref")}
         if "anyOf" in result:
@@ -192,6 +210,21 @@ def _for_gemini(schema: Any) -> Any:
         else:
             result["anyOf"] = [reference]
     return result
+
+
+def _list_values(schema: dict[str, Any], losses: list[str], at: str) -> None:
+    """Says a `const` as an `enum` or a type, where that says the same; what neither can say is a loss."""
+    if "const" in schema and "enum" not in schema and _listable(schema["const"]):
+        schema["enum"] = [schema.pop("const")]
+    elif schema.get("const", ...) is None:
+        schema.setdefault("type", "null")
+    values = [*sequence(schema.get("enum")), schema.get("const")]
+    if odd := [value for value in values if value is not None and not _listable(value)]:
+        losses.append(f"{at}: {_JSON.encode(odd[0])[:80]} is shown and not enforced, as it is no text or number")
+
+
+def _listable(value: Any) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
 
 
 def _as_is(value: Any) -> Any:
@@ -212,7 +245,7 @@ def _after(first: Change, then: Change) -> Change:
     return lambda arguments: then(first(arguments))
 
 
-_SPELLED: Mapping[str, Callable[[dict[str, Any]], Any]] = {
+_SPELLED: Mapping[str, Callable[[dict[str, Any], list[str]], Any]] = {
     "openai-chat": _with_items,
     "openai-responses": _with_items,
     "gemini": _for_gemini,

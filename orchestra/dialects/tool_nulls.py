@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from itertools import combinations
+from graphlib import CycleError, TopologicalSorter
 from typing import Any, TypeAlias, cast
 
-from orchestra.dialects.loose import is_object, mapping, sequence
-from orchestra.dialects.subschemas import every, required_names
+from orchestra.dialects.loose import is_object, mapping, sequence, string
+from orchestra.dialects.subschemas import required_names
 from orchestra.types import Json
 
 Arguments: TypeAlias = Mapping[str, Json]
-_Signs: TypeAlias = tuple[frozenset[str], frozenset[str], dict[str, frozenset[str]]]
 TYPES: frozenset[str] = frozenset({"null", "boolean", "integer", "number", "string", "array", "object"})
 
 
@@ -19,8 +18,12 @@ class Nulls:
     """One schema with plain references, and what values of it look like with nulls for what is absent."""
 
     def __init__(self, schema: dict[str, Any], definitions: Mapping[str, Any]) -> None:
-        self._schema, self._definitions = schema, definitions
+        self._schema = schema
+        self.targets = {"#": schema} | {f"#/$defs/{name}": each for name, each in definitions.items()}
         self._kinds: dict[str, frozenset[str]] = {}
+        self._ends: dict[str, dict[str, Any]] = {}
+        for reference in self._in_order():
+            self._kinds[reference] = self.kinds(self.targets.get(reference))
 
     def encode(self, arguments: Arguments) -> Arguments:
         """The arguments with null for every optional property that they leave out."""
@@ -36,10 +39,7 @@ class Nulls:
             return frozenset() if schema is False else TYPES
         found = _stated(schema)
         if isinstance(reference := schema.get("$ref"), str):
-            if reference not in self._kinds:
-                self._kinds[reference] = TYPES  # where it comes back to itself
-                self._kinds[reference] = self.kinds(self._at(reference))
-            found &= self._kinds[reference]
+            found &= self._kinds.get(reference, TYPES)
         for key in ("anyOf", "oneOf"):
             if key in schema:
                 found &= frozenset[str]().union(*map(self.kinds, sequence(schema[key])))
@@ -47,56 +47,44 @@ class Nulls:
             found &= self.kinds(each)
         return found
 
-    def told_apart(self, schemas: Iterable[Any]) -> bool:
-        """Whether no value can fit two of the schemas, and a look at its type and markers says which it may fit."""
-        signs = [self._signs(self.resolved(each)) for each in schemas]
-        return all(_apart(one, other) for one, other in combinations(signs, 2))
-
-    def has_optional(self, schema: Any) -> bool:
-        """Whether a value of the schema may hold an object that has optional properties."""
-        met: set[str] = set()
-        waiting = [schema]
-        while waiting:
-            for part in every(waiting.pop()):
-                if mapping(part.get("properties")).keys() - required_names(part):
-                    return True
-                reference = part.get("$ref")
-                if isinstance(reference, str) and reference not in met:
-                    met.add(reference)
-                    waiting.append(self._at(reference))
-        return False
-
     def resolved(self, schema: Any) -> dict[str, Any]:
         """The schema that a reference, or an `allOf` of one, stands for."""
         met: set[str] = set()
         while is_object(schema):
             reference = schema.get("$ref")
-            if isinstance(reference, str) and reference not in met:
+            if isinstance(reference, str):
+                if reference in met or reference in self._ends:
+                    schema = self._ends.get(reference)  # None where it comes back to itself
+                    break
                 met.add(reference)
-                schema = self._at(reference)
-            elif len(only := sequence(schema.get("allOf"))) == 1 and not _branches(schema):
+                schema = self.targets.get(reference)
+            elif len(only := sequence(schema.get("allOf"))) == 1 and not alternatives(schema):
                 schema = only[0]
             else:
-                return schema
-        return {}
+                break
+        found = mapping(schema)
+        self._ends.update(dict.fromkeys(met, found))  # whole, since threads share a compiled tool
+        return found
 
-    def _at(self, reference: str) -> Any:
-        return self._schema if reference == "#" else self._definitions.get(reference.removeprefix("#/$defs/"))
-
-    def _signs(self, schema: dict[str, Any]) -> _Signs:
-        return self.kinds(schema), _choices(schema), self._marked(schema)
-
-    def _marked(self, schema: dict[str, Any]) -> dict[str, frozenset[str]]:
+    def marked(self, schema: dict[str, Any]) -> dict[str, frozenset[str]]:
         """The required properties that can only have certain texts: they say which alternative an object is."""
         properties = mapping(schema.get("properties"))
-        found = {name: _choices(self.resolved(properties.get(name))) for name in required_names(schema)}
-        return {name: choices for name, choices in found.items() if choices}
+        found = {name: choices(self.resolved(properties.get(name))) for name in required_names(schema)}
+        return {name: texts for name, texts in found.items() if texts}
+
+    def _in_order(self) -> Iterable[str]:
+        """The references, each after those that its own kinds depend on; none where one leads back to itself."""
+        graph = {reference: references_here(each) for reference, each in self.targets.items()}
+        try:
+            return tuple(TopologicalSorter(graph).static_order())
+        except CycleError:
+            return ()
 
     def _walked(self, value: Any, schema: Any, change: Callable[[dict[str, Any], Iterable[str]], Any]) -> Any:
         schema = self.resolved(schema)
-        if branches := _branches(schema):
-            fitting = next((each for each in map(self.resolved, branches) if self._may_be(value, each)), None)
-            return value if fitting is None else self._walked(value, fitting, change)
+        while branches := alternatives(schema):  # no schema comes back to itself here: such a one is not strict
+            fitting = (each for each in map(self.resolved, branches) if self._may_be(value, each))
+            schema = next(fitting, dict[str, Any]())
         if isinstance(value, list):
             return [self._walked(item, schema.get("items"), change) for item in cast("list[Any]", value)]
         if not isinstance(value, Mapping):
@@ -115,8 +103,8 @@ class Nulls:
         if not isinstance(value, Mapping):
             return True
         given = cast("Mapping[str, Any]", value)
-        marked = self._marked(schema).items()
-        return all(isinstance(text := given.get(name), str) and text in choices for name, choices in marked)
+        marked = self.marked(schema).items()
+        return all(isinstance(text := given.get(name), str) and text in texts for name, texts in marked)
 
 
 def _filled(value: dict[str, Any], optional: Iterable[str]) -> dict[str, Any]:
@@ -128,7 +116,8 @@ def _dropped(value: dict[str, Any], optional: Iterable[str]) -> dict[str, Any]:
     return {name: item for name, item in value.items() if name not in absent}
 
 
-def _branches(schema: dict[str, Any]) -> list[Any]:
+def alternatives(schema: dict[str, Any]) -> list[Any]:
+    """The schemas of which a value is to fit one."""
     return sequence(schema.get("anyOf")) or sequence(schema.get("oneOf"))
 
 
@@ -153,20 +142,15 @@ def kinds_of(value: Any) -> frozenset[str]:
     return frozenset({"null" if value is None else "object" if isinstance(value, Mapping) else "array"})
 
 
-def _choices(schema: dict[str, Any]) -> frozenset[str]:
+def choices(schema: dict[str, Any]) -> frozenset[str]:
     """The texts that a schema of nothing but certain texts allows; empty for any other schema."""
     values = [schema["const"]] if "const" in schema else sequence(schema.get("enum"))
     return frozenset(values) if all(isinstance(value, str) for value in values) else frozenset()
 
 
-def _apart(one: _Signs, other: _Signs) -> bool:
-    common = one[0] & other[0]
-    if not common or _differ(one[1], other[1]):
-        return True
-    return common == frozenset({"object"}) and any(
-        _differ(one[2].get(name), choices) for name, choices in other[2].items()
-    )
-
-
-def _differ(one: frozenset[str] | None, other: frozenset[str]) -> bool:
-    return one is not None and bool(one and other) and one.isdisjoint(other)
+def references_here(schema: Any) -> set[str]:
+    """The references that the very same value is held to."""
+    if not is_object(schema):
+        return set()
+    inner = [each for key in ("allOf", "anyOf", "oneOf") for each in sequence(schema.get(key))]
+    return {string(schema.get("$ref"))}.union(*map(references_here, inner)) - {""}

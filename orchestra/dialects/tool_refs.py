@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
 from urllib.parse import unquote, urldefrag, urljoin
 
 from orchestra.dialects.loose import is_object, sequence
@@ -12,15 +13,23 @@ from orchestra.dialects.subschemas import every, is_schema, mapped, subschemas
 from orchestra.types import Json
 
 MOST = 20_000  # schemas in a rewritten one; what is beyond that is declared as any value
+DEPTH = 64  # schemas in one another; values nested deeper than that are refused anyway
 
 
 def rerooted(schema: Json, pointer: str) -> Json:
     """The schema with its references into itself (`#/…`) moved to where `pointer` says it now stands."""
-    if isinstance(schema, Mapping):
-        return _rerooted_object(schema, pointer)
-    if isinstance(schema, Sequence) and not isinstance(schema, str):
-        return [rerooted(item, pointer) for item in schema]
-    return schema
+    result: list[Any] = [schema]
+    waiting: list[tuple[Any, Any]] = [(result, 0)]
+    while waiting:  # by hand, since nothing has looked yet at how deep it is
+        holder, place = waiting.pop()
+        value = holder[place]
+        if isinstance(value, Mapping):
+            holder[place] = dict(cast("Mapping[str, Any]", value))
+            waiting += _inside(holder[place], pointer)
+        elif isinstance(value, Sequence) and not isinstance(value, str):
+            holder[place] = list(cast("Sequence[Any]", value))
+            waiting += [(holder[place], index) for index in range(len(holder[place]))]
+    return result[0]
 
 
 def is_plain(schema: dict[str, Any]) -> bool:
@@ -44,6 +53,11 @@ def with_plain_references(
     cap. A reference that leads nowhere allows any value and is a loss.
     """
     return _References(schema, losses, root).rewritten()
+
+
+def too_deep(at: str) -> str:
+    """The loss of what is nested deeper than DEPTH."""
+    return f"{at[:80]}…: nested deeper than {DEPTH} schemas; any value is declared"
 
 
 _DYNAMIC = frozenset({"$dynamicRef", "$recursiveRef"})
@@ -71,7 +85,8 @@ class _References:
         self._dynamic: dict[str, list[Any]] = {}
         self._names: dict[int, str] = {}
         self._used: set[str] = {root}
-        self._waiting: list[tuple[str, Any]] = []
+        self._taken: Counter[str] = Counter()
+        self._waiting: deque[tuple[str, Any]] = deque()
         self._count = 0
         self._index(schema, "")
 
@@ -79,7 +94,7 @@ class _References:
         result = self._rewritten(self._schema, "#")
         definitions: dict[str, Any] = {}
         while self._waiting:
-            name, target = self._waiting.pop(0)
+            name, target = self._waiting.popleft()
             definitions[name] = self._rewritten(target, f"#/$defs/{name}")
         return result, definitions
 
@@ -90,7 +105,7 @@ class _References:
             if not is_object(item) or id(item) in self._bases:
                 continue
             if isinstance(own := item.get("$id"), str):
-                base = urldefrag(urljoin(base, own))[0]
+                base = _joined(base, own)[0]
                 self._resources.setdefault(base, item)
             self._bases[id(item)] = base
             for key in ("$anchor", "$dynamicAnchor"):
@@ -100,16 +115,19 @@ class _References:
                 self._dynamic.setdefault(name, []).append(item)
             waiting.extend((inner, base) for inner in subschemas(item))
 
-    def _rewritten(self, schema: Any, at: str) -> Any:
+    def _rewritten(self, schema: Any, at: str, depth: int = 0) -> Any:
         if not is_object(schema):
             return schema
+        if depth > DEPTH:  # a reference may lead to where no schema was looked for
+            self._losses.append(too_deep(at))
+            return {}
         self._count += 1
         if self._count > MOST:
             if self._count == MOST + 1:
                 self._losses.append(f"{at}: more than {MOST:,} schemas; the rest may be any value")
             return {}
         kept = {key: value for key, value in schema.items() if key not in _LEFT_OUT}
-        result = mapped(kept, self._rewritten, at)
+        result = mapped(kept, lambda item, here: self._rewritten(item, here, depth + 1), at)
         for key in ("$ref", "$dynamicRef"):
             if key in schema:
                 result.pop("$ref", None) if key == "$ref" else None
@@ -141,7 +159,7 @@ class _References:
         return self._named(found, reference)
 
     def _found(self, reference: str, base: str) -> Any:
-        uri, fragment = urldefrag(urljoin(base, reference)) if not reference.startswith("#") else (base, reference[1:])
+        uri, fragment = (base, reference[1:]) if reference.startswith("#") else _joined(base, reference)
         resource = self._resources.get(uri)
         if resource is None or not fragment:
             return resource
@@ -165,10 +183,20 @@ class _References:
     def _free(self, reference: str) -> str:
         last = unquote(re.split(r"[/#]", reference)[-1])
         stem = re.sub(r"[^A-Za-z0-9_.-]", "_", last)[:50] or "schema"
-        name, number = stem, 2
+        name = stem
         while name in self._used:
-            name, number = f"{stem}_{number}", number + 1
+            self._taken[stem] += 1  # counted on, or thousands of one name would each be tried from the beginning
+            name = f"{stem}_{self._taken[stem] + 1}"
         return name
+
+
+def _joined(base: str, reference: str) -> tuple[str, str]:
+    """The whole URI without its fragment, and the fragment; what is no URI stands for itself."""
+    try:
+        uri, fragment = urldefrag(urljoin(base, reference))
+    except ValueError:
+        return reference, ""
+    return uri, fragment
 
 
 def _at(value: Any, pointer: str) -> Any:
@@ -184,21 +212,15 @@ def _at(value: Any, pointer: str) -> Any:
     return value
 
 
-def _rerooted_object(schema: Mapping[str, Json], pointer: str) -> dict[str, Json]:
+def _inside(schema: dict[str, Any], pointer: str) -> Iterator[tuple[dict[str, Any], str]]:
+    """The places inside a schema, copied already, where there may be references; its own are moved."""
     if "$id" in schema:  # a schema with its own identity keeps its own root
-        return dict(schema)
-    result: dict[str, Json] = {}
+        return
     for key, value in schema.items():
         if key in ("$ref", "$dynamicRef") and isinstance(value, str) and (value == "#" or value.startswith("#/")):
-            result[key] = pointer + value[1:]
-        else:
-            result[key] = _rerooted_under(key, value, pointer)
-    return result
-
-
-def _rerooted_under(key: str, value: Json, pointer: str) -> Json:
-    if key in _DATA:
-        return value
-    if key in _BY_NAME and isinstance(value, Mapping):  # its keys are the user's names, not keywords
-        return {name: rerooted(schema, pointer) for name, schema in value.items()}
-    return rerooted(value, pointer)
+            schema[key] = pointer + value[1:]
+        elif key in _BY_NAME and isinstance(value, Mapping):  # its keys are the user's names, not keywords
+            names = schema[key] = dict(cast("Mapping[str, Any]", value))
+            yield from ((names, name) for name in names)
+        elif key not in _DATA:
+            yield schema, key

@@ -7,9 +7,10 @@ and unwrap, so nothing that was expressible stops being so.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal, Protocol, TypeAlias, cast
 
@@ -49,7 +50,7 @@ class Declared(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CompiledTool:
-    """A tool as one dialect declares it. Shared between requests: a codec adds to a copy of `declaration`.
+    """A tool as one dialect declares it. `compile_tools` shares it: a codec adds to a copy of `declaration`.
 
     `encode` maps canonical arguments to what this dialect's model would write, `decode` maps back.
     `losses` lists what the declaration can no longer say. `strict`: the provider itself enforces the schema;
@@ -69,10 +70,11 @@ def compile_tool(tool: Declared, dialect: str, strict: Strictness = "auto") -> C
     """The tool for one dialect, alone in its request; "auto" takes strict mode where nothing at all is lost by it.
 
     A tool's schema is assumed not to change once the tool is made: it is compiled once. Raises ConfigError for an
-    unknown dialect, ToolError for a schema that is no JSON or that no object fits, and with strict=True where the
-    provider cannot enforce the whole schema.
+    unknown dialect or another value for `strict`, ToolError for a schema that is no JSON or that no object fits, and
+    with strict=True where the provider cannot enforce the whole schema.
     """
-    return compile_tools([tool], dialect, strict)[tool.name]
+    found = compile_tools([tool], dialect, strict)[tool.name]
+    return replace(found, declaration=json.loads(json.dumps(found.declaration)))  # the caller's own, to change
 
 
 def compile_tools(
@@ -84,6 +86,8 @@ def compile_tools(
     """
     if dialect not in FEATURES:
         raise ConfigError(f"unknown dialect {dialect!r}; known: {', '.join(DIALECTS)}")
+    if not (isinstance(strict, bool) or strict == "auto"):
+        raise ConfigError(f'strict is {strict!r}; it is True, False or "auto"')
     return dict(_compiled(_Tools(tools), dialect, strict))
 
 

@@ -13,12 +13,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from orchestra.dialects.loose import is_object, mapping, sequence, string
 from orchestra.dialects.subschemas import escaped, every, required_names
 from orchestra.dialects.tool_enforced import Enforced, counted, over
-from orchestra.dialects.tool_nulls import TYPES, Nulls, kinds_of
+from orchestra.dialects.tool_nulls import TYPES, Nulls, kinds_of, references_here
+from orchestra.dialects.tool_unions import Unions
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +72,14 @@ class _Conversion:
     def __init__(self, schema: dict[str, Any], definitions: Mapping[str, Any], rules: Enforced) -> None:
         self._schema, self._definitions, self._rules = schema, definitions, rules
         self._nulls = Nulls(schema, definitions)
+        self._unions = Unions(self._nulls)
         self._faults: list[str] = []
 
     def result(self) -> Strict:
         schema = self._converted(self._schema, "#")
         if definitions := {name: self._converted(each, f"#/$defs/{name}") for name, each in self._definitions.items()}:
             schema["$defs"] = definitions
-        if self._comes_back(_references_here):
+        if self._comes_back(references_here):
             self._fault("#", "a reference leads back to itself")
         elif not self._rules.recursion and self._comes_back(_references):
             self._fault("#", "a recursive schema cannot be enforced")
@@ -93,12 +96,11 @@ class _Conversion:
 
     def _comes_back(self, references: Callable[[Any], set[str]]) -> bool:
         """Whether following references can lead to where it began."""
-        leads = {f"#/$defs/{name}": references(each) for name, each in self._definitions.items()}
-        leads["#"] = references(self._schema)
-        while ends := [name for name, targets in leads.items() if not targets & leads.keys()]:
-            for name in ends:
-                del leads[name]
-        return bool(leads)
+        try:
+            TopologicalSorter({name: references(each) for name, each in self._nulls.targets.items()}).prepare()
+        except CycleError:
+            return True
+        return False
 
     def _converted(self, schema: Any, at: str) -> dict[str, Any]:
         if not is_object(schema):
@@ -132,24 +134,16 @@ class _Conversion:
             if len(branches) != 1:
                 return self._fault(at, "allOf cannot be enforced")
             inner = self._converted(branches[0], f"{at}/allOf/0")
-            return self._reference(inner["$ref"], said, at) if "$ref" in inner else {**inner, **said}
+            return self._reference(inner["$ref"], said, at) if "$ref" in inner else inner | _both(said, inner)
         if not self._rules.unions:
             return self._fault(at, f"{key} cannot be enforced")
         # Where values with nulls are to be read, one look must say which alternative each is.
-        nulls = self._rules.all_required and any(map(self._nulls.has_optional, branches))
-        if (key == "oneOf" or nulls) and not self._nulls.told_apart(branches):
+        nulls = self._rules.all_required and any(map(self._unions.has_optional, branches))
+        if (key == "oneOf" or nulls) and not self._unions.told_apart(branches):
             return self._fault(at, f"the alternatives of {key} overlap")
-        if not self._closed(branches):
+        if not self._unions.closable(branches):
             return self._fault(at, f"an alternative of {key} takes properties that it does not name")
         return {"anyOf": [self._converted(each, f"{at}/{key}/{index}") for index, each in enumerate(branches)], **said}
-
-    def _closed(self, branches: list[Any]) -> bool:
-        """Whether closing the alternatives refuses only what nobody names: not what a neighbour does."""
-        objects = [part for part in map(self._nulls.resolved, branches) if "properties" in part]
-        named = {name for part in objects for name in mapping(part["properties"])}
-        return all(
-            part.get("additionalProperties") is False or named <= mapping(part["properties"]).keys() for part in objects
-        )
 
     def _reference(self, reference: str, said: dict[str, Any], at: str) -> dict[str, Any]:
         if not self._nulls.resolved({"$ref": reference}):
@@ -215,16 +209,17 @@ class _Conversion:
         return _nullable(form)
 
 
+def _both(said: dict[str, Any], inner: dict[str, Any]) -> dict[str, Any]:
+    """The words about a schema and about the one inside it that holds for the same values."""
+    words = [string(each.get("description")) for each in (said, inner)]
+    if "title" in said and inner.get("title", said["title"]) != said["title"]:
+        words.append(f"(title: {_TEXT.encode(inner['title'])})")
+    text = " ".join(dict.fromkeys(filter(None, words)))
+    return {**said, **({"description": text} if text else {})}
+
+
 def _references(schema: Any) -> set[str]:
     return {string(part.get("$ref")) for part in every(schema)} - {""}
-
-
-def _references_here(schema: Any) -> set[str]:
-    """The references that the very same value is held to."""
-    if not is_object(schema):
-        return set()
-    inner = [each for key in ("allOf", "anyOf", "oneOf") for each in sequence(schema.get(key))]
-    return {string(schema.get("$ref"))}.union(*map(_references_here, inner)) - {""}
 
 
 def _valued(demands: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TypeAlias
@@ -78,7 +78,7 @@ class Exchange:
 
     def _request(self, endpoint: Endpoint) -> WireRequest:
         url = _joined(endpoint.base_url, self._encoded.path)
-        headers = (*self._encoded.headers, *self._authorization(endpoint.key))
+        headers = (*self._encoded.headers, *self._authorization(endpoint.key), *endpoint.headers)
         request = WireRequest(url, headers, self._encoded.body, connect=self._timeouts.connect)
         return endpoint.signature.signed(request) if endpoint.signature else request
 
@@ -91,27 +91,22 @@ class Exchange:
         chunks = response.chunks()
         try:
             while (chunk := await self._next(chunks)) is not None:
-                deltas = reader.feed(chunk)
-                if isinstance(deltas, CallFault):
-                    for rest in self._rest(deltas):
-                        yield rest
-                    yield deltas
-                    return
-                for delta in deltas:
+                for delta in self._to_hand_on(reader, chunk):
                     self._texts.append(delta.text if isinstance(delta, TextDelta) else "")
                     yield delta
                     self._deadlines.wait_anew()  # whoever took the delta may have taken long
+                if reader.fault:
+                    yield reader.fault
+                    return
         except TransportFault as fault:
             yield _cut(reader, fault)
         else:
             yield reader.close()
 
-    def _rest(self, fault: CallFault) -> Iterator[TextDelta]:
-        """Text that came in the same chunk as the fault, where the text before it may have been handed on."""
-        if self.text and fault.partial_text.startswith(self.text) and fault.partial_text != self.text:
-            rest = fault.partial_text.removeprefix(self.text)
-            self._texts.append(rest)
-            yield TextDelta(rest)
+    def _to_hand_on(self, reader: StreamReader, chunk: bytes) -> Sequence[Delta]:
+        """The deltas of a chunk; none that come with a fault where none went before: another model may answer yet."""
+        deltas = reader.feed(chunk)
+        return () if reader.fault and not self._texts else deltas
 
     async def _whole(self, response: WireResponse) -> bytes:
         body = bytearray()

@@ -10,7 +10,7 @@ from typing import Any
 from orchestra.dialects.features import FEATURES
 from orchestra.dialects.loose import mapping, parse_object, sequence
 from orchestra.testing.behaviours import CallTool, Say
-from orchestra.testing.wire import Head, frame, pieces, tokens, wire_name
+from orchestra.testing.wire import Head, frame, pieces, request_tokens, tokens, wire_name
 from orchestra.types import Finish
 
 
@@ -113,7 +113,7 @@ class AnthropicWriter:
     def _usage(self) -> dict[str, int]:
         say = self._say
         written = f"{say.text}{say.reasoning}{''.join(call.text for call in say.calls)}"
-        sent, received = say.usage or (tokens(json.dumps(self._body)), tokens(written))
+        sent, received = say.usage or (request_tokens(self._body), tokens(written))
         return {"input_tokens": sent, "output_tokens": received}
 
 

@@ -11,7 +11,7 @@ from zlib import crc32
 
 from orchestra.dialects.loose import mapping, parse_object, sequence, string
 from orchestra.testing.behaviours import Say
-from orchestra.testing.wire import Head, pieces, tokens, wire_name
+from orchestra.testing.wire import Head, pieces, request_tokens, tokens, wire_name
 
 
 class BedrockWire:
@@ -109,7 +109,7 @@ class BedrockWriter:
 
     def _counted(self) -> dict[str, Any]:
         written = f"{self._text}{self._say.reasoning}{self._calls or ''}"
-        sent, received = self._say.usage or (tokens(json.dumps(self._body)), tokens(written))
+        sent, received = self._say.usage or (request_tokens(self._body), tokens(written))
         usage = {"inputTokens": sent, "outputTokens": received, "totalTokens": sent + received}
         return {"usage": usage, "metrics": {"latencyMs": 1}}
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from orchestra.dialects.loose import mapping
 from orchestra.testing.behaviours import Say
-from orchestra.testing.wire import Head, frame, pieces, tokens, wire_name
+from orchestra.testing.wire import Head, frame, pieces, request_tokens, tokens, wire_name
 
 
 class CohereWire:
@@ -111,7 +110,7 @@ class CohereWriter:
 
     def _usage(self) -> dict[str, Any]:
         written = f"{self._text}{self._say.reasoning}{self._calls or ''}"
-        sent, received = self._say.usage or (tokens(json.dumps(self._body)), tokens(written))
+        sent, received = self._say.usage or (request_tokens(self._body), tokens(written))
         billed = {"input_tokens": sent, "output_tokens": received}
         return {"billed_units": billed, "tokens": {"input_tokens": sent + 60, "output_tokens": received}}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from orchestra.dialects.features import FEATURES
 from orchestra.dialects.loose import mapping, parse_object, sequence, string
 from orchestra.testing.behaviours import CallTool, Say
-from orchestra.testing.wire import Head, frame, pieces, tokens, wire_name
+from orchestra.testing.wire import Head, frame, pieces, request_tokens, tokens, wire_name
 
 _PATH = re.compile(r"/v1\w*/(?:models|tunedModels)/(.+):(?:g|streamG)enerateContent")
 
@@ -133,7 +132,7 @@ class GeminiWriter:
     def _usage(self) -> dict[str, Any]:
         say = self._say
         written = f"{say.text}{say.reasoning}{say.refusal}{self._calls or ''}"
-        sent, received = say.usage or (tokens(json.dumps(self._body)), tokens(written))
+        sent, received = say.usage or (request_tokens(self._body), tokens(written))
         return {"promptTokenCount": sent, "candidatesTokenCount": received, "totalTokenCount": sent + received}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ from orchestra.dialects.features import FEATURES
 from orchestra.dialects.loose import mapping
 from orchestra.dialects.tool_names import wire_names
 from orchestra.testing.behaviours import Say
-from orchestra.testing.wire import Head, frame, pieces, tokens, wire_name
+from orchestra.testing.wire import Head, frame, pieces, request_tokens, tokens, wire_name
 
 
 class MistralWire:
@@ -99,7 +98,7 @@ class MistralWriter:
 
     def _usage(self) -> dict[str, Any]:
         written = f"{self._text}{self._say.reasoning}{self._calls or ''}"
-        sent, received = self._say.usage or (tokens(json.dumps(self._body)), tokens(written))
+        sent, received = self._say.usage or (request_tokens(self._body), tokens(written))
         return {"prompt_tokens": sent, "completion_tokens": received, "total_tokens": sent + received}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestra.dialects.loose import mapping, sequence
 from orchestra.testing.behaviours import Say
-from orchestra.testing.wire import Head, frame, pieces, tokens, wire_name
+from orchestra.testing.wire import Head, frame, pieces, request_tokens, tokens, wire_name
 
 
 class ResponsesWire:
@@ -157,7 +157,7 @@ class ResponsesWriter:
         return [{"token": text, "logprob": self._say.logprob, "top_logprobs": []}]
 
     def _usage(self) -> dict[str, Any]:
-        sent, received = self._say.usage or (tokens(json.dumps(self._body)), tokens(json.dumps(self._output)))
+        sent, received = self._say.usage or (request_tokens(self._body), tokens(json.dumps(self._output)))
         reasoned = min(received, tokens(self._say.reasoning)) if self._say.reasoning else 0
         return {
             "input_tokens": sent,

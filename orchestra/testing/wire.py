@@ -216,6 +216,11 @@ def tokens(text: str) -> int:
     return max(1, len(text) // 4)
 
 
+def request_tokens(body: Mapping[str, Any]) -> int:
+    """About how many tokens a request has; Python's own text of it is the quickest to be had."""
+    return tokens(str(body))
+
+
 def wire_name(name: str, declared: Collection[str], spelling: Spelling = TOOL_NAMES) -> str:
     """The spelling under which the request declared the tool, since a script names tools as the agent does."""
     spelled = wire_names([name], spelling=spelling)[name]

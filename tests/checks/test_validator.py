@@ -1,6 +1,7 @@
 import gzip
 import json
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,33 @@ DATA = Path(os.environ.get("ORCHESTRA_DATA", Path(__file__).parents[3] / "shared
 )
 def test_a_fault_of_a_schema_names_its_place_as_a_json_pointer(schema, fault):
     assert schema_fault(schema).startswith(fault)
+
+
+@pytest.mark.parametrize("key", ["$id", "id"])
+def test_an_identity_that_is_no_uri_is_a_fault_at_its_place(key):
+    draft = "http://json-schema.org/draft-04/schema#" if key == "id" else "https://json-schema.org/draft/2020-12/schema"
+    inner = {key: "http://[bad", "properties": {"b": {"$ref": "x"}}}
+    schema = {"$schema": draft, "properties": {"a/b": inner, "id": {"type": "string"}}}
+    assert schema_fault(schema) == f"at #/properties/a~1b/{key}: Invalid IPv6 URL; give a URI, or leave it out"
+    assert violations({key: "http://[bad", "$schema": draft, "type": "string"}, 3) != ()
+
+
+@pytest.mark.parametrize(
+    "draft", ["http://json-schema.org/draft-07/schema#", "https://json-schema.org/draft/2020-12/schema"]
+)
+def test_a_schema_too_deep_to_be_checked_is_a_fault(draft):
+    schema = {"type": "string"}
+    for _ in range(400):
+        schema = {"type": "object", "properties": {"a": schema}}
+    assert schema_fault({**schema, "$schema": draft}) == "at #: nested without end, or too deeply to be checked"
+
+
+def test_a_long_chain_of_references_is_followed_once():
+    names = [f"d{number}" for number in range(300)]
+    chain = {name: {"$ref": f"#/$defs/{after}"} for name, after in pairwise(names)}
+    assert schema_fault({"$ref": "#/$defs/d0", "$defs": {**chain, "d299": {"type": "string"}}}) == ""
+    looped = {"$ref": "#/$defs/d0", "$defs": {**chain, "d299": {"$ref": "#/$defs/d150"}}}
+    assert "leads back to itself" in schema_fault(looped)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -52,6 +53,13 @@ def command(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
             made.kill()
 
 
+def wait_until_it_reads(child: subprocess.Popen[str]) -> None:
+    """A signal between a prompt and the read after it is only noticed with the next key."""
+    where = Path(f"/proc/{child.pid}/wchan")
+    while where.exists() and where.read_text() not in ("wait_woken", "n_tty_read", "0"):
+        select.select([], [], [], 0.01)
+
+
 @pytest.mark.parametrize(
     ("sign", "code", "state", "said"),
     [
@@ -91,6 +99,7 @@ def test_one_ctrl_c_ends_a_command_that_waits_at_the_keyboard(cli: Cli, project:
             told = b""
             while b"later) > " not in told:
                 told += os.read(terminal, 1024)
+            wait_until_it_reads(child)
             child.send_signal(signal.SIGINT)
             assert child.communicate()[0] == ""
         os.close(terminal)

@@ -92,14 +92,44 @@ def test_check_ends_with_1_where_anything_is_lost_and_shows_it(
 
 
 def test_check_says_which_tools_it_could_make_no_arguments_for(cli: Cli, project: Path) -> None:
-    bad = NOW | {"schema": {"type": "object", "properties": {"a": {"type": "Text"}}}}
+    bad = NOW | {"schema": {"type": "object", "properties": {"a": False}, "required": ["a"]}}
     (project / "t.jsonl").write_text(json.dumps(bad), "utf-8")
     result = cli("tools", "check", "t.jsonl", "--dialect", "anthropic")
     assert result.exit_code == 0
     *_, counted, named = result.stdout.splitlines()
     assert counted == "1 tools were compiled and not checked:"
-    assert named.startswith("  now: its schema is not valid at ")
-    assert "'Text'" in named
+    assert named.startswith("  now: Unsatisfiable")
+
+
+def test_check_ends_with_1_where_a_schema_is_not_valid_and_names_line_tool_and_place(cli: Cli, project: Path) -> None:
+    bad = NOW | {"schema": {"type": "object", "properties": {"a": {"type": "Text"}}}}
+    (project / "t.jsonl").write_text(f"{json.dumps(ROWS)}\n\n{json.dumps(bad)}\n{json.dumps(ROWS)}", "utf-8")
+    result = cli("tools", "check", "t.jsonl", "--dialect", "anthropic")
+    assert result.exit_code == 1
+    fault = "at #/properties/a/type: 'Text' is no type"
+    assert result.stdout.splitlines()[-1].startswith(f"t.jsonl:3: tool 'now': its schema is not valid {fault}")
+    as_json = cli("tools", "check", "t.jsonl", "--dialect", "anthropic", "--json")
+    assert as_json.exit_code == 1
+    (told,) = json.loads(as_json.stdout)["faulty"]
+    assert (told["at"], told["tool"], told["fault"][: len(fault)]) == ("t.jsonl:3", "now", fault)
+
+
+def test_a_tool_may_be_without_a_description(cli: Cli, project: Path) -> None:
+    (project / "t.jsonl").write_text(json.dumps({"name": "now", "schema": {"type": "object"}}), "utf-8")
+    assert cli("tools", "check", "t.jsonl", "--dialect", "gemini").exit_code == 0
+    shown = cli("tools", "show", "now", "--file", "t.jsonl", "--dialect", "gemini", "--json")
+    assert "description" not in json.loads(shown.stdout)["dialects"]["gemini"]["declaration"]
+
+
+@pytest.mark.parametrize("levels", [300, 5_000])
+def test_a_tool_nested_however_deeply_is_shown_or_refused_in_words(cli: Cli, project: Path, levels: int) -> None:
+    schema = '{"type": "object", "properties": {"a": ' * levels + "{}" + "}}" * levels
+    (project / "t.jsonl").write_text(f'{{"name": "deep", "schema": {schema}}}', "utf-8")
+    for command in (("show", "deep", "--file", "t.jsonl"), ("check", "t.jsonl", "--dialect", "gemini")):
+        result = cli("tools", *command)
+        assert isinstance(result.exception, SystemExit | None)
+        told = result.stdout + result.stderr
+        assert "nested" in told or "recursion depth" in told
 
 
 def test_check_takes_a_sample_by_its_seed_from_a_gzipped_file_too(cli: Cli, project: Path) -> None:
@@ -125,7 +155,7 @@ def test_check_tells_on_stderr_how_far_it_is(cli: Cli, project: Path, monkeypatc
         ("", "tools.jsonl: holds no tools; a line is {"),
         (f"{json.dumps(NOW)}\n{{", "tools.jsonl:2: no JSON: "),
         ("\n[1]", "tools.jsonl:2: no object; a line is {"),
-        ('{"name": "now"}', "tools.jsonl:1: without description, schema; a line is {"),
+        ('{"name": "now"}', "tools.jsonl:1: without schema; a line is {"),
         (
             '{"name": "", "description": "", "schema": {}}',
             "tools.jsonl:1: name and description must be texts",

@@ -104,9 +104,52 @@ def test_whatever_raises_is_counted_and_the_others_go_on(monkeypatch, where):
 
 
 def test_a_tool_without_arguments_is_compiled_and_said_to_be_unchecked():
-    bad = ToolSpec("bad", "", {"type": "object", "properties": {"a": {"type": "Text"}}})
+    bad = ToolSpec("bad", "", {"type": "object", "properties": {"a": False}, "required": ["a"]})
     steps = []
     checked = check([bad, ROWS], ["gemini"], 0, lambda: steps.append(1))
     ((name, why),) = checked.unchecked
-    assert (name, why[:26]) == ("bad", "its schema is not valid at")
+    assert (name, why[:13]) == ("bad", "Unsatisfiable")
     assert checked.dialects["gemini"].compiled == checked.tools == len(steps) == 2
+    assert not checked.failed
+
+
+def test_a_schema_that_is_none_fails_the_check_and_says_where():
+    bad = ToolSpec("bad", "", {"type": "object", "properties": {"a": {"type": "Text"}}})
+    checked = check([ROWS, bad], ["gemini"], 0)
+    ((number, fault),) = checked.faulty
+    assert (number, fault[:32]) == (1, "at #/properties/a/type: 'Text' i")
+    assert checked.failed
+
+
+def closing(tool, dialect):
+    """Compiles as one who closes every object there is, whatever its neighbours name."""
+
+    def closed(schema):
+        if isinstance(schema, list):
+            return [closed(each) for each in schema]
+        if not isinstance(schema, dict):
+            return schema
+        inner = {key: closed(value) for key, value in schema.items()}
+        return {**inner, "additionalProperties": False} if "properties" in schema else inner
+
+    schema = closed(tool.schema)
+    return CompiledTool("t", {"type": "function", "function": {"parameters": schema}}, as_is, as_is)
+
+
+A, B = ({"type": "object", "properties": {name: {"type": "string"}}, "required": [name]} for name in "ab")
+
+
+@pytest.mark.parametrize(
+    "union",
+    [
+        {"anyOf": [A, B]},
+        {"anyOf": [{"anyOf": [A, {"type": "integer"}]}, B]},
+        {"anyOf": [{"type": "object", "properties": {"x": each}, "required": ["x"]} for each in (A, B)]},
+        {"anyOf": [{"type": "array", "items": each} for each in (A, B)]},
+    ],
+)
+def test_closing_an_alternative_to_what_its_neighbour_names_is_narrowing(monkeypatch, union):
+    tool = ToolSpec("t", "", {"type": "object", "properties": {"u": union}, "required": ["u"]})
+    assert found(tally(tool)) == set()
+    monkeypatch.setattr(tool_check, "compile_tool", closing)
+    assert found(tally(tool)) == {"narrowed"}

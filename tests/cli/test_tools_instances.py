@@ -66,7 +66,6 @@ def test_hard_schemas_have_arguments_too(schema, needed):
 @pytest.mark.parametrize(
     ("schema", "why"),
     [
-        ({"type": "object", "properties": {"a": {"type": "Boolean"}}}, "not valid at .*a.type: 'Boolean'"),
         ({"type": "object", "properties": {"a": False}, "required": ["a"]}, "Unsatisfiable"),
         ({"type": "object", "properties": {"a": TEXT}, "required": ["a"], "not": {"required": ["a"]}}, "Unsatisfiable"),
         ({"type": "string"}, "no arguments that fit it were found"),
@@ -93,12 +92,12 @@ def _ref(number):
     return {"$ref": f"#/$defs/d{number}"}
 
 
-def test_of_alternatives_that_fit_the_one_counts_that_names_most():
+def test_what_any_alternative_names_is_named_whichever_of_them_fits():
     one = {"properties": {"kind": {"const": "a"}, "x": WHOLE}, "required": ["kind"]}
     other = {"properties": {"kind": {"const": "b"}, "y": WHOLE}, "required": ["kind"]}
     shape = outline({"type": "object", "properties": {"v": {"anyOf": [one, other]}}})
-    assert named({"v": {"kind": "a", "x": 1, "y": 2}, "z": 3}, shape) == {"v": {"kind": "a", "x": 1}}
-    assert named({"v": {"kind": "b", "x": 1, "y": 2}}, shape) == {"v": {"kind": "b", "y": 2}}
+    given = {"v": {"kind": "a", "x": 1, "y": 2, "w": 3}, "z": 3}
+    assert named(given, shape) == {"v": {"kind": "a", "x": 1, "y": 2}}
 
 
 def test_names_come_from_every_schema_that_holds_at_once_and_maps_name_none():

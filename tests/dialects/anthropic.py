@@ -3,7 +3,7 @@
 import json
 
 from orchestra.dialects import codec
-from orchestra.types import CallFault, Capabilities, Message, ModelCard, ReasoningDelta, Request, TextDelta, ToolSpec
+from orchestra.types import Capabilities, Message, ModelCard, ReasoningDelta, Request, TextDelta, ToolSpec
 
 CODEC = codec("anthropic")
 ROWS = ToolSpec(
@@ -90,10 +90,7 @@ def read(data, asked=None, size=None):
     reader = CODEC.reader(asked or encoded(tools=(ROWS, NOW)))
     deltas = []
     for begin in range(0, len(data), size or max(1, len(data))):
-        got = reader.feed(data[begin : begin + (size or len(data))])
-        if isinstance(got, CallFault):
-            return deltas, got
-        deltas += got
+        deltas += reader.feed(data[begin : begin + (size or len(data))])
     return deltas, reader.close()
 
 

@@ -5,7 +5,6 @@ import json
 from orchestra.dialects import codec
 from orchestra.testing.bedrock_wire import event
 from orchestra.types import (
-    CallFault,
     Capabilities,
     Message,
     ModelCard,
@@ -67,10 +66,7 @@ def read(data, asked=None, size=None):
     reader = CODEC.reader(asked or encoded(tools=(ROWS, NOW)))
     deltas = []
     for place in range(0, len(data), size or max(1, len(data))):
-        got = reader.feed(data[place : place + (size or len(data))])
-        if isinstance(got, CallFault):
-            return deltas, got
-        deltas += got
+        deltas += reader.feed(data[place : place + (size or len(data))])
     return deltas, reader.close()
 
 

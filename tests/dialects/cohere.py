@@ -3,7 +3,7 @@
 import json
 
 from orchestra.dialects import codec
-from orchestra.types import CallFault, Capabilities, Message, ModelCard, Request, ToolSpec
+from orchestra.types import Capabilities, Message, ModelCard, Request, ToolSpec
 
 CODEC = codec("cohere")
 ROWS = ToolSpec(
@@ -62,8 +62,5 @@ def read(data, asked=None, size=None):
     reader = CODEC.reader(asked or encoded(tools=(ROWS, NOW)))
     deltas = []
     for start in range(0, len(data), size or max(1, len(data))):
-        got = reader.feed(data[start : start + (size or len(data))])
-        if isinstance(got, CallFault):
-            return deltas, got
-        deltas += got
+        deltas += reader.feed(data[start : start + (size or len(data))])
     return deltas, reader.close()

@@ -180,12 +180,20 @@ def test_a_name_respelled_on_the_wire_comes_back_as_it_was_declared():
         ("model_context_window_exceeded", "length"),
         ("pause_turn", "length"),
         ("refusal", "refusal"),
-        ("new_reason", "other"),
     ],
 )
 def test_reasons_to_stop_are_understood(reason, finish):
     assert read(stream(text(0, "x"), stop(reason)), ASKED)[1].finish == finish
     assert CODEC.decode(ASKED, whole(CONTENT[2], reason=reason)).finish == finish
+
+
+def test_an_unknown_reason_to_stop_is_no_end_of_a_reply_and_its_calls_are_not_handed_on():
+    for said in (
+        read(stream(text(0, "half of"), call(1, "a", "rows"), stop("new_reason")), ASKED)[1],
+        CODEC.decode(ASKED, whole(*CONTENT, reason="new_reason")),
+    ):
+        assert (said.trigger, said.text) == (Trigger.bad_reply, "the provider stopped with 'new_reason'")
+        assert said.partial_text
 
 
 def test_a_refusal_says_why_without_handing_it_on():

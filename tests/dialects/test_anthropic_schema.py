@@ -120,3 +120,12 @@ def test_references_that_grow_without_end_are_refused():
         ref = {"$ref": f"#/$defs/d{n - 1}"}
         defs[f"d{n}"] = {"type": "object", "properties": {"x": ref, "y": ref}, "required": ["x", "y"]}
     assert written({"$ref": "#/$defs/d39"}, **{"$defs": defs}) == (None, "a schema too large")
+
+
+def test_a_schema_that_is_too_deep_has_none_be_it_by_references_or_by_itself():
+    nested = {"type": "string"}
+    for _ in range(400):
+        nested = {"type": "array", "items": nested}
+    chain = {f"d{number}": {"$ref": f"#/$defs/d{number + 1}"} for number in range(400)}
+    for schema in (one(nested), one({"$ref": "#/$defs/d0"}, **{"$defs": {**chain, "d400": NULL}})):
+        assert answer_schema(schema) == (None, "a schema too large")

@@ -167,12 +167,39 @@ def test_redacted_reasoning_in_pieces_is_the_joined_bytes():
         ("model_context_window_exceeded", "length"),
         ("content_filtered", "content_filter"),
         ("guardrail_intervened", "content_filter"),
-        ("malformed_model_output", "other"),
-        ("something_new", "other"),
     ],
 )
 def test_stop_reasons(reason, finish):
     assert read(delta(0, text="x") + end(reason))[1].finish == finish
+
+
+@pytest.mark.parametrize(
+    ("reason", "trigger"),
+    [
+        ("malformed_tool_use", Trigger.malformed_args),
+        ("malformed_model_output", Trigger.bad_reply),
+        ("something_new", Trigger.bad_reply),
+    ],
+)
+def test_a_reason_that_says_the_output_is_broken_is_a_fault_and_no_call_is_handed_on(reason, trigger):
+    use = {"toolUse": {"toolUseId": "1", "name": "rows", "input": {"sql": "half"}}}
+    body = {"stopReason": reason, "output": {"message": {"role": "assistant", "content": [{"text": "x"}, use]}}}
+    streamed = delta(0, text="x") + start(1, "1", "rows") + delta(1, toolUse={"input": '{"sql": "half"}'}) + end(reason)
+    for fault in (read(streamed)[1], CODEC.decode(ASKED, json.dumps(body).encode())):
+        assert (fault.trigger, fault.partial_text) == (trigger, "x")
+        assert repr(reason) in fault.text
+
+
+def test_a_message_that_stops_for_no_reason_has_not_ended():
+    assert read(delta(0, text="x") + event("messageStop", {}))[1].trigger is Trigger.stream_cut
+
+
+@pytest.mark.parametrize("kind", ["ThrottlingException", "com.amazon.coral.service#ThrottlingException:http://x"])
+def test_an_error_in_a_body_that_began_as_a_success_is_its_typed_fault(kind):
+    body = json.dumps({"__type": kind, "message": "Too many requests"}).encode()
+    for fault in (CODEC.decode(ASKED, body), read(body)[1]):
+        assert fault.trigger is Trigger.rate_limited
+        assert fault.text.endswith("ThrottlingException: Too many requests")
 
 
 def test_the_model_that_a_router_chose_is_told():

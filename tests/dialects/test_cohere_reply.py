@@ -136,7 +136,6 @@ def test_log_probabilities_of_a_stream_are_averaged():
         ("STOP_SEQUENCE", "stop"),
         ("MAX_TOKENS", "length"),
         ("TOOL_CALL", "tool_calls"),
-        ("SOMETHING_NEW", "other"),
     ],
 )
 def test_finish_reasons_are_understood(reason, finish):
@@ -144,10 +143,17 @@ def test_finish_reasons_are_understood(reason, finish):
     assert CODEC.decode(ASKED, body({"content": "x"}, reason)).finish == finish
 
 
-@pytest.mark.parametrize(("reason", "trigger"), [("ERROR", Trigger.server_error), ("TIMEOUT", Trigger.timeout)])
+@pytest.mark.parametrize(
+    ("reason", "trigger"),
+    [("ERROR", Trigger.server_error), ("TIMEOUT", Trigger.timeout), ("SOMETHING_NEW", Trigger.bad_reply)],
+)
 def test_a_reply_that_failed_is_a_fault_with_what_had_arrived(reason, trigger):
     fault = read(stream(content(0, text="x"), ended(reason, error="it broke")))[1]
-    assert (fault.trigger, fault.partial_text, fault.text) == (trigger, "x", "it broke")
+    assert (fault.trigger, fault.partial_text, fault.text) == (
+        trigger,
+        "x",
+        f"the provider stopped with {reason!r}: it broke",
+    )
     assert CODEC.decode(ASKED, body({"content": "x"}, reason)).trigger is trigger
 
 

@@ -284,8 +284,6 @@ def test_partial_arguments_that_fit_nowhere_are_refused(pieces):
         ("PROHIBITED_CONTENT", "content_filter"),
         ("SPII", "content_filter"),
         ("IMAGE_SAFETY", "content_filter"),
-        ("OTHER", "other"),
-        ("LANGUAGE", "other"),
     ],
 )
 def test_finish_reasons_are_understood(reason, finish):
@@ -301,6 +299,9 @@ def test_finish_reasons_are_understood(reason, finish):
         ("MISSING_THOUGHT_SIGNATURE", "bad_request"),
         ("MALFORMED_RESPONSE", "bad_reply"),
         ("PUP_LIMITED_DISABLED", "auth"),
+        ("TOO_MANY_TOOL_CALLS", "no_progress"),
+        ("OTHER", "bad_reply"),
+        ("LANGUAGE", "bad_reply"),
         ("NEVER_HEARD_OF", "bad_reply"),
     ],
 )
@@ -321,8 +322,15 @@ def test_a_reply_that_broke_off_is_a_fault_with_what_google_says_of_it(reason, t
         ),
     ):
         assert (fault.trigger, fault.partial_text) == (Trigger(trigger), "half")
-        assert fault.text.startswith(f"the model stopped: {reason} because")
+        assert fault.text.startswith(f"the provider stopped with {reason!r}: because")
         assert len(fault.text) <= 600
+
+
+def test_an_error_in_an_array_within_a_success_is_its_typed_fault():
+    error = {"error": {"code": 429, "message": "Quota exceeded", "status": "RESOURCE_EXHAUSTED"}}
+    body = json.dumps([error]).encode()
+    for fault in (CODEC.decode(ASKED, body), read(body)[1], read(b"data: " + body + b"\n\n")[1]):
+        assert (fault.trigger, fault.status) == (Trigger.rate_limited, 429)
 
 
 def test_a_reason_that_is_none_does_not_end_a_reply():

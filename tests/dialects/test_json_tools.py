@@ -1,12 +1,14 @@
 """Tools for models that cannot call them natively."""
 
 import json
+from types import SimpleNamespace
 
 import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestra.dialects import json_tools
 from orchestra.types import Message, Text, ToolCall, ToolResult, ToolSpec, Trigger
 from tests.dialects.chat import CODEC, NOW, ROWS, card, chunk, encoded, read, shown, stream
 
@@ -195,11 +197,32 @@ def test_a_structured_answer_is_handed_on_as_json_once_it_is_complete():
     assert shown(deltas) == reply.text == '"x"'
 
 
-@pytest.mark.parametrize(("finish", "done"), [(None, True), ("stop", False)])
-def test_a_structured_answer_is_handed_on_whatever_ends_the_stream(finish, done):
+@pytest.mark.parametrize("done", [True, False])
+def test_a_structured_answer_is_handed_on_when_the_stream_ends(done):
     asked = ask(tools=(ROWS,), output_schema=SCHEMA)
-    deltas, reply = read(stream(chunk({"content": '{"answer": {"n": 7}}'}, finish), done=done), asked)
+    deltas, reply = read(stream(chunk({"content": '{"answer": {"n": 7}}'}, "stop"), done=done), asked)
     assert shown(deltas) == reply.text == '{"n": 7}'
+
+
+@pytest.mark.parametrize("piece", [" ", "{ ", "x"])
+def test_a_reply_that_never_becomes_an_answer_is_not_searched_for_one_for_ever(piece, monkeypatch):
+    opening, searched = json_tools._OPENING, []
+    counting = SimpleNamespace(match=lambda text: searched.append(len(text)) or opening.match(text))
+    monkeypatch.setattr(json_tools, "_OPENING", counting)
+    read(stream(*[chunk({"content": piece})] * 900, chunk({}, "stop")), ask(tools=(ROWS,)))
+    assert sum(searched) < 900 * 900 / 10
+
+
+def test_a_state_goes_back_with_the_very_text_that_it_came_with():
+    stated, called = Text("I look.", None, "c2ln"), ToolCall("1", "rows", {"sql": "x"}, "{}")
+    written = '{"tool": "rows", "arguments": {"sql": "x"}}'
+    for parts, told in (
+        ((stated, called), (stated, Text(f"\n{written}"))),
+        ((called, stated), (Text(written), stated)),
+        ((stated, stated, called, Text("so")), (stated, stated, Text(f"\n{written}\nso"))),
+    ):
+        (flat,) = json_tools.flattened([Message("assistant", parts)])
+        assert flat.parts == told
 
 
 def test_the_whole_body_reads_the_same():

@@ -104,7 +104,6 @@ def test_a_whole_reply_says_the_same_as_a_streamed_one():
         ("length", "length"),
         ("model_length", "length"),
         ("tool_calls", "tool_calls"),
-        ("new", "other"),
     ],
 )
 def test_finish_reasons_are_understood(reason, finish):
@@ -116,6 +115,15 @@ def test_a_reply_that_ends_in_an_error_is_a_fault():
     fault = read(stream(chunk({"content": "x"}), chunk({}, "error")), ASKED)[1]
     assert (fault.trigger, fault.partial_text) == (Trigger.server_error, "x")
     assert CODEC.decode(ASKED, body({"content": ""}, "error")).trigger is Trigger.server_error
+
+
+def test_an_unknown_finish_reason_is_no_end_of_a_reply():
+    for fault in (
+        read(stream(chunk({"content": "x"}, "new")), ASKED)[1],
+        CODEC.decode(ASKED, body({"content": "x"}, "new")),
+    ):
+        assert (fault.trigger, fault.partial_text) == (Trigger.bad_reply, "x")
+        assert fault.text == "the provider stopped with 'new'"
 
 
 def test_log_probabilities_are_averaged():

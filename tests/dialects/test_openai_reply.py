@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestra.dialects.draft import Draft
 from orchestra.types import CallFault, ModelReply, Origin, Reasoning, Text, ToolCall, ToolSpec, Trigger, Usage
 from tests.dialects.chat import CODEC, NOW, ROWS, call, card, chunk, encoded, read, shown, stream, thought
 
@@ -190,7 +191,8 @@ def test_a_call_of_a_tool_nobody_declared_keeps_its_name():
         ("stop", "stop"),
         ("length", "length"),
         ("content_filter", "content_filter"),
-        ("eos", "other"),
+        ("eos", "stop"),
+        ("model_length", "length"),
         ("function_call", "tool_calls"),
     ],
 )
@@ -252,11 +254,65 @@ def test_a_stream_without_finish_reason_and_done_is_cut_and_keeps_what_had_arriv
     assert read(b'data: {"choices": [{"delta": {"content": "ha', ASKED)[1].trigger is Trigger.stream_cut
 
 
-def test_a_finish_reason_or_done_alone_completes_a_stream():
+def test_a_finish_reason_alone_completes_a_stream():
     assert read(stream(chunk({"content": "a"}, "stop"), done=False), ASKED)[1].text == "a"
-    assert read(stream(chunk({"content": "a"})), ASKED)[1].finish == "stop"
-    unclosed = stream(chunk({"content": "a"})).rstrip(b"\n")
+    unclosed = stream(chunk({"content": "a"}, "stop"), done=False).rstrip(b"\n")
     assert read(unclosed, ASKED)[1].text == "a"
+
+
+@pytest.mark.parametrize("reason", [None, "", 5])
+def test_without_a_finish_reason_nothing_has_ended_whatever_else_the_server_says(reason):
+    said = chunk(call(0, "a", "rows", '{"sql": "x"}') | {"content": "half"}, reason)
+    fault = read(stream(said), ASKED)[1]
+    assert (fault.trigger, fault.partial_text) == (Trigger.stream_cut, "half")
+    body = {"choices": [{"message": {"content": "half"}, "finish_reason": reason}]}
+    fault = CODEC.decode(ASKED, json.dumps(body).encode())
+    assert (fault.trigger, fault.partial_text) == (Trigger.bad_reply, "half")
+    assert "does not say why the model stopped" in fault.text
+
+
+def test_an_unknown_finish_reason_is_a_fault_with_what_had_arrived_and_no_call():
+    said = chunk(call(0, "a", "rows", '{"sql": "x"}') | {"content": "half"}, "weird_" + "x" * 900)
+    deltas, fault = read(stream(said), ASKED)
+    assert (fault.trigger, fault.partial_text, shown(deltas)) == (Trigger.bad_reply, "half", "half")
+    assert fault.text.startswith("the provider stopped with 'weird_")
+    assert len(fault.text) == 600
+
+
+@pytest.mark.parametrize(("code", "trigger"), [(502, Trigger.server_error), (429, Trigger.rate_limited)])
+def test_an_error_inside_the_choice_is_the_fault_of_its_code(code, trigger):
+    error = {"message": "upstream died", "code": code}
+    choice = {"index": 0, "delta": {"content": "half"}, "finish_reason": "stop", "error": error}
+    deltas, fault = read(stream({"choices": [choice]}), ASKED)
+    assert (fault.trigger, fault.status, fault.partial_text, shown(deltas)) == (trigger, code, "half", "half")
+    body = {"choices": [{"message": {"content": "half"}, "finish_reason": "stop", "error": error}]}
+    assert CODEC.decode(ASKED, json.dumps(body).encode()).trigger is trigger
+
+
+def test_what_came_before_a_fault_in_the_same_bytes_is_handed_on():
+    data = stream(chunk({"reasoning_content": "hm"}), chunk({"content": "half"}), done=False) + b"data: {oops\n\n"
+    by_bytes, at_once = read(data, ASKED, 1), read(data, ASKED)
+    assert by_bytes == at_once
+    assert (thought(at_once[0]), shown(at_once[0]), at_once[1].partial_text) == ("hm", "half", "half")
+    reader = CODEC.reader(ASKED)
+    reader.feed(data)
+    assert reader.feed(stream(chunk({"content": " more"}, "stop"))) == []
+    assert reader.close() == reader.fault == at_once[1]
+
+
+def test_the_text_of_a_long_stream_is_put_together_once_however_many_chunks_it_has(monkeypatch):
+    asked = []
+    monkeypatch.setattr(Draft, "text", property(lambda self: asked.append(self) or ""))
+    chunks = [chunk({"content": "word "}) for _ in range(200)]
+    assert read(stream(*chunks, chunk({}, "stop")), ASKED, 80)[1].text == "word " * 200
+    assert asked == []
+
+
+def test_a_stream_longer_than_any_answer_is_given_up_with_what_had_arrived(monkeypatch):
+    monkeypatch.setattr("orchestra.dialects.reading.LONGEST", 400)
+    _, fault = read(stream(*[chunk({"content": "ab"})] * 9, chunk({}, "stop")), ASKED, 50)
+    assert (fault.trigger, set(fault.partial_text)) == (Trigger.bad_reply, {"a", "b"})
+    assert read(b"{" + b" " * 900, ASKED, 50)[1].text == "the reply is longer than 400 bytes"
 
 
 @pytest.mark.parametrize(

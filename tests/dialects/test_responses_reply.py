@@ -137,7 +137,23 @@ def test_everything_but_the_end_is_cut_though_every_item_is_done():
 
 def test_a_whole_response_reads_like_the_same_one_streamed():
     assert CODEC.decode(ASKED, whole(*OUTPUT, usage=USAGE)) == REPLY
-    assert CODEC.decode(ASKED, json.dumps({"output": [message("hi")]}).encode()).text == "hi"
+
+
+def test_a_response_that_does_not_say_that_it_is_complete_is_no_success():
+    fault = CODEC.decode(ASKED, json.dumps({"output": [message("half")]}).encode())
+    assert (fault.trigger, fault.partial_text) == (Trigger.server_error, "half")
+    assert "the response was not completed" in fault.text
+
+
+@pytest.mark.parametrize("item", [message("half"), {"type": "function_call", "name": "rows", "arguments": "{}"}])
+def test_an_incomplete_item_of_a_response_that_is_called_completed_is_not_taken(item):
+    output = [item | {"status": "incomplete"}]
+    done = {"type": "response.output_item.done", "output_index": 0, "item": output[0]}
+    completed = {"type": "response.completed", "response": {"status": "completed", "output": output}}
+    for fault in (CODEC.decode(ASKED, whole(*output)), read(stream(done, completed), ASKED)[1]):
+        assert fault.trigger is Trigger.bad_reply
+        assert item["type"] in fault.text
+    assert CODEC.decode(ASKED, whole(*output, status="incomplete")).finish == "length"
 
 
 def test_a_server_that_does_not_stream_although_it_was_asked_to_is_read_all_the_same():

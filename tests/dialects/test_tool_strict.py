@@ -192,6 +192,67 @@ def test_alternatives_with_optional_properties_are_told_apart_by_their_marker():
         assert found.decode(written) == arguments
 
 
+A, B = an_object(["a"], a=STRING), an_object(["b"], b=STRING)
+WIDE = {
+    "in an alternative of an alternative": {"anyOf": [{"anyOf": [A, INTEGER]}, B]},
+    "behind a reference": {"anyOf": [{"$ref": "#/$defs/A"}, B]},
+    "in a property of both": {"anyOf": [an_object(["x"], x=A), an_object(["x"], x=B)]},
+    "in the items of both": {"anyOf": [{"type": "array", "items": A}, {"type": "array", "items": B}]},
+    "in an alternative's property": {"anyOf": [an_object(["x"], x={"anyOf": [A, INTEGER]}), an_object(["x"], x=B)]},
+    "beside a tree": {"anyOf": [{"$ref": "#/$defs/T"}, an_object(t={"type": "array", "items": an_object(t=A)})]},
+}
+
+
+@pytest.mark.parametrize("schema", WIDE.values(), ids=WIDE)
+@pytest.mark.parametrize("dialect", ["openai-chat", "anthropic", "bedrock-converse", "mistral"])
+def test_an_object_stays_open_to_what_another_alternative_names_at_its_place(dialect, schema):
+    tree = an_object(t={"type": "array", "items": {"$ref": "#/$defs/T"}})
+    whole = {**an_object(["u"], u=schema), "$defs": {"A": A, "T": tree}}
+    assert not compiled(whole, dialect).strict
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"anyOf": [{"anyOf": [closed(["a"], a=STRING), INTEGER]}, closed(["b"], b=STRING)]},
+        {"anyOf": [an_object(["x"], x=A), {**an_object(["x"], x=A), "title": "the same"}]},
+        {"anyOf": [{"type": "array", "items": A}, STRING, {"type": "null"}]},
+        {"anyOf": [{"$ref": "#/$defs/T"}, {"allOf": [{"$ref": "#/$defs/T"}]}]},
+    ],
+)
+def test_alternatives_that_name_the_same_or_say_that_no_more_may_come_are_closed(schema):
+    tree = an_object(["t"], t={"type": "array", "items": {"$ref": "#/$defs/T"}})
+    assert compiled({**an_object(["u"], u=schema), "$defs": {"T": tree}}).strict
+
+
+def test_alternatives_beyond_what_is_looked_at_are_not_closed(monkeypatch):
+    schema = {"anyOf": [an_object(["x"], x=A), {**an_object(["x"], x=A), "title": "the same"}]}
+    monkeypatch.setattr("orchestra.dialects.tool_unions.MOST", 2)
+    assert any("takes properties that it does not name" in reason for reason in why(an_object(["u"], u=schema)))
+
+
+def test_texts_that_another_type_rules_out_tell_no_alternatives_apart():
+    texts = [{"enum": ["a"], "type": "integer"}, {"enum": ["b"]}, STRING]
+    assert any("the alternatives of oneOf overlap" in reason for reason in why(an_object(["u"], u={"oneOf": texts})))
+
+
+def test_the_words_of_a_schema_and_of_the_one_in_its_all_of_are_both_said():
+    inner = {**STRING, "title": "In", "description": "Inner.", "default": "q"}
+    said = strict(an_object(["a"], a={"allOf": [inner], "title": "Out", "description": "Outer."}))["properties"]["a"]
+    assert said == {**STRING, "title": "Out", "description": 'Outer. Inner. (default: "q") (title: "In")'}
+    assert strict(an_object(["a"], a={"allOf": [inner]}))["properties"]["a"]["title"] == "In"
+
+
+def test_a_tree_of_sixty_levels_goes_both_ways():
+    found = compiled({**an_object(["v"], v=INTEGER, w=STRING, kids={"type": "array", "items": {"$ref": "#"}})})
+    assert found.strict
+    value, written = {"v": 0}, {"v": 0, "w": None, "kids": None}
+    for number in range(60):
+        value, written = {"v": number, "kids": [value]}, {"v": number, "kids": [written], "w": None}
+    assert found.encode(value) == written
+    assert found.decode(written) == value
+
+
 def test_an_alternative_that_is_no_object_has_no_nulls():
     found = compiled(an_object(v={"anyOf": [closed(x=INTEGER), STRING], "title": "v"}, w={"allOf": [STRING]}))
     assert found.strict
@@ -257,6 +318,37 @@ def test_openais_limits_hold():
     assert why(an_object(["a"], a={"enum": ["x" * 120_000]})) == ("#: 120,001 characters, at most 120,000",)
     names = {f"p{number}": STRING for number in range(5001)}
     assert why(an_object(list(names), **names)) == ("#: 5,001 properties, at most 5,000",)
+
+
+def listed(count, length):
+    """An enum of so many texts, all of them together so long."""
+    texts = [f"{number:04}" for number in range(count - 1)]
+    return {"enum": [*texts, "x" * (length - 4 * len(texts))]}
+
+
+def test_openai_limits_the_texts_of_one_long_enum():
+    assert compiled(an_object(["a"], a=listed(250, 15_001))).strict
+    assert compiled(an_object(["a"], a=listed(251, 15_000))).strict
+    assert compiled(an_object(["a", "b"], a=listed(251, 15_000), b=listed(300, 15_000))).strict
+    assert why(an_object(["a"], a=listed(251, 15_001))) == (
+        "#: 15,001 characters in one enum of more than 250 values, at most 15,000",
+    )
+
+
+def test_names_definitions_and_values_are_counted_to_the_character():
+    schema = {**an_object(["ab"], ab={"$ref": "#/$defs/Def"}), "$defs": {"Def": {"enum": ["x" * 119_995]}}}
+    assert compiled(schema).strict
+    schema["$defs"]["Def"]["enum"].append("y")
+    assert why(dict(schema)) == ("#: 120,001 characters, at most 120,000",)
+
+
+def test_a_chain_of_references_counts_its_levels_wherever_it_comes_back_to_itself():
+    def ring(size):
+        kinds = {f"D{each}": an_object(["n"], n={"$ref": f"#/$defs/D{(each + 1) % size}"}) for each in range(size)}
+        return {**an_object(["a"], a={"$ref": "#/$defs/D0"}), "$defs": kinds}
+
+    assert compiled(ring(9)).strict
+    assert why(ring(10)) == ("#: 11 levels, at most 10",)
 
 
 def tools(count, schema):

@@ -135,3 +135,18 @@ async def test_text_in_the_same_chunk_as_the_fault_is_not_lost():
     with pytest.raises(StreamCut) as caught:
         await bench.run(commit=True)
     assert caught.value.partial_text == "".join(bench.texts) == "this and this"
+
+
+async def test_text_in_the_same_chunk_as_the_fault_follows_reasoning_that_was_handed_on():
+    both = frame({"content": "so"}) + b"data: {oops\n\n"
+    bench = Bench({"small": [Served([think("hmm"), both])]})
+    with pytest.raises(StreamCut) as caught:
+        await bench.run(commit=True)
+    assert bench.events == [ReasoningDelta("hmm"), TextDelta("so")]
+    assert caught.value.partial_text == "so"
+
+
+async def test_text_that_comes_together_with_the_fault_and_after_nothing_lets_another_model_answer():
+    bench = Bench({"small": [Served([frame({"content": "half"}) + b"data: {oops\n\n"])], "twin": [say("whole")]})
+    await bench.run(commit=True)
+    assert bench.texts == ["whole"]

@@ -46,9 +46,10 @@ def _schemas(number: int, seed: str) -> int:
     made = (
         f"{checked.valid:,} valid, {checked.invented:,} with something invented, {checked.invalid:,} invalid arguments"
     )
+    without = len(checked.unchecked) + len(checked.faulty)
     print(
         f"fuzz: {checked.tools:,} schemas in {len(checked.dialects)} dialects, {made}, "
-        f"{len(checked.unchecked)} without arguments, {len(found)} findings, {time.process_time() - began:.0f} s"
+        f"{without} without arguments, {len(found)} findings, {time.process_time() - began:.0f} s"
     )
     return len(found)
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from orchestra.cli.tool_check import Checked, check
 from orchestra.cli.tool_files import read_tools
@@ -27,7 +28,7 @@ DEEPEST = 3
 def tools(number: int, seed: object) -> list[ToolSpec]:
     """So many tools, half of them real as far as there are, the others made up; where there are none it is said."""
     draw = random.Random(f"{seed}/schemas")
-    real = read_tools(REAL) if REAL.exists() else []
+    real = [*read_tools(REAL).values()] if REAL.exists() else []
     if not real:
         print(f"no real tools: there is no {REAL}; set ORCHESTRA_DATA", file=sys.stderr)
     some = draw.sample(real, min(number // 2, len(real)))
@@ -49,7 +50,7 @@ def bent(tools: Sequence[ToolSpec]) -> tuple[Checked, list[str]]:
 
 def made_up(draw: random.Random, number: int) -> ToolSpec:
     """A tool with any schema of an object that some arguments fit."""
-    definitions = {name: _schema(draw, 2) for name in ("A", "B c", "D/e")}
+    definitions = {name: _schema(draw, 2) for name in ("A", "B c", "D/e", "~é%")}
     definitions["Tree"] = {
         "type": "object",
         "properties": {"v": _schema(draw, 3), "kids": _list(_ref("Tree"))},
@@ -60,6 +61,8 @@ def made_up(draw: random.Random, number: int) -> ToolSpec:
         root["$defs"] = definitions
     else:
         root = _without_references(root)
+    if draw.random() < 0.2:
+        root = _older(root)
     name = draw.choice(("look", "shop.cart", "ünïcode tool", "x" * 70, "9lives"))
     return ToolSpec(f"{name}{number}", draw.choice(("", "Does it.")), root)
 
@@ -113,8 +116,30 @@ def _list(items: Any) -> dict[str, Any]:
     return {"type": "array", "items": items}
 
 
+def _open(name: str) -> dict[str, Any]:
+    return {"type": "object", "properties": {name: {"type": "string"}}, "required": [name]}
+
+
+def _older(schema: Any) -> Any:
+    """The schema as draft 7 has it: lists of items, and `definitions`."""
+    text = json.dumps(_with_listed_items(schema))
+    older = json.loads(text.replace('"$defs"', '"definitions"').replace("#/$defs/", "#/definitions/"))
+    return {"$schema": "http://json-schema.org/draft-07/schema#", **older}
+
+
+def _with_listed_items(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_with_listed_items(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {key: _with_listed_items(value) for key, value in schema.items()}
+    if "prefixItems" in found:
+        found |= {"items": found.pop("prefixItems"), "additionalItems": found["items"]}
+    return found
+
+
 def _ref(name: str) -> dict[str, Any]:
-    return {"$ref": f"#/$defs/{name.replace('/', '~1').replace(' ', '%20')}"}
+    return {"$ref": f"#/$defs/{quote(name.replace('~', '~0').replace('/', '~1'))}"}
 
 
 _TYPES = ("string", "integer", "number", "boolean", "null")
@@ -144,10 +169,18 @@ _BRANCHES: tuple[Callable[[random.Random, int], Any], ...] = (
     lambda draw, depth: {"type": "object", "patternProperties": {"^x-": _schema(draw, depth + 1)}},
     lambda draw, depth: {"anyOf": [_schema(draw, depth + 1), {"type": "null"}]},
     lambda draw, depth: {"anyOf": [_schema(draw, depth + 1), _schema(draw, depth + 1)]},
+    lambda draw, depth: {"anyOf": [{"anyOf": [_open("a"), {"type": "integer"}]}, _schema(draw, depth + 1), _open("b")]},
+    lambda draw, _: {"anyOf": [{"type": "object", "properties": {"x": _open(name)}} for name in draw.sample("abc", 2)]},
+    lambda draw, _: {"oneOf": [_list(_open("a")), draw.choice((_open("b"), {"type": "string"}))]},
+    lambda draw, depth: {"type": "object", "allOf": [_object(draw, depth + 1)], "unevaluatedProperties": False},
+    lambda draw, depth: {"type": "object", "dependentSchemas": {"a": _object(draw, depth + 1)}},
+    lambda draw, depth: {**_list(_schema(draw, depth + 1)), "contains": {"type": "string"}, "minContains": 0},
+    lambda draw, depth: {"if": {"type": "string"}, "then": {"minLength": 1}, "else": _schema(draw, depth + 1)},
+    lambda _, __: {"type": "object", "propertyNames": {"maxLength": 3}},
     lambda _, __: {"oneOf": [{"type": "string"}, {"type": "integer", "minimum": 0}]},
     lambda draw, depth: {"allOf": [_schema(draw, depth + 1), {"description": "and no more"}]},
     lambda _, __: {"not": {"type": "string"}},
-    lambda draw, _: _ref(draw.choice(("A", "B c", "D/e", "Tree"))),
+    lambda draw, _: _ref(draw.choice(("A", "B c", "D/e", "~é%", "Tree"))),
     lambda draw, _: {**_ref(draw.choice(("A", "Tree"))), "description": "beside a reference"},
 )
 

@@ -62,10 +62,7 @@ def read(encoded: Encoded, stream: bytes, pieces: Sequence[int] = ()) -> Read:
     deltas: list[Delta] = []
     start = 0
     for size in (*pieces, len(stream)):
-        got = reader.feed(stream[start : start + size])
-        if isinstance(got, CallFault):
-            return Read(tuple(deltas), got)
-        deltas += got
+        deltas += reader.feed(stream[start : start + size])
         start += size
     return Read(tuple(deltas), reader.close())
 
@@ -139,7 +136,7 @@ def _intact(one: Reply) -> str:
 
 def _split(one: Reply, full: Read, pieces: Sequence[int]) -> str:
     """However the bytes are split, the same deltas and the same result."""
-    return f"split in {pieces}, it is not the same" if _differs(full, read(one.encoded, one.spelled(), pieces)) else ""
+    return f"split in {pieces}, it is not the same" if full != read(one.encoded, one.spelled(), pieces) else ""
 
 
 def _everywhere(one: Reply, full: Read) -> str:
@@ -177,7 +174,7 @@ def _any(one: Reply, stream: bytes, pieces: Sequence[int]) -> str:
     """Whatever a stream holds, it becomes a sound reply or a fault, and the same however it is split."""
     got = read(one.encoded, stream, [1] * len(stream))
     for split in ((), pieces):
-        if _differs(got, again := read(one.encoded, stream, split)):
+        if got != (again := read(one.encoded, stream, split)):
             return f"split in {split or 'none'} it became {again.result}, by bytes {got.result}"
     lost = isinstance(got.result, ModelReply) and Counter(_told(got)) - Counter(got.result.text)
     # Text in which calls are written as JSON may turn out to be something else once all of it has come.
@@ -204,13 +201,6 @@ def _any_error(one: Reply, body: bytes, status: int, wait: str) -> str:
 
 
 _STATUS = (302, 400, 401, 404, 408, 429, 500, 529)
-
-
-def _differs(by_bytes: Read, other: Read) -> bool:
-    """A fault ends the reading, and deltas that came with it in one piece are not told; nothing else may differ."""
-    if isinstance(by_bytes.result, CallFault):
-        return other != replace(by_bytes, deltas=by_bytes.deltas[: len(other.deltas)])
-    return other != by_bytes
 
 
 def _unsound(got: Read, encoded: Encoded) -> str:

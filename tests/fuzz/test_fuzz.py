@@ -24,6 +24,13 @@ def first(dialect: str = "openai-chat", streams: int = 2_000) -> str:
     return next((one.what for one in fuzz(dialect, streams, SEED) if one), "")
 
 
+def takes_anything(self):
+    """Closes a stream as if it had ended, whether or not it has."""
+    draft = self._reading.draft
+    draft.finish = draft.finish or "stop"
+    return draft.reply()
+
+
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_no_stream_however_broken_raises_passes_for_a_reply_or_depends_on_how_it_is_split(dialect):
     found = [one for one in fuzz(dialect, STREAMS, SEED) if one]
@@ -34,11 +41,11 @@ def test_no_schema_loses_anything_in_any_dialect():
     checked, found = bent(tools(SCHEMAS, SEED))
     assert not found, f"seed {SEED}\n" + "\n".join(found)
     assert checked.tools == SCHEMAS
-    assert len(checked.unchecked) < SCHEMAS / 20, checked.unchecked
+    assert len(checked.unchecked) + len(checked.faulty) < SCHEMAS / 20, (checked.unchecked, checked.faulty)
 
 
 def test_a_reader_that_takes_a_cut_stream_for_a_reply_is_found(monkeypatch):
-    monkeypatch.setattr(Streamed, "close", lambda self: self._reading.draft.reply())
+    monkeypatch.setattr(Streamed, "close", takes_anything)
     assert "it passed for a reply" in first()
 
 
@@ -95,7 +102,7 @@ def test_the_command_prints_figures_with_their_seed_and_fails_on_findings(monkey
     told = capsys.readouterr().out.splitlines()
     assert (end.value.code, told[-1]) == (0, "fuzz: seed 7, 0 findings")
     assert told[0].startswith("fuzz: openai-chat: 50 streams, 0 findings, ")
-    monkeypatch.setattr(Streamed, "close", lambda self: self._reading.draft.reply())
+    monkeypatch.setattr(Streamed, "close", takes_anything)
     with pytest.raises(SystemExit) as end:
         runpy.run_module("tests.fuzz", run_name="__main__")
     assert end.value.code == 1

@@ -216,3 +216,10 @@ def test_our_signature_is_the_clients_own(client, monkeypatch):
     own = WireRequest(sent[0].url, (("content-type", headers["Content-Type"]),), sent[0].body)
     signed = AwsCredentials().signature("eu-west-1").signed(own)
     assert dict(signed.headers)["Authorization"] == headers["Authorization"]
+
+
+def test_every_reason_to_stop_of_the_service_model_is_known():
+    from orchestra.dialects.bedrock_reading import MEANINGS
+
+    model = get_session().get_service_model("bedrock-runtime")
+    assert {*model.shape_for("StopReason").enum} == {*MEANINGS}

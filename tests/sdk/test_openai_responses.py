@@ -26,7 +26,7 @@ OUTPUT = (
     reasoning(id="rs_2", content=[{"type": "reasoning_text", "text": "hm"}]),
     call("c2", "rows", '{"sql": "1"}', namespace=None, caller={"type": "direct"}),
 )
-OWN = CODEC.decode(encoded(card=ABLE, tools=(ROWS,)), json.dumps({"output": OUTPUT}).encode())
+OWN = CODEC.decode(encoded(card=ABLE, tools=(ROWS,)), json.dumps({"status": "completed", "output": OUTPUT}).encode())
 EVERYTHING = (
     Message.system("s"),
     Message("user", (Text("look"), *MEDIA)),

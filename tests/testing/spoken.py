@@ -2,7 +2,7 @@
 
 from orchestra.dialects import codec
 from orchestra.transport import HttpxTransport, WireRequest
-from orchestra.types import CallFault, Request
+from orchestra.types import Request
 
 
 async def ask(provider, card, *messages, **fields):
@@ -26,10 +26,7 @@ async def _read(spoken, sent, response):
         return [], spoken.decode(sent, await _body(response))
     reader, deltas = spoken.reader(sent), []
     async for chunk in response.chunks():
-        got = reader.feed(chunk)
-        if isinstance(got, CallFault):
-            return deltas, got
-        deltas += got
+        deltas += reader.feed(chunk)
     return deltas, reader.close()
 
 

@@ -54,7 +54,7 @@ async def test_scripts_name_tools_as_the_agent_does(small):
         assert provider.requests[0].body["tools"][0]["name"] != "shop.cart"
 
 
-@pytest.mark.parametrize("finish", ["stop", "length", "other"])
+@pytest.mark.parametrize("finish", ["stop", "length"])
 async def test_reasons_to_stop_arrive(small, finish):
     async with FakeProvider({"small": Say("x", finish=finish)}) as provider:
         assert (await ask(provider, small, QUESTION))[1].finish == finish

@@ -52,7 +52,6 @@ async def test_a_second_turn_brings_back_the_thought_and_other_ids(small):
         (Say("x"), "stop"),
         (Say("x", finish="length"), "length"),
         (Say("x", finish="content_filter"), "content_filter"),
-        (Say("x", finish="other"), "other"),
         (Say(refusal="no"), "content_filter"),
     ],
 )

@@ -50,7 +50,7 @@ async def test_scripts_name_tools_as_the_agent_does(small):
     assert reply.tool_calls[0].name == "3 shops"
 
 
-@pytest.mark.parametrize("finish", ["length", "other", "stop", "content_filter"])
+@pytest.mark.parametrize("finish", ["length", "stop", "content_filter"])
 async def test_finish_reasons_arrive(small, finish):
     async with FakeProvider({MODEL: Say("x", finish=finish)}) as provider:
         assert (await ask(provider, small, QUESTION))[1].finish == finish

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestra.dialects.openai_chat import OpenAIChat
+from orchestra.dialects import codec
 from orchestra.planning import step_messages
 from orchestra.types import (
     Capabilities,
@@ -57,7 +57,7 @@ TURNS = [
 def sent(messages: list[Message], tools: Any, choice: ToolChoice = "auto") -> dict[str, Any]:
     card = ModelCard("m", "m", "lab", "openai-chat", "efficient", capabilities=Capabilities(tools=tools))
     request = Request(tuple(messages), (ROWS,), tool_choice=choice)
-    return json.loads(OpenAIChat().encode(request, card).body)
+    return json.loads(codec("openai-chat").encode(request, card).body)
 
 
 @pytest.mark.parametrize("tools", ["native", "json"])

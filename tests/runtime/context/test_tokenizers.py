@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from orchestra.dialects.openai_chat import OpenAIChat
+from orchestra.dialects import codec
 from orchestra.fleet.counter import Count, Counter
 from orchestra.local import WeightStore
 from orchestra.runtime.context import new_counter
@@ -61,7 +61,7 @@ def test_what_a_dialect_writes_for_a_model_without_native_calls_is_counted(tmp_p
         Message("tool", (ToolResult("1", "rows", (Text("found"),)),)),
     ]
     counter = new_counter(WeightStore(tmp_path))
-    body = json.loads(OpenAIChat().encode(Request(tuple(talk), (rows,)), flat).body)
+    body = json.loads(codec("openai-chat").encode(Request(tuple(talk), (rows,)), flat).body)
     written = sum(len(message["content"].encode()) for message in body["messages"])  # without merges a token a byte
     assert counter.count(flat, talk, [rows]).tokens == written + 3 * 5 + 3
     assert counter.count(flat, talk, []).tokens == counter.count(plain, talk, []).tokens
