@@ -64,7 +64,7 @@ def _rounds(commands: Mapping[str, Sequence[str]]) -> list[dict[str, float]]:
         sides = {name: Side(command) for name, command in commands.items()}
         for side in sides.values():
             stack.callback(side.close)
-        return [{name: side.round() for name, side in sides.items()} for _ in range(ROUNDS)]
+        return [{name: float(side.ask()) for name, side in sides.items()} for _ in range(ROUNDS)]
 
 
 def _cell(values: Sequence[float]) -> str:

@@ -34,11 +34,6 @@ class Side:
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._read() == "ready"
 
-    def round(self) -> tuple[float, float]:
-        """Milliseconds of CPU: a run's by its ten turns, and those of a further turn."""
-        ten, five = map(float, self.ask().split())
-        return ten / 10, (ten - five) / 5
-
     def ask(self) -> str:
         """Have a round done: the line that the process says of it."""
         assert self._process.stdin
@@ -94,9 +89,15 @@ def turns(peer: str | None) -> None:
             sides = {name: Side(command) for name, command in commands.items()}
             for side in sides.values():
                 stack.callback(side.close)
-            taken = [{name: side.round() for name, side in sides.items()} for _ in range(ROUNDS)]
+            taken = [{name: _turn(side) for name, side in sides.items()} for _ in range(ROUNDS)]
         for name in commands:
             _row(f"{kind} tool, {_TITLES[name]}", name, taken)
+
+
+def _turn(side: Side) -> tuple[float, float]:
+    """Milliseconds of CPU: a run's by its ten turns, and those of a further turn."""
+    ten, five = map(float, side.ask().split())
+    return ten / 10, (ten - five) / 5
 
 
 _TITLES = {"off": "keeping nothing", "on": "ledger, checkpoints", "create_agent": "create_agent"}
