@@ -106,7 +106,7 @@ class _Waiting:
         return self._call.deadline - self._means.clock()
 
     async def told(self, why: WaitReason, work: Awaitable[T], held: str) -> T:
-        """What `work` comes to. Raises DeadlineExceeded where that takes too long because others `held` what it needs."""
+        """What `work` comes to. Raises DeadlineExceeded where that takes too long: others `held` what it needs."""
         began = self._means.clock()
         try:
             return await work

@@ -56,7 +56,7 @@ class Dispatcher:
         slots, self.traffic = Slots(per_model, concurrency), Traffic(fleet, clock, draw)
         caps = caps or Caps(fleet.budgets, None, "")
         self._means = Means(fleet.models, endpoints, transport, slots, self.traffic, caps, clock, now, sleep)
-        self._recovery, self._clock, self._draw = recovery, clock, draw
+        self._recovery, self._clock, self._draw, self._sleep = recovery, clock, draw, sleep
 
     async def stream(self, call: Call) -> AsyncGenerator[DispatchEvent, None]:
         """Events of a call; the last one is Accepted.
@@ -103,7 +103,7 @@ class Dispatcher:
     async def _waited(self, course: Course, attempt: LiveAttempt, seconds: float) -> None:
         if seconds:
             waited(course, attempt.way, seconds, "backoff")
-        await self._means.sleep(seconds)
+        await self._sleep(seconds)
 
     def _judged(self, course: Course, attempt: LiveAttempt) -> Accepted | Verdict | CallFault:
         """What the attempt brought; a reply that was accepted ends the course."""

@@ -6,6 +6,7 @@ import math
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from orchestra.dialects import RateLimit
 from orchestra.dispatch.affinity import Sessions, affinity
@@ -19,6 +20,8 @@ from orchestra.dispatch.target import Target, served, targets
 from orchestra.fleet import Fleet, ProviderLimits
 from orchestra.ledger import BreakerChanged
 from orchestra.types import CallFault, Fault, ModelCard, ModelReply, Request, Trigger
+
+Account: TypeAlias = tuple[str, str | Target]
 
 DEAD = 300.0
 """Seconds for which a key that was refused is not tried while there is anything else."""
@@ -59,7 +62,7 @@ class Traffic:
         self._lanes: dict[Target, _Lane] = {}
         self._rates: dict[tuple[str, str], Rate] = {}
         self._budgets: dict[str, RetryBudget] = {}
-        self._dead: dict[tuple[str, str], float] = {}  # until when
+        self._dead: dict[Account, float] = {}  # until when
         self._sessions = Sessions()
         self._lock = threading.Lock()
 
@@ -129,9 +132,9 @@ class Traffic:
                     output_tokens=usage.output if usage else None,
                 )
             if fault and fault.trigger in _REFUSED and fault.sent == "yes":
-                self._dead[way.target.provider, way.target.key] = now + DEAD
+                self._dead[_account(way.target)] = now + DEAD
             if isinstance(result, ModelReply):
-                self._dead.pop((way.target.provider, way.target.key), None)
+                self._dead.pop(_account(way.target), None)
                 if way.conversation:
                     self._sessions.keep(way.conversation, way.target)
             if state is None:
@@ -200,12 +203,12 @@ class Traffic:
 
     def _wait(self, target: Target, now: float) -> float:
         lane = self._lanes.get(target)
-        dead = self._dead.get((target.provider, target.key), -math.inf) - now
+        dead = self._dead.get(_account(target), -math.inf) - now
         return max(0.0, dead, lane.breaker.wait(now) if lane else 0.0)
 
     def _closed(self, card: ModelCard, ways: Iterable[Target], now: float) -> CallFault:
         waits = {one: self._wait(one, now) for one in ways}
-        dead = waits and all(self._dead.get((one.provider, one.key), now) > now for one in waits)
+        dead = waits and all(self._dead.get(_account(one), now) > now for one in waits)
         told = "; ".join(f"{one}: for {seconds:.3g} s more" for one, seconds in waits.items())
         text = f"{card.name} is left alone after its failures ({told})" if told else f"no other way to {card.name}"
         retry_after = min(waits.values(), default=None)
@@ -225,6 +228,11 @@ class _Lane:
     breaker: Breaker
     health: Health = field(default_factory=Health)
     calls: int = 0  # in flight
+
+
+def _account(target: Target) -> Account:
+    """Whose key it is; servers without keys have nothing in common."""
+    return target.provider, target.key or target
 
 
 def _counts(fault: CallFault | None) -> bool | None:
