@@ -134,8 +134,8 @@ class DeadlineExceeded(CallError):
 class BudgetExceeded(CallError):
     """The next attempt does not fit the money that is left; `budget` is the fleet's where it is one of those."""
 
-    def __init__(self, text: str, *, budget: Budget | None = None) -> None:
-        super().__init__(text)
+    def __init__(self, text: str, *, budget: Budget | None = None, attempts: tuple[Attempt, ...] = ()) -> None:
+        super().__init__(text, attempts=attempts)
         self.budget = budget
 
 
