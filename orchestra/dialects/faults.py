@@ -31,8 +31,8 @@ _WORDS: tuple[tuple[re.Pattern[str], Trigger], ...] = tuple(
             r"(exceed\w*|larger than|longer than)[^.]{0,60}\bcontext (size|window|length|limit)",
             Trigger.context_overflow,
         ),
-        (r"content_filter|content_policy|content management policy|responsibleai|moderation", Trigger.content_filter),
-        (r"policy_violation|bio_policy|usage polic(y|ies)", Trigger.content_filter),
+        (r"content[_ ]filter|content_policy|content management policy|responsibleai", Trigger.content_filter),
+        (r"moderation|policy_violation|bio_policy|usage polic(y|ies)", Trigger.content_filter),
         (r"invalid_api_key|incorrect api key|authentication_error|permission_denied", Trigger.auth),
         # Google says 400 of a bad key, and of a key used where it may not be.
         (r"api key not valid|api key expired|user location is not supported", Trigger.auth),

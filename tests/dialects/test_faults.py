@@ -32,6 +32,7 @@ GOOGLE = b'[{"error": {"code": 429, "message": "You exceeded your current quota"
         (400, body("exceeds the available context size", "exceed_context_size_error", 400), "context_overflow"),
         (413, b"too large", "context_overflow"),
         (400, body("bad", code="content_filter"), "content_filter"),
+        (400, body("Output blocked by content filtering policy", "invalid_request_error"), "content_filter"),
         (400, body("triggered Azure OpenAI's content management policy"), "content_filter"),
         (400, body("the field `timeout` is unknown"), "bad_request"),
         (400, body("messages is required"), "bad_request"),
