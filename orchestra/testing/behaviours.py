@@ -97,10 +97,11 @@ class Slow:
 
 @dataclass(frozen=True, slots=True)
 class CutStream:
-    """The connection breaks after `after` chunks of `reply`."""
+    """The connection breaks after `after` chunks of `reply`, and `pause` seconds in which those can be read."""
 
     reply: Said = "cut in the middle"
     after: int = 1
+    pause: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +114,11 @@ class Stall:
 
 @dataclass(frozen=True, slots=True)
 class MalformedChunk:
-    """What follows `after` chunks of `reply` is no JSON."""
+    """What follows `after` chunks of `reply`, and `pause` seconds in which those can be read, is no JSON."""
 
     reply: Said = "garbled in the middle"
     after: int = 1
+    pause: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

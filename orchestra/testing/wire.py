@@ -136,11 +136,11 @@ class Exchange:
                 late = Pause(behaviour.seconds)
                 yield from (head, late, *rest) if self._streamed else (late, head, *rest)
             case CutStream():
-                yield from self._broken(behaviour.reply, behaviour.after, Cut())
+                yield from self._broken(behaviour.reply, behaviour.after, Cut(), behaviour.pause)
             case Stall():
                 yield from self._broken(behaviour.reply, behaviour.after, Pause(None))
             case MalformedChunk():
-                yield from self._broken(behaviour.reply, behaviour.after, self.wire.garbled)
+                yield from self._broken(behaviour.reply, behaviour.after, self.wire.garbled, behaviour.pause)
             case NoEnd():
                 yield from self._endless(behaviour.reply)
             case _:
@@ -160,10 +160,11 @@ class Exchange:
         else:
             yield from _whole(writer.whole(ended=True))
 
-    def _broken(self, said: Said, after: int, how: WireEvent) -> Iterator[WireEvent]:
+    def _broken(self, said: Said, after: int, how: WireEvent, pause: float = 0.0) -> Iterator[WireEvent]:
         writer = self._writer(said)
         if self._streamed:
-            yield from (self.wire.stream, *writer.chunks()[:after], how)
+            first = (Pause(pause),) if pause else ()
+            yield from (self.wire.stream, *writer.chunks()[:after], *first, how)
         elif isinstance(how, bytes):
             yield from _whole('{"choices": [{"message": {')
         else:

@@ -112,9 +112,9 @@ async def test_s07_a_late_answer_is_taken_where_the_deadline_allows(transport):
 
 
 BROKEN = {
-    "s08": CutStream(SIXTY, after=40),
+    "s08": CutStream(SIXTY, after=40, pause=0.02),
     "s09": Stall(SIXTY, after=40),
-    "s10": MalformedChunk(SIXTY, after=40),
+    "s10": MalformedChunk(SIXTY, after=40, pause=0.02),
     "s11": NoEnd(SIXTY),
 }
 
