@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from orchestra.dialects import Codec, Encoded, codec
 from orchestra.dispatch.afford import afford
@@ -15,15 +14,12 @@ from orchestra.dispatch.course import Course
 from orchestra.dispatch.purse import Reservation
 from orchestra.dispatch.rates import Hold
 from orchestra.dispatch.slots import WEIGHTS, Slot, Slots
-from orchestra.dispatch.traffic import Pass, Rate, Traffic, Way
+from orchestra.dispatch.traffic import Pass, Traffic, Way
 from orchestra.dispatch.waiting import granted
 from orchestra.errors import ConfigError, DeadlineExceeded
-from orchestra.fleet import message_tokens
 from orchestra.ledger import Waited, WaitReason
 from orchestra.transport import Transport
 from orchestra.types import CallFault, Cost, ModelCard, Request, Usage
-
-T = TypeVar("T")
 
 TOLD = 0.01
 """Seconds of waiting from which the ledger tells of it."""
@@ -61,55 +57,102 @@ class Admitted:
         """What it did not use, of money, tokens and places."""
         self.slot.release()
         self.reservation.settle(charged)
-        if self.rate is not None and (rate := self.means.traffic.rate(self.way.target)):
+        if self.rate is not None:
             tokens = usage.input + usage.output if usage else self.rate.tokens
-            rate.limiter.settle(self.rate, self.means.clock(), tokens if sent else None)
+            self.means.traffic.settled(self.way.target, self.rate, tokens if sent else None)
 
 
-async def admit(means: Means, course: Course, request: Request) -> Admitted | CallFault:
-    """All that the next attempt of a call needs; the fault where its model cannot be had now.
+def choose(means: Means, course: Course, request: Request) -> Way | CallFault:
+    """Where the next attempt of a call goes, or why its model cannot be had now.
 
-    Raises BudgetExceeded, DeadlineExceeded where the wait takes too long, ConfigError for a model that is not in the
-    fleet or a tool that its dialect cannot say, LedgerError.
+    Raises ConfigError for a model that is not in the fleet.
     """
-    card, call = _card(means, course.ladder.model), course.call
-    way = means.traffic.way(
-        card, request, tags=call.data_tags, avoid=course.avoid, stay=course.stay, forced=course.forced
-    )
-    if isinstance(way, CallFault):
-        return way
-    waiting, dialect = _Waiting(means, course, way), codec(card.dialect)
-    labels = replace(call.labels, model=card.name, key=way.target.key)
-    purse = means.caps.purse_for(means.now(), labels, call.purse)
-    paid = afford(purse, _for(card, request), way.card, dialect, within=waiting.left)
-    encoded, reservation = await waiting.told("money", paid, "other attempts held the money")
+    name = course.ladder.model
+    if name not in means.models:
+        raise ConfigError(f"model {name!r} is not in the fleet; known: {', '.join(means.models)}")
+    tags, avoid, stay = course.call.data_tags, course.avoid, course.stay
+    return means.traffic.way(means.models[name], request, tags=tags, avoid=avoid, stay=stay, forced=course.forced)
+
+
+async def admit(means: Means, course: Course, request: Request, way: Way) -> Admitted | CallFault | None:
+    """All that an attempt needs; a fault where its key's limits have no room in time, None where `way` was closed.
+
+    Raises BudgetExceeded, DeadlineExceeded where the wait takes too long, ConfigError for a tool that its dialect
+    cannot say, LedgerError.
+    """
+    dialect = codec(way.card.dialect)
     with ExitStack() as undo:  # unless it comes to the end
-        undo.callback(reservation.settle, Cost(0.0))
+        waiting = _Waiting(means, course, way, undo)
+        encoded, reservation = await waiting.money(_for(way.card, request), dialect)
         rate = await waiting.granted(request)
         if isinstance(rate, CallFault):
             return rate
-        if rate and (limits := means.traffic.rate(way.target)):
-            undo.callback(limits.limiter.settle, rate, means.clock(), None)
         slot = await waiting.slot()
-        undo.pop_all()
-    return Admitted(means, way, dialect, encoded, reservation, rate, slot, means.traffic.enter(way))
+        if passed := means.traffic.enter(way):
+            undo.pop_all()
+            return Admitted(means, way, dialect, encoded, reservation, rate, slot, passed)
+    return None
 
 
 class _Waiting:
-    """The waits of one attempt before it is sent, in the ledger where they are long."""
+    """The waits of one attempt before it is sent, in the ledger where they are long; `undo` gives back what came."""
 
-    def __init__(self, means: Means, course: Course, way: Way) -> None:
-        self._means, self._course, self._call, self._way = means, course, course.call, way
+    def __init__(self, means: Means, course: Course, way: Way, undo: ExitStack) -> None:
+        self._means, self._course, self._call, self._way, self._undo = means, course, course.call, way, undo
+
+    async def money(self, request: Request, dialect: Codec) -> tuple[Encoded, Reservation]:
+        """The request as it is written for the money that is left, and that money."""
+        means, call, card = self._means, self._call, self._way.card
+        labels = replace(call.labels, model=card.name, key=self._way.target.key)
+        purse = means.caps.purse_for(means.now(), labels, call.purse)
+        with self._told("money", "other attempts held the money"):
+            encoded, reservation = await afford(purse, request, card, dialect, within=self._left)
+            self._undo.callback(reservation.settle, Cost(0.0))
+        return encoded, reservation
+
+    async def granted(self, request: Request) -> Hold | CallFault | None:
+        """A place within the limits of the key; None where there are none."""
+        means, call, target = self._means, self._call, self._way.target
+        if (rate := means.traffic.rate(target)) is None:
+            return None
+        with self._told("rate_limit", "the key's rate limits held"):
+            hold = await granted(
+                rate.limiter,
+                rate.tokens(request, means.clock()),
+                line=rate.line,
+                run=call.recorder.run,
+                rank=call.rank,
+                weight=WEIGHTS[call.priority],
+                until=call.deadline,
+                clock=means.clock,
+                sleep=means.sleep,
+            )
+            if isinstance(hold, Hold):
+                self._undo.callback(means.traffic.settled, target, hold, None)
+        return hold
+
+    async def slot(self) -> Slot:
+        """A slot of the model."""
+        call, model = self._call, self._way.target.model
+        weight = WEIGHTS[call.priority]
+        with self._told("slot", f"other calls held every slot of {model}"):
+            held = self._means.slots.hold(
+                model, run=call.recorder.run, rank=call.rank, weight=weight, within=self._left
+            )
+            slot = await held
+            self._undo.callback(slot.release)
+        return slot
 
     @property
-    def left(self) -> float:
+    def _left(self) -> float:
         return self._call.deadline - self._means.clock()
 
-    async def told(self, why: WaitReason, work: Awaitable[T], held: str) -> T:
-        """What `work` comes to. Raises DeadlineExceeded where that takes too long: others `held` what it needs."""
+    @contextmanager
+    def _told(self, why: WaitReason, held: str) -> Generator[None]:
+        """Raises DeadlineExceeded where what is done meanwhile takes too long: others `held` what it needs."""
         began = self._means.clock()
         try:
-            return await work
+            yield
         except TimeoutError:
             text = f"step {self._call.step!r}: the deadline passed while {held}"
             raise DeadlineExceeded(text) from None
@@ -117,32 +160,6 @@ class _Waiting:
             seconds = self._means.clock() - began
             if seconds >= TOLD:
                 waited(self._course, self._way, seconds, why)
-
-    async def granted(self, request: Request) -> Hold | CallFault | None:
-        """A place within the limits of the key; None where there are none."""
-        means, call = self._means, self._call
-        rate = means.traffic.rate(self._way.target)
-        if rate is None:
-            return None
-        place = granted(
-            rate.limiter,
-            _tokens(rate, request, means.clock()),
-            line=rate.line,
-            run=call.recorder.run,
-            rank=call.rank,
-            weight=WEIGHTS[call.priority],
-            until=call.deadline,
-            clock=means.clock,
-            sleep=means.sleep,
-        )
-        return await self.told("rate_limit", place, "the key's rate limits held")
-
-    async def slot(self) -> Slot:
-        """A slot of the model."""
-        call, model = self._call, self._way.target.model
-        weight = WEIGHTS[call.priority]
-        held = self._means.slots.hold(model, run=call.recorder.run, rank=call.rank, weight=weight, within=self.left)
-        return await self.told("slot", held, f"other calls held every slot of {model}")
 
 
 def waited(course: Course, way: Way | None, seconds: float, why: WaitReason) -> None:
@@ -162,20 +179,7 @@ def waited(course: Course, way: Way | None, seconds: float, why: WaitReason) -> 
     )
 
 
-def _card(means: Means, name: str) -> ModelCard:
-    if name not in means.models:
-        raise ConfigError(f"model {name!r} is not in the fleet; known: {', '.join(means.models)}")
-    return means.models[name]
-
-
 def _for(card: ModelCard, request: Request) -> Request:
     """As this model is asked: an embedded one is held to the grammar, whoever was asked before it."""
     held = request.grammar is not None and card.weights is not None
     return replace(request, output_schema=request.grammar) if held else request
-
-
-def _tokens(rate: Rate, request: Request, now: float) -> int:
-    """About what the provider counts against its limits; what it really took is settled afterwards."""
-    if not rate.limiter.counts_tokens(now):
-        return 0
-    return message_tokens(request.messages, request.tools) + (request.settings.max_tokens or 0)

@@ -7,16 +7,17 @@ import hashlib
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from secrets import token_hex
 
 from orchestra.dialects import Delta
-from orchestra.dispatch.admission import Admitted, Means, admit
+from orchestra.dispatch.admission import Admitted, Means, admit, choose
 from orchestra.dispatch.call import Endpoint
 from orchestra.dispatch.course import Course
 from orchestra.dispatch.deadlines import Deadlines
 from orchestra.dispatch.exchange import Exchange
 from orchestra.dispatch.traffic import Way
-from orchestra.errors import CallError, ConfigError, LedgerError
+from orchestra.errors import BudgetExceeded, CallError, ConfigError, LedgerError
 from orchestra.fleet import cost, estimate, message_tokens
 from orchestra.ledger import AttemptEnded, AttemptStarted, BreakerChanged
 from orchestra.types import Attempt, CallFault, Cost, Message, ModelCard, ModelReply, Request, TextDelta, Trigger, Usage
@@ -25,8 +26,9 @@ from orchestra.types import Attempt, CallFault, Cost, Message, ModelCard, ModelR
 class LiveAttempt:
     """One request to one model. After `deltas` has ended, `outcome` is the reply or the fault, `record` the rest.
 
-    `way` is where it went; None where nothing was open, or it could not be asked. `error` is the ConfigError behind a
-    fault where the model could not be asked at all. `handed_on` are the texts that were handed on ("" for reasoning),
+    `way` is where it went or should have gone; None where nothing was open, or no other key or place would help.
+    `error` is what stands behind the fault of a model that could not be asked at all: the ConfigError, or the
+    BudgetExceeded of a budget that is the model's or the key's own. `handed_on` are the texts that were handed on ("" for reasoning),
     empty as long as another model may still answer.
     """
 
@@ -38,7 +40,7 @@ class LiveAttempt:
         self._deadlines: Deadlines | None = None
         self._result: ModelReply | CallFault | None = None
         self.way: Way | None = None
-        self.error: ConfigError | None = None
+        self.error: ConfigError | BudgetExceeded | None = None
         self.handed_on: list[str] = []
         self.record = Attempt(token_hex(6), course.ladder.model)
 
@@ -64,42 +66,58 @@ class LiveAttempt:
                             self.handed_on.append(event.text if isinstance(event, TextDelta) else "")
                             yield event
         finally:  # also when cancelled: then there is no result
+            changed = None
             if admitted:
                 charged = self._cost(admitted.way.card)
-                self._give_back(admitted, charged)
+                changed = self._give_back(admitted, charged)
             self._end(charged)
+            if changed:
+                self._write(changed)
 
     async def _admitted(self) -> Admitted | None:
         """What the exchange needs; None where the model cannot be asked, with the reason as the result."""
         try:
-            admitted = await admit(self._means, self._course, self._request)
-        except CallError:
+            return await self._admit()
+        except BudgetExceeded as error:
+            self._cannot_pay(error)
+        except (CallError, LedgerError):
             raise
         except ConfigError as error:
+            self.way = None
             self._cannot_ask(error)
-        except LedgerError:
-            raise
         except Exception as error:  # noqa: BLE001  # a codec's bug must not end the run
             text = f"the request cannot be written for {self._ladder.model}: {type(error).__name__}: {error}"
             self._result = CallFault(Trigger.bad_request, text, sent="no")
-        else:
-            if not isinstance(admitted, CallFault):
-                self.way = admitted.way
-                return admitted
-            self._result = admitted
         return None
 
-    def _give_back(self, admitted: Admitted, charged: Cost) -> None:
+    async def _admit(self) -> Admitted | None:
+        while True:
+            way = choose(self._means, self._course, self._request)
+            if isinstance(way, CallFault):
+                self.way, self._result = None, way
+                return None
+            self.way = way
+            admitted = await admit(self._means, self._course, self._request, way)
+            if isinstance(admitted, Admitted):
+                self._earn(way.target.provider)
+                return admitted
+            if admitted is not None:
+                self._result = admitted
+                return None
+
+    def _earn(self, provider: str) -> None:
+        if provider not in self._course.asked:
+            self._course.asked.add(provider)
+            self._means.traffic.first(provider)
+
+    def _give_back(self, admitted: Admitted, charged: Cost) -> BreakerChanged | None:
         """What was held, and what came of the attempt to all who watch its target."""
-        result, exchange, traffic = self._result, self._exchange, self._means.traffic
+        result, exchange = self._result, self._exchange
         usage = result.usage if isinstance(result, ModelReply) else None
         admitted.give_back(charged, usage, sent=exchange is not None and exchange.sent != "no")
-        if exchange and exchange.limits:
-            traffic.corrected(admitted.way.target, exchange.limits, admitted.rate)
         seconds = self._means.clock() - self._started
         first_token = self._deadlines.first_token if self._deadlines else None
-        if changed := traffic.leave(admitted.passed, result, seconds, first_token):
-            self._write(changed)
+        return self._means.traffic.leave(admitted.passed, result, seconds, first_token)
 
     async def _resolve(self, card: ModelCard) -> Endpoint | None:
         try:
@@ -117,7 +135,8 @@ class LiveAttempt:
     def _open(self, admitted: Admitted) -> Exchange:
         means, encoded, timeouts = self._means, admitted.encoded, admitted.way.card.timeouts
         self._deadlines = Deadlines(timeouts, self._call.deadline, means.clock, streamed=encoded.stream)
-        self._exchange = Exchange(means.transport, admitted.dialect, encoded, timeouts, self._deadlines)
+        limits = partial(means.traffic.corrected, admitted.way.target, hold=admitted.rate)
+        self._exchange = Exchange(means.transport, admitted.dialect, encoded, timeouts, self._deadlines, limits)
         return self._exchange
 
     def _left(self) -> float:
@@ -127,6 +146,15 @@ class LiveAttempt:
         """The model cannot be asked as things stand: like a dead key, only another model helps."""
         self.error = error
         self._result = CallFault(Trigger.auth, str(error), sent="no")
+
+    def _cannot_pay(self, error: BudgetExceeded) -> None:
+        """Of a budget that is for this model or key alone, another one may still pay. Raises `error` for any other."""
+        own = error.budget.match.keys() & {"model", "key"} if error.budget else ()
+        if not own:
+            raise error
+        self.way = self.way if "key" in own else None
+        self.error = error
+        self._result = CallFault(Trigger.quota, str(error), sent="no")
 
     def _announce(self, admitted: Admitted | None) -> None:
         ladder, target = self._ladder, admitted.way.target if admitted else None

@@ -47,7 +47,11 @@ class Endpoint:
 
 
 class Endpoints(Protocol):
-    """Finds endpoints at the moment of dispatch."""
+    """Finds endpoints at the moment of dispatch. A card here is as one target serves it."""
+
+    def ready(self, card: ModelCard) -> bool:
+        """Whether its key is set; where not, no attempt is made there as long as the model has another target."""
+        ...
 
     async def resolve(self, card: ModelCard) -> Endpoint:
         """The endpoint of a card. Raises ConfigError where a key or URL is missing, or weights cannot be had."""

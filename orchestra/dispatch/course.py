@@ -17,7 +17,7 @@ class Course:
     """Grows by one attempt at a time. `feedback` is what the next attempt's model is told, "" for nothing.
 
     `avoid` are the targets of the model that have failed, `stay` is where the same request goes once more. `forced`:
-    every model is closed, and the least bad one is asked all the same.
+    every model is closed, and the least bad one is asked all the same. `asked` are the providers asked so far.
     """
 
     call: Call
@@ -27,6 +27,7 @@ class Course:
     avoid: set[Target] = field(default_factory=set[Target])
     stay: Target | None = None
     forced: bool = False
+    asked: set[str] = field(default_factory=set[str])
     id: str = field(default_factory=lambda: token_hex(6))
 
     def accept(self, attempt: Attempt, reply: ModelReply, verdict: Verdict) -> Accepted:

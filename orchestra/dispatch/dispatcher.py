@@ -18,7 +18,7 @@ from orchestra.dispatch.caps import Caps
 from orchestra.dispatch.course import Course
 from orchestra.dispatch.ends import past_deadline, refused, stream_cut
 from orchestra.dispatch.slots import Slots
-from orchestra.dispatch.target import Target
+from orchestra.dispatch.target import Target, targets
 from orchestra.dispatch.traffic import Traffic, Way
 from orchestra.errors import OrchestraError
 from orchestra.fleet import Fleet
@@ -28,6 +28,9 @@ from orchestra.types import Action, CallFault, Fault, ModelReply, TextDelta, Tri
 
 ROTATES = frozenset({Trigger.rate_limited, Trigger.auth, Trigger.quota, Trigger.timeout})
 """Faults that another key or place of the same model is asked for at once; of others the same is asked first."""
+
+OF_THE_KEY = frozenset({Trigger.rate_limited, Trigger.auth, Trigger.quota})
+"""Faults that add no load to a provider in trouble where another of its keys or places is asked: that is no retry."""
 
 GOES_ON = frozenset({Action.retry, Action.repair, Action.sibling, Action.escalate, Action.wider_window})
 
@@ -53,7 +56,7 @@ class Dispatcher:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         per_model = {name: card.concurrency for name, card in fleet.models.items() if card.concurrency is not None}
-        slots, self.traffic = Slots(per_model, concurrency), Traffic(fleet, clock, draw)
+        slots, self.traffic = Slots(per_model, concurrency), Traffic(fleet, clock, draw, endpoints.ready)
         caps = caps or Caps(fleet.budgets, None, "")
         self._means = Means(fleet.models, endpoints, transport, slots, self.traffic, caps, clock, now, sleep)
         self._recovery, self._clock, self._draw, self._sleep = recovery, clock, draw, sleep
@@ -171,11 +174,14 @@ class Dispatcher:
         rotates = failure.trigger in ROTATES
         if not rotates and course.ladder.retries < self._recovery.retries:
             return None  # the same once more first: it may have been a hiccup
-        avoid = course.avoid | {way.target}
-        there = self._way(course, avoid)
-        if there is None or not (rotates or there.target.place != way.target.place):
+        all_there = targets(self._means.models[way.target.model])
+        failed = {way.target} if rotates else {one for one in all_there if one.place == way.target.place}
+        there = self._way(course, course.avoid | failed)
+        if there is None:
             return None
-        course.avoid = avoid
+        if failure.trigger not in OF_THE_KEY and not self.traffic.may_retry(way.target.provider):
+            return None
+        course.avoid, course.stay = course.avoid | failed, there.target
         reason = f"{failure.trigger} on {way.target}: to {there.target}"
         return Move(Action.retry, course.ladder, course.ladder.model, reason)
 
@@ -186,7 +192,7 @@ class Dispatcher:
             return move
         course.forced, course.avoid = True, set()
         known = (name for name in course.ladder.tried if name in self._means.models)
-        model = self.traffic.soonest(known) or course.ladder.model
+        model = self.traffic.soonest(known, course.call.data_tags) or course.ladder.model
         ladder = replace(course.ladder, model=model, retries=self._recovery.retries, degraded=True)
         reason = f"{failure.text}; nothing else is open, so {model} is asked all the same"
         return Move(Action.retry, ladder, model, reason)

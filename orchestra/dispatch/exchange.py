@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TypeAlias
@@ -25,20 +25,25 @@ SHORTEST_KEY = 8
 class Exchange:
     """Sends one request and reads its reply. Never raises but for cancellation: what goes wrong is a CallFault.
 
-    While `events` runs: `sent` and `status` as far as known, `arrived` whether any byte of a reply came, `limits` what
-    the provider says is left of the key's rate limits.
+    `limits` is called with what the provider says is left of the key's rate limits, as soon as it says so. While
+    `events` runs: `sent` and `status` as far as known, `arrived` whether any byte of a reply came.
     """
 
     def __init__(
-        self, transport: Transport, codec: Codec, encoded: Encoded, timeouts: Timeouts, deadlines: Deadlines
+        self,
+        transport: Transport,
+        codec: Codec,
+        encoded: Encoded,
+        timeouts: Timeouts,
+        deadlines: Deadlines,
+        limits: Callable[[Sequence[RateLimit]], None],
     ) -> None:
         self._transport, self._codec, self._encoded, self._timeouts = transport, codec, encoded, timeouts
-        self._deadlines = deadlines
+        self._deadlines, self._limits = deadlines, limits
         self._texts: list[str] = []
         self.sent: Sent = "unknown"
         self.status: int | None = None
         self.arrived = False
-        self.limits: Sequence[RateLimit] = ()
 
     @property
     def text(self) -> str:
@@ -63,8 +68,9 @@ class Exchange:
     async def _talk(self, endpoint: Endpoint) -> Events:
         response = await self._deadlines.within(self._transport.send(self._request(endpoint)))
         self.sent, self.status = "yes", response.status
-        self.limits = self._codec.limits(response.headers)
         try:
+            if limits := self._codec.limits(response.headers):
+                self._limits(limits)
             if not 200 <= response.status < 300:
                 yield await self._error(response)
             elif self._encoded.stream and not _is_json(response):

@@ -24,6 +24,11 @@ class Target:
     place: str = ""
     weight: float = field(default=1.0, compare=False)
 
+    def __str__(self) -> str:
+        """As errors and reasons name it."""
+        details = ", ".join(filter(None, (self.key and f"key {self.key}", self.place)))
+        return f"{self.model} ({details})" if details else self.model
+
 
 def targets(card: ModelCard, data_tags: Iterable[str] = ()) -> tuple[Target, ...]:
     """The model's targets that data of these tags may go to, in declared order; all of them where it has no tags."""

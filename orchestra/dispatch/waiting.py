@@ -80,4 +80,5 @@ def _refused(wait: float | None, tokens: int, left: float) -> CallFault | None:
 
 
 def _limited(why: str, retry_after: float | None = None) -> CallFault:
-    return CallFault(Trigger.rate_limited, f"the key's rate limits: {why}", sent="no", retry_after=retry_after)
+    text = f"the key's rate limits: {why}"  # the deadline is considered: the same again would be in vain
+    return CallFault(Trigger.rate_limited, text, sent="no", retry_after=retry_after, should_retry=False)

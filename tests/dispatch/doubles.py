@@ -148,10 +148,13 @@ class RealClock(Clock):
 
 
 class Endpoints:
-    """Every model is served, but those named, which raise."""
+    """Every model is served, but those named, which raise; `unset` are keys without a value."""
 
-    def __init__(self, broken=None):
-        self.broken, self.waiting = broken or {}, asyncio.Event()
+    def __init__(self, broken=None, unset=()):
+        self.broken, self.unset, self.waiting = broken or {}, unset, asyncio.Event()
+
+    def ready(self, card):
+        return not any(key in self.unset for key in card.keys)
 
     async def resolve(self, card):
         if (why := self.broken.get(card.name)) is SILENCE:
