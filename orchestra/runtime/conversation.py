@@ -66,7 +66,7 @@ class Conversation:
         now = engine.clock()
         self._latest = min(scope.deadline, now + ask.seconds)
         self._share = now + (scope.deadline - now) * ask.turns / (ask.turns + ask.behind)
-        self._shrinking, self._estimated = Shrinking(self), 0
+        self._shrinking, self._estimated = Shrinking(), 0
         self._decision: Decision | None = None
         self._ladder: Ladder | None = None
 
@@ -136,14 +136,14 @@ class Conversation:
         the provider says that it does not fit.
         """
         assert self.decision, "made before the ladder is looked at: it may have to begin anew"
-        self._estimated = await self._shrinking.fit(force=False) if self.ask.shrinks else 0
+        self._estimated = await self._shrinking.fit(self, force=False) if self.ask.shrinks else 0
         try:
             return await self._turn(tool_choice)
         except Refused as end:
             if end.action is not Action.shrink_context:
                 raise
         self._ladder = replace(self.ladder, shrinks=self.ladder.shrinks - 1)
-        self._estimated = await self._shrinking.fit(force=True)
+        self._estimated = await self._shrinking.fit(self, force=True)
         return await self._turn(tool_choice)
 
     async def _turn(self, tool_choice: ToolChoice) -> Reply:
@@ -175,7 +175,7 @@ class Conversation:
 
     def recall(self, kept: Mapping[str, Json]) -> Reply:
         """A reply that was accepted before, as the journal kept it: nobody is asked again."""
-        self._shrinking.recall()
+        self._shrinking.recall(self)
         turn = from_json(KeptReply, kept)
         self._ladder, self.degraded = turn.ladder, turn.degraded
         self.turns += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from orchestra.fleet.tokens import Tally
@@ -20,19 +21,21 @@ SUMMARY_MAX = 800  # tokens of a summary of old turns, at most
 
 
 class Shrinking:
-    """Makes a step's messages smaller where they have to be, and the same again after a resume."""
+    """Makes a step's messages smaller where they have to be, and the same again after a resume.
 
-    def __init__(self, talk: Conversation) -> None:
-        self.talk = talk
+    It is handed its conversation and does not hold it: a cycle for every call would keep the garbage collector busy.
+    """
+
+    def __init__(self) -> None:
         self._summariser, self._tally = "", Tally()
 
-    async def fit(self, *, force: bool) -> int:
+    async def fit(self, talk: Conversation, *, force: bool) -> int:
         """Make the messages fit the window; with `force` smaller than they are in any case.
 
         Returns the tokens that the conversation's next request should have.
         """
-        talk, done = self.talk, self.recall()
-        card, estimated = talk.engine.fleet.models.get(talk.ladder.model), self._estimate()
+        done = self.recall(talk)
+        card, estimated = talk.engine.fleet.models.get(talk.ladder.model), self._estimate(talk)
         if card is None or (done and not force):
             return estimated
         fitted = await fit(
@@ -41,45 +44,35 @@ class Shrinking:
             tools=talk.tools,
             max_output=talk.ask.max_tokens or talk.decision.settings.max_tokens or card.max_output,
             counter=talk.engine.counter,
-            summarise=self._summarise,
+            summarise=partial(self._summarise, talk),
             keep=talk.ask.keep,
             force=force,
             estimated=estimated,
         )
         if fitted is None:
             return estimated
-        self._shrunk(fitted.messages)
+        _shrunk(talk, fitted.messages)
         event = ContextShrunk(
             talk.turns, fitted.before, fitted.after, fitted.pruned, fitted.summarised, fitted.exact, self._summariser
         )
-        self._journal.record(event, f"{talk.turns}.fit{done}", fitted.messages)
-        return self._estimate()
+        _journal(talk).record(event, f"{talk.turns}.fit{done}", fitted.messages)
+        return self._estimate(talk)
 
-    def recall(self) -> int:
+    def recall(self, talk: Conversation) -> int:
         """Shrink as was shrunk before this turn; how often that was."""
-        talk, done = self.talk, 0
-        while kept := self._journal.get(f"{talk.turns}.fit{done}"):
+        done = 0
+        while kept := _journal(talk).get(f"{talk.turns}.fit{done}"):
             for result in (part for one in talk.messages for part in one.parts if isinstance(part, ToolResult)):
                 talk.ask.keep(result)
-            self._shrunk(from_json(tuple[Message, ...], kept))
+            _shrunk(talk, from_json(tuple[Message, ...], kept))
             done += 1
         return done
 
-    def _estimate(self) -> int:
-        return self._tally(self.talk.messages, self.talk.tools)
+    def _estimate(self, talk: Conversation) -> int:
+        return self._tally(talk.messages, talk.tools)
 
-    @property
-    def _journal(self) -> Journal:
-        assert self.talk.journal is not None, "only a step's history is made smaller, and a step has a journal"
-        return self.talk.journal
-
-    def _shrunk(self, messages: Sequence[Message]) -> None:
-        self.talk.messages = list(messages)
-        self.talk.sound = (len(self.talk.messages), len(self.talk.calls))
-
-    async def _summarise(self, old: Sequence[Message]) -> str:
+    async def _summarise(self, talk: Conversation, old: Sequence[Message]) -> str:
         """Old turns in a few words, by whichever model is cheapest."""
-        talk = self.talk
         step = Step(f"{talk.ask.step.id}/summary", "Shorten what was said so far", "summarise", difficulty="easy")
         scope = replace(talk.scope, limits=replace(talk.scope.limits, mode="cost"))
         window = talk.engine.fleet.models[talk.ladder.model].window
@@ -87,3 +80,13 @@ class Shrinking:
         reply = await type(talk)(talk.engine, scope, asked).turn()
         self._summariser = reply.model
         return reply.text
+
+
+def _journal(talk: Conversation) -> Journal:
+    assert talk.journal is not None, "only a step's history is made smaller, and a step has a journal"
+    return talk.journal
+
+
+def _shrunk(talk: Conversation, messages: Sequence[Message]) -> None:
+    talk.messages = list(messages)
+    talk.sound = (len(talk.messages), len(talk.calls))
