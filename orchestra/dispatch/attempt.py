@@ -28,8 +28,8 @@ class LiveAttempt:
 
     `way` is where it went or should have gone; None where nothing was open, or no other key or place would help.
     `error` is what stands behind the fault of a model that could not be asked at all: the ConfigError, or the
-    BudgetExceeded of a budget that is the model's or the key's own. `handed_on` are the texts that were handed on ("" for reasoning),
-    empty as long as another model may still answer.
+    BudgetExceeded of a budget that is the model's or the key's own. `handed_on` are the texts that were handed on (""
+    for reasoning), empty as long as another model may still answer.
     """
 
     def __init__(self, means: Means, course: Course) -> None:

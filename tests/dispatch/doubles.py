@@ -85,7 +85,7 @@ class MemoryTransport:
         body = json.loads(request.body)
         self.requests.append(request)
         self.models.append(body["model"])
-        script = self.scripts[body["model"]]
+        script = self.scripts[self.who(request)]
         act = script.pop(0) if len(script) > 1 else script[0]
         if callable(act):
             act = act(body)
@@ -95,6 +95,10 @@ class MemoryTransport:
             raise act
         self.opened += 1
         return MemoryResponse(self, act)
+
+    def who(self, request):
+        """Whose script answers."""
+        return json.loads(request.body)["model"]
 
     async def aclose(self):
         pass
@@ -210,19 +214,23 @@ def decide(model="small", ladder=("strong", "giant"), siblings=("twin",), cards=
 class Bench:
     """A Dispatcher on in-memory parts: `await bench.run(...)` gives the events, `bench.accepted` the last one."""
 
-    def __init__(self, scripts=None, *, cards=CARDS, broken=None, recovery=None, transport=None, clock=None, draw=0.5):
+    def __init__(
+        self, scripts=None, *, cards=CARDS, broken=None, recovery=None, transport=None, clock=None, draw=0.5, **options
+    ):
         self.clock, self.rows = clock or Clock(), Rows()
         self.transport = transport or MemoryTransport(scripts or {})
         self.events = []
-        self.cards, self.endpoints = cards, Endpoints(broken)
+        self.cards, self.endpoints = cards, options.pop("endpoints", None) or Endpoints(broken)
+        facts = {name: options.pop(name) for name in ("providers", "budgets") if name in options}
         self.dispatcher = Dispatcher(
-            Fleet.from_cards(cards),
+            replace(Fleet.from_cards(cards), **facts),
             self.endpoints,
             self.transport,
             recovery or RecoveryPolicy(),
             clock=self.clock,
             draw=lambda: draw,
             sleep=self.clock.sleep,
+            **options,
         )
 
     def call(self, *, decision=None, request=None, expect=None, purse=None, deadline=600.0, **options):

@@ -1,0 +1,402 @@
+"""Which key and place of a model each attempt of a call goes to, and what becomes of the others."""
+
+import asyncio
+import threading
+from contextlib import suppress
+from dataclasses import replace
+
+import pytest
+
+from orchestra.dispatch import Purse
+from orchestra.dispatch.caps import Caps
+from orchestra.errors import BudgetExceeded, ConfigError, Exhausted, LedgerError
+from orchestra.fleet import BreakerPolicy, Fleet, ProviderLimits
+from orchestra.ledger import AttemptEnded, BreakerChanged, Waited
+from orchestra.recovery import RecoveryPolicy
+from orchestra.routing import decide as route
+from orchestra.types import Action, Budget, Message, Price, Request, Step, StepContext, Trigger
+from tests.dispatch.doubles import ROWS, SILENCE, RealClock, call_tool, error, hasty, say
+from tests.dispatch.pools import Pool, elsewhere, keyed, placed
+from tests.dispatch.test_slots import settle
+
+OK = [say("ok")]
+LEFT = "x-ratelimit-remaining-requests"
+OTHER = Request((Message.user("Something else"),))
+PLACES = "http://one.invalid/v1", "http://two.invalid/v1"
+
+
+def limits(**rules):
+    """What provider p is said to allow, and how its breakers are set."""
+    return {"p": ProviderLimits("p", **rules)}
+
+
+def quick(**policy):
+    """Breakers that open after one failure."""
+    return limits(breaker=BreakerPolicy(minimum=1, **policy))
+
+
+@pytest.mark.parametrize("status", [429, 401, 402, 403])
+async def test_a_fault_of_the_key_is_another_keys_turn_at_once(status):
+    pool = Pool({"A": [error(status)], "B": OK}, keyed("A", "B"))
+    accepted = await pool.run()
+    assert (pool.asked, pool.clock.slept) == (["A", "B"], [0.0])
+    assert pool.moves == [(Action.retry, "small")]
+    assert (accepted.ladder.retries, accepted.degraded) == (0, False)
+    assert pool.rows.judged[0].reason.endswith("on small (key A): to small (key B)")
+
+
+async def test_silence_is_another_keys_turn_at_once():
+    pool = Pool({"A": [SILENCE], "B": OK}, hasty(keyed("A", "B"), first_token=0.02), clock=RealClock())
+    await pool.run()
+    assert pool.asked == ["A", "B"]
+
+
+async def test_every_key_is_asked_once_before_any_other_model():
+    pool = Pool({key: [error(429)] for key in "ABC"} | {"D": OK}, keyed("A", "B", "C"), keyed("D", name="twin"))
+    assert (await pool.run()).ladder.model == "twin"
+    assert pool.asked == ["A", "B", "C", "D"]
+
+
+@pytest.mark.parametrize("status", [500, 503])
+async def test_a_server_error_is_asked_once_more_and_then_another_place_not_another_key(status):
+    there = placed(one="A B", two="C")
+    pool = Pool({"A": [error(status)], "B": OK, "C": OK}, there)
+    await pool.run()
+    assert pool.asked == ["A", "A", "C"]
+
+
+async def test_a_server_error_at_the_only_place_goes_to_another_model_not_to_another_key():
+    pool = Pool({"A": [error(500)], "B": OK, "C": OK}, keyed("A", "B"), keyed("C", name="twin"))
+    await pool.run()
+    assert pool.asked == ["A", "A", "C"]
+
+
+async def test_the_same_request_again_goes_to_the_same_target_whatever_is_drawn():
+    draws = iter([0.0, 0.0, 0.9, 0.9])
+    pool = Pool({"A": [error(503), say("ok")], "B": OK}, keyed("A", "B"))
+    pool.traffic._draw = lambda: next(draws)
+    await pool.run()
+    assert pool.asked == ["A", "A"]
+
+
+async def test_what_a_user_says_of_a_fault_beats_the_other_keys():
+    policy = RecoveryPolicy(overrides={Trigger.rate_limited: Action.fail})
+    pool = Pool({"A": [error(429)], "B": OK}, keyed("A", "B"), recovery=policy)
+    with pytest.raises(Exhausted):
+        await pool.run()
+    assert pool.asked == ["A"]
+
+
+async def test_a_conversation_stays_where_it_was_answered_last():
+    pool = Pool({"A": [error(429), say("ok")], "B": OK}, keyed("A", "B"))
+    await pool.run()
+    await pool.run()
+    assert pool.asked == ["A", "B", "B"]
+    await pool.run(request=OTHER)
+    assert pool.asked == ["A"]
+
+
+async def test_a_refused_key_is_dead_for_all_models_of_its_provider():
+    pool = Pool({"A": [error(401)], "B": OK}, keyed("A", "B"), keyed("A", "B", name="twin"))
+    await pool.run()
+    await pool.run(decision=pool.decide("twin"))
+    assert pool.asked == ["A", "B", "B"]
+
+
+async def test_a_forbidden_model_leaves_the_key_to_the_others():
+    pool = Pool({"A": [error(403), say("ok")], "B": OK}, keyed("A", "B"), keyed("A", "B", name="twin"))
+    await pool.run()
+    await pool.run(decision=pool.decide("twin"))
+    await pool.run(request=OTHER)
+    assert pool.asked == ["A", "B", "A", "B"]
+
+
+async def test_a_dead_key_is_tried_again_after_a_while():
+    pool = Pool({"A": [error(401), say("ok")], "B": OK}, keyed("A", "B"))
+    await pool.run()
+    pool.clock.move(300.0)
+    await pool.run(request=OTHER)
+    assert pool.asked == ["A", "B", "A"]
+
+
+async def test_a_key_that_is_not_set_costs_no_attempt():
+    pool = Pool({"B": OK}, keyed("A", "B"), unset="A")
+    accepted = await pool.run()
+    assert (pool.asked, len(accepted.attempts)) == (["B"], 1)
+    assert pool.traffic.health() == {}
+
+
+async def test_where_no_key_is_set_the_error_says_which():
+    pool = Pool({}, keyed("A", "B"), unset="AB")
+    pool.endpoints.broken["small"] = ConfigError("set A or B")
+    with pytest.raises(ConfigError, match="set A or B"):
+        await pool.run()
+    assert pool.asked == []
+
+
+async def test_an_unset_key_is_not_asked_where_the_set_one_has_failed():
+    pool = Pool({"A": [error(429)], "C": OK}, keyed("A", "B"), keyed("C", name="twin"), unset="B")
+    await pool.run()
+    assert pool.asked == ["A", "C"]
+
+
+async def test_an_open_breaker_sends_calls_elsewhere_without_asking():
+    pool = Pool({"A": [error(503)], "B": OK}, keyed("A"), keyed("B", name="twin"), providers=quick())
+    await pool.run()
+    assert pool.asked == ["A", "B"]  # the breaker opened under the first attempt: there is no second one
+    accepted = await pool.run()
+    assert pool.asked == ["B"]
+    assert [(one.trigger, one.sent) for one in accepted.attempts] == [(Trigger.overloaded, "no"), (None, "yes")]
+    assert "small is left alone after its failures (small (key A): for 30 s more)" in accepted.attempts[0].evidence[0]
+
+
+async def test_where_everything_is_closed_the_one_that_opens_soonest_is_asked_and_the_reply_is_degraded():
+    cards = keyed("A"), keyed("B", name="twin")
+    pool = Pool({"A": OK, "B": OK}, *cards, providers=quick())
+    pool.lose("twin")
+    pool.clock.move(1.0)
+    pool.lose("small")
+    accepted = await pool.run()
+    assert pool.asked == ["B"]
+    assert (accepted.ladder.model, accepted.degraded, pool.rows.started[-1].degraded) == ("twin", True, True)
+    assert pool.rows.judged[-2].reason.endswith("nothing else is open, so twin is asked all the same")
+
+
+async def test_the_least_bad_is_asked_once_and_no_more():
+    pool = Pool({"A": [error(503)]}, keyed("A"), providers=quick())
+    pool.lose("small")
+    with pytest.raises(Exhausted) as end:
+        await pool.run()
+    assert pool.asked == ["A"]
+    assert [one.sent for one in end.value.attempts] == ["no", "yes"]
+
+
+async def test_a_target_that_closes_while_a_call_waits_for_its_slot_is_not_asked():
+    pool = Pool({"B": OK, "D": OK}, keyed("A", "B", concurrency=1), keyed("D", name="twin"), providers=quick())
+    held = await pool.dispatcher._means.slots.hold("small")
+    task = asyncio.create_task(pool.run())
+    await settle()
+    pool.lose("small")  # its key A, where the call was to go
+    held.release()
+    await task
+    assert (pool.asked, len(pool.accepted.attempts)) == (["B"], 1)
+    assert pool.traffic.rate(pool.way("small").target).limiter.wait(pool.clock(), 1) == 0.0
+
+
+async def test_a_used_up_retry_budget_sends_the_call_on_and_says_so():
+    pool = Pool({"A": [error(500)], "B": OK}, keyed("A"), keyed("B", name="twin"))
+    pool.spend_retries()
+    await pool.run()
+    assert pool.asked == ["A", "B"]
+    assert "p has failed so often that nothing is sent to it again" in pool.rows.judged[0].reason
+
+
+async def test_another_place_of_a_provider_in_trouble_counts_as_a_retry():
+    pool = Pool({"A": [error(500)], "B": OK, "C": OK}, placed(one="A", two="B"), keyed("C", name="twin"))
+    pool.spend_retries(leave=1)
+    await pool.run()
+    assert pool.asked == ["A", "A", "C"]
+
+
+async def test_another_key_after_a_rate_limit_is_no_retry():
+    pool = Pool({"A": [error(429)], "B": OK}, keyed("A", "B"))
+    pool.spend_retries()
+    await pool.run()
+    assert pool.asked == ["A", "B"]
+
+
+async def test_ten_calls_earn_a_retry_and_retries_earn_none():
+    pool = Pool({"A": [*OK * 10, error(500)], "B": OK}, keyed("A"), keyed("B", name="twin"))
+    pool.spend_retries()
+    for _ in range(11):
+        await pool.run()
+    assert pool.asked == ["A"] * 12 + ["B"]
+    assert not pool.traffic.may_retry("p")
+
+
+async def test_a_full_limit_is_waited_for_and_the_wait_is_told():
+    pool = Pool({"A": OK}, keyed("A"), keyed("B", name="twin"), providers=limits(requests_per_minute=1))
+    await pool.run()
+    await pool.run()
+    assert (pool.asked, pool.clock.slept) == (["A", "A"], [60.0])
+    [wait] = pool.rows.of(Waited)
+    assert (wait.model, wait.key, wait.why, wait.call) == ("small", "A", "rate_limit", pool.rows.started[-1].call)
+    assert wait.seconds == 60.0
+
+
+async def test_a_key_whose_limit_is_full_is_passed_over_for_one_with_room():
+    pool = Pool({"A": OK, "B": OK}, keyed("A", "B"), providers=limits(requests_per_minute=1))
+    await pool.run()
+    await pool.run()
+    assert pool.asked == ["A", "B"]
+    pool.clock.move(10.0)
+    await pool.run()  # both are full: it waits for the one that has room first
+    assert (pool.asked, pool.clock.slept) == (["A"], [50.0])
+
+
+async def test_a_limit_that_is_full_for_longer_than_the_call_may_take_is_another_models_turn():
+    pool = Pool({"A": OK, "q": OK}, keyed("A"), elsewhere("q"), providers=limits(requests_per_minute=1))
+    await pool.run()
+    accepted = await pool.run(deadline=20.0)
+    assert pool.asked == ["A", "q"]
+    assert (accepted.attempts[0].trigger, accepted.attempts[0].sent) == (Trigger.rate_limited, "no")
+    assert pool.clock.slept == [0.0]
+
+
+async def test_a_request_larger_than_the_limit_is_refused_at_once_and_never_asked_again():
+    pool = Pool({"A": OK, "B": OK}, keyed("A", "B"), providers=limits(tokens_per_minute=1))
+    with pytest.raises(Exhausted, match="more than its limits allow at any time"):
+        await pool.run()
+    assert (pool.asked, pool.rows.of(Waited)) == ([], [])
+
+
+async def test_what_a_reply_has_really_taken_is_settled_and_a_request_that_was_never_sent_takes_nothing():
+    pool = Pool({"A": OK}, keyed("A"), providers=limits(tokens_per_minute=240))
+    pool.endpoints.broken["small"] = ConfigError("set A")
+    with pytest.raises(ConfigError):
+        await pool.run()
+    del pool.endpoints.broken["small"]
+    await pool.run()  # takes 110 tokens
+    limiter = pool.traffic.rate(pool.way("small").target).limiter
+    assert (limiter.wait(pool.clock(), 130), limiter.wait(pool.clock(), 131)) == (0.0, 60.0)
+
+
+async def test_headers_say_what_is_left_of_a_key_as_soon_as_they_come():
+    full = say("ok")
+    full.headers = {**full.headers, LEFT: "0", "x-ratelimit-reset-requests": "20s"}
+    pool = Pool({"A": [full], "B": OK}, keyed("A", "B"))
+    full.pieces.insert(0, lambda: pool.clock.move(15.0))  # the reply itself takes a while
+    await pool.run()
+    await pool.run(request=OTHER)
+    assert pool.asked == ["A", "B"]
+    assert pool.traffic.rate(pool.target("A")).limiter.wait(pool.clock(), 1) == 5.0
+
+
+async def test_a_breaker_that_changes_is_told_after_the_attempt_that_changed_it():
+    pool = Pool({"A": [error(503), say("ok")]}, keyed("A"), providers=quick(probes=1))
+    with suppress(Exhausted):
+        await pool.run()
+    pool.clock.move(30.0)
+    await pool.run()
+    opened, closed = pool.rows.of(BreakerChanged)
+    assert (opened.model, opened.provider, opened.key, opened.state, opened.wait) == ("small", "p", "A", "open", 30.0)
+    assert opened.reason.startswith("overloaded: HTTP 503")
+    assert (closed.state, closed.wait, closed.reason) == ("closed", 0.0, "its probes succeeded")
+    kinds = [type(event) for _, event in pool.rows]
+    assert kinds[kinds.index(BreakerChanged) - 1] is AttemptEnded
+
+
+async def test_an_attempts_start_names_its_key_its_place_and_its_call():
+    pool = Pool({"A": [error(429)], "B": OK}, placed(one="A", two="B"))
+    await pool.run()
+    first, second = pool.rows.started
+    assert [(one.key, one.place) for one in (first, second)] == [("A", PLACES[0]), ("B", PLACES[1])]
+    assert first.call == second.call != ""
+    assert (first.holder, first.reserved) == (None, None)
+
+
+async def test_an_attempt_that_a_budget_bounds_says_who_holds_the_money():
+    caps = Caps([], None, "me")
+    pool = Pool({"A": OK}, keyed("A"), caps=caps)
+    await pool.run(purse=Purse(1.0))
+    assert pool.rows.started[0].holder == "me"
+    assert pool.rows.started[0].reserved > 0
+
+
+@pytest.mark.parametrize("label", ["model", "key"])
+async def test_a_budget_of_one_model_or_key_leaves_the_others_to_pay(label):
+    spent = Budget(1e-9, match={label: ("small" if label == "model" else "A",)})
+    pool = Pool({"B": OK, "C": OK}, keyed("A", "B"), keyed("C", name="twin"), budgets=(spent,))
+    accepted = await pool.run()
+    assert pool.asked == (["C"] if label == "model" else ["B"])
+    assert [(one.trigger, one.sent) for one in accepted.attempts] == [(Trigger.quota, "no"), (None, "yes")]
+
+
+async def test_where_nobody_may_pay_the_budget_is_named():
+    spent = Budget(1e-9, match={"model": ("*",)})
+    pool = Pool({}, keyed("A", "B"), keyed("C", name="twin"), budgets=(spent,))
+    with pytest.raises(BudgetExceeded, match="for each model") as end:
+        await pool.run()
+    assert [one.model for one in end.value.attempts] == ["small", "twin"]
+    assert pool.asked == []
+
+
+async def test_a_budget_of_everything_ends_the_call():
+    pool = Pool({}, keyed("A", "B"), keyed("C", name="twin"), budgets=(Budget(1e-9),))
+    with pytest.raises(BudgetExceeded) as end:
+        await pool.run()
+    assert end.value.attempts == ()
+
+
+async def test_data_never_leaves_the_places_it_may_go_to_even_where_those_are_closed():
+    pool = Pool({"A": [error(500)], "B": OK}, placed(one="A", two="B"), providers=quick())
+    for _ in range(2):
+        with pytest.raises(Exhausted):
+            await pool.run(data_tags=("one",))
+    assert set(pool.asked) == {"A"}
+
+
+async def test_data_that_may_go_nowhere_goes_nowhere():
+    pool = Pool({}, placed(one="A", two="B"))
+    with pytest.raises(Exhausted, match="no other way to small"):
+        await pool.run(data_tags=("three",))
+    assert pool.asked == []
+
+
+async def test_a_provider_that_answers_nonsense_loses_its_place():
+    rows = call_tool("rows", "{}")
+    cheap, dear = keyed("A", quality=0.8), keyed("B", name="twin", quality=0.8)
+    pool = Pool({"A": [rows], "B": [rows]}, cheap, replace(dear, price=Price(1.1, 2.2)))
+    fleet, context = Fleet.from_cards(pool.cards), StepContext(Step("s"))
+    assert route(fleet, (), context, health=pool.traffic.health()).model == "small"
+    for _ in range(10):
+        with suppress(Exhausted):
+            await pool.run(tools=(ROWS,), decision=pool.decide("small"))
+    decision = route(fleet, (), context, health=pool.traffic.health())
+    assert decision.model == "twin"
+    assert any(reason.policy == "health" for reason in decision.reasons)
+
+
+async def test_a_wait_that_cannot_be_written_down_leaves_nothing_held():
+    pool = Pool({"A": OK}, keyed("A", concurrency=1), providers=limits(requests_per_minute=1))
+    await pool.run()
+    purse, record = Purse(1.0), pool.rows.record
+    call = pool.call(purse=purse)
+    pool.rows.record = broken_ledger
+    with pytest.raises(LedgerError):
+        await pool.run(call)
+    pool.rows.record = record
+    assert (purse.open, purse.held) == (0, 0.0)
+    assert pool.traffic.rate(pool.way("small").target).limiter.wait(pool.clock(), 1) == 0.0
+    async with asyncio.timeout(5):
+        (await pool.dispatcher._means.slots.hold("small")).release()
+
+
+async def test_a_cancelled_call_gives_its_place_as_a_probe_back():
+    pool = Pool({"A": [SILENCE, say("ok")]}, keyed("A"), providers=quick(probes=1))
+    pool.lose("small")
+    pool.clock.move(30.0)
+    task = asyncio.create_task(pool.run())
+    await pool.transport.waiting.wait()
+    assert pool.traffic.way(pool.cards[0], OTHER).retry_after == 1.0
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await pool.run()
+    assert pool.asked == ["A", "A"]
+
+
+def test_calls_of_several_threads_share_one_traffic():
+    pool = Pool({"A": [error(401)], "B": OK}, keyed("A", "B"))
+    threads = [threading.Thread(target=asyncio.run, args=(pool.run(),)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert pool.asked.count("B") == 8
+    assert [lane.calls for lane in pool.traffic._lanes.values()] == [0, 0]
+    asyncio.run(pool.run(request=OTHER))
+    assert pool.asked == ["B"]
+
+
+def broken_ledger(*_, **__):
+    raise LedgerError("the disk is full")
