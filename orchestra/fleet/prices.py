@@ -5,6 +5,7 @@ from __future__ import annotations
 from orchestra.types import Cost, Price, Usage
 
 PER_TOKEN = 1e-6  # prices are USD per million tokens
+MILLION = 1_000_000  # divided by, a sum is rounded once: what was reported costs what a bill says, to the last digit
 
 
 def cost(price: Price | None, usage: Usage, *, estimated: bool = False) -> Cost:
@@ -21,7 +22,7 @@ def cost(price: Price | None, usage: Usage, *, estimated: bool = False) -> Cost:
     write_price = price.input if price.cache_write is None else price.cache_write
     usd = (usage.input - cached - written) * price.input + cached * cached_price + written * write_price
     usd += usage.output * price.output
-    return Cost(usd * PER_TOKEN, estimated)
+    return Cost(usd / MILLION, estimated)
 
 
 def in_words(usd: float | None) -> str:
@@ -38,4 +39,4 @@ def bound(price: Price | None, input_tokens: int, max_tokens: int) -> float | No
     """
     if price is None:
         return None
-    return (input_tokens * price.dearest_input + max_tokens * price.output) * PER_TOKEN
+    return (input_tokens * price.dearest_input + max_tokens * price.output) / MILLION
