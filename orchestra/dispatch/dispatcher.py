@@ -113,8 +113,8 @@ class Dispatcher:
         if isinstance(attempt.outcome, CallFault):
             return attempt.outcome
         reply, verdict = self._judge(course, attempt.outcome)
-        if attempt.way:
-            self.traffic.judged(attempt.way, accepted=verdict.accepted)
+        assert attempt.way is not None, "whoever has replied was asked"
+        self.traffic.judged(attempt.way, accepted=verdict.accepted)
         return course.accept(attempt.record, reply, verdict) if verdict.accepted else verdict
 
     def _end(self, course: Course, attempt: LiveAttempt, move: Move) -> OrchestraError:

@@ -1,0 +1,263 @@
+"""What one process knows of its targets, and where that sends an attempt."""
+
+import threading
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestra.dialects import RateLimit
+from orchestra.dispatch.rates import Hold
+from orchestra.dispatch.target import targets
+from orchestra.dispatch.traffic import Traffic, Way
+from orchestra.fleet import BreakerPolicy, Fleet, ProviderLimits
+from orchestra.types import CallFault, Message, ModelReply, Request, Settings, Trigger, Usage
+from tests.dispatch.doubles import Clock, card
+from tests.dispatch.pools import keyed, placed
+
+ASKED = Request((Message.user("How many rows?"),))
+DOWN = CallFault(Trigger.server_error, "down")
+ANSWER = ModelReply((), "stop", usage=Usage(10, 10))
+
+
+class Known:
+    """Traffic over these cards, by hand: breakers open after one failure."""
+
+    def __init__(self, *cards, unset=(), **rules):
+        self.clock, self.drawn = Clock(), 0
+        fleet = Fleet.from_cards(cards)
+        limits = {name: ProviderLimits(name, breaker=BreakerPolicy(minimum=1), **rules) for name in ("p", "q")}
+        self.cards, self.unset = fleet.models, unset
+        self.traffic = Traffic(replace(fleet, providers=limits), self.clock, self.draw, self.ready)
+
+    def ready(self, there):
+        return not any(key.removeprefix("env:") in self.unset for key in there.keys)
+
+    def draw(self):
+        self.drawn += 1
+        return 0.0
+
+    def way(self, model="small", request=ASKED, **options):
+        return self.traffic.way(self.cards[model], request, **options)
+
+    def ends(self, result, model="small", key=None, seconds=1.0):
+        """An attempt there, which ends in this result."""
+        others = [one for one in targets(self.cards[model]) if key not in (None, one.key)]
+        way = self.way(model, avoid=others, forced=True)
+        return self.traffic.leave(self.traffic.enter(way), result, seconds, None)
+
+    def key(self, model="small", **options):
+        """Of the target that a request would go to; the fault where there is none."""
+        way = self.way(model, **options)
+        return way.target.key if isinstance(way, Way) else way
+
+
+def refused(status):
+    return CallFault(Trigger.auth, "no", status=status)
+
+
+def test_a_model_with_one_target_costs_neither_a_draw_nor_a_look_at_the_request():
+    known = Known(keyed("A"))
+    way = known.way()
+    assert (way.target.key, way.conversation, known.drawn) == ("A", "", 0)
+    assert way.card.keys == ("env:A",)
+
+
+def test_a_target_that_is_closed_is_passed_over_and_one_that_is_avoided_too():
+    known = Known(keyed("A", "B", "C"))
+    known.ends(DOWN, key="A")
+    assert known.key() == "B"
+    assert known.key(avoid=targets(known.cards["small"])[:2]) == "C"
+
+
+def test_where_all_are_closed_the_fault_says_for_how_long_and_only_force_goes_on():
+    known = Known(keyed("A", "B"))
+    known.ends(DOWN, key="B")
+    known.clock.move(10.0)
+    known.ends(DOWN, key="A")
+    fault = known.key()
+    assert (fault.trigger, fault.sent, fault.retry_after) == (Trigger.overloaded, "no", 20.0)
+    assert fault.text.endswith("(small (key A): for 30 s more; small (key B): for 20 s more)")
+    way = known.way(forced=True)
+    assert (way.target.key, way.forced) == ("B", True)
+    assert not Known(keyed("A")).way(forced=True).forced
+
+
+def test_a_way_that_was_closed_since_it_was_found_may_not_be_entered_unless_it_is_forced():
+    known = Known(keyed("A"))
+    way = known.way()
+    known.ends(DOWN)
+    assert known.traffic.enter(way) is None
+    assert known.traffic.enter(known.way(forced=True)) is not None
+
+
+def test_where_every_key_is_dead_the_fault_is_one_of_keys():
+    known = Known(keyed("A", "B"))
+    known.ends(refused(401), key="A")
+    known.ends(refused(403), key="B")
+    assert (known.key().trigger, known.key().retry_after) == (Trigger.auth, 300.0)
+
+
+def test_a_server_without_keys_that_refuses_says_nothing_of_other_servers():
+    known = Known(card("small"), card("twin"))
+    known.ends(refused(401))
+    assert isinstance(known.way("small"), CallFault)
+    assert isinstance(known.way("twin"), Way)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_reply_brings_a_dead_key_back(status):
+    known = Known(keyed("A"))
+    known.ends(refused(status))
+    known.ends(ANSWER)
+    assert known.key() == "A"
+
+
+def test_what_was_never_sent_kills_no_key():
+    known = Known(keyed("A"))
+    known.ends(CallFault(Trigger.auth, "set A", sent="no"))
+    assert known.key() == "A"
+
+
+def test_the_trouble_of_a_key_opens_no_breaker_and_a_models_reply_closes_one():
+    known = Known(keyed("A"))
+    assert known.ends(refused(401)) is None
+    assert known.ends(CallFault(Trigger.bad_request, "no")) is None
+    assert known.ends(DOWN).state == "open"
+    known.clock.move(30.0)
+    assert [known.ends(ANSWER), known.ends(ANSWER).state] == [None, "closed"]
+
+
+def test_calls_that_are_only_slow_open_a_breaker_that_says_so():
+    known = Known(keyed("A"))
+    policy = BreakerPolicy(minimum=1, slow=5.0)
+    known.traffic._fleet = replace(known.traffic._fleet, providers={"p": ProviderLimits("p", breaker=policy)})
+    changed = known.ends(ANSWER, seconds=6.0)
+    assert (changed.state, changed.reason) == ("open", "slow")
+
+
+def test_a_cancelled_attempt_says_nothing_but_that_it_is_over():
+    known = Known(keyed("A"))
+    assert known.ends(None) is None
+    [lane] = known.traffic._lanes.values()
+    assert (lane.calls, lane.health.report(known.clock()).volume) == (0, 0.0)
+
+
+def test_calls_under_way_count_as_load():
+    known = Known(keyed("A", "B"))
+    known.traffic.enter(known.way())
+    assert known.key() == "B"
+
+
+def test_models_share_the_limits_of_a_key_and_keys_do_not():
+    known = Known(keyed("A", "B"), keyed("A", name="twin"))
+    a, b = (known.traffic.rate(one) for one in targets(known.cards["small"]))
+    assert known.traffic.rate(targets(known.cards["twin"])[0]) is a
+    assert a is not b
+
+
+def test_nothing_limits_a_model_of_ones_own():
+    known = Known(replace(card("small"), provider="local"))
+    [target] = targets(known.cards["small"])
+    assert known.traffic.rate(target) is None
+    known.traffic.corrected(target, [RateLimit("requests", None, 0, 60.0)], None)
+    known.traffic.settled(target, Hold(1, []), None)
+    assert isinstance(known.way(), Way)
+
+
+def test_two_endpoints_of_the_embedded_server_have_room():
+    known = Known(replace(placed(one="A", two="B"), provider="local"))
+    assert known.key() == "A"
+
+
+def test_tokens_are_counted_only_where_something_limits_them():
+    known, limited = Known(keyed("A")), Known(keyed("A"), tokens_per_minute=1_000)
+    asked = replace(ASKED, settings=Settings(max_tokens=100))
+    [target] = targets(known.cards["small"])
+    assert known.traffic.rate(target).tokens(asked, known.clock()) == 0
+    assert limited.traffic.rate(target).tokens(asked, known.clock()) > 100
+
+
+def test_a_key_that_could_never_take_the_request_is_the_last_to_be_asked():
+    known = Known(keyed("A", "B"), tokens_per_minute=50)
+    large = replace(ASKED, settings=Settings(max_tokens=100))
+    assert known.key(request=large) == "A"  # to be told why it is refused
+
+
+def test_the_soonest_is_the_model_whose_target_opens_first():
+    known = Known(keyed("A"), placed("twin", one="B", two="C"), keyed("D", name="third"))
+    known.ends(DOWN, "twin", "C")
+    known.clock.move(1.0)
+    known.ends(DOWN, "small")
+    known.ends(DOWN, "third")
+    known.ends(DOWN, "twin", "B")
+    assert known.traffic.soonest(("small", "twin")) == "twin"
+    assert known.traffic.soonest(("small", "twin"), ("one",)) == "twin"  # small has no place for such data
+    assert known.traffic.soonest(("third", "small")) == "third"
+    assert known.traffic.soonest(("small",), ("one",)) is None
+
+
+def test_health_is_that_of_the_best_target_and_none_is_told_where_nothing_is_wrong():
+    known = Known(keyed("A", "B"), keyed("C", name="twin"))
+    known.ends(ANSWER, "twin")
+    known.ends(DOWN, key="A")
+    assert known.traffic.health() == {}  # B has not failed
+    known.ends(DOWN, key="B")
+    assert known.traffic.health() == {"small": 0.0}
+    known.clock.move(31.0)
+    assert 0.0 < known.traffic.health()["small"] < 1.0
+
+
+def test_a_key_that_is_not_set_is_no_healthy_target():
+    known = Known(keyed("A", "B"), unset="B")
+    known.ends(DOWN, key="A")
+    assert known.traffic.health() == {"small": 0.0}
+
+
+@given(
+    closed=st.sets(st.sampled_from("ABCD")),
+    dead=st.sets(st.sampled_from("ABCD")),
+    avoid=st.sets(st.sampled_from("ABCD")),
+    unset=st.sets(st.sampled_from("ABCD")),
+    tags=st.sampled_from([(), ("one",), ("two",)]),
+    forced=st.booleans(),
+)
+def test_a_way_is_never_one_to_avoid_without_a_key_or_not_for_the_data_and_only_forced_is_it_closed(
+    closed, dead, avoid, unset, tags, forced
+):
+    known = Known(placed(one="A B", two="C D"))
+    for key in closed:
+        known.ends(DOWN, key=key)
+    for key in dead:
+        known.ends(refused(401), key=key)
+    known.unset = unset
+    avoided = [one for one in targets(known.cards["small"]) if one.key in avoid]
+    key = known.key(tags=tags, avoid=avoided, forced=forced)
+    allowed = {(): set("ABCD"), ("one",): set("AB"), ("two",): set("CD")}[tags]
+    left = (allowed - unset or allowed) - avoid
+    if usable := left - closed - dead or (left if forced else set()):
+        assert key in usable
+    else:
+        assert isinstance(key, CallFault)
+
+
+def test_threads_share_it_without_losing_count():
+    known = Known(keyed("A", "B"))
+
+    def call():
+        for _ in range(200):
+            known.traffic.first("p")
+            passed = known.traffic.enter(known.way(forced=True))
+            known.traffic.leave(passed, ANSWER, 1.0, 0.1)
+            known.traffic.judged(passed.way, accepted=True)
+            known.traffic.health()
+
+    threads = [threading.Thread(target=call) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    lanes = known.traffic._lanes.values()
+    assert [lane.calls for lane in lanes] == [0, 0]
+    assert sum(lane.health.report(known.clock()).volume for lane in lanes) == pytest.approx(800)
