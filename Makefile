@@ -5,7 +5,7 @@ SDK := .venv/sdk/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-sdk chaos fuzz bench bench-agents clean
+.PHONY: help demo test test-sdk chaos chaos-calls fuzz bench bench-agents clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
@@ -37,6 +37,9 @@ test-sdk: .venv/.sdk ## hold every dialect against the providers' own SDKs, in a
 
 chaos: .venv/.dev ## kill thousands of runs at random moments and check that nothing is lost or done twice
 	@$(BIN)/python -m tests.chaos --kills 5000
+
+chaos-calls: .venv/.dev ## make 10,000 calls of which three in ten requests fail, and check that each ends as promised
+	@$(BIN)/python -m tests.faults --calls 10000
 
 fuzz: .venv/.dev ## break 100,000 streams of every dialect, bend every schema, and check that nothing is lost or made up
 	@$(BIN)/python -m tests.fuzz --streams 100000 --schemas 4154 --seed 1

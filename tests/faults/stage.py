@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 from orchestra import Orchestra, OrchestraError
 from orchestra.dispatch import Dispatcher
+from orchestra.dispatch.rates import Hold, RateLimiter
 from orchestra.fleet import Fleet
-from orchestra.ledger import AttemptEnded, AttemptStarted, Judged, Row
+from orchestra.ledger import AttemptEnded, AttemptStarted, Judged, Row, RunEnded
 from orchestra.ledger.views import AttemptView, attempts
-from orchestra.runtime.endpoints import FleetEndpoints
-from orchestra.runtime.network import FleetNetwork
-from orchestra.testing import Behaviour, FakeProvider, Say
-from orchestra.types import AttemptChanged, Reply, TextDelta
+from orchestra.testing import FakeProvider, Received, Say
+from orchestra.types import AttemptChanged, Reply, Sent, TextDelta
 
 DIALECTS = ("openai-chat", "anthropic", "gemini")
 WAYS = ("complete", "stream")
@@ -32,11 +33,14 @@ ALONE = ("alone",)
 DEADLINE = 20.0
 """Seconds a call may take here; nothing that is as it should be comes near it."""
 
+GRACE = 5.0
+"""Seconds after its deadline in which a call surely has ended, on the slowest machine; else it hangs."""
+
 FLEET = """
 [models.primary]
 model = "primary"
 provider = "one"
-dialect = "{dialect}"
+dialect = "{primary}"
 base_url = "{one}"
 tier = "efficient"
 tags = ["alone"]
@@ -47,20 +51,22 @@ timeouts = {{ connect = 5, first_token = {first_token}, chunk = {chunk}, total =
 [models.fallback]
 model = "fallback"
 provider = "two"
-dialect = "{dialect}"
+dialect = "{fallback}"
 base_url = "{two}"
 tier = "efficient"
 price = {{ input = 3.0, output = 5.0 }}
 window = 16_000
+timeouts = {{ first_token = {others}, chunk = {others} }}
 
 [models.wide]
 model = "wide"
 provider = "two"
-dialect = "{dialect}"
-base_url = "{two}"
+dialect = "{wide}"
+base_url = "{three}"
 tier = "capable"
 price = {{ input = 7.0, output = 11.0 }}
 window = 200_000
+timeouts = {{ first_token = {others}, chunk = {others} }}
 
 [providers.two]
 requests_per_minute = 1_000_000
@@ -115,7 +121,8 @@ class Stage:
         """Ask, and say how it ended. TimeoutError: it has not ended by its deadline."""
         ended = Ended()
         options = {"deadline": DEADLINE, "step": "ask", "feature": "faults", **options}
-        async with asyncio.timeout(options["deadline"] + 5):
+        text = f"step {options['step']}: {text}"
+        async with asyncio.timeout(options["deadline"] + GRACE):
             try:
                 if way == "complete":
                     ended.reply = await self.app.complete(text, **options)
@@ -134,6 +141,11 @@ class Stage:
                 ended.changes.append(event)
             elif event.type == "end":
                 ended.reply = event.reply
+
+    @property
+    def requests(self) -> list[Received]:
+        """All that the providers have seen."""
+        return [request for provider in self.providers.values() for request in provider.requests]
 
     @property
     def counts(self) -> tuple[int, int, int]:
@@ -155,71 +167,126 @@ class Stage:
 
 @asynccontextmanager
 async def stage(
-    dialect: str, primary: Any, fallback: Any = OK, wide: Behaviour = OK, *, more: str = "", **timeouts: float
+    dialect: str | tuple[str, str, str],
+    primary: Any,
+    fallback: Any = OK,
+    wide: Any = OK,
+    *,
+    more: str = "",
+    slept: bool = False,
+    **timeouts: float,
 ) -> AsyncIterator[Stage]:
-    """A stage whose models behave as told; at its end nothing may be left, and every request has its attempt."""
+    """A stage whose models, of one dialect or each of its own, behave as told; `slept`: back-off takes its time.
+
+    `timeouts` are the primary's `first_token` and `chunk`, and `others` for both of the other two models.
+    At its end each request has its attempt, each attempt its end and its reason, and nothing may be left.
+    """
     before = asyncio.all_tasks()
     one, two = FakeProvider({"primary": primary}), FakeProvider({"fallback": fallback, "wide": wide})
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, _noted() as holds:
         async with one, two:
-            places = {"one": one.base_url_of(dialect), "two": two.base_url_of(dialect)}
-            text = FLEET.format(dialect=dialect, **places, **({"first_token": 5, "chunk": 5} | timeouts))
-            clock = Ahead()
-            app = _timed(
-                Orchestra(Fleet.from_toml(text + more), concurrency=64, ledger=Path(folder) / "ledger.db"), clock
-            )
-            it = Stage(app, {"one": one, "two": two}, clock)
+            it = _built((dialect,) * 3 if isinstance(dialect, str) else dialect, one, two, more, timeouts, Path(folder))
+            if not slept:
+                _skip_sleep(it)
             try:
                 yield it
-                wrong = [*_unaccounted(it), *_held(app)]
+                wrong = [*_unaccounted(it), *_held(it.app, holds)]
                 assert not wrong, "\n".join(wrong)
             finally:
-                await app.aclose()
-            await _gone(it)
-    assert asyncio.all_tasks() <= before, "tasks are left"
+                await it.app.aclose()
+            await _gone(it, before)
 
 
-def _timed(app: Orchestra, clock: Ahead) -> Orchestra:
-    """The app with a dispatcher that sleeps on `clock`."""
-    network = FleetNetwork(app.fleet.network, app.ledger.hide)
-    endpoints = FleetEndpoints(app.servers, app.ledger.hide, headers=network.headers)
-    dispatcher = Dispatcher(
+def _built(
+    dialects: tuple[str, str, str],
+    one: FakeProvider,
+    two: FakeProvider,
+    more: str,
+    timeouts: Mapping[str, float],
+    folder: Path,
+) -> Stage:
+    places = [provider.base_url_of(dialect) for provider, dialect in zip((one, two, two), dialects, strict=True)]
+    text = FLEET.format(
+        **dict(zip(("primary", "fallback", "wide"), dialects, strict=True)),
+        **dict(zip(("one", "two", "three"), places, strict=True)),
+        **({"first_token": 5, "chunk": 5, "others": 10} | timeouts),
+    )
+    app = Orchestra(Fleet.from_toml(text + more), concurrency=64, ledger=folder / "ledger.db")
+    return Stage(app, {"one": one, "two": two}, Ahead())
+
+
+@contextmanager
+def _noted() -> Iterator[list[Hold]]:
+    """All that is reserved of rate limits."""
+    holds, reserve = list[Hold](), RateLimiter.reserve
+
+    def noted(limiter: RateLimiter, now: float, tokens: int) -> Hold:
+        holds.append(reserve(limiter, now, tokens))
+        return holds[-1]
+
+    with patch.object(RateLimiter, "reserve", noted):
+        yield holds
+
+
+def _skip_sleep(it: Stage) -> None:
+    """A dispatcher that sleeps on the stage's clock, in the place of the app's own."""
+    app, old = it.app, it.app.engine.dispatcher
+    endpoints, caps = old._means.endpoints, old._means.caps
+    new = Dispatcher(
         app.fleet,
         endpoints,
         app.transport,
         app.engine.recovery,
         concurrency=64,
-        caps=app.engine.dispatcher._means.caps,
-        clock=clock,
-        sleep=clock.sleep,
+        caps=caps,
+        clock=it.clock,
+        sleep=it.clock.sleep,
     )
-    app.engine = replace(app.engine, dispatcher=dispatcher, clock=clock)
-    return app
+    app.engine = replace(app.engine, dispatcher=new, clock=it.clock)
 
 
 def _unaccounted(it: Stage) -> Iterator[str]:
-    """Requests without an attempt, attempts without a request, an end or a reason."""
+    """Requests without an attempt, attempts without a request, an end, a verdict or a reason.
+
+    One that was given up before the head of a response is `unknown`: it has one request or none. Of a cancelled call
+    nobody waits for a verdict, nor knows what its provider has read.
+    """
     rows = it.rows
-    started, ended, judged = (_ids(rows, kind) for kind in (AttemptStarted, AttemptEnded, Judged))
-    if started != ended or max(started.values(), default=1) > 1:
-        yield f"attempts begun and ended differ: {started - ended} {ended - started}"
-    if started != judged:
-        yield f"attempts without a verdict: {started - judged}"
+    left = {row.run for row in rows if isinstance(row.event, RunEnded) and row.event.state == "cancelled"}
+    begun, ended, judged = (_ids(rows, kind) for kind in (AttemptStarted, AttemptEnded, Judged))
+    if begun != ended or max(begun.values(), default=1) > 1:
+        yield f"attempts begun and ended differ: {begun - ended} {ended - begun}"
+    if unjudged := begun - judged - _ids((row for row in rows if row.run in left), AttemptStarted):
+        yield f"attempts without a verdict: {unjudged}"
     for row in rows:
         if isinstance(row.event, Judged) and row.event.trigger and not (row.event.reason and row.event.evidence):
             yield f"no reason: {row.event}"
-    seen = Counter(request.model for provider in it.providers.values() for request in provider.requests)
-    sent = Counter(one.model for one in it.attempts if one.sent != "no")
-    if seen != sent:
-        yield f"requests seen {seen}, attempts that say they were sent {sent}"
+    seen = Counter((asked(request), request.model) for request in it.requests)
+    if more := seen - _sent(rows, "yes", "unknown"):
+        yield f"requests without an attempt: {more}"
+    if fewer := _sent((row for row in rows if row.run not in left), "yes") - seen:
+        yield f"attempts without a request: {fewer}"
 
 
-def _ids(rows: list[Row], kind: type[AttemptStarted | AttemptEnded | Judged]) -> Counter[str]:
+def _sent(rows: Iterable[Row], *sent: Sent) -> Counter[tuple[str, str]]:
+    """How many attempts of a step at a model say so of their request."""
+    events = ((row.step, row.event) for row in rows if isinstance(row.event, AttemptEnded))
+    return Counter((step, event.model) for step, event in events if event.sent in sent)
+
+
+def _ids(rows: Iterable[Row], kind: type[AttemptStarted | AttemptEnded | Judged]) -> Counter[str]:
     return Counter(row.event.attempt for row in rows if isinstance(row.event, kind))
 
 
-def _held(app: Orchestra) -> Iterator[str]:
-    """What attempts hold that have ended: places, money."""
+def asked(request: Received) -> str:
+    """The step in which it was asked."""
+    return re.search(r"step (\S+):", str(request.body))[1]
+
+
+def _held(app: Orchestra, holds: Iterable[Hold]) -> Iterator[str]:
+    """What attempts hold that have ended: places, money, a share of a rate limit."""
+    if unsettled := sum(bool(hold.shares) for hold in holds):
+        yield f"{unsettled} of what was reserved of rate limits is left"
     means = app.engine.dispatcher._means
     for target, lane in means.traffic._lanes.items():
         if lane.calls or lane.breaker._probes:
@@ -233,8 +300,13 @@ def _held(app: Orchestra) -> Iterator[str]:
                 yield f"{account.open} reservations, ${account.held} are left"
 
 
-async def _gone(it: Stage) -> None:
-    """Until the providers have seen every connection close."""
+async def _gone(it: Stage, before: set[asyncio.Task[Any]]) -> None:
+    """Until the providers have seen every connection close and no task is left. TimeoutError: there is a leak."""
     async with asyncio.timeout(5):
-        while any(provider.open_connections for provider in it.providers.values()):  # noqa: ASYNC110  # they only count
+        while any(provider.open_connections for provider in it.providers.values()) or not _tasks(it) <= before:  # noqa: ASYNC110  # they only count
             await asyncio.sleep(0)
+
+
+def _tasks(it: Stage) -> set[asyncio.Task[Any]]:
+    """All but those that serve connections."""
+    return asyncio.all_tasks() - {task for provider in it.providers.values() for task in provider._tasks}
