@@ -8,13 +8,14 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
 from orchestra.errors import LedgerError
 from orchestra.ledger.charges import Charges
-from orchestra.ledger.events import Event, Row
+from orchestra.ledger.events import AttemptEnded, Decided, Event, Judged, Row, RunStarted, StepStarted
 from orchestra.ledger.journal import Journal
 from orchestra.ledger.lease import Lease, Leases
 from orchestra.ledger.listeners import Listeners
@@ -25,6 +26,12 @@ from orchestra.ledger.runs import RunSummary, summary
 from orchestra.ledger.sinks import Sink
 from orchestra.ledger.store import Store
 from orchestra.types import Json
+
+MAY_WAIT = frozenset({RunStarted, StepStarted, Decided, AttemptEnded, Judged})
+"""Events that another row of their run follows before anything leaves the process: a request, a tool's call, a reply.
+
+A transaction takes six times as long as a row in it.
+"""
 
 
 class Ledger:
@@ -67,16 +74,27 @@ class Ledger:
 
         `keep` is an entry for the step's journal, key and value: it and the event are written both or neither. Where
         nothing is stored and nobody listens, the row holds the event as it was given.
+
+        The row is in the file when this returns, but for those on which nothing outside rests yet (`MAY_WAIT`), where
+        nobody listens: they are written with the next row, and never later than in the event loop's next turn; their
+        number is 0.
         """
         run, step = self._place(run, step)
         heard = self._listeners.heard(run)
         if heard or self._rows:
             event = self._redactor.value(event)
         now = self._clock()
+        if keep is None and not heard and type(event) in MAY_WAIT and self._held(run, step, event, now):
+            return Row(0, run, step, now, event)
         row = Row(self._write(run, step, event, now, keep), run, step, now, event)
         if heard:
             self._listeners.tell(row)
         return row
+
+    def settle(self) -> None:
+        """See that every row is in the file, those that may wait too."""
+        if self._rows:
+            self._rows.write_held()
 
     def keep(self, run: str, step: str, key: str, value: object) -> None:
         """Write an entry into a step's journal, over an earlier one of that key; content whether asked for or not.
@@ -137,6 +155,24 @@ class Ledger:
 
     def _place(self, run: str, step: str) -> tuple[str, str]:
         return self._redactor.text(run), self._redactor.text(step)
+
+    def _held(self, run: str, step: str, event: Event, now: float) -> bool:
+        """Whether the row waits for the end of this turn of an event loop, if it is one."""
+        if self._rows is None or not (run.isascii() and step.isascii()):  # the file may refuse such a name
+            return False
+        import asyncio
+
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return False
+        if self._rows.hold(run, step, now, event):
+            loop.call_soon(self._end_turn)
+        return True
+
+    def _end_turn(self) -> None:
+        with suppress(LedgerError):  # it is held on, and the run's next row that may not wait raises it
+            self.settle()
 
     def _write(self, run: str, step: str, event: Event, now: float, keep: tuple[str, object] | None) -> int:
         journal = self._journal

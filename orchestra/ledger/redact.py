@@ -131,11 +131,12 @@ class Redactor:
         return self._visit(value)
 
     def _fields(self, names: Sequence[str], value: Any) -> Any:
-        old = [getattr(value, name) for name in names]
-        new = [self._visit(item) for item in old]
-        if all(map(is_, new, old)):
-            return value
-        return dataclasses.replace(value, **dict(zip(names, new, strict=True)))
+        changed: dict[str, Any] = {}
+        for name in names:
+            old = getattr(value, name)
+            if old and (new := self._visit(old)) is not old:  # most are empty
+                changed[name] = new
+        return dataclasses.replace(value, **changed) if changed else value
 
 
 _SHORT = 200  # characters

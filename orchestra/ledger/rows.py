@@ -5,7 +5,7 @@ from __future__ import annotations
 from orchestra.errors import LedgerError
 from orchestra.ledger.events import Event, Row
 from orchestra.ledger.store import Statement, Store, Stored, event_row
-from orchestra.ledger.stored import bare, decode, encode
+from orchestra.ledger.stored import decode, encode
 from orchestra.ledger.weighed import Cards
 
 
@@ -18,12 +18,22 @@ class Rows:
 
     def add(self, run: str, step: str, time: float, event: Event, *others: Statement) -> int:
         """Write an event, and `others` with it or neither; its sequence number."""
-        data = encode(event if self._content else bare(event), self._cards)
-        return self._store.write(event_row(run, step, time, event.type, data), *others)
+        return self._store.write(self._statement(run, step, time, event), *others)
+
+    def hold(self, run: str, step: str, time: float, event: Event) -> bool:
+        """Write an event with the next that is added; whether no other is held yet."""
+        return self._store.hold(self._statement(run, step, time, event))
+
+    def write_held(self) -> None:
+        """Write what is held."""
+        self._store.write_held()
 
     def of(self, run: str) -> list[Row]:
         """The rows of a run in order."""
         return [self._row(one) for one in self._store.rows(run)]
+
+    def _statement(self, run: str, step: str, time: float, event: Event) -> Statement:
+        return event_row(run, step, time, event.type, encode(event, self._cards, content=self._content))
 
     def _row(self, stored: Stored) -> Row:
         seq, run, step, when, kind, data = stored

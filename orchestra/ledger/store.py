@@ -32,30 +32,47 @@ class Store:
         self._open()
 
     def write(self, *statements: Statement) -> int:
-        """Execute all of them or none, safe when this returns; the row id that the first one made."""
-        if self.path and not self.path.exists():  # SQLite would go on writing into the removed file without a word
+        """Execute what is held and all of these, or none, safe when this returns; the row id the first of these made.
+
+        What cannot be written is held on, for the next write.
+        """
+        if self.path and not os.path.exists(self.path):  # SQLite would go on writing into the removed file  # noqa: PTH110
             raise LedgerError(f"cannot append to the ledger {self.path}: it was removed while it was open; run again")
-        if len(statements) == 1:  # is a transaction of its own
-            return self.use("append to", lambda db: _row_ids(db, statements)[0])
-        return self.within("append to", lambda db: _row_ids(db, statements)[0])
+        return self.use("append to", lambda db: self._written(db, statements))
+
+    def hold(self, statement: Statement) -> bool:
+        """Write it with what is written next; whether nothing else is held yet."""
+        if self._closed:
+            self.write(statement)  # says so
+        self._open_after_fork()
+        with self._lock:
+            self._held.append(statement)
+            return len(self._held) == 1
+
+    def write_held(self) -> None:
+        """Write what is held, if anything is."""
+        if self._held:
+            self.write()
 
     def rows(self, run: str) -> list[Stored]:
         """The events of a run in order: sequence number, run, step, Unix seconds, type, JSON."""
+        self.write_held()
         return self.use("read", lambda db: db.execute(_ROWS, (run,)).fetchall())
 
     def latest(self, limit: int) -> list[str]:
         """The ids of the runs last written to, newest first."""
+        self.write_held()
         return self.use("read", lambda db: _latest(db, limit))
 
     def starting(self, prefix: str, limit: int) -> list[str]:
         """The ids of runs that begin with `prefix`."""
+        self.write_held()
         span = (prefix, prefix + "\U0010ffff", limit)
         return self.use("read", lambda db: [run for (run,) in db.execute(_STARTING, span)])
 
     def use(self, doing: str, work: Callable[[sqlite3.Connection], T]) -> T:
         """What `work` makes of the connection; no other thread uses it meanwhile. `doing` is for the error's text."""
-        if self._pid != os.getpid():  # an SQLite connection must not cross a fork
-            self._open()
+        self._open_after_fork()
         try:
             with self._lock:
                 return work(self._db)
@@ -68,19 +85,38 @@ class Store:
 
     def close(self) -> None:
         """Give the file back. Twice is once."""
-        with self._lock:
-            self._db.close()
+        try:
+            self.write_held()
+        finally:
+            with self._lock:
+                self._closed = True
+                self._held.clear()
+                self._db.close()
 
     def __str__(self) -> str:
         return f"the ledger {self.path}" if self.path else "the ledger in memory"
 
+    def _open_after_fork(self) -> None:
+        if self._pid != os.getpid():  # an SQLite connection must not cross a fork
+            self._open()
+
     def _open(self) -> None:
         self._lock = threading.Lock()
+        self._closed = False
+        self._held: list[Statement] = []  # what a parent process holds, it writes
         self._pid = os.getpid()
         try:
             self._db = connect(self.path)
         except (sqlite3.Error, OSError, UnicodeError) as error:
             raise LedgerError(f"cannot open {self}: {_explain(error)}") from error
+
+    def _written(self, db: sqlite3.Connection, statements: tuple[Statement, ...]) -> int:
+        held = len(self._held)
+        if not held and len(statements) == 1:  # is a transaction of its own
+            return _row_ids(db, statements)[0]
+        ids = _within(db, lambda db: _row_ids(db, (*self._held, *statements)))
+        self._held.clear()
+        return ids[held] if statements else 0
 
 
 def event_row(run: str, step: str, time: float, kind: str, data: str) -> Statement:

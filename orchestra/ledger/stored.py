@@ -17,12 +17,23 @@ from orchestra.ledger.weighed import Cards
 from orchestra.types import from_json
 
 
-def encode(event: Event, cards: Cards) -> str:
-    """The event's JSON text. Raises LedgerError for values that are not plain JSON."""
-    values = {name: value for name, _ in fields(type(event)) if (value := getattr(event, name)) is not None}
+def encode(event: Event, cards: Cards, *, content: bool = True) -> str:
+    """The event's JSON text, with what people and models wrote if `content`.
+
+    Raises LedgerError for values that are not plain JSON.
+    """
+    left_out = () if content else event.content
+    values = {
+        name: value
+        for name, _ in fields(type(event))
+        if (value := getattr(event, name)) is not None and name not in left_out
+    }
     try:
         if isinstance(event, Decided):
+            values["context"] = _context(event, content=content)
             values["decision"] = sparse(event.decision) | cards.pack(event.decision.candidates)
+        elif isinstance(event, Planned) and not content:
+            values["plan"] = dataclasses.replace(event.plan, task="")
         return text(values)
     except (TypeError, ValueError, RecursionError) as error:
         raise LedgerError(f"ledger: event {event.type!r} holds something that is not plain JSON: {error}") from None
@@ -38,16 +49,11 @@ def decode(kind: str, text: str, cards: Cards) -> Event:
     return from_json(_EVENTS[kind], values)
 
 
-def bare(event: Event) -> Event:
-    """The event without what people and models wrote: `content` fields, a plan's task, a context's text."""
-    if isinstance(event, Decided):
-        return dataclasses.replace(event, context=dataclasses.replace(event.context, text=""))
-    if isinstance(event, Planned):
-        return dataclasses.replace(event, plan=dataclasses.replace(event.plan, task=""))
-    if not event.content:
-        return event
-    defaults = dict(fields(type(event)))
-    return dataclasses.replace(event, **{name: defaults[name] for name in event.content})
+def _context(event: Decided, *, content: bool) -> dict[str, Any]:
+    values = sparse(event.context)
+    if not content:
+        values.pop("text", None)
+    return values
 
 
 _EVENTS: dict[str, type[Event]] = {cls.type: cls for cls in get_args(Event)}

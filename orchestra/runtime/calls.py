@@ -65,7 +65,10 @@ async def _events(
 def _run(engine: Engine, node: NodeRun | None, ask: Ask, limits: Limits) -> Generator[tuple[RunScope, Heard]]:
     """A part of the node's run; elsewhere a run of the call's own."""
     if node is not None:
-        yield node.part(limits), node.heard
+        try:
+            yield node.part(limits), node.heard
+        finally:  # the node's next row may be long in coming
+            engine.ledger.settle()
         return
     scope, heard = engine.scope(limits), Heard()
     with recorded(engine, scope, "complete", ask.messages[-1].text, heard):

@@ -1,0 +1,106 @@
+"""Rows that may wait: they are written with the next one, and never later than in the event loop's next turn."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from orchestra.errors import LedgerError
+from orchestra.ledger import AttemptStarted, Judged, Ledger, RunEnded, RunStarted
+from orchestra.ledger.store import Store, event_row
+
+STARTED, ENDED = RunStarted("a"), RunEnded("done")
+
+
+def _in_file(file: Path) -> list[str]:
+    """What another process sees."""
+    with closing(sqlite3.connect(file)) as other:
+        return [kind for (kind,) in other.execute("SELECT type FROM events ORDER BY seq")]
+
+
+async def test_a_row_that_may_wait_is_written_with_the_next_and_before_it(file: Path, ledger: Ledger) -> None:
+    assert ledger.append("run", "", STARTED).seq == 0
+    assert _in_file(file) == []
+    assert ledger.append("run", "s", AttemptStarted("a1", "m")).seq == 2
+    assert _in_file(file) == ["run_started", "attempt_started"]
+
+
+async def test_it_waits_no_longer_than_to_the_loops_next_turn(file: Path, ledger: Ledger) -> None:
+    ledger.append("run", "", STARTED)
+    ledger.append("other", "s", Judged("a1", "m"))
+    await asyncio.sleep(0)
+    assert _in_file(file) == ["run_started", "verdict"]
+
+
+async def test_a_reader_finds_what_waits(ledger: Ledger) -> None:
+    ledger.append("run", "", STARTED)
+    assert [row.event for row in ledger.events("run")] == [STARTED]
+    ledger.append("ran", "", STARTED)
+    assert ledger.resolve("ra") == "ran"
+    ledger.append("third", "", STARTED)
+    assert ledger.runs()[0].run == "third"
+
+
+async def test_closing_writes_what_waits(file: Path, ledger: Ledger) -> None:
+    ledger.append("run", "", STARTED)
+    ledger.close()
+    assert _in_file(file) == ["run_started"]
+    with pytest.raises(LedgerError, match="closed"):
+        ledger.append("run", "", STARTED)
+
+
+async def test_whoever_listens_hears_a_row_with_its_number(file: Path, ledger: Ledger) -> None:
+    heard: list[int] = []
+    ledger.subscribe("run", lambda row: heard.append(row.seq))
+    ledger.append("run", "", STARTED)
+    assert heard == [1]
+    assert _in_file(file) == ["run_started"]
+
+
+async def test_a_journals_entry_never_waits(file: Path, ledger: Ledger) -> None:
+    ledger.append("run", "s", Judged("a1", "m"), keep=("reply", True))
+    assert _in_file(file) == ["verdict"]
+
+
+async def test_a_name_that_the_file_may_refuse_keeps_no_other_row_from_it(file: Path, ledger: Ledger) -> None:
+    ledger.append("run", "", STARTED)
+    with pytest.raises(LedgerError):
+        ledger.append("run\ud800", "", STARTED)
+    ledger.append("run", "", ENDED)
+    assert _in_file(file) == ["run_started", "run_ended"]
+
+
+async def test_what_could_not_be_written_is_held_on_and_the_next_row_says_so(file: Path, ledger: Ledger) -> None:
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("CREATE TRIGGER no BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'not now'); END")
+        ledger.append("run", "", STARTED)
+        await asyncio.sleep(0)
+        with pytest.raises(LedgerError, match="not now"):
+            ledger.append("run", "", ENDED)
+        other.execute("DROP TRIGGER no")
+    ledger.append("run", "", ENDED)
+    assert _in_file(file) == ["run_started", "run_ended"]
+
+
+def test_where_no_event_loop_runs_nothing_waits(file: Path, ledger: Ledger) -> None:
+    assert ledger.append("run", "", STARTED).seq == 1
+    assert _in_file(file) == ["run_started"]
+
+
+def test_nothing_kept_has_nothing_to_settle() -> None:
+    Ledger(None).settle()
+
+
+def test_what_a_process_holds_is_not_written_by_its_fork(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.parent.mkdir()
+    store = Store(file)
+    assert store.hold(event_row("run", "", 0.0, "run_started", "{}"))
+    monkeypatch.setattr(os, "getpid", lambda: -1)  # as in a child
+    assert store.hold(event_row("child", "", 0.0, "run_started", "{}"))
+    assert [row[1] for row in store.rows("run") + store.rows("child")] == ["child"]
+    store.close()
