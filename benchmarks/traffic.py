@@ -31,10 +31,22 @@ from orchestra.dispatch.backoff import backoff
 from orchestra.dispatch.breaker import Breaker, BreakerPolicy
 from orchestra.dispatch.health import Health
 from orchestra.dispatch.retry_budget import RetryBudget
+from orchestra.dispatch.traffic import Traffic, Way
 from orchestra.dispatch.window import Window
-from orchestra.fleet import Fleet
+from orchestra.fleet import Fleet, ProviderLimits
 from orchestra.routing import decide
-from orchestra.types import ModelCard, Price, Step, StepContext, Trigger
+from orchestra.types import (
+    Message,
+    ModelCard,
+    ModelReply,
+    Price,
+    Request,
+    Settings,
+    Step,
+    StepContext,
+    Trigger,
+    Usage,
+)
 
 SEEDS = 10
 RATE = 2.0  # calls a second
@@ -358,9 +370,37 @@ def _costs() -> Iterator[tuple[str, float]]:
     yield "breaker, one call", _microseconds(pass_through)
     yield "budget, one retry", _microseconds(retry)
     yield "health, one call", _microseconds(learn)
+    yield "one target, one call", _microseconds(_attempt(1))
+    yield "four keys, one call", _microseconds(_attempt(4))
     measured = {"a": 0.9, "b": 1.0}
     yield "decision, 2 models", _microseconds(lambda: decide(FLEET, (), CONTEXT))
     yield "the same with health", _microseconds(lambda: decide(FLEET, (), CONTEXT, health=measured))
+
+
+def _attempt(keys: int) -> Callable[[], None]:
+    """All that an attempt asks of Traffic: picker, limiter, breaker, health; with rules for requests and tokens."""
+    card = replace(CARD, keys=tuple(f"env:{number}" for number in range(keys)))
+    limits = ProviderLimits("p", requests_per_minute=10_000, tokens_per_minute=10_000_000)
+    fleet, clock, draw = replace(Fleet.from_cards([card]), providers={"p": limits}), count(), random.Random(0)
+    traffic = Traffic(fleet, lambda: next(clock) / 512, draw.random, lambda _: True)
+    request = Request((Message.user("Sum up this contract."),), settings=Settings(max_tokens=200))
+    reply = ModelReply((), "stop", usage=Usage(20, 150))
+
+    def attempt() -> None:
+        way = traffic.way(card, request)
+        assert isinstance(way, Way)
+        rate, now = traffic.rate(way.target), next(clock) / 512
+        assert rate is not None
+        tokens = rate.tokens(request, now)
+        assert rate.limiter.wait(now, tokens) == 0.0
+        hold = rate.limiter.reserve(now, tokens)
+        passed = traffic.enter(way)
+        assert passed is not None
+        traffic.settled(way.target, hold, 170)
+        traffic.leave(passed, reply, 1.0, 0.3)
+        traffic.judged(way, accepted=True)
+
+    return attempt
 
 
 def _microseconds(work: Callable[[], object], number: int = 1_000, rounds: int = 30) -> float:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from orchestra.dialects import RateLimit
-from orchestra.dispatch.affinity import Sessions, affinity
+from orchestra.dispatch.affinity import Affinity, Sessions, affinity
 from orchestra.dispatch.breaker import Breaker
 from orchestra.dispatch.lane import REFUSED, Lane
 from orchestra.dispatch.line import Line
@@ -105,16 +105,8 @@ class Traffic:
         name = affinity(request) if len(ways) > 1 else None
         with self._lock:
             waits = {one: self._wait(one, now) for one in ways if one not in avoid}
-            unlocked = [one for one, wait in waits.items() if not wait]
-            full = {one: self._full(one, request, now) for one in unlocked} if len(unlocked) > 1 else {}
-            found = pick(
-                unlocked,
-                load=lambda one: self._lane(one).calls,
-                wait=lambda one: full.get(one, 0.0),
-                affinity=name.prefix if name else "",
-                sticky=stay or (self._sessions.last(name.conversation, card.name) if name else None),
-                draw=self._draw() if full else 0.0,
-            ) or min(unlocked, key=full.__getitem__, default=None)
+            sticky = stay or (self._sessions.last(name.conversation, card.name) if name else None)
+            found = self._pick([one for one, wait in waits.items() if not wait], request, name, sticky, now)
             if found is None and forced:
                 found = least_bad([*waits], wait=waits.__getitem__)
             if found is None:
@@ -194,6 +186,26 @@ class Traffic:
             return allowed
         return [one for one in allowed if self._ready(ways[one])] or allowed
 
+    def _pick(
+        self, unlocked: Sequence[Target], request: Request, name: Affinity | None, sticky: Target | None, now: float
+    ) -> Target | None:
+        """Of those that are open one whose key has room; where none has, the one that will have it soonest."""
+        if len(unlocked) < 2:
+            return unlocked[0] if unlocked else None
+
+        def among(some: Sequence[Target]) -> Target | None:
+            prefix = name.prefix if name else ""
+            return pick(some, load=self._load, wait=_none, affinity=prefix, sticky=sticky, draw=self._draw())
+
+        # Nearly always there is room, and only the limits of the one that was found have to be looked at.
+        if (found := among(unlocked)) and not self._full(found, request, now):
+            return found
+        full = {one: self._full(one, request, now) for one in unlocked}
+        return among([one for one in unlocked if not full[one]]) or min(unlocked, key=full.__getitem__)
+
+    def _load(self, target: Target) -> int:
+        return self._lane(target).calls
+
     def _lane(self, target: Target) -> Lane:
         lane = self._lanes.get(target)
         if lane is None:
@@ -252,3 +264,7 @@ class Traffic:
 def _refused(target: Target, fault: CallFault) -> Target | Key:
     """What is dead: the key for all of its provider's models; by a 403, which is about this model, here alone."""
     return target if fault.status == 403 or not target.key else (target.provider, target.key)
+
+
+def _none(_: Target) -> float:
+    return 0.0
