@@ -303,10 +303,10 @@ def _held(app: Orchestra, holds: Iterable[Hold]) -> Iterator[str]:
 async def _gone(it: Stage, before: set[asyncio.Task[Any]]) -> None:
     """Until the providers have seen every connection close and no task is left. TimeoutError: there is a leak."""
     async with asyncio.timeout(5):
-        while any(provider.open_connections for provider in it.providers.values()) or not _tasks(it) <= before:  # noqa: ASYNC110  # they only count
+        while not _all_gone(it, before):  # noqa: ASYNC110  # providers and loops count, they do not signal
             await asyncio.sleep(0)
 
 
-def _tasks(it: Stage) -> set[asyncio.Task[Any]]:
-    """All but those that serve connections."""
-    return asyncio.all_tasks() - {task for provider in it.providers.values() for task in provider._tasks}
+def _all_gone(it: Stage, before: set[asyncio.Task[Any]]) -> bool:
+    open_ones = any(provider.open_connections for provider in it.providers.values())
+    return not open_ones and asyncio.all_tasks() <= before
