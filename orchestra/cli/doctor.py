@@ -133,7 +133,10 @@ def _key(card: ModelCard) -> Finding:
         text = f"{' or '.join(names)} not set; requests are signed with AWS credentials"
         return Finding(f"key of {card.name}", "optional", text)
     there = _set(card)
+    unset = [name for name in names if name not in there]
     text = f"{', '.join(there)} set" if there else "not set"
+    if there and unset:
+        text += f"; {', '.join(unset)} not set: nothing is sent with it"
     return _finding(f"key of {card.name}", bool(there), text, f"set {' or '.join(names)}")
 
 
