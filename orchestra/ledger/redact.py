@@ -52,7 +52,8 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """The text with each secret replaced by `[redacted]`; the same object where there is none."""
-        return self._short(text) if len(text) <= _SHORT else self._clean(text)
+        clean = self._short(text) if len(text) <= _SHORT else self._clean(text)
+        return text if clean == text else clean  # what is remembered is an equal text, and may be another object
 
     def known(self, text: str) -> str:
         """The text without the given secrets; what merely looks like one stays."""

@@ -63,4 +63,5 @@ def _default(field: dataclasses.Field[Any]) -> Any:
     return field.default if factory is dataclasses.MISSING else factory()
 
 
-_JSON = json.JSONEncoder(default=_plain, separators=(",", ":"))
+# A circle ends in a RecursionError; to look for one in everything that has none takes longer.
+_JSON = json.JSONEncoder(default=_plain, separators=(",", ":"), check_circular=False)

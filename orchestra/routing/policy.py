@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Protocol
 
 from orchestra.fleet.candidates import revise
@@ -47,7 +48,12 @@ def fingerprint(policies: Sequence[Policy]) -> str:
 
     A policy without a `fingerprint` counts by its module and name: of a plain function's body nothing is known.
     """
-    return hashlib.sha256(json.dumps([_identity(policy) for policy in policies]).encode()).hexdigest()[:16]
+    return _hashed(tuple([_identity(policy) for policy in policies]))
+
+
+@lru_cache  # every decision is recorded with it, and it hardly ever changes
+def _hashed(identities: tuple[str, ...]) -> str:
+    return hashlib.sha256(json.dumps(identities).encode()).hexdigest()[:16]
 
 
 def _identity(policy: Policy) -> str:
