@@ -146,7 +146,7 @@ class Dispatcher:
         if not isinstance(failure, CallFault) or failure.trigger.fault is not Fault.provider:
             return next_move(self._recovery, course.call.decision, course.ladder, failure), 0.0
         if attempt.way is None:
-            return self._past_closed(course, failure, attempt), 0.0
+            return self._past_closed(course, failure, attempt)
         if move := self._elsewhere(course, failure, attempt.way):
             return move, 0.0
         return self._again_or_on(course, failure, attempt.way)
@@ -185,17 +185,23 @@ class Dispatcher:
         reason = f"{failure.trigger} on {way.target}: to {there.target}"
         return Move(Action.retry, course.ladder, course.ladder.model, reason)
 
-    def _past_closed(self, course: Course, failure: CallFault, attempt: LiveAttempt) -> Move:
-        """Nothing of the model is open: another model, else whichever of those tried opens soonest, all the same."""
-        move = self._without_retry(course, failure)
+    def _past_closed(self, course: Course, failure: CallFault, attempt: LiveAttempt) -> tuple[Move, float]:
+        """Nothing of the model is open: another model, else whichever of those tried opens soonest, all the same.
+
+        But not before its provider's `Retry-After` is over: that is no guess of ours.
+        """
+        move, tags = self._without_retry(course, failure), course.call.data_tags
         if move.action in GOES_ON or attempt.error or course.forced:
-            return move
-        course.forced, course.avoid = True, set()
+            return move, 0.0
         known = (name for name in course.ladder.tried if name in self._means.models)
-        model = self.traffic.soonest(known, course.call.data_tags) or course.ladder.model
+        model = self.traffic.soonest(known, tags) or course.ladder.model
+        wait = self.traffic.pause(model, tags)
+        if self._clock() + wait >= course.call.deadline:
+            return move, 0.0
+        course.forced, course.avoid = True, set()
         ladder = replace(course.ladder, model=model, retries=self._recovery.retries, degraded=True)
         reason = f"{failure.text}; nothing else is open, so {model} is asked all the same"
-        return Move(Action.retry, ladder, model, reason)
+        return Move(Action.retry, ladder, model, reason), wait
 
     def _without_retry(self, course: Course, failure: CallFault) -> Move:
         spent = replace(course.ladder, retries=self._recovery.retries)

@@ -83,6 +83,7 @@ class Traffic:
         self._rates: dict[Key, Rate] = {}
         self._budgets: dict[str, RetryBudget] = {}
         self._dead: dict[Target | Key, float] = {}  # until when
+        self._paused: dict[Target, float] = {}  # until when, as its provider asked
         self._sessions = Sessions()
         self._lock = threading.Lock()
 
@@ -131,6 +132,8 @@ class Traffic:
                 self._answered(way)
             elif result and result.trigger in REFUSED and result.sent == "yes":
                 self._dead[_refused(way.target, result)] = now + DEAD
+            elif result and result.trigger is Trigger.rate_limited and result.retry_after:
+                self._paused[way.target] = now + result.retry_after
             return self._lane(way.target).leave(now, passed.entered, result, seconds, first_token)
 
     def judged(self, way: Way, *, accepted: bool) -> None:
@@ -169,6 +172,12 @@ class Traffic:
         with self._lock:
             waits = {name: min(self._wait(one, now) for one in there) for name, there in ways.items() if there}
         return min(waits, key=waits.__getitem__, default=None)
+
+    def pause(self, name: str, tags: Collection[str] = ()) -> float:
+        """Seconds for which the model's provider has asked to be sent nothing; 0.0 where one of its targets may be."""
+        now, ways = self._clock(), self._ways(self._fleet.models[name], tags)
+        with self._lock:
+            return min((max(0.0, self._paused.get(one, now) - now) for one in ways), default=0.0)
 
     def health(self) -> Mapping[str, float]:
         """What was measured, by model: of its best target, in [0, 1]; 0 where none is open. The rest is in health."""
@@ -227,9 +236,10 @@ class Traffic:
         return self._budgets.setdefault(provider, RetryBudget())
 
     def _wait(self, target: Target, now: float) -> float:
-        """Seconds until breaker and key let an attempt pass."""
+        """Seconds until breaker, key and its provider's word let an attempt pass."""
         lane = self._lanes.get(target)
-        return max(0.0, self._dead_until(target) - now, lane.breaker.wait(now) if lane else 0.0)
+        until = max(self._dead_until(target), self._paused.get(target, -math.inf))
+        return max(0.0, until - now, lane.breaker.wait(now) if lane else 0.0)
 
     def _full(self, target: Target, request: Request, now: float) -> float:
         """Seconds until the limits of its key have room for the request."""
@@ -255,10 +265,12 @@ class Traffic:
 
     def _closed(self, card: ModelCard, waits: Mapping[Target, float], now: float) -> CallFault:
         dead = all(self._dead_until(one) > now for one in waits)
+        paused = all(self._paused.get(one, now) > now for one in waits)
         told = "; ".join(f"{one}: for {seconds:.3g} s more" for one, seconds in waits.items())
         text = f"{card.name} is left alone after its failures ({told})" if told else f"no other way to {card.name}"
         retry_after = min(waits.values(), default=None)
-        return CallFault(Trigger.auth if dead else Trigger.overloaded, text, sent="no", retry_after=retry_after)
+        trigger = Trigger.auth if dead else Trigger.rate_limited if paused else Trigger.overloaded
+        return CallFault(trigger, text, sent="no", retry_after=retry_after)
 
 
 def _refused(target: Target, fault: CallFault) -> Target | Key:

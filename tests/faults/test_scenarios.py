@@ -51,6 +51,26 @@ async def test_s02_rate_limits_for_ever_end_in_a_typed_error_where_nothing_is_be
         assert it.counts == (2, 0, 0)
 
 
+async def test_s01_other_calls_keep_away_from_a_limited_key_until_its_time_is_over(dialect, way):
+    async with stage(dialect, [LIMITED, OK]) as it:
+        await it.ask(way)
+        assert answered(await it.ask(way)).model == "fallback"
+        assert it.counts == (1, 2, 0)
+        answered(await it.ask(way, data_tags=ALONE))
+        assert it.counts == (2, 2, 0)
+        assert sum(it.clock.slept) >= 1.8
+
+
+async def test_s01_a_call_that_has_less_time_than_a_limited_key_asks_for_ends_at_once(dialect, way):
+    async with stage(dialect, LIMITED) as it:
+        await it.ask(way)
+        ended = await it.ask(way, data_tags=ALONE, deadline=1.0)
+        assert isinstance(ended.error, Exhausted)
+        assert ended.triggers == ["rate_limited"]
+        assert it.counts == (1, 1, 0)
+        assert sum(it.clock.slept) == 0
+
+
 async def test_s02_rate_limits_for_ever_end_at_the_fallback(dialect, way):
     async with stage(dialect, LIMITED) as it:
         assert answered(await it.ask(way)).model == "fallback"
