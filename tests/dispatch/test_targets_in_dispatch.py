@@ -72,7 +72,7 @@ async def test_a_server_error_at_the_only_place_goes_to_another_model_not_to_ano
 
 
 async def test_the_same_request_again_goes_to_the_same_target_whatever_is_drawn():
-    draws = iter([0.0, 0.0, 0.9, 0.9])
+    draws = iter([0.0, 0.9])
     pool = Pool({"A": [error(503), say("ok")], "B": OK}, keyed("A", "B"))
     pool.traffic._draw = lambda: next(draws)
     await pool.run()
