@@ -56,7 +56,8 @@ async def _events(
                     yield event
                     continue
                 heard.add(event.reply)
-                reply = replace(event.reply, output=read(event.reply.output))
+                found = event.reply.output
+                reply = replace(event.reply, output=read(found)) if found is not None else event.reply
     assert reply is not None, "a stream ends with End or raises"
     yield End(reply)  # after the run's last word: whoever has the reply may leave
 
