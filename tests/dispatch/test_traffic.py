@@ -185,6 +185,15 @@ def test_a_key_that_could_never_take_the_request_is_the_last_to_be_asked():
     assert known.key(request=large) == "A"  # to be told why it is refused
 
 
+def test_among_keys_with_room_the_one_with_the_least_to_do_is_asked():
+    known = Known(keyed("A", "B", "C"), requests_per_minute=1)
+    a, b, _ = targets(known.cards["small"])
+    known.traffic.rate(a).limiter.reserve(known.clock(), 0)
+    known.traffic.enter(known.way(avoid=[a]))
+    assert known.traffic._lanes[b].calls == 1
+    assert known.key() == "C"
+
+
 def test_the_soonest_is_the_model_whose_target_opens_first():
     known = Known(keyed("A"), placed("twin", one="B", two="C"), keyed("D", name="third"))
     known.ends(DOWN, "twin", "C")
