@@ -144,6 +144,19 @@ def test_a_cancelled_attempt_says_nothing_but_that_it_is_over():
     assert (lane.calls, lane.health.report(known.clock()).volume) == (0, 0.0)
 
 
+def test_a_cancelled_probe_is_no_success():
+    known = Known(keyed("A"))
+    known.ends(DOWN)
+    known.clock.move(30.0)
+    assert [known.ends(None), known.ends(ANSWER)] == [None, None]
+    assert known.ends(ANSWER).state == "closed"
+
+
+def test_a_breaker_stays_open_for_as_long_as_the_provider_asks():
+    known = Known(keyed("A"))
+    assert known.ends(replace(DOWN, retry_after=120.0)).wait == 120.0
+
+
 def test_calls_under_way_count_as_load():
     known = Known(keyed("A", "B"))
     known.traffic.enter(known.way())
