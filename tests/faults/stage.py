@@ -284,7 +284,9 @@ def asked(request: Received) -> str:
 
 
 def _held(app: Orchestra, holds: Iterable[Hold]) -> Iterator[str]:
-    """What attempts hold that have ended: places, money, a share of a rate limit."""
+    """What attempts hold that have ended: a connection, places, money, a share of a rate limit."""
+    if taken := app.transport._sessions.get().connector._acquired:
+        yield f"{len(taken)} connections are neither closed nor given back"
     if unsettled := sum(bool(hold.shares) for hold in holds):
         yield f"{unsettled} of what was reserved of rate limits is left"
     means = app.engine.dispatcher._means
