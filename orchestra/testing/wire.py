@@ -163,7 +163,8 @@ class Exchange:
     def _broken(self, said: Said, after: int, how: WireEvent) -> Iterator[WireEvent]:
         writer = self._writer(said)
         if self._streamed:
-            yield from (self.wire.stream, *writer.chunks()[:after], how)
+            # What cannot be read comes by itself: what stands before it has been handed on by then.
+            yield from (self.wire.stream, *writer.chunks()[:after], Pause(0.0), how)
         elif isinstance(how, bytes):
             yield from _whole('{"choices": [{"message": {')
         else:
