@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
@@ -11,7 +11,7 @@ from orchestra.dialects import json_tools
 from orchestra.dialects.chat_profiles import features_of
 from orchestra.dialects.features import Features
 from orchestra.dialects.history import viewed
-from orchestra.dialects.loose import is_object
+from orchestra.dialects.loose import is_object, mapping
 from orchestra.dialects.tool_names import wire_names
 from orchestra.dialects.tool_schema import CompiledTool, compile_tools
 from orchestra.types import Json, Message, ModelCard, Request, ToolCall, ToolChoice, ToolSpec
@@ -74,6 +74,23 @@ class Asked:
 def asked(request: Request, card: ModelCard) -> Asked:
     """The request cut to what the card's dialect and model can do. Raises ToolError for a tool that it cannot say."""
     return _Cut(request, card, features_of(card)).asked()
+
+
+def in_sections(
+    extra: Mapping[str, Json], section_of: Callable[[str], str | None], notes: list[str]
+) -> dict[str, Json]:
+    """Extra parameters in the sections of the body where they belong; None: in the body itself.
+
+    What is given in its place beats what is given by its name alone; a section that is no object holds nothing.
+    """
+    placed = {name: value for name, value in extra.items() if section_of(name) is None}
+    for name, value in extra.items():
+        if section := section_of(name):
+            given = placed.get(section, {})
+            if not is_object(given):
+                notes.append(f"extra {section!r} left out: it is no object, and {name!r} belongs there")
+            placed[section] = {name: value} | mapping(given)
+    return placed
 
 
 def output_bound(most: int | None, card: ModelCard) -> int:
