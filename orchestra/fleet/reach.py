@@ -54,7 +54,7 @@ def reach(name: str, table: ModelTable, provider: str, ours: ProviderTable | Non
             "a server of your own needs base_url"
         )
     if dialect not in DIALECTS:
-        raise FleetError(f"{source}: model {name!r} names dialect {dialect!r}; {known(dialect, DIALECTS)}")
+        raise FleetError(f"{source}: model {name!r} names the unknown dialect {dialect!r}; {known(dialect, DIALECTS)}")
     keys = table.keys if table.keys is not None else ours.keys if ours else None
     if keys is None:
         # The usual keys go to the provider's own address only; another server gets a key when the file says so.
