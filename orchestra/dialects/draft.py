@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from orchestra.dialects.encoded import Delta, Encoded
 from orchestra.dialects.json_tools import AnswerText, read
@@ -101,8 +101,12 @@ class Draft:
         return None
 
     def end(self, finish: Finish) -> None:
-        """The reply has ended; what was held back until then can be handed on."""
-        self.finish = finish
+        """The reply has ended; what was held back until then can be handed on.
+
+        A server may say so twice: a reply that was broken off stays so.
+        """
+        if self.finish not in _BROKEN_OFF:
+            self.finish = finish
         self._show(self._answer.close() if self._answer else "")
 
     def reply(self) -> ModelReply:
@@ -213,6 +217,7 @@ class _Said:
 
 
 _TEXT_LIMIT = 600
+_BROKEN_OFF: Final = ("length", "content_filter", "refusal")
 
 
 def _calls(call: CallDraft, encoded: Encoded) -> Iterator[ToolCall]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, TypeAlias
 
-from orchestra.dialects.chat_reading import logprobs, usage
+from orchestra.dialects.chat_reading import token_logprobs, usage
 from orchestra.dialects.draft import Draft
 from orchestra.dialects.encoded import Encoded
 from orchestra.dialects.faults import stream_fault
@@ -47,8 +47,9 @@ class ResponsesReading:
             return None
         response = mapping(data.get("response"))
         self._described(response)
-        if status := _ENDS.get(kind):
-            return self._end(status, response)
+        if ended := _ENDS.get(kind):
+            own = string(response.get("status"))  # vLLM completes even what it calls incomplete itself
+            return self._end(own if own and ended == "completed" else ended, response)
         return stream_fault(data) if kind == "error" else None
 
     def whole(self, data: dict[str, Any]) -> CallFault | None:
@@ -106,7 +107,7 @@ class ResponsesReading:
     def _message(self, item: dict[str, Any], place: int) -> None:
         pieces = [mapping(piece) for piece in sequence(item.get("content"))]
         for piece in () if place in self._written else pieces:
-            self.draft.logprobs += _logprobs(piece)
+            self.draft.logprobs += token_logprobs(piece.get("logprobs"))
             self.draft.refuse(string(piece.get("refusal")))
             self.draft.say(string(piece.get("text")), place)
         if any(piece.get("text") for piece in pieces):
@@ -145,7 +146,7 @@ class ResponsesReading:
 
     def _text(self, data: dict[str, Any], place: int) -> None:
         self._written.add(place)
-        self.draft.logprobs += _logprobs(data)
+        self.draft.logprobs += token_logprobs(data.get("logprobs"))
         self.draft.say(string(data.get("delta")), place)
 
     def _refusal(self, data: dict[str, Any], place: int) -> None:
@@ -202,7 +203,3 @@ _COUNTS = {
     "prompt_tokens_details": "input_tokens_details",
     "completion_tokens_details": "output_tokens_details",
 }
-
-
-def _logprobs(said: dict[str, Any]) -> list[float]:
-    return logprobs({"content": said.get("logprobs")})

@@ -280,6 +280,19 @@ def test_the_end_says_why_and_an_incomplete_response_never_counts_as_whole(statu
     assert CODEC.decode(ASKED, whole(message("x"), status=status, incomplete_details=details)).finish == finish
 
 
+def test_a_response_that_is_called_completed_is_what_its_own_status_says():
+    said = {"type": "response.output_text.delta", "delta": "hi", "output_index": 0}
+
+    def ended(**response):
+        return read(stream(said, {"type": "response.completed", "response": response}))[1]
+
+    assert ended().finish == "stop"
+    assert ended(status="completed").finish == "stop"
+    assert ended(status="incomplete", incomplete_details={"reason": "max_output_tokens"}).finish == "length"
+    fault = ended(status="failed", error={"code": "server_error", "message": "x"})
+    assert (fault.trigger, fault.partial_text) == (Trigger.server_error, "hi")
+
+
 def test_a_call_in_an_incomplete_response_does_not_make_it_whole():
     events = (added(0, call("a", "rows", "")), delta(ARGUMENTS, 0, '{"sql": "DELETE"}'), end("incomplete"))
     assert read(stream(*events), ASKED)[1].finish == "length"
