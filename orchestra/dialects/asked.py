@@ -130,11 +130,11 @@ class _Cut:
             parallel_tools=self._parallel(compiled),
             output_schema=schema,
             max_tokens=self._max_tokens(settings.max_tokens),
-            reasoning_effort=self._said("reasoning_effort", settings.reasoning_effort, can=can.reasoning_effort),
+            reasoning_effort=self._setting("reasoning_effort", settings.reasoning_effort, can=can.reasoning_effort),
             temperature=self._temperature(),
             seed=self._seed(),
             stop=self._stop(),
-            logprobs=self._said("logprobs", request.logprobs or None, can=can.logprobs) or False,
+            logprobs=self._setting("logprobs", request.logprobs or None, can=can.logprobs) or False,
             extra=self._extra(),
             notes=tuple(self.notes),
         )
@@ -205,7 +205,7 @@ class _Cut:
         return said
 
     def _temperature(self) -> float | None:
-        said = self._said("temperature", self.request.temperature, can=self.card.capabilities.temperature)
+        said = self._setting("temperature", self.request.temperature, can=self.card.capabilities.temperature)
         most = self.features.temperature
         if said is None or said <= most:
             return said
@@ -213,7 +213,7 @@ class _Cut:
         return most
 
     def _seed(self) -> int | None:
-        seed, known = self._said("seed", self.request.seed), self.features.seed
+        seed, known = self._setting("seed", self.request.seed), self.features.seed
         if seed is None or seed in known:
             return seed
         self._left_out(f"seed {seed}", f"{self.features.title} takes {known[0]} to {known[-1]}")
@@ -226,7 +226,7 @@ class _Cut:
         self.notes.append(f"stop: {len(wanted) - most} of {len(wanted)} left out: {self.features.title} takes {most}")
         return wanted[:most]
 
-    def _said(self, name: str, value: T | None, *, can: bool = True) -> T | None:
+    def _setting(self, name: str, value: T | None, *, can: bool = True) -> T | None:
         """A setting where both the dialect and the model have it."""
         spoken = bool(getattr(self.features, name))
         if value is None or (spoken and can):

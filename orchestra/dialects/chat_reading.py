@@ -85,15 +85,20 @@ class ChatCalls:
     def _call(self, piece: dict[str, Any], place: int) -> None:
         function = mapping(piece.get("function"))
         name, identity = string(function.get("name")), string(piece.get("id"))
-        index, number = piece.get("index"), len(self._draft.calls)
-        index = index if isinstance(index, int) else number if name else max(self._latest, default=place)
+        index = self._index(piece.get("index"), name, place)
         call = self._latest.get(index)
         if call is None or _another(call, identity, name):
-            call = self._latest[index] = self._draft.call(f"call {number}")
+            call = self._latest[index] = self._draft.call(f"call {len(self._draft.calls)}")
         call.id = call.id or identity
         if name != call.name:
             call.name += name
         call.add(function.get("arguments"))
+
+    def _index(self, given: object, name: str, place: int) -> int:
+        """Which call a piece is of; without an index one with a name begins a call, any other goes on with the last."""
+        if isinstance(given, int):
+            return given
+        return len(self._draft.calls) if name else max(self._latest, default=place)
 
 
 def _another(call: CallDraft, identity: str, name: str) -> bool:
@@ -133,7 +138,7 @@ def ended(choice: dict[str, Any], draft: Draft) -> CallFault | None:
     name = reason.rpartition(":")[2].strip().lower()  # Google: "content_filter: PROHIBITED_CONTENT"
     if name in ("", "null"):  # as some servers write null
         return None
-    return draft.stopped(name, _MEANINGS, reason if reason != name else "")
+    return draft.stopped(reason, {reason: _MEANINGS.get(name, Trigger.bad_reply)})
 
 
 _MEANINGS: Final[Mapping[str, Finish | Trigger]] = {

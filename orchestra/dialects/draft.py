@@ -222,9 +222,7 @@ _BROKEN_OFF: Final = ("length", "content_filter", "refusal")
 
 def _calls(call: CallDraft, encoded: Encoded) -> Iterator[ToolCall]:
     """The call; several where a server has written the arguments of several one after the other."""
-    declared = next((one for one in encoded.compiled.values() if one.name == call.name), None)
-    name = next((name for name, one in encoded.compiled.items() if one is declared), call.name)
-    tool = next((one for one in encoded.tools if one.name == name), None)
+    name, declared, tool = encoded.called(call.name)
     may_be_empty = tool is not None and not sequence(tool.schema.get("required"))
     for number, raw in enumerate(_split(scalars(call.raw))):
         # A tool without arguments may be called with no text at all; that stands for {} only where {} can be meant.
