@@ -218,6 +218,13 @@ def test_items_that_share_an_index_stay_apart():
     assert [(each.id, each.arguments) for each in reply.tool_calls] == [("a", {"sql": "1"}), ("b", {})]
 
 
+def test_a_text_at_the_place_of_a_thought_is_a_block_of_its_own():
+    pieces = [("reasoning_text", "hm"), ("output_text", "hi")]
+    events = [{"type": f"response.{kind}.delta", "delta": piece, "output_index": 0} for kind, piece in pieces]
+    reply = read(stream(*events, end()))[1]
+    assert (reply.reasoning, reply.text) == ("hm", "hi")
+
+
 def test_items_keep_the_order_in_which_they_began():
     begun = (added(0, reasoning()), added(1, message("")), added(2, call("a", "now", "")))
     content = (delta(ARGUMENTS, 2, "{}"), delta(ANSWER, 1, "so"), delta(SUMMARY, 0, "hm"))
