@@ -122,7 +122,8 @@ def quick_of(schema_text: str) -> Callable[[object], bool]:
 
 def _unusable(schema: dict[str, Json], draft: Any) -> bool:
     """Whether the quick engine must not be asked: it takes anything where a reference leads to itself."""
-    return bool(unsupported(schema) or next(_misled(schema, draft), ""))
+    named = schema.get("$schema", "")  # it is not told the draft's name, so it would not mind
+    return not isinstance(named, str) or bool(unsupported(schema) or next(_misled(schema, draft), ""))
 
 
 @cache
