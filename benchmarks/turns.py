@@ -79,8 +79,9 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
 
 def turns(peer: str | None) -> None:
     """Print CPU per turn: tools that are coroutines, and tools that run in threads."""
-    head = ("median", "95 % interval", "promised", "of create_agent", "a further turn")
-    print(f"{'ms CPU per model+tool turn':34}{head[0]:>8}{head[1]:>18}{head[2]:>10}{head[3]:>18}{head[4]:>20}")
+    of = "of create_agent"
+    head = f"{'median':>8}{'95 % interval':>18}{'promised':>10}{of:>18}{'a further turn':>20}{of:>18}"
+    print(f"{'ms CPU per model+tool turn':34}{head}")
     for kind in ("async", "sync"):
         commands = {name: (*OURS, "rounds", name, kind) for name in PROMISED}
         if peer:
@@ -106,12 +107,12 @@ _TITLES = {"off": "keeping nothing", "on": "ledger, checkpoints", "create_agent"
 def _row(title: str, name: str, taken: Sequence[dict[str, tuple[float, float]]]) -> None:
     values, further = ([one[name][which] for one in taken] for which in (0, 1))
     promise = f"{PROMISED[name]:10.1f}" if name in PROMISED else " " * 10
-    ratio = ""
+    ratio = beside = ""
     if name in PROMISED and "create_agent" in taken[0]:
-        ratio = _shown([one[name][0] / one["create_agent"][0] for one in taken])
+        ratio, beside = (_shown([one[name][i] / one["create_agent"][i] for one in taken]) for i in (0, 1))
     low, high = interval(values)
     shown = f"{statistics.median(values):8.2f}{f'{low:.2f}-{high:.2f}':>18}{promise}{ratio:>18}{_shown(further):>20}"
-    print(f"{title:34}{shown}")
+    print(f"{title:34}{shown}{beside:>18}")
 
 
 def _shown(values: Sequence[float]) -> str:

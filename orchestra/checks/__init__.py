@@ -7,6 +7,16 @@ from orchestra.checks.mend import mend
 from orchestra.checks.output import parse_output
 from orchestra.checks.progress import no_progress
 from orchestra.checks.schema import violations
-from orchestra.checks.validator import schema_fault
+from orchestra.checks.validator import arguments_fault, schema_fault
 
-__all__ = ["Expect", "judge", "mend", "mend_calls", "no_progress", "parse_output", "schema_fault", "violations"]
+__all__ = [
+    "Expect",
+    "arguments_fault",
+    "judge",
+    "mend",
+    "mend_calls",
+    "no_progress",
+    "parse_output",
+    "schema_fault",
+    "violations",
+]

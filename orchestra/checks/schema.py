@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from orchestra.checks.validator import quick_of, validator_of
+from orchestra.checks.validator import TEXT, quick_of, validator_of
 from orchestra.checks.wording import cut, kind, known, listing, place, shown
 from orchestra.types import Json
 
 MOST = 10
-_TEXT = json.JSONEncoder(default=dict)  # json.dumps would build one for every call
 
 
 def violations(schema: Mapping[str, Json], instance: Json) -> tuple[str, ...]:
@@ -24,7 +22,7 @@ def violations(schema: Mapping[str, Json], instance: Json) -> tuple[str, ...]:
     A schema that cannot be used is itself a violation, never an exception, and a remote `$ref` is not fetched.
     """
     try:
-        text = _TEXT.encode(schema)
+        text = TEXT.encode(schema)
         if _fits(text, instance):
             return ()
         validator = validator_of(text)

@@ -27,6 +27,8 @@ def read_json(text: str) -> Json:
     Raises NotJson for a syntax error, a key given twice, NaN and infinities, half a surrogate pair, and more than 64
     levels of nesting.
     """
+    if text.startswith("\ufeff"):
+        raise NotJson("a byte order mark stands before it")
     try:
         value = cast(Json, _STRICT.decode(text))
     except json.JSONDecodeError as error:

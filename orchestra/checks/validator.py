@@ -11,9 +11,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from importlib import import_module
+from math import isfinite
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+from orchestra.checks.drafts import DRAFTS, draft_name, unsupported, without
+from orchestra.checks.subschemas import mapped
 from orchestra.checks.wording import cut, known, place
 from orchestra.types import Json
 
@@ -24,54 +27,80 @@ def schema_fault(schema: Mapping[str, Json]) -> str:
     The place is a JSON pointer. A reference that leads nowhere inside the schema is a fault: none is fetched.
     """
     try:
-        return _fault(schema)
+        return _no_json(schema) or _fault(TEXT.encode(schema))
     except RecursionError:  # of jsonschema and referencing, at about a hundred schemas in one another
         return "at #: nested without end, or too deeply to be checked"
 
 
-def _fault(schema: Mapping[str, Json]) -> str:
-    from jsonschema import exceptions
+def arguments_fault(schema: object) -> str:
+    """As `schema_fault`, and where the schema is none of an object, which the arguments of a tool always are."""
+    if not isinstance(schema, Mapping):
+        return f"at #: the schema is {type(schema).__name__}; expected an object of JSON Schema"
+    given = cast("Mapping[str, Json]", schema)
+    if fault := schema_fault(given):
+        return fault
+    kinds = given.get("type", "object")
+    if kinds != "object" and not (isinstance(kinds, list) and "object" in kinds):
+        return f"at #/type: {cut(repr(kinds))}; arguments are always an 'object'"
+    return ""
 
-    draft = draft_of(schema)
-    error: Any = cast(Any, exceptions).best_match(draft(draft.META_SCHEMA).iter_errors(schema))
-    if error is None:
-        return next(_misled(schema, draft), "")
+
+def _no_json(schema: Mapping[str, Json]) -> str:
+    try:
+        _STRICT.encode(schema)
+    except (TypeError, ValueError):
+        path, value = next(_foreign(schema), ((), schema))
+        return f"at {_pointer(path)}: {cut(repr(value))} is no JSON; use only what json.dumps can write"
+    return ""
+
+
+def _fault(text: str) -> str:
+    schema: Any = json.loads(text)
+    if draft := unsupported(schema):
+        return f"at #/$schema: {draft} is not supported; known: {', '.join(DRAFTS)}"
+    for where in _misnamed(schema):
+        return f"at {where}: no URI; give one, or leave it out"
+    if (error := _error(text)) is None:
+        return next(_misled(schema, draft_of(schema)), "")
     path = list(error.absolute_path)
     if path[-1:] == ["type"] and error.validator == "anyOf":  # not where a property of this name has no schema
         return f"at {_pointer(path)}: {cut(repr(error.instance))} is no type; {known(str(error.instance), _TYPES)}"
     return f"at {_pointer(path)}: {cut(error.message, 200)}"
 
 
-def draft_of(schema: Json) -> Any:
-    """The class of jsonschema for the draft that `$schema` names; else for the newest in which the schema is valid.
+@lru_cache(maxsize=512)
+def _error(schema_text: str) -> Any:
+    """The best word of jsonschema on why this is no schema, None where it is one; annotations may hold anything."""
+    from jsonschema import exceptions
 
-    So a schema that says no draft is read as 2020-12, unless it holds what only older ones know, a list of `items` say.
-    """
+    schema: Any = json.loads(schema_text)
+    draft = draft_of(schema)
+    read = without(schema, _ANNOTATIONS)
+    return cast(Any, exceptions).best_match(draft(draft.META_SCHEMA).iter_errors(read))
+
+
+def draft_of(schema: Json) -> Any:
+    """The class of jsonschema for the schema's draft."""
     from jsonschema import validators
 
-    drafts = cast(Any, validators)
-    if isinstance(schema, Mapping) and isinstance(schema.get("$schema"), str):
-        return drafts.validator_for(schema, default=drafts.Draft202012Validator)
-    for draft in (drafts.Draft202012Validator, drafts.Draft7Validator, drafts.Draft4Validator):
-        if draft(draft.META_SCHEMA).is_valid(schema):
-            return draft
-    return drafts.Draft202012Validator
+    return getattr(validators, _CLASSES[DRAFTS.index(draft_name(schema))])
 
 
 @lru_cache(maxsize=512)
 def validator_of(schema_text: str) -> Any:
     """The validator, or the text that says why there is none. Keyed by content, so no schema goes stale."""
-    from jsonschema import SchemaError, validators
+    from jsonschema import validators
     from referencing import Registry
 
     schema: Any = json.loads(schema_text)
+    if name := unsupported(schema):
+        return f"the schema itself cannot be used: {name} is not supported"
     draft = draft_of(schema)
-    try:
-        draft.check_schema(schema, format_checker=None)  # the formats of a schema are its patterns, see _pattern
-    except SchemaError as error:
+    if (error := _error(schema_text)) is not None:
         return f"the schema itself is not valid: {place(error.absolute_path)}: {cut(error.message, 200)}"
     types = draft.TYPE_CHECKER.redefine_many({"object": _is_object, "array": _is_array})
     checked = cast(Any, validators).extend(draft, {"pattern": _pattern}, type_checker=types)
+    schema = without(schema, _NAMES_DRAFT)
     return checked(schema, registry=cast(Any, Registry)())  # the default registry fetches what it does not know
 
 
@@ -83,11 +112,18 @@ def quick_of(schema_text: str) -> Callable[[object], bool]:
     schema: Any = json.loads(schema_text)
     try:
         draft = draft_of(schema)
-        if isinstance(schema, dict) and next(_misled(cast("dict[str, Json]", schema), draft), ""):
-            return _never  # it takes anything where a reference leads to itself
+        if isinstance(schema, dict) and _unusable(cast("dict[str, Json]", schema), draft):
+            return _never
+        schema = without(schema, _NAMES_DRAFT)
         return getattr(engine, draft.__name__)(schema, validate_formats=False, offline=True).is_valid
     except (AttributeError, ValueError):  # a draft or a schema that it does not take
         return _never
+
+
+def _unusable(schema: dict[str, Json], draft: Any) -> bool:
+    """Whether the quick engine must not be asked: it takes anything where a reference leads to itself."""
+    named = schema.get("$schema", "")  # it is not told the draft's name, so it would not mind
+    return not isinstance(named, str) or bool(unsupported(schema) or next(_misled(schema, draft), ""))
 
 
 @cache
@@ -102,7 +138,46 @@ def _never(_: object) -> bool:
     return False
 
 
+def _plain_object(value: object) -> dict[Any, Any]:
+    if isinstance(value, Mapping):
+        return dict(cast("Mapping[Any, Any]", value))
+    raise TypeError
+
+
+TEXT = json.JSONEncoder(default=_plain_object)  # json.dumps would build one for every call
+_STRICT = json.JSONEncoder(default=_plain_object, allow_nan=False)
+_CLASSES = (
+    "Draft4Validator", "Draft6Validator", "Draft7Validator", "Draft201909Validator", "Draft202012Validator",
+)  # fmt: skip
+_ANNOTATIONS = frozenset({"$comment", "deprecated", "examples", "readOnly", "writeOnly"})
+_NAMES_DRAFT = frozenset({"$schema"})  # one schema is of one draft; jsonschema would change it inside
 _TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
+
+
+def _foreign(value: object, above: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], object]]:
+    """What is no JSON, and where."""
+    if isinstance(value, Mapping):
+        for key, item in cast("Mapping[Any, object]", value).items():
+            if key is None or isinstance(key, str | int | float):
+                yield from _foreign(item, (*above, str(key)))
+            else:
+                yield above, key
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(cast("Sequence[object]", value)):
+            yield from _foreign(item, (*above, index))
+    elif not (isfinite(value) if isinstance(value, float) else value is None or isinstance(value, str | int)):
+        yield above, value
+
+
+def _misnamed(schema: Any, at: str = "#") -> list[str]:
+    """Where a `$schema` is no URI, over which jsonschema would raise."""
+    if not isinstance(schema, dict):
+        return []
+    given = cast("dict[str, Any]", schema)
+    named = given.get("$schema")
+    found = [f"{at}/$schema"] if isinstance(named, str) and not _is_uri(named) else []
+    mapped(given, lambda item, here: found.extend(_misnamed(item, here)), at)
+    return found
 
 
 def _misled(schema: Mapping[str, Json], draft: Any) -> Iterator[str]:
@@ -169,11 +244,15 @@ def _named(value: object, name: str | None, above: tuple[str | int, ...] = ()) -
 def _is_no_uri(place: tuple[str | int, ...], text: str) -> bool:
     if place[-1:] not in (("$id",), ("id",), ("$ref",)):
         return False
+    return not _is_uri(text)
+
+
+def _is_uri(text: str) -> bool:
     try:
         urlsplit(text)
     except ValueError:
-        return True
-    return False
+        return False
+    return True
 
 
 def _pointer(path: Sequence[str | int]) -> str:

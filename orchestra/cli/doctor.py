@@ -34,13 +34,13 @@ PACKAGES = (
     "structlog",
 )
 
-State: TypeAlias = Literal["ok", "missing", "optional"]
-STYLES = {"ok": "green", "missing": "bold red", "optional": "yellow"}
+State: TypeAlias = Literal["ok", "missing", "wrong", "optional"]
+STYLES = {"ok": "green", "missing": "bold red", "wrong": "bold red", "optional": "yellow"}
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at: `missing` stands in the way of a run, `optional` does not."""
+    """One thing that was looked at: `missing` and `wrong` stand in the way of a run, `optional` does not."""
 
     what: str
     state: State
@@ -55,7 +55,7 @@ def doctor(
 ) -> None:
     """Check Python, packages, fleet, keys, weights and ledger. Keys are never shown."""
     found = tuple(examine(fleet, ledger_file(ledger)))
-    well = all(one.state != "missing" for one in found)
+    well = all(one.state in ("ok", "optional") for one in found)
     if as_json:
         print_json({"ok": well, "findings": [to_json(one) for one in found]})
     else:
@@ -97,7 +97,8 @@ def _models(fleet: Path | None) -> Iterator[Finding]:
     try:
         models = read_fleet(fleet)
     except OrchestraError as error:
-        yield Finding("fleet", "missing", str(error))
+        path = fleet_file(fleet)
+        yield Finding("fleet", "wrong" if path and path.exists() else "missing", str(error))
         return
     cards = models.models.values()
     yield Finding("fleet", "ok", f"{fleet_file(fleet) or 'embedded'}: {', '.join(models.models)}")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestra.checks import schema_fault, violations
+from orchestra.checks import arguments_fault, violations
 from orchestra.cli.tool_instances import Instances, instances
 from orchestra.cli.tool_outline import Judge, NoInstances, judge
 from orchestra.dialects.tool_schema import CompiledTool, as_json_schema, compile_tool
@@ -85,7 +85,12 @@ def check(
 ) -> Checked:
     """Compiles every tool for every dialect and judges it; the same arguments for all dialects. `told` after each."""
     checked = Checked({dialect: Tally() for dialect in dialects})
-    for tool in tools:
+    for number, tool in enumerate(tools):
+        checked.tools += 1
+        if fault := arguments_fault(tool.schema):
+            checked.faulty.append((number, fault))
+            told()
+            continue
         made = _made(tool, seed, checked)
         for dialect, tally in checked.dialects.items():
             _count(tool, dialect, made, tally)
@@ -94,10 +99,6 @@ def check(
 
 
 def _made(tool: ToolSpec, seed: int, checked: Checked) -> Instances | None:
-    checked.tools += 1
-    if fault := schema_fault(tool.schema):
-        checked.faulty.append((checked.tools - 1, fault))
-        return None
     try:
         made = instances(tool.schema, seed)
     except NoInstances as error:

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, cast
 
+from orchestra.checks.subschemas import mapped
 from orchestra.dialects.loose import is_object, mapping, sequence
-from orchestra.dialects.subschemas import mapped
 from orchestra.dialects.tool_drafts import modern
 from orchestra.dialects.tool_refs import with_plain_references
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from orchestra.dialects.draft import Draft
 from orchestra.dialects.encoded import Encoded
-from orchestra.dialects.loose import count, mapping, parse_object, sequence, string
+from orchestra.dialects.loose import count, is_count, mapping, parse_object, sequence, string
 from orchestra.dialects.reading import bad_reply
 from orchestra.types import CallFault, Finish, Usage
 
@@ -171,10 +171,6 @@ def usage(said: dict[str, Any]) -> Usage | None:
     fresh, output = said.get("input_tokens"), said.get("output_tokens")
     read, made = said.get("cache_read_input_tokens") or 0, said.get("cache_creation_input_tokens") or 0
     thought = mapping(said.get("output_tokens_details")).get("thinking_tokens") or 0
-    if not all(_is_count(one) for one in (fresh, output, read, made, thought)):
+    if not all(map(is_count, (fresh, output, read, made, thought))):
         return None
     return Usage(count(fresh) + count(read) + count(made), count(output), count(read), count(thought), count(made))
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestra.dialects.asked import Asked
+from orchestra.dialects.history import AMID, amid
 from orchestra.dialects.loose import parse_object
 from orchestra.types import Document, Image, Message, Part, Reasoning, Text, ToolCall, ToolResult
 
@@ -63,8 +64,8 @@ class Conversation:
         elif message.role == "user":
             self._say("user", self._blocks(message.parts))
         else:
-            self.notes.append("system message within the conversation: said in the user's turn, in <system> tags")
-            self._say("user", [_text(f"<system>\n{message.text}\n</system>")])
+            self.notes.append(AMID)
+            self._say("user", self._blocks(amid(message).parts))
 
     def _say(self, role: str, content: list[dict[str, Any]]) -> None:
         if not content:

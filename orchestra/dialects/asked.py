@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
@@ -11,7 +11,7 @@ from orchestra.dialects import json_tools
 from orchestra.dialects.chat_profiles import features_of
 from orchestra.dialects.features import Features
 from orchestra.dialects.history import viewed
-from orchestra.dialects.loose import is_object
+from orchestra.dialects.loose import is_object, mapping
 from orchestra.dialects.tool_names import wire_names
 from orchestra.dialects.tool_schema import CompiledTool, compile_tools
 from orchestra.types import Json, Message, ModelCard, Request, ToolCall, ToolChoice, ToolSpec
@@ -76,6 +76,23 @@ def asked(request: Request, card: ModelCard) -> Asked:
     return _Cut(request, card, features_of(card)).asked()
 
 
+def in_sections(
+    extra: Mapping[str, Json], section_of: Callable[[str], str | None], notes: list[str]
+) -> dict[str, Json]:
+    """Extra parameters in the sections of the body where they belong; None: in the body itself.
+
+    What is given in its place beats what is given by its name alone; a section that is no object holds nothing.
+    """
+    placed = {name: value for name, value in extra.items() if section_of(name) is None}
+    for name, value in extra.items():
+        if section := section_of(name):
+            given = placed.get(section, {})
+            if not is_object(given):
+                notes.append(f"extra {section!r} left out: it is no object, and {name!r} belongs there")
+            placed[section] = {name: value} | mapping(given)
+    return placed
+
+
 def output_bound(most: int | None, card: ModelCard) -> int:
     """Tokens that the card's model may really write where `most` are asked for; None: as many as it can."""
     least = features_of(card).least_tokens
@@ -113,11 +130,11 @@ class _Cut:
             parallel_tools=self._parallel(compiled),
             output_schema=schema,
             max_tokens=self._max_tokens(settings.max_tokens),
-            reasoning_effort=self._said("reasoning_effort", settings.reasoning_effort, can=can.reasoning_effort),
+            reasoning_effort=self._setting("reasoning_effort", settings.reasoning_effort, can=can.reasoning_effort),
             temperature=self._temperature(),
             seed=self._seed(),
             stop=self._stop(),
-            logprobs=self._said("logprobs", request.logprobs or None, can=can.logprobs) or False,
+            logprobs=self._setting("logprobs", request.logprobs or None, can=can.logprobs) or False,
             extra=self._extra(),
             notes=tuple(self.notes),
         )
@@ -188,7 +205,7 @@ class _Cut:
         return said
 
     def _temperature(self) -> float | None:
-        said = self._said("temperature", self.request.temperature, can=self.card.capabilities.temperature)
+        said = self._setting("temperature", self.request.temperature, can=self.card.capabilities.temperature)
         most = self.features.temperature
         if said is None or said <= most:
             return said
@@ -196,7 +213,7 @@ class _Cut:
         return most
 
     def _seed(self) -> int | None:
-        seed, known = self._said("seed", self.request.seed), self.features.seed
+        seed, known = self._setting("seed", self.request.seed), self.features.seed
         if seed is None or seed in known:
             return seed
         self._left_out(f"seed {seed}", f"{self.features.title} takes {known[0]} to {known[-1]}")
@@ -209,7 +226,7 @@ class _Cut:
         self.notes.append(f"stop: {len(wanted) - most} of {len(wanted)} left out: {self.features.title} takes {most}")
         return wanted[:most]
 
-    def _said(self, name: str, value: T | None, *, can: bool = True) -> T | None:
+    def _setting(self, name: str, value: T | None, *, can: bool = True) -> T | None:
         """A setting where both the dialect and the model have it."""
         spoken = bool(getattr(self.features, name))
         if value is None or (spoken and can):

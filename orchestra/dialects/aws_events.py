@@ -30,6 +30,8 @@ class AwsEventStream:
     32 bits, big-endian (Smithy specification, "Amazon event stream").
     """
 
+    strange = b""  # what is none of a message's raises
+
     def __init__(self) -> None:
         self._rest = bytearray()
 

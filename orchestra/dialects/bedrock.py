@@ -9,11 +9,11 @@ from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from orchestra.dialects.anthropic_schema import answer_schema
-from orchestra.dialects.asked import Asked
+from orchestra.dialects.asked import Asked, in_sections
 from orchestra.dialects.bedrock_turns import Turns
 from orchestra.dialects.codec import Spelled
-from orchestra.dialects.loose import json_text, mapping
-from orchestra.types import Json, ModelCard
+from orchestra.dialects.loose import json_text
+from orchestra.types import ModelCard
 
 
 def spelled(said: Asked) -> Spelled:
@@ -27,7 +27,8 @@ def spelled(said: Asked) -> Spelled:
     stream = said.card.capabilities.streaming
     path = f"/model/{quote(said.card.model, safe='')}/converse{'-stream' if stream else ''}"
     body = _body(said, schema, notes)
-    return Spelled(replace(said, extra=_placed(said.extra)), path, body, stream, tuple(notes))
+    placed = replace(said, extra=in_sections(said.extra, _section, notes))
+    return Spelled(placed, path, body, stream, tuple(notes))
 
 
 def _body(said: Asked, schema: Mapping[str, Any] | None, notes: list[str]) -> dict[str, Any]:
@@ -127,11 +128,8 @@ _MEMBERS = frozenset(
 _INFERENCE = frozenset({"maxTokens", "temperature", "topP", "stopSequences"})
 
 
-def _placed(extra: Mapping[str, Json]) -> dict[str, Json]:
-    """Extra parameters where they belong; what is given in its place beats what is given by its name alone."""
-    placed = {name: value for name, value in extra.items() if name in _MEMBERS}
-    for name, value in extra.items():
-        if name not in _MEMBERS:
-            section = "inferenceConfig" if name in _INFERENCE else "additionalModelRequestFields"
-            placed[section] = {name: value} | mapping(placed.get(section))
-    return placed
+def _section(name: str) -> str | None:
+    """Where an extra parameter belongs."""
+    if name in _MEMBERS:
+        return None
+    return "inferenceConfig" if name in _INFERENCE else "additionalModelRequestFields"

@@ -10,7 +10,7 @@ from typing import Any, Final
 from orchestra.dialects.draft import CallDraft, Draft
 from orchestra.dialects.encoded import Encoded
 from orchestra.dialects.faults import http_fault, stream_fault
-from orchestra.dialects.loose import count, mapping, parse_object, sequence, string
+from orchestra.dialects.loose import count, is_count, mapping, parse_object, sequence, string
 from orchestra.dialects.reading import bad_reply
 from orchestra.types import CallFault, Finish, Trigger, Usage
 
@@ -135,7 +135,7 @@ def _joined(before: str, piece: str) -> str:
 def usage(said: dict[str, Any]) -> Usage | None:
     """Input is what was neither read from the cache nor written to it; all of it is input. None: no counts."""
     counts = (said.get("inputTokens"), said.get("outputTokens"))
-    if not all(isinstance(one, int) and not isinstance(one, bool) and one >= 0 for one in counts):
+    if not all(map(is_count, counts)):
         return None
     cached, written = count(said.get("cacheReadInputTokens")), count(said.get("cacheWriteInputTokens"))
     whole = count(said.get("inputTokens")) + cached + written

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
 from orchestra.dialects.asked import Asked
+from orchestra.dialects.history import AMID, amid
 from orchestra.dialects.loose import parse_object
 from orchestra.types import Document, Image, Message, Part, Reasoning, Text, ToolCall, ToolResult
 
@@ -37,9 +38,8 @@ class Turns:
         if message.role == "system" and not self.messages:
             self.system += blocks
         elif message.role == "system":  # in its place: moving it would change every prefix that is cached
-            self._notes.append("system message within the conversation: said in the user's turn, in <system> tags")
-            said = "\n".join(block["text"] for block in blocks)
-            self._say("user", [{"text": f"<system>\n{said}\n</system>"}])
+            self._notes.append(AMID)
+            self._say("user", list(self._blocks(amid(message).parts)))
         else:
             self._say("assistant" if message.role == "assistant" else "user", self._without_last_thoughts(blocks))
 

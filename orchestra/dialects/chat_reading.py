@@ -8,7 +8,8 @@ from typing import Any, Final
 from orchestra.dialects.draft import CallDraft, Draft
 from orchestra.dialects.encoded import Encoded
 from orchestra.dialects.faults import stream_fault
-from orchestra.dialects.loose import count, mapping, parse_object, sequence, string
+from orchestra.dialects.gemini_reading import MEANINGS as GOOGLES
+from orchestra.dialects.loose import count, is_count, logprobs, mapping, parse_object, sequence, string
 from orchestra.dialects.reading import bad_reply
 from orchestra.dialects.reasoning_details import ReasoningDetails
 from orchestra.types import CallFault, Finish, Trigger, Usage
@@ -27,19 +28,30 @@ class ChatReading:
 
     def event(self, name: str, data: dict[str, Any]) -> CallFault | None:  # noqa: ARG002  # chunks have no name
         """Takes in a chunk."""
+        groq = mapping(data.get("x_groq"))
         self.draft.model = string(data.get("model")) or self.draft.model
-        if said := mapping(data.get("usage")) or mapping(mapping(data.get("x_groq")).get("usage")):
-            self.draft.usage = usage(said) or self.draft.usage
+        self.draft.usage = usage(mapping(data.get("usage")) or mapping(groq.get("usage"))) or self.draft.usage
         choice = first_choice(data)
         if message := mapping(choice.get("delta")) or mapping(choice.get("message")):
             self._message(message)
-        return ended(choice, self.draft)
+        elif "text" in choice:
+            return bad_reply("the choice is one of /completions, which holds a text and no message: check `base_url`")
+        if error := groq.get("error"):
+            return stream_fault(error)  # "why a stream ended early": a finish reason may stand beside it
+        return ended(choice, self.draft) or self._uncalled()
 
     def whole(self, data: dict[str, Any]) -> CallFault | None:
         """Takes in a body that was not streamed."""
         if not sequence(data.get("choices")):
             return bad_reply(f"the body holds no choices: {str(data)[:80]!r}")
         return self.event("", data)
+
+    def _uncalled(self) -> CallFault | None:
+        """A fault where the reply ended for calls and holds none: what the server took for one is lost."""
+        draft = self.draft
+        if draft.finish != "tool_calls" or draft.calls or draft.encoded.json_tools:
+            return None
+        return bad_reply("the provider stopped for tool calls, and there is none")
 
     def _message(self, message: dict[str, Any]) -> None:
         draft = self.draft
@@ -64,21 +76,29 @@ class ChatCalls:
 
     def add(self, message: dict[str, Any]) -> None:
         """Takes in what a message, or a delta of one, says of calls."""
-        for place, call in enumerate(map(mapping, sequence(message.get("tool_calls")))):
+        calls = sequence(message.get("tool_calls"))
+        if not calls and (legacy := message.get("function_call")):
+            calls = [{"index": 0, "function": legacy}]  # the one call that older servers make
+        for place, call in enumerate(map(mapping, calls)):
             self._call(call, place)
 
     def _call(self, piece: dict[str, Any], place: int) -> None:
         function = mapping(piece.get("function"))
         name, identity = string(function.get("name")), string(piece.get("id"))
-        index, number = piece.get("index"), len(self._draft.calls)
-        index = index if isinstance(index, int) else number if name else max(self._latest, default=place)
+        index = self._index(piece.get("index"), name, place)
         call = self._latest.get(index)
         if call is None or _another(call, identity, name):
-            call = self._latest[index] = self._draft.call(f"call {number}")
+            call = self._latest[index] = self._draft.call(f"call {len(self._draft.calls)}")
         call.id = call.id or identity
         if name != call.name:
             call.name += name
         call.add(function.get("arguments"))
+
+    def _index(self, given: object, name: str, place: int) -> int:
+        """Which call a piece is of; without an index one with a name begins a call, any other goes on with the last."""
+        if isinstance(given, int):
+            return given
+        return len(self._draft.calls) if name else max(self._latest, default=place)
 
 
 def _another(call: CallDraft, identity: str, name: str) -> bool:
@@ -104,29 +124,36 @@ def first_choice(data: dict[str, Any]) -> dict[str, Any]:
     """The reply that was asked for; empty where a chunk tells nothing of it."""
     nothing: dict[str, Any] = {}
     for choice in map(mapping, sequence(data.get("choices"))):
-        if choice.get("index", 0) == 0:
+        if choice.get("index") in (0, None):
             return choice
     return nothing
 
 
 def ended(choice: dict[str, Any], draft: Draft) -> CallFault | None:
     """Takes in how a choice has ended, if it has; OpenRouter reports what broke it off inside it."""
-    if probable := mapping(choice.get("logprobs")):
-        draft.logprobs += logprobs(probable)
+    draft.logprobs += token_logprobs(mapping(choice.get("logprobs")).get("content"))
     if error := choice.get("error"):
         return stream_fault(error)
-    reason = string(choice.get("finish_reason"))  # some servers write "" for null
-    return draft.stopped(reason, _MEANINGS) if reason else None
+    reason = string(choice.get("finish_reason"))
+    name = reason.rpartition(":")[2].strip().lower()  # Google: "content_filter: PROHIBITED_CONTENT"
+    if name in ("", "null"):  # as some servers write null
+        return None
+    return draft.stopped(reason, {reason: _MEANINGS.get(name, Trigger.bad_reply)})
 
 
 _MEANINGS: Final[Mapping[str, Finish | Trigger]] = {
+    **{reason.lower(): meaning for reason, meaning in GOOGLES.items()},  # its endpoint in OpenAI's shape
     "stop": "stop",
+    "end": "stop",
+    "end_turn": "stop",  # gateways in front of Anthropic, as max_tokens and tool_use
     "eos": "stop",  # Together
     "eos_token": "stop",  # Text Generation Inference, as the next
     "stop_sequence": "stop",
     "length": "length",
     "model_length": "length",  # Mistral
+    "max_tokens": "length",
     "tool_calls": "tool_calls",
+    "tool_use": "tool_calls",
     "function_call": "tool_calls",
     "content_filter": "content_filter",
     "error": Trigger.server_error,  # Mistral, OpenRouter
@@ -137,7 +164,7 @@ _MEANINGS: Final[Mapping[str, Finish | Trigger]] = {
 def usage(said: dict[str, Any]) -> Usage | None:
     """None where the counts are no counts: unknown is never 0, and cost is then estimated and said to be."""
     counts = (said.get("prompt_tokens"), said.get("completion_tokens"))
-    if not all(isinstance(one, int) and not isinstance(one, bool) and one >= 0 for one in counts):
+    if not all(map(is_count, counts)):
         return None
     prompt = mapping(said.get("prompt_tokens_details"))
     return Usage(
@@ -149,7 +176,6 @@ def usage(said: dict[str, Any]) -> Usage | None:
     )
 
 
-def logprobs(said: dict[str, Any]) -> list[float]:
+def token_logprobs(tokens: object) -> list[float]:
     """The log-probability of each token."""
-    found = (mapping(token).get("logprob") for token in sequence(said.get("content")))
-    return [float(value) for value in found if isinstance(value, int | float)]
+    return logprobs(mapping(token).get("logprob") for token in sequence(tokens))

@@ -9,6 +9,7 @@ from typing import Any
 from orchestra.dialects.asked import Asked
 from orchestra.dialects.codec import Spelled
 from orchestra.dialects.cohere_reading import PLAN
+from orchestra.dialects.history import AMID, amid
 from orchestra.dialects.loose import json_text
 from orchestra.types import (
     Image,
@@ -37,10 +38,9 @@ def _system_first(said: Asked) -> Asked:
     while leading < len(said.messages) and said.messages[leading].role == "system":
         leading += 1
     first = Message.system("\n\n".join(message.text for message in said.messages[:leading]))
-    rest = [Message("user", one.parts) if one.role == "system" else one for one in said.messages[leading:]]
+    rest = [amid(one) if one.role == "system" else one for one in said.messages[leading:]]
     moved = rest != list(said.messages[leading:])
-    note = ("a system message amid the conversation is said as the user's: Cohere takes one, at the beginning",)
-    return replace(said, messages=(first, *rest) if leading else tuple(rest), notes=said.notes + note * moved)
+    return replace(said, messages=(first, *rest) if leading else tuple(rest), notes=said.notes + (AMID,) * moved)
 
 
 def _tools(said: Asked) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from orchestra.dialects.draft import CallDraft, Draft
 from orchestra.dialects.encoded import Encoded
 from orchestra.dialects.faults import stream_fault
-from orchestra.dialects.loose import count, is_object, mapping, sequence, string
+from orchestra.dialects.loose import count, is_count, is_object, logprobs, mapping, sequence, string
 from orchestra.dialects.reading import bad_reply
 from orchestra.types import CallFault, Finish, Trigger, Usage
 
@@ -78,7 +78,7 @@ class CohereReading:
 
     def _log(self, said: object) -> None:
         found = sequence(mapping(said).get("logprobs"))
-        self.draft.logprobs += [float(value) for value in found if isinstance(value, int | float)]
+        self.draft.logprobs += logprobs(found)
 
     def _end(self, said: dict[str, Any]) -> CallFault | None:
         self.draft.usage = usage(mapping(said.get("usage"))) or self.draft.usage
@@ -100,7 +100,7 @@ def usage(said: dict[str, Any]) -> Usage | None:
     """What is billed, for that is what a price is of; what was counted where nothing is said of billing."""
     for counted in (mapping(said.get("billed_units")), mapping(said.get("tokens"))):
         numbers = [counted.get("input_tokens"), counted.get("output_tokens")]
-        if all(isinstance(one, int | float) and not isinstance(one, bool) and one >= 0 for one in numbers):
+        if all(map(is_count, numbers)):
             sent = count(numbers[0])
             # The cache counts all tokens of the prompt, also those that are not billed.
             return Usage(sent, count(numbers[1]), min(sent, count(said.get("cached_tokens"))))

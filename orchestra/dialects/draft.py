@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from orchestra.dialects.encoded import Delta, Encoded
 from orchestra.dialects.json_tools import AnswerText, read
@@ -101,8 +101,12 @@ class Draft:
         return None
 
     def end(self, finish: Finish) -> None:
-        """The reply has ended; what was held back until then can be handed on."""
-        self.finish = finish
+        """The reply has ended; what was held back until then can be handed on.
+
+        A server may say so twice: a reply that was broken off stays so.
+        """
+        if self.finish not in _BROKEN_OFF:
+            self.finish = finish
         self._show(self._answer.close() if self._answer else "")
 
     def reply(self) -> ModelReply:
@@ -213,13 +217,12 @@ class _Said:
 
 
 _TEXT_LIMIT = 600
+_BROKEN_OFF: Final = ("length", "content_filter", "refusal")
 
 
 def _calls(call: CallDraft, encoded: Encoded) -> Iterator[ToolCall]:
     """The call; several where a server has written the arguments of several one after the other."""
-    declared = next((one for one in encoded.compiled.values() if one.name == call.name), None)
-    name = next((name for name, one in encoded.compiled.items() if one is declared), call.name)
-    tool = next((one for one in encoded.tools if one.name == name), None)
+    name, declared, tool = encoded.called(call.name)
     may_be_empty = tool is not None and not sequence(tool.schema.get("required"))
     for number, raw in enumerate(_split(scalars(call.raw))):
         # A tool without arguments may be called with no text at all; that stands for {} only where {} can be meant.

@@ -33,6 +33,12 @@ class Encoded:
     structured: bool = False
     key_header: str | None = None
 
+    def called(self, wire_name: str) -> tuple[str, CompiledTool | None, ToolSpec | None]:
+        """What a reply calls by a name: the tool's own name, how it was declared, the tool; unknown, the name alone."""
+        declared = ((name, one) for name, one in self.compiled.items() if one.name == wire_name)
+        name, compiled = next(declared, (wire_name, None))
+        return name, compiled, next((tool for tool in self.tools if tool.name == name), None)
+
 
 class StreamReader(Protocol):
     """Reads one streamed reply, however its bytes are split."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from orchestra.dialects.loose import mapping, parse, scalars, sequence, string
@@ -13,34 +13,46 @@ from orchestra.types import CallFault, Trigger
 
 _TEXT_LIMIT = 600
 
-# What the error calls itself beats its status: servers agree on the words more than on the numbers.
-_WORDS: tuple[tuple[re.Pattern[str], Trigger], ...] = tuple(
-    (re.compile(pattern, re.IGNORECASE), trigger)
-    for pattern, trigger in (
-        (r"insufficient_quota|billing|exceeded your current quota|credit balance|insufficient.balance", Trigger.quota),
-        (r"reached your specified api usage limits", Trigger.quota),
-        (r"context_length_exceeded|exceed_context_size|context_window_exceeded", Trigger.context_overflow),
-        (r"maximum context length|(prompt|input) is too long|input token count[^.]* exceeds", Trigger.context_overflow),
-        (
-            r"tokens in the prompt cannot exceed|size limit exceeded by \d+ tokens|too many input tokens",
-            Trigger.context_overflow,
-        ),
-        # Groq refuses what its own model wrote, as if the request had been wrong.
-        (r"tool_use_failed|json_validate_failed", Trigger.bad_reply),
-        (
-            r"(exceed\w*|larger than|longer than)[^.]{0,60}\bcontext (size|window|length|limit)",
-            Trigger.context_overflow,
-        ),
-        (r"content[_ ]filter|content_policy|content management policy|responsibleai", Trigger.content_filter),
-        (r"moderation|policy_violation|bio_policy|usage polic(y|ies)", Trigger.content_filter),
-        (r"invalid_api_key|incorrect api key|authentication_error|permission_denied", Trigger.auth),
-        # Google says 400 of a bad key, and of a key used where it may not be.
-        (r"api key not valid|api key expired|user location is not supported", Trigger.auth),
-        (r"rate_limit|too many requests|resource_exhausted|throttl", Trigger.rate_limited),
-        (r"overloaded|at capacity|unavailable|modelnotready", Trigger.overloaded),
-        (r"timed? ?out|deadline", Trigger.timeout),
-    )
+# What the error calls itself beats its status: servers agree on the words more than on the numbers. In what it calls
+# itself a word is enough; a message may hold any word, so that only what is said in so many words counts there.
+_NAMES = (
+    (Trigger.quota, r"insufficient_quota|billing|insufficient.balance"),
+    (Trigger.context_overflow, r"context_length_exceeded|exceed_context_size|context_window_exceeded"),
+    # Groq refuses what its own model wrote, as if the request had been wrong.
+    (Trigger.bad_reply, r"tool_use_failed|json_validate_failed"),
+    (Trigger.content_filter, r"content_filter|content_policy|responsibleai|moderation|policy_violation|bio_policy"),
+    (Trigger.auth, r"invalid_api_key|authentication|permission_denied|access_?denied"),
+    (Trigger.rate_limited, r"rate_limit|too_many_requests|resource_exhausted|throttl"),
+    (Trigger.overloaded, r"overloaded|over_capacity|unavailable|modelnotready"),
+    (Trigger.timeout, r"time_?d?_?out|deadline"),
 )
+_PHRASES = (
+    (Trigger.quota, r"exceeded your current quota|credit balance|insufficient (balance|credits|quota|funds)"),
+    (Trigger.quota, r"billing (details|hard limit|soft limit|to be enabled|is not active|account)"),
+    (Trigger.quota, r"insufficient_quota|reached your specified api usage limits"),
+    (Trigger.context_overflow, r"context_length_exceeded|exceed_context_size|context_window_exceeded"),
+    (Trigger.context_overflow, r"maximum context length|(prompt|input) is too long|input token count[^.]* exceeds"),
+    (Trigger.context_overflow, r"tokens in the prompt cannot exceed|size limit exceeded by \d+ tokens"),
+    (Trigger.context_overflow, r"too many input tokens"),
+    (Trigger.context_overflow, r"(exceed\w*|larger than|longer than)[^.]{0,60}\bcontext (size|window|length|limit)"),
+    (Trigger.content_filter, r"content (management )?policy|responsible ai|content[_ ](filter|policy_violation)\b"),
+    (Trigger.content_filter, r"flagged (by|as|for)|(was|been|were) flagged|requires moderation|usage polic(y|ies)"),
+    # Google says 400 of a bad key, and of a key used where it may not be.
+    (Trigger.auth, r"incorrect api key|api key not valid|api key expired|user location is not supported"),
+    (Trigger.auth, r"invalid_api_key|authentication_error|permission_denied"),
+    (Trigger.rate_limited, r"rate[ _]limit|resource_exhausted|too many requests|throttl"),
+    (Trigger.overloaded, r"overloaded|at capacity|unavailable"),
+    (Trigger.timeout, r"timed? ?out|deadline"),
+)
+
+
+def _compiled(words: Iterable[tuple[Trigger, str]], before: str = "") -> tuple[tuple[Trigger, re.Pattern[str]], ...]:
+    return tuple((trigger, re.compile(f"{before}(?:{pattern})", re.IGNORECASE)) for trigger, pattern in words)
+
+
+_IN_NAMES, _IN_MESSAGE = _compiled(_NAMES), _compiled(_PHRASES, r"\b")
+# A quoted name is the request's own: of a model, a tool, a field.
+_QUOTED = re.compile(r"""(?<!\w)(['"`])[^\s'"`]+\1(?!\w)""")
 _STATUS = {
     401: Trigger.auth,
     402: Trigger.quota,
@@ -66,7 +78,7 @@ _CERTAIN = {401, 402, 408, 503, 504, 524, 529}
 def http_fault(status: int, headers: Mapping[str, str], body: bytes) -> CallFault:
     """The fault of a response with an error status; header names are lower case."""
     error = _error(body)
-    wait = retry_after(headers)
+    wait = retry_after(headers, status)
     return CallFault(
         _trigger(status, error),
         f"HTTP {status}: {_text(error) or 'the body says nothing'}{_advice(status)}",
@@ -103,14 +115,29 @@ def _error(body: bytes) -> dict[str, Any]:
 def _trigger(status: int | None, error: Mapping[str, Any]) -> Trigger:
     if status in _CERTAIN:
         return _STATUS[status]
-    names = " ".join(str(error.get(key) or "") for key in ("code", "type", "status"))
-    for words in (names, _message(error)):
-        for pattern, trigger in _WORDS:
+    errors = (error, _passed_on(error))
+    names = " ".join(filter(None, map(_names, errors)))
+    message = " ".join(_QUOTED.sub(" ", _message(one)) for one in errors)
+    for words, meanings in ((names, _IN_NAMES), (message, _IN_MESSAGE)):
+        for trigger, pattern in meanings:
             if pattern.search(words) and _fits(trigger, status):
                 return trigger
     if status is None:
         return Trigger.bad_request if _OURS.search(names) else Trigger.server_error
     return _STATUS.get(status, Trigger.server_error if status >= 500 else Trigger.bad_request)
+
+
+def _names(error: Mapping[str, Any]) -> str:
+    """What the error calls itself; a message of one word is a name too."""
+    message = string(error.get("message"))
+    said = [str(error.get(key) or "") for key in ("code", "type", "status")]
+    return " ".join([*said, message if re.fullmatch(r"\w+", message) else ""])
+
+
+def _passed_on(error: Mapping[str, Any]) -> dict[str, Any]:
+    """The error of the server behind this one, which OpenRouter hands on as text."""
+    raw = string(mapping(error.get("metadata")).get("raw"))
+    return _error(raw.encode(errors="replace")) if raw else {}
 
 
 def _fits(trigger: Trigger, status: int | None) -> bool:

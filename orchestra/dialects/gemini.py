@@ -8,11 +8,10 @@ from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import quote
 
-from orchestra.dialects.asked import Asked
+from orchestra.dialects.asked import Asked, in_sections
 from orchestra.dialects.codec import Spelled
 from orchestra.dialects.gemini_contents import contents, since_gemini_3
-from orchestra.dialects.loose import mapping
-from orchestra.types import Json, ModelCard
+from orchestra.types import ModelCard
 
 
 def spelled(said: Asked) -> Spelled:
@@ -27,9 +26,10 @@ def spelled(said: Asked) -> Spelled:
         said = said.in_prompt(f"{card.name} takes none beside tools")
     turns, moved = contents(said)
     thinking, unthought = _thinking(said)
-    placed = replace(said, extra=_placed(said.extra)) if said.extra else said
+    misplaced: list[str] = []
+    placed = replace(said, extra=in_sections(said.extra, _section, misplaced)) if said.extra else said
     body = turns | _tools(said) | _config(said, thinking)
-    return Spelled(placed, _path(card, stream=stream), body, stream, (*moved, *unthought))
+    return Spelled(placed, _path(card, stream=stream), body, stream, (*moved, *unthought, *misplaced))
 
 
 _VERSIONED = re.compile(r"/v\d\w*(/|$)")
@@ -92,8 +92,6 @@ _FIELDS = frozenset(
 )
 
 
-def _placed(extra: Mapping[str, Json]) -> dict[str, Json]:
-    """Extra parameters where they belong: what is no field of the request is one of `generationConfig`."""
-    placed = {name: value for name, value in extra.items() if name in _FIELDS}
-    config = {name: value for name, value in extra.items() if name not in _FIELDS}
-    return placed | {"generationConfig": config | mapping(placed.get("generationConfig"))} if config else placed
+def _section(name: str) -> str | None:
+    """Where an extra parameter belongs."""
+    return None if name in _FIELDS else "generationConfig"

@@ -9,7 +9,7 @@ from typing import Any, Final
 from orchestra.dialects.draft import CallDraft, Draft
 from orchestra.dialects.encoded import Encoded
 from orchestra.dialects.gemini_arguments import assembled
-from orchestra.dialects.loose import json_text, mapping, parse_object, sequence, string
+from orchestra.dialects.loose import is_count, json_text, logprobs, mapping, parse_object, sequence, string
 from orchestra.types import CallFault, Finish, Trigger, Usage
 
 
@@ -110,7 +110,7 @@ _UNFINISHED = "{"
 def usage(said: dict[str, Any]) -> Usage | None:
     """None where the counts are no counts. The prompt's count includes what was cached, but not what tools added."""
     counts = [0 if said.get(name) is None else said[name] for name in _COUNTS]
-    if said.get("promptTokenCount") is None or not all(type(one) is int and one >= 0 for one in counts):
+    if said.get("promptTokenCount") is None or not all(map(is_count, counts)):
         return None
     prompt, tools, candidates, thoughts, cached = counts
     return Usage(input=prompt + tools, output=candidates + thoughts, cached_input=cached, reasoning=thoughts)
@@ -152,7 +152,4 @@ def _fields(**given: object) -> dict[str, str]:
 
 def _logprobs(result: dict[str, Any]) -> list[float]:
     found = (mapping(token).get("logProbability") for token in sequence(result.get("chosenCandidates")))
-    return [float(value) for value in found if isinstance(value, int | float) and -_IMPROBABLE < value <= 0]
-
-
-_IMPROBABLE = 1e6
+    return logprobs(found)

@@ -53,6 +53,15 @@ def viewed(messages: Iterable[Message], card: ModelCard) -> View:
 CONTINUE = "Continue."
 
 
+def amid(message: Message) -> Message:
+    """A system message amid the conversation as the user's, for providers that take none there: it keeps its place."""
+    return Message.user(f"<system>\n{message.text}\n</system>")
+
+
+AMID = "system message within the conversation: said in the user's turn, in <system> tags"
+"""The note on `amid`."""
+
+
 def _between_users(messages: Iterable[Message], features: Features, notes: list[str]) -> list[Message]:
     """The messages with a user's turn at either end, system messages aside."""
     turns = list(messages)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from typing import Any, NoReturn, TypeGuard
 
 from orchestra.checks.strict import DEPTH
@@ -55,9 +56,22 @@ def string(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
+def is_count(value: object) -> TypeGuard[int | float]:
+    """True for a whole number of tokens that a reply can have: not below 0, nor so large that it is a mistake."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return 0 <= value <= _MOST_TOKENS and value == int(value)
+
+
 def count(value: object) -> int:
-    """The number of tokens, or 0; a number written as 1e999 reads as infinite, which is none."""
-    return int(value) if isinstance(value, int | float) and 0 <= value < math.inf else 0
+    """The number of tokens, or 0 where that is none."""
+    return int(value) if is_count(value) else 0
+
+
+def logprobs(found: Iterable[object]) -> list[float]:
+    """Those that are log-probabilities of a token, of however strange numbers."""
+    numbers = (one for one in found if isinstance(one, int | float) and not isinstance(one, bool))
+    return [float(one) for one in numbers if _IMPROBABLE < one <= 0]
 
 
 def scalars(text: str) -> str:
@@ -96,6 +110,8 @@ def _finite(number: str) -> float:
     return value if math.isfinite(value) else _no_json(number)
 
 
+_MOST_TOKENS = 2**40
+_IMPROBABLE = -1e6  # servers write -9999 for what cannot be; what lies far below is no logarithm, but a mistake
 # json.dumps and json.loads would build one for every request, and for every event of a stream.
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _DECODER = json.JSONDecoder(parse_constant=_no_json, parse_float=_finite)

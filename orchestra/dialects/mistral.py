@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from orchestra.dialects.asked import Asked
 from orchestra.dialects.codec import Spelled
+from orchestra.dialects.history import AMID, CONTINUE, amid
 from orchestra.dialects.loose import json_text
 from orchestra.types import (
     Document,
@@ -26,9 +27,14 @@ def spelled(said: Asked) -> Spelled:
     Types: mistralai 3.7, `ChatCompletionRequest`; order of roles: mistral-common's validator.
     """
     card, stream = said.card, said.card.capabilities.streaming
-    messages, notes = _in_order([item for message in said.messages for item in _message(message, said)])
+    notes: list[str] = []
+    turns = _in_order(said.messages, notes)
+    messages = [item for message in turns for item in _message(message, said)]
+    if messages[-1]["role"] == "assistant":
+        messages[-1]["prefix"] = True
+        notes.append("the last turn is the assistant's: Mistral goes on with it")
     body = {"model": card.model, "messages": messages} | _tools(said) | _settings(said) | {"stream": stream}
-    return Spelled(said, _path(card.base_url or ""), body, stream, notes)
+    return Spelled(said, _path(card.base_url or ""), body, stream, tuple(notes))
 
 
 def _path(base_url: str) -> str:
@@ -62,27 +68,27 @@ def _settings(said: Asked) -> dict[str, Any]:
 _BRIDGE = "Understood."
 
 
-def _in_order(messages: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
-    """The messages in an order of roles that Mistral takes, and notes on what that took.
+def _in_order(messages: Sequence[Message], notes: list[str]) -> list[Message]:
+    """The messages in an order of roles that Mistral takes.
 
-    After results only the assistant may speak, after the assistant no system message may stand, and a last turn of
-    the assistant's is one to go on with (mistral-common, `MistralRequestValidator`; elsewhere: 400, code 3230).
+    After results only the assistant may speak, after the assistant no system message may stand, and none may be last
+    (mistral-common, `MistralRequestValidator`; elsewhere: 400, code 3230).
     """
-    result: list[dict[str, Any]] = []
-    notes: dict[str, None] = {}
-    for message in messages:
-        before, role = result[-1]["role"] if result else "", message["role"]
-        if role == "system" and before in ("assistant", "tool"):
-            role = "user"
-            notes["a system message amid the conversation is said as the user's: Mistral takes it nowhere else"] = None
-        if role == "user" and before == "tool":
-            result.append({"role": "assistant", "content": _BRIDGE})
-            notes[f"a turn {_BRIDGE!r} stands before the user's: Mistral takes none right after results"] = None
-        result.append({**message, "role": role})
-    if result and result[-1]["role"] == "assistant":
-        result[-1]["prefix"] = True
-        notes["the last turn is the assistant's: Mistral goes on with it"] = None
-    return result, tuple(notes)
+    result: list[Message] = []
+    end = max((place for place, message in enumerate(messages) if message.role != "system"), default=-1)
+    for place, said in enumerate(messages):
+        before = result[-1].role if result else ""
+        moved = said.role == "system" and (before in ("assistant", "tool") or place > end >= 0)
+        message = amid(said) if moved else said
+        notes += [AMID] * moved
+        if message.role == "user" and before == "tool":
+            result.append(Message.assistant(_BRIDGE))
+            notes.append(f"a turn {_BRIDGE!r} stands before the user's: Mistral takes none right after results")
+        result.append(message)
+    if end < 0:
+        result.append(Message.user(CONTINUE))
+        notes.append(f"{CONTINUE!r} put last: Mistral Chat wants a user's turn there")
+    return result
 
 
 _ERROR = "Error: "  # a tool message has no error flag

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +9,7 @@ from orchestra.dialects.asked import Asked
 from orchestra.dialects.chat_profiles import ChatProfile, path_of, profile_of
 from orchestra.dialects.codec import Spelled
 from orchestra.dialects.loose import json_text
+from orchestra.dialects.reasoning_details import returned
 from orchestra.types import (
     Document,
     Image,
@@ -29,7 +29,8 @@ def spelled(said: Asked) -> Spelled:
     if said.output_schema is not None and said.compiled and not profile.schema_beside_tools:
         said = said.in_prompt(f"{profile.features.title} takes none beside tools")
     stream = card.capabilities.streaming and (profile.schema_streamed or said.output_schema is None)
-    return Spelled(said, path_of(card), _body(said, stream=stream), stream, key_header=profile.key_header)
+    notes = _unreadable(said) if profile.details else ()
+    return Spelled(said, path_of(card), _body(said, stream=stream), stream, notes, key_header=profile.key_header)
 
 
 def _body(said: Asked, *, stream: bool) -> dict[str, Any]:
@@ -101,11 +102,22 @@ def _assistant(message: Message, said: Asked) -> list[dict[str, Any]]:
 def _thought(thoughts: Iterable[Reasoning], profile: ChatProfile, *, calls: bool) -> dict[str, Any]:
     if not calls and profile.reasoning_turns != "all":
         return {}
-    state = next((part.provider_state for part in thoughts if part.provider_state), None)
-    if profile.details and state:
-        return {"reasoning_details": json.loads(state)}
+    if profile.details and (details := _details(thoughts)):
+        return {"reasoning_details": details}
     text = "".join(part.text for part in thoughts)
     return {profile.reasoning: text} if text else {}
+
+
+def _details(thoughts: Iterable[Reasoning]) -> list[Any]:
+    """The opaque details of a turn: all of them stand with its first thought."""
+    return returned(next((part.provider_state for part in thoughts if part.provider_state), ""))
+
+
+def _unreadable(said: Asked) -> tuple[str, ...]:
+    """A note where details that were kept cannot go back."""
+    thoughts = [part for message in said.messages for part in message.parts if isinstance(part, Reasoning)]
+    broken = any(part.provider_state and not returned(part.provider_state) for part in thoughts)
+    return ("reasoning_details left out: what was kept of them is no list of objects",) if broken else ()
 
 
 def _call(call: ToolCall, said: Asked) -> dict[str, Any]:

@@ -82,20 +82,26 @@ class _Slot:
 
 
 def _matched(messages: Sequence[Message], notes: list[str]) -> list[list[_Slot]]:
-    """Each message's calls, under ids that occur once, with the result that follows before the id returns."""
+    """Each message's calls, under ids that occur once, with the result that follows before the id returns.
+
+    Calls of one message that share an id take its results in their order.
+    """
     seen: set[str] = set()
-    waiting: dict[str, _Slot] = {}
+    waiting: dict[str, list[_Slot]] = {}
     slots: list[list[_Slot]] = []
     for message in messages:
         slots.append([])
+        calls: dict[str, list[_Slot]] = {}
         for part in message.parts:
             if isinstance(part, ToolCall):
                 chosen = _once(part.id, seen)
-                waiting[part.id] = slot = _Slot(part if chosen == part.id else replace(part, id=chosen))
+                slot = _Slot(part if chosen == part.id else replace(part, id=chosen))
                 slots[-1].append(slot)
+                calls.setdefault(part.id, []).append(slot)
+                waiting[part.id] = calls[part.id]
             elif isinstance(part, ToolResult):
-                if found := waiting.pop(part.call_id, None):
-                    found.result = part
+                if found := waiting.get(part.call_id):
+                    found.pop(0).result = part
                 else:
                     why = "another came before" if part.call_id in seen else "no call has this id"
                     notes.append(f"tool result {part.call_id!r} left out: {why}")

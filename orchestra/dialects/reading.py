@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
@@ -35,7 +36,12 @@ class Reading(Protocol):
 
 
 class Frames(Protocol):
-    """Events out of bytes, however the bytes are split. Raises ValueError for bytes that are none."""
+    """Events out of bytes, however the bytes are split. Raises ValueError for bytes that are none.
+
+    `strange` is the first line that belongs to no event, if there was one and it was passed over.
+    """
+
+    strange: bytes
 
     def feed(self, chunk: bytes) -> Iterator[ServerEvent]:
         """The events that this chunk completes."""
@@ -63,8 +69,10 @@ class Streamed:
         self.fault: CallFault | None = None
         self._reading = reading
         self._frames = frames or EventStream()
-        self._first = b""
+        self._lead: bytes = b""  # what came before the first byte that tells a body from events
+        self._first: bytes = b""
         self._body: list[bytes] = []  # of a server that answers without streaming although it was asked to
+        self._begun = False  # whether any event came
         self._length = 0
 
     def feed(self, chunk: bytes) -> Sequence[Delta]:
@@ -83,7 +91,12 @@ class Streamed:
         self._length += len(chunk)
         if self._length > LONGEST:
             return bad_reply(f"the reply is longer than {LONGEST:,} bytes")
-        self._first = self._first or chunk.lstrip()[:1]
+        if not self._first:
+            chunk, self._lead = self._lead + chunk, b""
+            self._first = chunk.lstrip().removeprefix(BOM_UTF8).lstrip()[:1]
+            if not self._first or BOM_UTF8.startswith(chunk.lstrip()):
+                self._first, self._lead = b"", chunk
+                return None
         if self._first in _JSON:
             self._body.append(chunk)
             return None
@@ -100,12 +113,15 @@ class Streamed:
             pass  # the last event was cut; whether the reply was complete without it is decided below
         if self._reading.draft.finish:
             return None
+        if self._frames.strange and not self._begun:
+            return bad_reply(f"the body is neither JSON nor an event stream: {_shown(self._frames.strange)}")
         return CallFault(Trigger.stream_cut, "the stream ended before the provider said that it was complete")
 
     def _read(self, events: Iterator[ServerEvent]) -> CallFault | None:
         return next(filter(None, map(self._event, events)), None)
 
     def _event(self, event: ServerEvent) -> CallFault | None:
+        self._begun = True
         if event.data.strip() == _DONE:
             return None  # it says nothing of how the reply ended
         data: object = parse(event.data)
@@ -136,7 +152,8 @@ def _whole(reading: Reading, body: bytes) -> CallFault | None:
 
 def _inner_fault(data: object) -> CallFault | None:
     """The fault where the server reports an error inside a reply that began as a success; Google's is in an array."""
-    error = mapping(sequence(data)[0] if sequence(data) else data).get("error")
+    said = mapping(sequence(data)[0] if sequence(data) else data)
+    error = said if said.get("object") == "error" else said.get("error")  # vLLM's and Mistral's stand bare
     return stream_fault(error) if error else None
 
 

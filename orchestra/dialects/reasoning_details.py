@@ -5,9 +5,18 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from orchestra.dialects.loose import is_object, sequence
+from orchestra.dialects.loose import is_object, parse, sequence
 
 _WRITTEN_ON = ("text", "summary", "data")
+
+
+def returned(state: str) -> list[Any]:
+    """What `state` kept, as it goes back; nothing where that is no list of objects, which the server would refuse."""
+    try:
+        kept = sequence(parse(state))
+    except ValueError:
+        return []
+    return kept if all(map(is_object, kept)) else []
 
 
 class ReasoningDetails:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from orchestra.dialects.chat_reading import logprobs, usage
+from orchestra.dialects.chat_reading import token_logprobs, usage
 from orchestra.dialects.draft import Draft
 from orchestra.dialects.encoded import Encoded
 from orchestra.dialects.faults import stream_fault
@@ -21,11 +22,8 @@ class ResponsesReading:
 
     def __init__(self, encoded: Encoded) -> None:
         self.draft = Draft(encoded)
-        self._incomplete = ""  # the kind of an item that its provider calls so
-        self._opened = 0
-        self._places: dict[Index, int] = {}
-        self._written: set[int] = set()
-        self._paragraphs: dict[int, tuple[str, Index]] = {}
+        self._items: list[_Item] = []
+        self._latest: dict[Index, _Item] = {}
         self._takes = {
             _ADDED: self._added,
             "response.output_item.done": self._done,
@@ -43,12 +41,13 @@ class ResponsesReading:
         kind = string(data.get("type")) or name
         if take := self._takes.get(kind):
             index = _index(data, "output_index", "item_id")
-            take(data, self._open(index) if kind == _ADDED else self._place(index))
+            take(data, self._open(index) if kind == _ADDED else self._item(index))
             return None
         response = mapping(data.get("response"))
         self._described(response)
-        if status := _ENDS.get(kind):
-            return self._end(status, response)
+        if ended := _ENDS.get(kind):
+            own = string(response.get("status"))  # vLLM completes even what it calls incomplete itself
+            return self._end(own if own and ended == "completed" else ended, response)
         return stream_fault(data) if kind == "error" else None
 
     def whole(self, data: dict[str, Any]) -> CallFault | None:
@@ -64,101 +63,113 @@ class ResponsesReading:
 
     def _end(self, status: str, response: dict[str, Any]) -> CallFault | None:
         """The response's own end; its items are read here only where no event has told of any."""
-        if not self._opened:
+        if not self._items:
             for item in sequence(response.get("output")):
                 self._done({"item": item}, self._open())
         if status not in ("completed", "incomplete"):
             error = {"code": status or "no status", "message": "the response was not completed"}
             return stream_fault(response.get("error") or error)
-        if status == "completed" and self._incomplete:
-            return bad_reply(f"the response is called completed, but its {self._incomplete} incomplete")
+        if status == "completed" and (broken := next((one.kind for one in self._items if one.incomplete), "")):
+            return bad_reply(f"the response is called completed, but its {broken} incomplete")
         self.draft.end("stop" if status == "completed" else _why(response))
         return None
 
-    def _open(self, index: Index = "") -> int:
-        """The place of an item that begins; a server may give several of them one index."""
-        self._opened += 1
-        self._places[index] = self._opened
-        return self._opened
+    def _open(self, index: Index = "") -> _Item:
+        """An item that begins; a server may give several of them one index."""
+        item = self._latest[index] = _Item(len(self._items))
+        self._items.append(item)
+        return item
 
-    def _place(self, index: Index) -> int:
-        return self._places.get(index) or self._open(index)
+    def _item(self, index: Index) -> _Item:
+        return self._latest.get(index) or self._open(index)
 
-    def _added(self, data: dict[str, Any], place: int) -> None:
+    def _added(self, data: dict[str, Any], item: _Item) -> None:
         """An item begins, and keeps its place among the others. What it holds already may not be complete."""
-        item = mapping(data.get("item"))
-        kind = item.get("type")
+        said = mapping(data.get("item"))
+        kind = said.get("type")
         if kind == "message":
-            self.draft.say("", place)
+            self.draft.say("", item.place)
         elif kind == "reasoning":
-            self.draft.reason("", place)
+            self.draft.reason("", item.place)
         elif kind == "function_call":
-            self._name(item, place)
+            self._name(said, item)
 
-    def _done(self, data: dict[str, Any], place: int) -> None:
-        item = mapping(data.get("item"))
-        kind = string(item.get("type"))
-        if read := self._reads.get(kind):
-            read(item, place)
-            self._incomplete = kind if item.get("status") == "incomplete" else self._incomplete
-        self._written.add(place)
+    def _done(self, data: dict[str, Any], item: _Item) -> None:
+        said = mapping(data.get("item"))
+        if read := self._reads.get(string(said.get("type"))):
+            read(said, item)
+            item.kind, item.incomplete = string(said.get("type")), said.get("status") == "incomplete"
+        item.written = True
 
-    def _message(self, item: dict[str, Any], place: int) -> None:
-        pieces = [mapping(piece) for piece in sequence(item.get("content"))]
-        for piece in () if place in self._written else pieces:
-            self.draft.logprobs += _logprobs(piece)
+    def _message(self, said: dict[str, Any], item: _Item) -> None:
+        pieces = [mapping(piece) for piece in sequence(said.get("content"))]
+        for piece in () if item.written else pieces:
+            self.draft.logprobs += token_logprobs(piece.get("logprobs"))
             self.draft.refuse(string(piece.get("refusal")))
-            self.draft.say(string(piece.get("text")), place)
+            self.draft.say(string(piece.get("text")), item.place)
         if any(piece.get("text") for piece in pieces):
-            self.draft.keep(_state(item, "type", "role", "content"), place, reasoning=False)
+            self.draft.keep(_state(said, "type", "role", "content"), item.place, reasoning=False)
 
-    def _reasoning(self, item: dict[str, Any], place: int) -> None:
-        texts = [string(mapping(piece).get("text")) for key in _THOUGHT for piece in sequence(item.get(key))]
+    def _reasoning(self, said: dict[str, Any], item: _Item) -> None:
+        texts = [string(mapping(piece).get("text")) for key in _THOUGHT for piece in sequence(said.get(key))]
         # With neither of these the provider would have to look the item up, and it was told to store nothing. It takes
         # what was thought openly only from models that encrypt nothing.
-        if item.get("encrypted_content"):
-            self.draft.keep(_state(item, "content"), place, reasoning=True)
-        elif item.get("content"):
-            self.draft.keep(_state(item), place, reasoning=True)
-        if place not in self._written:
-            self.draft.reason(_APART.join(filter(None, texts)), place)
+        if said.get("encrypted_content"):
+            self.draft.keep(_state(said, "content"), item.place, reasoning=True)
+        elif said.get("content"):
+            self.draft.keep(_state(said), item.place, reasoning=True)
+        if not item.written:
+            self.draft.reason(_APART.join(filter(None, texts)), item.place)
 
-    def _call(self, item: dict[str, Any], place: int) -> None:
-        self._name(item, place)
-        self.draft.call(place).state = _state(item, "type", "call_id", "name", "arguments")
-        self._arguments(item, place)
+    def _call(self, said: dict[str, Any], item: _Item) -> None:
+        self._name(said, item)
+        self.draft.call(item.place).state = _state(said, "type", "call_id", "name", "arguments")
+        self._arguments(said, item)
 
-    def _name(self, item: dict[str, Any], place: int) -> None:
-        call = self.draft.call(place)
-        call.id = string(item.get("call_id")) or call.id
-        call.name = string(item.get("name")) or call.name
+    def _name(self, said: dict[str, Any], item: _Item) -> None:
+        call = self.draft.call(item.place)
+        call.id = string(said.get("call_id")) or call.id
+        call.name = string(said.get("name")) or call.name
 
-    def _piece(self, data: dict[str, Any], place: int) -> None:
-        self.draft.call(place).add(data.get("delta"))
+    def _piece(self, data: dict[str, Any], item: _Item) -> None:
+        self.draft.call(item.place).add(data.get("delta"))
 
-    def _arguments(self, data: dict[str, Any], place: int) -> None:
+    def _arguments(self, data: dict[str, Any], item: _Item) -> None:
         """The arguments in full stand for all their pieces."""
-        call = self.draft.call(place)
+        call = self.draft.call(item.place)
         if whole := data.get("arguments"):
             call.pieces.clear()
             call.add(whole)
 
-    def _text(self, data: dict[str, Any], place: int) -> None:
-        self._written.add(place)
-        self.draft.logprobs += _logprobs(data)
-        self.draft.say(string(data.get("delta")), place)
+    def _text(self, data: dict[str, Any], item: _Item) -> None:
+        item.written = True
+        self.draft.logprobs += token_logprobs(data.get("logprobs"))
+        self.draft.say(string(data.get("delta")), item.place)
 
-    def _refusal(self, data: dict[str, Any], place: int) -> None:
-        self._written.add(place)
+    def _refusal(self, data: dict[str, Any], item: _Item) -> None:
+        item.written = True
         self.draft.refuse(string(data.get("delta")))
 
-    def _thought(self, data: dict[str, Any], place: int) -> None:
-        self._written.add(place)
+    def _thought(self, data: dict[str, Any], item: _Item) -> None:
+        item.written = True
         paragraph = (string(data.get("type")), _index(data, "summary_index", "content_index"))
-        before = self._paragraphs.get(place, paragraph)
-        self._paragraphs[place] = paragraph
-        piece = string(data.get("delta"))
-        self.draft.reason(piece if before == paragraph else f"{_APART}{piece}", place)
+        apart = item.paragraph not in (None, paragraph)
+        item.paragraph = paragraph
+        self.draft.reason(_APART * apart + string(data.get("delta")), item.place)
+
+
+@dataclass(slots=True)
+class _Item:
+    """An output item while it is read: its place among the others, and whether its text has been taken in.
+
+    `paragraph` is the one of its thoughts that was written last; `kind` and `incomplete` are what its end has said.
+    """
+
+    place: int
+    written: bool = False
+    paragraph: tuple[str, Index] | None = None
+    kind: str = ""
+    incomplete: bool = False
 
 
 _ADDED = "response.output_item.added"
@@ -202,7 +213,3 @@ _COUNTS = {
     "prompt_tokens_details": "input_tokens_details",
     "completion_tokens_details": "output_tokens_details",
 }
-
-
-def _logprobs(said: dict[str, Any]) -> list[float]:
-    return logprobs({"content": said.get("logprobs")})

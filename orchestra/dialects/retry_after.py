@@ -8,11 +8,12 @@ from orchestra.dialects.rate_limits import anthropic_limits, openai_limits
 from orchestra.dialects.waits import number, until
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
+def retry_after(headers: Mapping[str, str], status: int = 429) -> float | None:
     """Seconds to wait, or None where the headers (names in lower case) do not say.
 
     `retry-after-ms`, then `retry-after` in seconds or as a date (measured from the response's own
-    `date`, so a wrong clock here does not matter), then the reset of the limit that is used up.
+    `date`, so a wrong clock here does not matter), then the reset of the limit that is used up. Some servers tell
+    their resets with every response: where none is used up they say something only of a 429.
     """
     for found in (
         number(headers.get("retry-after-ms", ""), 0.001),
@@ -21,7 +22,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     ):
         if found is not None:
             return found
-    return _reset(headers)
+    return _reset(headers, status)
 
 
 def should_retry(headers: Mapping[str, str]) -> bool | None:
@@ -29,9 +30,11 @@ def should_retry(headers: Mapping[str, str]) -> bool | None:
     return {"true": True, "false": False}.get(headers.get("x-should-retry", "").strip().lower())
 
 
-def _reset(headers: Mapping[str, str]) -> float | None:
-    """The longest reset among limits at zero; the nearest one where no limit says it is at zero."""
+def _reset(headers: Mapping[str, str], status: int) -> float | None:
+    """The longest reset among limits at zero; for a 429 the nearest one where no limit says it is at zero."""
     limits = (*openai_limits(headers), *anthropic_limits(headers))
     resets = [limit.reset for limit in limits if limit.reset is not None]
     spent = [limit.reset for limit in limits if limit.reset is not None and limit.remaining == 0]
-    return max(spent) if spent else min(resets, default=None)
+    if spent:
+        return max(spent)
+    return min(resets, default=None) if status == 429 else None

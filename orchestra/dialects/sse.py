@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+_FIELDS = ("data", "event", "id", "retry")
 # A carriage return at the very end waits: its line feed may come with the next chunk.
 _LINE_END = re.compile(rb"\r\n|\n|\r(?=[\s\S])")
 
@@ -25,6 +26,7 @@ class EventStream:
         self._rest: list[bytes] = [b""]
         self._name = ""
         self._data: list[str] = []
+        self.strange = b""  # the first line of no field that there is
 
     def feed(self, chunk: bytes) -> Iterator[ServerEvent]:
         """The events that this chunk completes, one by one."""
@@ -52,9 +54,11 @@ class EventStream:
             self._data.append(value.removeprefix(" "))
         elif field == "event":
             self._name = value.removeprefix(" ")
+        elif not any(known.startswith(field) for known in _FIELDS):  # the last line may be cut
+            self.strange = self.strange or line
         return None
 
     def _dispatched(self) -> ServerEvent | None:
         name, data = self._name, self._data
         self._name, self._data = "", []
-        return ServerEvent(name, "\n".join(data)) if data else None
+        return ServerEvent(name, "\n".join(data)) if any(map(str.strip, data)) else None  # some keep alive with `data:`

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+from orchestra.checks.drafts import BOUNDS, DRAFTS, draft_name
+from orchestra.checks.subschemas import is_schema, mapped
 from orchestra.dialects.loose import is_object
-from orchestra.dialects.subschemas import every, is_schema, mapped
 
 
 def modern(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema in draft 2020-12, without `$schema`; the schema itself where that means the same.
 
-    Without `$schema` it is read as 2020-12, unless it holds what only older drafts can say: a list of `items`, or
-    `exclusiveMinimum: true`.
+    Which draft it is in, `draft_name` says.
     """
-    draft = _draft(schema)
-    if draft == len(_DRAFTS):
+    draft = DRAFTS.index(draft_name(schema))
+    if draft > _D2019:
         return schema
     result = _modern(schema, draft)
     result.pop("$schema", None)
     return schema if result == {key: value for key, value in schema.items() if key != "$schema"} else result
 
 
-_DRAFTS = ("draft-04", "draft-06", "draft-07", "2019-09")
 _D4, _D6, _D7, _D2019 = range(4)
 # What a draft's successors added: for the draft itself it says nothing, so it must not begin to.
 _ADDED = (
@@ -37,21 +36,6 @@ _ADDED = (
     frozenset({"$dynamicAnchor", "$dynamicRef", "prefixItems"}),
 )  # fmt: skip
 _BESIDE_REF = frozenset({"$ref", "$defs", "definitions", "title", "description", "default", "examples"})
-_BOUNDS = (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum"))
-
-
-def _draft(schema: dict[str, Any]) -> int:
-    named = str(schema.get("$schema", ""))
-    for index, draft in enumerate(_DRAFTS):
-        if draft in named:
-            return index
-    if not named:
-        parts = list(every(schema))
-        if any(isinstance(part.get(bound), bool) for part in parts for bound, _ in _BOUNDS):
-            return _D4
-        if any(isinstance(part.get("items"), list) for part in parts):
-            return _D7
-    return len(_DRAFTS)
 
 
 def _modern(schema: Any, draft: int) -> Any:
@@ -76,7 +60,7 @@ def _named(schema: dict[str, Any], draft: int) -> None:
 
 
 def _bounded(schema: dict[str, Any], draft: int) -> None:
-    for exclusive, inclusive in _BOUNDS:
+    for exclusive, inclusive in BOUNDS:
         if draft == _D4 and isinstance(schema.get(exclusive), bool) and schema.pop(exclusive) and inclusive in schema:
             schema[exclusive] = schema.pop(inclusive)
 

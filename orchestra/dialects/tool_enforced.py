@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from orchestra.checks.subschemas import every, required_names, subschemas
 from orchestra.dialects.loose import is_object, mapping, sequence, string
-from orchestra.dialects.subschemas import every, required_names, subschemas
 
 
 @dataclass(frozen=True, slots=True)

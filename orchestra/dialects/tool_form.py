@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias, cast
 
+from orchestra.checks.subschemas import every, mapped
 from orchestra.dialects.features import FEATURES
 from orchestra.dialects.loose import is_object, mapping, sequence
-from orchestra.dialects.subschemas import every, mapped
 from orchestra.dialects.tool_drafts import modern
 from orchestra.dialects.tool_enforced import ENFORCED
 from orchestra.dialects.tool_refs import DEPTH, is_plain, too_deep, with_plain_references
@@ -43,7 +43,7 @@ class Form(NamedTuple):
 def form(schema: Mapping[str, Json], dialect: str, *, strict: bool) -> Form:
     """The schema for one dialect; with `strict` as the provider enforces it, where it can.
 
-    Raises Unsayable where it is no JSON, or where no object can fit it.
+    Raises Unsayable where it is no JSON, or its root is of another type than an object.
     """
     losses: list[str] = []
     root = modern(_shallow(_own(schema), losses))

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, TypeAlias, cast
 
+from orchestra.checks.subschemas import required_names
 from orchestra.dialects.loose import is_object, mapping, sequence, string
-from orchestra.dialects.subschemas import required_names
 from orchestra.types import Json
 
 Arguments: TypeAlias = Mapping[str, Json]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, cast
 from urllib.parse import unquote, urldefrag, urljoin
 
+from orchestra.checks.subschemas import every, is_schema, mapped, subschemas
 from orchestra.dialects.loose import is_object, sequence
-from orchestra.dialects.subschemas import every, is_schema, mapped, subschemas
 from orchestra.types import Json
 
 MOST = 20_000  # schemas in a rewritten one; what is beyond that is declared as any value
@@ -63,6 +64,7 @@ def too_deep(at: str) -> str:
 _DYNAMIC = frozenset({"$dynamicRef", "$recursiveRef"})
 _PLAIN = re.compile(r"#/(\$defs|definitions)/([^/%~]+)")
 _LEFT_OUT = frozenset({"$anchor", "$defs", "$dynamicAnchor", "$dynamicRef", "$id", "$recursiveAnchor", "definitions"})
+_NEWER = {"additionalItems": "items", "dependencies": "dependentSchemas"}
 _DATA = frozenset({"const", "enum", "default", "examples"})
 _BY_NAME = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
 
@@ -201,8 +203,9 @@ def _joined(base: str, reference: str) -> tuple[str, str]:
 
 def _at(value: Any, pointer: str) -> Any:
     """What stands at a JSON pointer, None where nothing does."""
-    for step in pointer[1:].split("/"):
-        name = unquote(step).replace("~1", "/").replace("~0", "~")
+    steps = [unquote(step).replace("~1", "/").replace("~0", "~") for step in pointer[1:].split("/")]
+    for step, after in pairwise([*steps, ""]):
+        name = _today(value, step, after)
         if is_object(value) and name in value:
             value = value[name]
         elif name.isdecimal() and int(name) < len(items := sequence(value)):
@@ -210,6 +213,16 @@ def _at(value: Any, pointer: str) -> Any:
         else:
             return None
     return value
+
+
+def _today(value: Any, name: str, after: str) -> str:
+    """Where what older drafts had under a name stands since it is said in 2020-12; see `tool_drafts`."""
+    if not is_object(value):
+        return name
+    if name == "items" and after.isdecimal() and "prefixItems" in value:
+        return "prefixItems"
+    newer = _NEWER.get(name, name)
+    return newer if name not in value and newer in value else name
 
 
 def _inside(schema: dict[str, Any], pointer: str) -> Iterator[tuple[dict[str, Any], str]]:

@@ -70,7 +70,7 @@ def compile_tool(tool: Declared, dialect: str, strict: Strictness = "auto") -> C
     """The tool for one dialect, alone in its request; "auto" takes strict mode where nothing at all is lost by it.
 
     A tool's schema is assumed not to change once the tool is made: it is compiled once. Raises ConfigError for an
-    unknown dialect or another value for `strict`, ToolError for a schema that is no JSON or that no object fits, and
+    unknown dialect or another value for `strict`, ToolError for a schema that is no JSON or of no object, and
     with strict=True where the provider cannot enforce the whole schema.
     """
     found = compile_tools([tool], dialect, strict)[tool.name]
@@ -82,7 +82,8 @@ def compile_tools(
 ) -> dict[str, CompiledTool]:
     """The tools of one request by canonical name: no two with one name on the wire, together within strict limits.
 
-    With "auto" the first tools are strict that fit the provider's limits for a request. Raises as `compile_tool` does.
+    With "auto" the first tools are strict that fit the provider's limits for a request. Raises as `compile_tool` does,
+    and ToolError where two tools have one name.
     """
     if dialect not in FEATURES:
         raise ConfigError(f"unknown dialect {dialect!r}; known: {', '.join(DIALECTS)}")
@@ -128,7 +129,10 @@ class _Tools:
     __slots__ = ("_key", "_schemas", "by_name")
 
     def __init__(self, tools: Iterable[Declared]) -> None:
-        self.by_name = {tool.name: tool for tool in tools}
+        self.by_name: dict[str, Declared] = {}
+        for tool in tools:
+            if self.by_name.setdefault(tool.name, tool) != tool:
+                raise ToolError(f"two tools are named {tool.name!r}; rename one, so that a call says which it is for")
         self._schemas = [tool.schema for tool in self.by_name.values()]
         texts = [(name, tool.description) for name, tool in self.by_name.items()]
         self._key = (*texts, *map(id, self._schemas))

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from orchestra.checks.subschemas import escaped, every, required_names
 from orchestra.dialects.loose import is_object, mapping, sequence, string
-from orchestra.dialects.subschemas import escaped, every, required_names
 from orchestra.dialects.tool_enforced import Enforced, counted, over
 from orchestra.dialects.tool_nulls import TYPES, Nulls, kinds_of, references_here
 from orchestra.dialects.tool_unions import Unions

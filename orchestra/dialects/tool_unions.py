@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
+from orchestra.checks.subschemas import every, required_names
 from orchestra.dialects.loose import mapping, string
-from orchestra.dialects.subschemas import every, required_names
 from orchestra.dialects.tool_nulls import Nulls, alternatives, choices
 
 MOST = 20_000

@@ -91,7 +91,7 @@ def _fault(provider: str, dialect: str, ways: Sequence[Deployment]) -> str | Non
     if None in addresses and any(addresses):
         return "has an endpoint without base_url beside one that has it; give each its own"
     if dialect not in DIALECTS:
-        return f"names dialect {dialect!r}; {known(dialect, DIALECTS)}"
+        return f"names the unknown dialect {dialect!r}; {known(dialect, DIALECTS)}"
     seen = [(place(way), way.key) for way in ways]
     twice = next((one for one in seen if seen.count(one) > 1), None)
     if twice is not None:

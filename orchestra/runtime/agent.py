@@ -67,9 +67,9 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
         self._saver = saver
 
     def copy(self, update: dict[str, Any] | None = None) -> Self:
-        """As LangGraph's, which `with_config` calls; the saver that was set goes along."""
+        """As LangGraph's, which `with_config` calls; a saver that was set goes along unless `update` holds another."""
         copied: Any = super().copy(update)
-        copied.checkpointer = self._saver
+        copied.checkpointer = (update or {}).get("checkpointer", self._saver)
         return copied
 
     async def astream(

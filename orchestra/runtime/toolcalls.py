@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
@@ -86,7 +87,7 @@ class ToolCalls:
         for call in calls:  # in their order, whichever of them has an end already
             self.results.handle(self.step.id, call.id)
         planned = self._planned(calls, turn)
-        if len(calls) > 1 and all(self.tools[call.name].spec.read_only for call in calls):
+        if all(self.tools[call.name].spec.read_only for call in calls):
             ends = await asyncio.gather(*(self._end(one, deadline) for one in planned))
         else:
             ends = await self._in_order(planned, deadline)
@@ -184,7 +185,7 @@ class ToolCalls:
         ordinal = self._begin(key, call)
         outcome = await execute(
             tool,
-            call,
+            replace(call, arguments=deepcopy(call.arguments)),  # what a tool does to them is no part of the call
             timeout=max(0.0, deadline - self.engine.clock()),
             handle=self.results.handle(self.step.id, call.id),
             idempotency_key=self._idempotency_key(call, ordinal) if tool.wants_key else "",

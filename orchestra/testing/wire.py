@@ -163,8 +163,8 @@ class Exchange:
     def _broken(self, said: Said, after: int, how: WireEvent, pause: float = 0.0) -> Iterator[WireEvent]:
         writer = self._writer(said)
         if self._streamed:
-            first = (Pause(pause),) if pause else ()
-            yield from (self.wire.stream, *writer.chunks()[:after], *first, how)
+            # What cannot be read comes by itself: what stands before it has been handed on by then.
+            yield from (self.wire.stream, *writer.chunks()[:after], Pause(pause), how)
         elif isinstance(how, bytes):
             yield from _whole('{"choices": [{"message": {')
         else:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast, overload
 
-from orchestra.checks import schema_fault, violations
+from orchestra.checks import arguments_fault, violations
 from orchestra.errors import ToolError
 from orchestra.toolbox.docstring import read_docstring
 from orchestra.toolbox.faults import ToolRejected
@@ -204,10 +204,5 @@ def _name(fn: Callable[..., Any]) -> str:
 
 
 def _check_schema(name: str, schema: Mapping[str, Json]) -> None:
-    if not isinstance(schema, Mapping):  # type: ignore[redundant-expr]  # written by strangers
-        raise ToolError(f"tool {name!r}: the schema is {type(schema).__name__}; expected an object of JSON Schema")
-    kinds = schema.get("type", "object")
-    if kinds != "object" and not (isinstance(kinds, list) and "object" in kinds):
-        raise ToolError(f"tool {name!r}: the schema's type is {kinds!r}; arguments are always an 'object'")
-    if fault := schema_fault(schema):
+    if fault := arguments_fault(schema):
         raise ToolError(f"tool {name!r}: the schema is not valid {fault}")

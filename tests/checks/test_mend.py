@@ -115,6 +115,7 @@ def test_hostile_lengths_end_in_a_plain_no(text):
         ("-Infinity", "-Infinity is not a JSON number"),
         ("1e999", "inf is not a JSON number"),
         ("9" * 5000, "a number has too many digits"),
+        ("\ufeff{}", "a byte order mark stands before it"),
         ('"\\ud800"', "\\ud800 is half a character"),
         ("[" * 100_000 + "]" * 100_000, f"nested deeper than {DEPTH} levels"),
         ("[" * 66 + "]" * 66, f"nested deeper than {DEPTH} levels"),

@@ -193,3 +193,30 @@ def _example(schema):
     if kind == "object":
         return {name: _example(part) for name, part in schema.get("properties", {}).items()}
     return {"array": [], "integer": 1, "number": 1.5, "boolean": True, "null": None}.get(kind, "x")
+
+
+@pytest.mark.parametrize(
+    ("schema", "fault"),
+    [
+        ({"$schema": "http://[bad"}, "at #/$schema: no URI"),
+        ({"items": {"$schema": "http://[bad"}}, "at #/items/$schema: no URI"),
+        ({"$schema": "http://json-schema.org/draft-03/schema#"}, "at #/$schema: draft-03 is not supported; known:"),
+        ({"default": {1}}, "at #/default: {1} is no JSON"),
+        ({"properties": {"a/b": {"default": [1, float("nan")]}}}, "at #/properties/a~1b/default/1: nan is no JSON"),
+        ({"x": {b"k": 1}}, "at #/x: b'k' is no JSON"),
+    ],
+)
+def test_a_schema_of_no_known_draft_or_of_no_json_is_a_fault_at_its_place(schema, fault):
+    assert schema_fault(schema).startswith(fault)
+
+
+@pytest.mark.parametrize("key", ["examples", "readOnly", "deprecated"])
+def test_an_annotation_of_a_wrong_type_changes_neither_the_draft_nor_what_fits(key):
+    schema = {"properties": {"a": {"const": 5, key: "yes"}}, "dependentRequired": {"a": ["b"]}}
+    assert schema_fault(schema) == ""
+    assert len(violations(schema, {"a": 6})) == 2
+
+
+def test_a_draft_named_inside_a_schema_does_not_change_how_it_is_read():
+    inner = {"$schema": "http://json-schema.org/draft-04/schema#", "const": 5}
+    assert violations({"properties": {"a": inner}}, {"a": 6}) != ()

@@ -22,7 +22,7 @@ keys = ["env:MINE_A", "env:MINE_B"]
 
 def found(cli: Cli, *arguments: str) -> dict[str, tuple[str, str]]:
     told = json.loads(cli("doctor", "--json", *arguments).stdout)
-    assert told["ok"] == all(one["state"] != "missing" for one in told["findings"])
+    assert told["ok"] == all(one["state"] in ("ok", "optional") for one in told["findings"])
     return {one["what"]: (one["state"], one["text"]) for one in told["findings"]}
 
 
@@ -100,6 +100,15 @@ def test_a_fleet_that_does_not_hold_is_a_finding(cli: Cli) -> None:
     state, text = found(cli, "--fleet", "no.toml")["fleet"]
     assert state == "missing"
     assert "no.toml: cannot be read" in text
+
+
+def test_a_misspelt_dialect_is_wrong_rather_than_missing_and_the_nearest_one_is_named(cli: Cli, hosted: Path) -> None:
+    hosted.write_text(HOSTED.replace("openai-chat", "opnai-chat"))
+    state, text = found(cli)["fleet"]
+    assert state == "wrong"
+    assert "unknown dialect 'opnai-chat'" in text
+    assert "did you mean 'openai-chat'?" in text
+    assert cli("doctor").exit_code == 1
 
 
 ELSEWHERE = """

@@ -153,3 +153,13 @@ def test_closing_an_alternative_to_what_its_neighbour_names_is_narrowing(monkeyp
     assert found(tally(tool)) == set()
     monkeypatch.setattr(tool_check, "compile_tool", closing)
     assert found(tally(tool)) == {"narrowed"}
+
+
+def test_a_tool_that_cannot_be_declared_at_all_is_faulty_and_not_raised_in_every_dialect():
+    bad = {"type": "object", "$schema": "http://[x"}
+    checked = check([ROWS, ToolSpec("list", "", {"type": "array"}), ToolSpec("bad", "", bad)], CODECS, 0)
+    assert checked.faulty == [
+        (1, "at #/type: 'array'; arguments are always an 'object'"),
+        (2, "at #/$schema: no URI; give one, or leave it out"),
+    ]
+    assert all((each.raised, each.compiled) == (0, 1) for each in checked.dialects.values())

@@ -292,6 +292,11 @@ def test_errors_are_known_by_status_and_name(status, kind, trigger):
     assert f"HTTP {status}: {kind}: why" in fault.text
 
 
+def test_a_denied_access_inside_a_success_is_one():
+    fault = CODEC.decode(ASKED, json.dumps({"__type": "AccessDeniedException", "Message": "no"}).encode())
+    assert fault.trigger is Trigger.auth
+
+
 @pytest.mark.parametrize("field", ["__type", "code"])
 def test_an_error_may_be_named_in_its_body(field):
     fault = error(429, {field: "com.amazon#ThrottlingException", "Message": "slow"}, retry_after="3")

@@ -226,6 +226,14 @@ def test_a_parameter_never_replaces_what_the_request_says_wherever_it_belongs():
     assert len(asked.notes) == 2
 
 
+def test_a_section_that_is_no_object_gives_way_to_what_belongs_there_with_a_note():
+    extra = {"bedrock.additionalModelRequestFields": "text", "bedrock.top_k": 5, "bedrock.seed": 1}
+    asked = encoded(extra=extra)
+    assert json.loads(asked.body)["additionalModelRequestFields"] == {"top_k": 5, "seed": 1}
+    (note,) = asked.notes
+    assert note.startswith("extra 'additionalModelRequestFields' left out: it is no object")
+
+
 def test_images_and_documents_are_carried_by_the_user_and_in_results():
     picture = Image("image/jpg", data="QUJD")
     seen = Message("user", (Text("look"), picture, PDF))

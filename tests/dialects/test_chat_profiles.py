@@ -370,3 +370,14 @@ def test_limits_are_read_from_the_headers_that_these_servers_share():
     headers = {"x-ratelimit-limit-requests": "30", "x-ratelimit-remaining-requests": "29"}
     headers |= {"x-ratelimit-reset-requests": "2m1s"}
     assert CODEC.limits(headers) == (RateLimit("requests", 30, 29, 121.0),)
+
+
+@pytest.mark.parametrize("state", ["garbage", "{}", "5", "[]", "[1]", "[" * 500])
+def test_details_that_were_kept_wrongly_do_not_go_back_and_a_note_says_so(state):
+    own = Origin("openrouter", "openai-chat", "m-1")
+    asked = encoded(
+        Message.user("a"), Message("assistant", (Reasoning("hm", own, state), Text("x", own))), Message.user("b"),
+        card=card("openrouter"),
+    )  # fmt: skip
+    assert json.loads(asked.body)["messages"][1] == {"role": "assistant", "content": "x", "reasoning": "hm"}
+    assert [note for note in asked.notes if "reasoning_details" in note]

@@ -138,11 +138,9 @@ def test_one_system_message_stands_at_the_beginning():
     assert json.loads(sent.body)["messages"] == [
         {"role": "system", "content": "a\n\nb"},
         {"role": "user", "content": "c"},
-        {"role": "user", "content": "d"},
+        {"role": "user", "content": "<system>\nd\n</system>"},
     ]
-    assert sent.notes == (
-        "a system message amid the conversation is said as the user's: Cohere takes one, at the beginning",
-    )
+    assert sent.notes == ("system message within the conversation: said in the user's turn, in <system> tags",)
 
 
 def test_images_are_blocks_and_those_of_results_follow_them():

@@ -50,11 +50,27 @@ GOOGLE = b'[{"error": {"code": 429, "message": "You exceeded your current quota"
         (529, b"", "overloaded"),
         (429, GOOGLE, "rate_limited"),
         (500, b'{"error": "just a text"}', "server_error"),
+        (400, body("Invalid schema for function 'update_billing_address': 'type' is required."), "bad_request"),
+        (400, body("tools.0.custom.name: 'content_moderation' is duplicated"), "bad_request"),
+        (404, body("The model `moderation-x` does not exist", code="model_not_found"), "bad_request"),
+        (404, body('The model "content_filter" does not exist'), "bad_request"),
+        (500, body("Internal server error in billing-svc"), "server_error"),
+        (500, b'{"error": "billing-svc"}', "server_error"),
+        (429, body("Please check your billing details."), "quota"),
+        (400, body("Billing hard limit has been reached", code="billing_hard_limit_reached"), "quota"),
+        (400, body("context_length_exceeded: 9000 tokens"), "context_overflow"),
+        (500, b'{"error": "rate_limit_exceeded"}', "rate_limited"),
     ],
 )  # fmt: skip
 def test_an_error_response_becomes_the_trigger_it_stands_for(status, data, trigger):
     fault = CODEC.error(status, {}, data)
     assert (fault.trigger, fault.status, fault.sent) == (Trigger(trigger), status, "yes")
+
+
+def test_what_openrouter_hands_on_counts_by_its_own_name():
+    raw = '{"type": "error", "error": {"type": "overloaded_error", "message": "Try later"}}'
+    data = json.dumps({"error": {"message": "Provider returned error", "code": 502, "metadata": {"raw": raw}}}).encode()
+    assert CODEC.error(502, {}, data).trigger is Trigger.overloaded
 
 
 def test_the_text_names_status_code_and_message():

@@ -175,6 +175,13 @@ def test_extra_parameters_go_where_google_wants_them_and_never_replace_what_the_
     }
 
 
+def test_a_configuration_that_is_no_object_gives_way_to_what_belongs_there_with_a_note():
+    sent = encoded(extra={"gemini.generationConfig": 5, "gemini.topK": 5})
+    assert json.loads(sent.body)["generationConfig"] == {"topK": 5}
+    (note,) = sent.notes
+    assert note.startswith("extra 'generationConfig' left out: it is no object")
+
+
 def test_system_messages_are_one_instruction_and_a_note_says_which_were_moved():
     sent = encoded(Message.system("a"), USER, Message.system("b"), Message.assistant("x"), USER)
     assert json.loads(sent.body)["systemInstruction"] == {"parts": [{"text": "a"}, {"text": "b"}]}

@@ -222,6 +222,18 @@ def test_an_id_used_in_two_turns_is_renamed_and_each_call_keeps_its_own_result()
     assert seen[3].parts[0].content == (Text("second"),)
 
 
+def test_calls_of_one_message_that_share_an_id_take_its_results_in_their_order():
+    calls = Message("assistant", (ToolCall("c", "rows", {"n": 1}), ToolCall("c", "rows", {"n": 2})))
+    parts = [ToolResult("c", "rows", (Text(text),)) for text in ("for 1", "for 2")]
+    for results in ([Message("tool", tuple(parts))], [Message("tool", (part,)) for part in parts]):
+        seen = viewed([calls, *results], card())
+        assert [(part.call_id, part.content[0].text) for part in seen.messages[1].parts] == [
+            ("c", "for 1"),
+            ("c-2", "for 2"),
+        ]
+        assert seen.notes == ()
+
+
 def test_an_unanswered_call_does_not_take_the_result_of_a_later_one_with_its_id():
     calls = [Message("assistant", (ToolCall("c", "rows", {}),)) for _ in range(2)]
     seen = view([*calls, Message("tool", (ToolResult("c", "rows", (Text("late"),)),))], card())

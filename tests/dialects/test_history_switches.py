@@ -13,7 +13,7 @@ from tests.dialects.history_rules import broken_rules
 from tests.dialects.history_stories import CARDS, MODELS, TOOLS, stories
 
 # These take any order of turns, and so are sent what the caller says; that has to be something.
-SAID_AS_IT_IS = ("openai-chat", "openai-responses", "mistral", "cohere")
+SAID_AS_IT_IS = ("openai-chat", "openai-responses", "cohere")
 
 
 def sent(card, messages, tools=TOOLS):

@@ -157,6 +157,19 @@ def test_a_system_message_amid_the_conversation_becomes_the_users():
     assert len(sent.notes) == 2
 
 
+def test_a_system_message_is_never_the_last():
+    sent = encoded(Message.system("a"), Message.user("b"), Message.system("c"), Message.system("d"))
+    assert json.loads(sent.body)["messages"][1:] == [
+        {"role": "user", "content": "b"},
+        {"role": "user", "content": "<system>\nc\n</system>"},
+        {"role": "user", "content": "<system>\nd\n</system>"},
+    ]
+    assert sent.notes == ("system message within the conversation: said in the user's turn, in <system> tags",)
+    alone = encoded(Message.system("a"))
+    assert [each["role"] for each in json.loads(alone.body)["messages"]] == ["system", "user"]
+    assert alone.notes == ("'Continue.' put last: Mistral Chat wants a user's turn there",)
+
+
 def test_a_last_turn_of_the_assistants_is_one_to_go_on_with():
     sent = encoded(Message.user("count"), Message.assistant("one, "))
     assert json.loads(sent.body)["messages"][-1] == {"role": "assistant", "content": "one, ", "prefix": True}

@@ -193,11 +193,100 @@ def test_a_call_of_a_tool_nobody_declared_keeps_its_name():
         ("content_filter", "content_filter"),
         ("eos", "stop"),
         ("model_length", "length"),
-        ("function_call", "tool_calls"),
+        ("end", "stop"),
+        ("end_turn", "stop"),
+        ("STOP", "stop"),
+        ("max_tokens", "length"),
+        ("MAX_TOKENS", "length"),
+        ("SAFETY", "content_filter"),
+        ("RECITATION", "content_filter"),
+        ("content_filter: PROHIBITED_CONTENT", "content_filter"),
     ],
 )
 def test_finish_reasons_are_understood(reason, finish):
     assert read(stream(chunk({"content": "x"}, reason)), ASKED)[1].finish == finish
+
+
+@pytest.mark.parametrize("reason", ["tool_calls", "function_call", "tool_use"])
+def test_a_finish_for_calls_needs_one(reason):
+    called = chunk(call(0, "c1", "now", "{}"))
+    assert read(stream(called, chunk({}, reason)), ASKED)[1].finish == "tool_calls"
+    fault = read(stream(chunk({"content": "x"}, reason)), ASKED)[1]
+    assert (fault.trigger, fault.partial_text) == (Trigger.bad_reply, "x")
+
+
+@pytest.mark.parametrize("reason", ["MALFORMED_FUNCTION_CALL", "function_call_filter: MALFORMED_FUNCTION_CALL"])
+def test_a_call_that_google_could_not_read_is_a_fault_that_names_it(reason):
+    fault = read(stream(chunk({"content": "x"}, reason)), ASKED)[1]
+    assert fault.trigger is Trigger.malformed_args
+    assert reason in fault.text
+
+
+@pytest.mark.parametrize("reason", ["", "null", None])
+def test_a_word_for_no_reason_is_no_end(reason):
+    assert read(stream(chunk({"content": "x"}, reason), chunk({"content": "y"}, "stop")), ASKED)[1].text == "xy"
+    assert read(stream(chunk({"content": "x"}, reason)), ASKED)[1].trigger is Trigger.stream_cut
+
+
+@pytest.mark.parametrize("finish", ["length", "content_filter"])
+def test_a_reply_that_was_broken_off_stays_so_whatever_a_later_chunk_says(finish):
+    assert read(stream(chunk({"content": "x"}, finish), chunk({}, "stop")), ASKED)[1].finish == finish
+
+
+@pytest.mark.parametrize("choices", [[], [{"index": 0, "delta": {}, "finish_reason": "stop"}]])
+def test_groqs_error_breaks_a_stream_off_whatever_stands_beside_it(choices):
+    broken = {"choices": choices, "x_groq": {"id": "r", "error": "over_capacity"}}
+    fault = read(stream(chunk({"content": "x"}), broken, chunk({}, "stop")), ASKED)[1]
+    assert (fault.trigger, fault.partial_text) == (Trigger.overloaded, "x")
+
+
+def test_a_bare_error_inside_a_success_is_its_fault():
+    error = {"object": "error", "message": "maximum context length is 10", "type": "BadRequestError", "code": 400}
+    for fault in (
+        CODEC.decode(ASKED, json.dumps(error).encode()),
+        read(stream(chunk({"content": "x"}), error), ASKED)[1],
+        read(stream(error), ASKED)[1],
+    ):
+        assert fault.trigger is Trigger.context_overflow
+
+
+def test_the_one_call_of_older_servers_is_read():
+    old = {"name": "now", "arguments": "{}"}
+    pieces = ({"name": "rows", "arguments": ""}, {"arguments": '{"sql": '}, {"arguments": '"x"}'})
+    streamed = stream(*(chunk({"function_call": piece}) for piece in pieces), chunk({}, "function_call"))
+    (first,) = CODEC.decode(ASKED, whole({"content": None, "function_call": old}, "function_call")).tool_calls
+    (second,) = read(streamed, ASKED)[1].tool_calls
+    assert (first.name, first.arguments, bool(first.id)) == ("now", {}, True)
+    assert (second.name, second.arguments) == ("rows", {"sql": "x"})
+
+
+def test_a_choice_without_an_index_is_the_first_and_one_of_a_text_is_no_chat():
+    unnumbered = {"choices": [{"index": None, "delta": {"content": "x"}, "finish_reason": "stop"}]}
+    assert read(stream(unnumbered), ASKED)[1].text == "x"
+    completion = {"choices": [{"index": 0, "text": "hello", "finish_reason": "stop"}]}
+    for fault in (CODEC.decode(ASKED, json.dumps(completion).encode()), read(stream(completion), ASKED)[1]):
+        assert fault.trigger is Trigger.bad_reply
+        assert "/completions" in fault.text
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, None])
+def test_json_behind_a_byte_order_mark_is_a_reply_that_was_not_streamed(size):
+    data = b"\xef\xbb\xbf\n" + whole({"content": "x"})
+    assert read(data, ASKED, size)[1].text == "x"
+
+
+@pytest.mark.parametrize("size", [1, 7, None])
+@pytest.mark.parametrize("page", [b"<html>502 Bad Gateway</html>", b'error: {"code": 500}\n\n', b"\n\nno such page\n"])
+def test_what_is_no_stream_at_all_is_shown_rather_than_called_cut(page, size):
+    fault = read(page, ASKED, size)[1]
+    assert fault.trigger is Trigger.bad_reply
+    assert page.strip().decode() in fault.text.replace("\\n", "")
+    assert read(b"foo: bar\n" + stream(chunk({"content": "x"})), ASKED, size)[1].trigger is Trigger.stream_cut
+
+
+@pytest.mark.parametrize("start", [b"", b"\n", b"\xef\xbb", b": ping\n\n", b"dat", b"event: x\ndata: {"])
+def test_a_stream_that_only_began_is_cut(start):
+    assert read(start, ASKED)[1].trigger is Trigger.stream_cut
 
 
 def test_a_refusal_is_text_that_was_not_handed_on_and_a_finish_of_its_own():

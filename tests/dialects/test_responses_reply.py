@@ -218,6 +218,13 @@ def test_items_that_share_an_index_stay_apart():
     assert [(each.id, each.arguments) for each in reply.tool_calls] == [("a", {"sql": "1"}), ("b", {})]
 
 
+def test_a_text_at_the_place_of_a_thought_is_a_block_of_its_own():
+    pieces = [("reasoning_text", "hm"), ("output_text", "hi")]
+    events = [{"type": f"response.{kind}.delta", "delta": piece, "output_index": 0} for kind, piece in pieces]
+    reply = read(stream(*events, end()))[1]
+    assert (reply.reasoning, reply.text) == ("hm", "hi")
+
+
 def test_items_keep_the_order_in_which_they_began():
     begun = (added(0, reasoning()), added(1, message("")), added(2, call("a", "now", "")))
     content = (delta(ARGUMENTS, 2, "{}"), delta(ANSWER, 1, "so"), delta(SUMMARY, 0, "hm"))
@@ -278,6 +285,19 @@ def test_the_end_says_why_and_an_incomplete_response_never_counts_as_whole(statu
     events = (delta(ANSWER, 0, "x"), end(status, incomplete_details=details))
     assert read(stream(*events), ASKED)[1].finish == finish
     assert CODEC.decode(ASKED, whole(message("x"), status=status, incomplete_details=details)).finish == finish
+
+
+def test_a_response_that_is_called_completed_is_what_its_own_status_says():
+    said = {"type": "response.output_text.delta", "delta": "hi", "output_index": 0}
+
+    def ended(**response):
+        return read(stream(said, {"type": "response.completed", "response": response}))[1]
+
+    assert ended().finish == "stop"
+    assert ended(status="completed").finish == "stop"
+    assert ended(status="incomplete", incomplete_details={"reason": "max_output_tokens"}).finish == "length"
+    fault = ended(status="failed", error={"code": "server_error", "message": "x"})
+    assert (fault.trigger, fault.partial_text) == (Trigger.server_error, "hi")
 
 
 def test_a_call_in_an_incomplete_response_does_not_make_it_whole():

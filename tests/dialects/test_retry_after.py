@@ -53,6 +53,18 @@ def test_every_spelling_of_a_wait_is_read(headers, seconds):
     assert retry_after(headers) == (None if seconds is None else pytest.approx(seconds))
 
 
+def test_resets_that_come_with_every_response_are_no_wait_unless_a_limit_is_used_up():
+    told = {
+        "x-ratelimit-remaining-requests": "14370",
+        "x-ratelimit-reset-requests": "2m59.56s",
+        "x-ratelimit-remaining-tokens": "5000",
+        "x-ratelimit-reset-tokens": "7.66s",
+    }
+    assert [http_fault(status, told, b"").retry_after for status in (400, 500, 503)] == [None, None, None]
+    assert http_fault(429, told, b"").retry_after == pytest.approx(7.66)
+    assert http_fault(500, told | {"x-ratelimit-remaining-tokens": "0"}, b"").retry_after == pytest.approx(7.66)
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("2m59.56s", 179.56), ("1d", 86400), ("12", 12), ("", None), ("6x", None)]
 )

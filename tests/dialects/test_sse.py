@@ -52,6 +52,10 @@ def test_an_event_name_without_data_is_no_event_and_does_not_stick():
     assert read([b"event: x\n\ndata: a\n\n"]) == [ServerEvent("", "a")]
 
 
+def test_an_event_whose_data_are_empty_says_nothing():
+    assert read([b"data:\n\nevent: ping\ndata: \n\ndata\n\ndata: a\n\n"]) == [ServerEvent("", "a")]
+
+
 def test_bytes_that_are_no_utf8_are_a_value_error():
     with pytest.raises(ValueError):
         read([b"data: \xff\n\n"])

@@ -84,3 +84,24 @@ def test_the_same_values_fit_before_and_after(items, rest):
     for value in ([], [1], [1, "x"], [1, 2], [1, "x", "y"], ["x"], [1, "x", 3]):
         before = validator_for(schema)(schema).is_valid({"a": value})
         assert Draft202012Validator(declared(schema)).is_valid({"a": value}) == before
+
+
+@pytest.mark.parametrize(
+    ("reference", "old", "meant"),
+    [
+        ("#/properties/p/items/1", {"items": [STRING, INTEGER], "additionalItems": STRING}, INTEGER),
+        ("#/properties/p/additionalItems", {"items": [STRING], "additionalItems": INTEGER}, INTEGER),
+        ("#/properties/p/dependencies/a", {"dependencies": {"a": {"required": ["z"]}}}, {"required": ["z"]}),
+    ],
+)
+def test_a_reference_to_what_has_another_name_today_still_leads_there(reference, old, meant):
+    tool = ToolSpec("t", "", {"$schema": D7, **an_object(p=old, q={"$ref": reference})})
+    compiled = compile_tool(tool, "anthropic", strict=False)
+    assert compiled.losses == ()
+    assert list(as_json_schema(compiled, "anthropic")["$defs"].values()) == [meant]
+
+
+@pytest.mark.parametrize("word", ["examples", "readOnly"])
+def test_an_annotation_of_a_wrong_type_is_no_sign_of_an_older_draft(word):
+    schema = an_object(a={"const": 5, word: "yes"})
+    assert declared(schema) == schema

@@ -1,9 +1,13 @@
 import re
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestra.dialects.tool_names import CALL_IDS, TOOL_NAMES, Spelling, wire_names
+from orchestra.dialects.tool_schema import compile_tools
+from orchestra.errors import ToolError
+from orchestra.types import ToolSpec
 
 NAMES = st.lists(
     st.one_of(
@@ -47,3 +51,10 @@ def test_a_name_of_history_never_takes_the_spelling_of_a_declared_tool():
     mapped = wire_names(["a_b"], known=wire_names(["a.b"]))
     assert mapped["a.b"] == "a_b"
     assert mapped["a_b"] != "a_b"
+
+
+def test_two_tools_of_one_name_are_refused_and_one_given_twice_is_not():
+    first, second = (ToolSpec("t", about, {"type": "object"}) for about in ("a", "b"))
+    with pytest.raises(ToolError, match="two tools are named 't'"):
+        compile_tools([first, second])
+    assert list(compile_tools([first, first])) == ["t"]

@@ -207,7 +207,7 @@ def test_every_fact_of_a_model_can_be_said():
         ("[models.a]\nbase_url = 'http://h:port'", "models.a.base_url must be a URL"),
         ("[models.a]\nbase_url = 'http://u:pw@h/v1'", "must hold no user, password, query or fragment"),
         ("[models.a]\nbase_url = 'http://h/v1?key=1'", "must hold no user, password, query or fragment"),
-        (model(dialect='"openai-chatt"'), "model 'a' names dialect 'openai-chatt'; known: anthropic,"),
+        (model(dialect='"openai-chatt"'), "model 'a' names the unknown dialect 'openai-chatt'; known: anthropic,"),
         (model(tier='"capible"'), "model 'a' has tier 'capible'; known: capable, efficient, frontier; did you mean"),
         (model() + "\n[providers.opnai]", "no model has provider 'opnai'; known: 127.0.0.1:1, anthropic"),
         (model() + "\n[providers.openai]\nrequests_per_minute = 0", "providers.openai.requests_per_minute is 0"),

@@ -167,6 +167,14 @@ async def test_an_agent_with_a_config_of_its_own_keeps_the_checkpointer_that_was
     assert state.values["answer"] == "seven"
 
 
+async def test_a_copy_may_have_a_checkpointer_of_its_own():
+    async with app_of() as app:
+        saver = InMemorySaver()
+        agent = app.planner_executor([counting([])]).copy({"checkpointer": saver})
+        await agent.ainvoke({"task": "How many?"}, {"configurable": {"thread_id": "t"}})
+    assert len(list(saver.list({"configurable": {"thread_id": "t"}}))) == 5
+
+
 async def test_every_stream_mode_of_langgraph_works():
     async with app_of() as app:
         agent = app.planner_executor([counting([])])

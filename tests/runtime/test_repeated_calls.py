@@ -130,6 +130,34 @@ async def test_a_key_is_the_same_after_a_failure_and_another_for_one_more_of_the
     assert shop.keys == ([0, 1] if at_once else keys)
 
 
+async def test_what_a_tool_does_to_its_arguments_makes_no_other_call_of_them(tmp_path):
+    made: list[tuple[dict[str, Any], str]] = []
+    history: list[str] = []
+
+    @tool
+    def pay(order: Any, idempotency_key: str) -> str:
+        """Pay.
+
+        Args:
+            order: for what
+        """
+        made.append((dict(order), idempotency_key))
+        order["vat"] = 19
+        if len(made) == 1:
+            raise ValueError("no answer")
+        return "paid"
+
+    def small(body: dict[str, Any]) -> Any:
+        history.extend(c["function"]["arguments"] for m in body["messages"] for c in m.get("tool_calls") or ())
+        return says(CallTool("pay", order={"item": "a"}), CallTool("pay", order={"item": "a"}), "done")(body)
+
+    async with app_of(tmp_path, plans(PAYS), small) as app:
+        await app.planner_executor([pay]).ainvoke(TASK, THREAD)
+    first, second = made
+    assert first == second
+    assert {*history} == {'{"order": {"item": "a"}}'}
+
+
 async def test_an_edited_call_and_a_later_one_with_the_same_arguments_are_two(tmp_path):
     shop = Shop(needs_approval=True)
     async with app_of(tmp_path, plans(PAYS), says(pays("more"), pays("less"), "done")) as app:

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from orchestra.dialects import codec
+from orchestra.errors import StreamCut
 from orchestra.testing import (
     CallTool,
     CutStream,
@@ -20,6 +21,7 @@ from orchestra.testing import (
     Silence,
     Slow,
     Stall,
+    scripted_app,
     scripted_transport,
 )
 from orchestra.transport.seam import TransportFault, WireRequest
@@ -154,6 +156,17 @@ async def test_a_malformed_reply_and_one_without_its_end(streaming):
     endless = await ask(small)
     assert endless.trigger is (Trigger.stream_cut if streaming else Trigger.bad_reply)
     assert endless.partial_text == "never finished"
+
+
+@pytest.mark.parametrize("broken", [MalformedChunk, CutStream, NoEnd])
+async def test_what_was_written_before_a_stream_broke_has_been_handed_on(broken):
+    reply = Say("one two three four five six", chunks=6)
+    said = broken(reply) if broken is NoEnd else broken(reply, after=2)
+    async with scripted_app(ScriptedModel("m", [said, "other answer"])) as app:
+        with pytest.raises(StreamCut) as cut:
+            async for _ in app.stream("hi", step="draft"):
+                pass
+    assert cut.value.partial_text.startswith("one two")
 
 
 @pytest.mark.parametrize("behaviour", [Silence(), Stall()])

@@ -345,7 +345,7 @@ async def test_a_tool_of_raw_schema_keeps_it_as_it_is() -> None:
     ("schema", "told"),
     [
         ("{}", "the schema is str; expected an object"),
-        ({"type": "array"}, "the schema's type is 'array'; arguments are always an 'object'"),
+        ({"type": "array"}, "not valid at #/type: 'array'; arguments are always an 'object'"),
         ({"type": "object", "properties": {"a": {"type": "text"}}}, r"not valid at #/properties/a/type: 'text'"),
     ],
 )

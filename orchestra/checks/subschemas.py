@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, TypeGuard
 
-from orchestra.dialects.loose import is_object, sequence
-
 _ONE = frozenset(
     {
         "additionalItems", "additionalProperties", "contains", "contentSchema", "else", "if", "items", "not",
@@ -27,12 +25,12 @@ def mapped(schema: dict[str, Any], each: Callable[[Any, str], Any], at: str = "#
     result: dict[str, Any] = {}
     for key, value in schema.items():
         here = f"{at}/{key}"
-        if key in _NAMED and is_object(value):
+        if key in _NAMED and _is_object(value):
             result[key] = {
                 name: each(item, f"{here}/{escaped(name)}") if is_schema(item) else item for name, item in value.items()
             }
-        elif key in _LISTED and (listed := sequence(value)):
-            items = enumerate(listed)
+        elif key in _LISTED and _is_array(value):
+            items = enumerate(value)
             result[key] = [each(item, f"{here}/{index}") if is_schema(item) else item for index, item in items]
         elif key in _ONE and is_schema(value):
             result[key] = each(value, here)
@@ -53,16 +51,25 @@ def every(schema: Any) -> Iterator[dict[str, Any]]:
     waiting = [schema]
     while waiting:
         item = waiting.pop()
-        if is_object(item):
+        if _is_object(item):
             yield item
             waiting.extend(subschemas(item))
 
 
 def required_names(schema: dict[str, Any]) -> list[str]:
     """The names of the properties that an object must have."""
-    return [name for name in sequence(schema.get("required")) if isinstance(name, str)]
+    names: Any = schema.get("required")
+    return [name for name in names if isinstance(name, str)] if _is_array(names) else []
 
 
 def escaped(name: str) -> str:
     """A name as a step of a JSON pointer (RFC 6901)."""
     return name.replace("~", "~0").replace("/", "~1")
+
+
+def _is_object(value: object) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict)
+
+
+def _is_array(value: object) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
