@@ -133,7 +133,7 @@ async def exchanged(provider, small, key=None, signature=None):
     spoken, transport = codec("bedrock-converse"), HttpxTransport()
     asked = spoken.encode(Request((QUESTION,)), small)
     deadlines = Deadlines(Timeouts(), 60.0, lambda: 0.0, streamed=asked.stream)
-    exchange = Exchange(transport, spoken, asked, Timeouts(), deadlines)
+    exchange = Exchange(transport, spoken, asked, Timeouts(), deadlines, lambda said: None)
     endpoint = Endpoint(provider.base_url_of("bedrock-converse"), key, signature)
     events = [event async for event in exchange.events(endpoint)]
     await transport.aclose()
