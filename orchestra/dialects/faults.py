@@ -35,7 +35,8 @@ _PHRASES = (
     (Trigger.context_overflow, r"tokens in the prompt cannot exceed|size limit exceeded by \d+ tokens"),
     (Trigger.context_overflow, r"too many input tokens"),
     (Trigger.context_overflow, r"(exceed\w*|larger than|longer than)[^.]{0,60}\bcontext (size|window|length|limit)"),
-    (Trigger.content_filter, r"content (management )?policy|responsible ai|content[_ ](filter(ing)?|policy_violation)\b"),
+    (Trigger.content_filter, r"content (management )?policy|content[_ ](filter(ing)?|policy_violation)\b"),
+    (Trigger.content_filter, r"responsible ai"),
     (Trigger.content_filter, r"flagged (by|as|for)|(was|been|were) flagged|requires moderation|usage polic(y|ies)"),
     # Google says 400 of a bad key, and of a key used where it may not be.
     (Trigger.auth, r"incorrect api key|api key not valid|api key expired|user location is not supported"),

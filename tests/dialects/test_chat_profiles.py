@@ -290,6 +290,10 @@ def test_only_azure_wants_its_key_in_a_header_of_its_own():
     assert encoded(card=card("groq")).key_header is None
 
 
+def exchange(sent):
+    return Exchange(None, CODEC, sent, Timeouts(), None, lambda said: None)
+
+
 @pytest.mark.parametrize(
     ("base_url", "url"),
     [
@@ -302,17 +306,17 @@ def test_only_azure_wants_its_key_in_a_header_of_its_own():
 )
 def test_azure_is_asked_at_its_url_with_a_bare_key(base_url, url):
     sent = encoded(card=card("azure", base_url=base_url))
-    request = Exchange(None, CODEC, sent, Timeouts(), None, lambda said: None)._request(Endpoint(base_url, "secret"))
+    request = exchange(sent)._request(Endpoint(base_url, "secret"))
     assert request.url == url
     assert dict(request.headers)["api-key"] == "secret"
     assert "authorization" not in dict(request.headers)
-    keyless = Exchange(None, CODEC, sent, Timeouts(), None, lambda said: None)._request(Endpoint(base_url, None))
+    keyless = exchange(sent)._request(Endpoint(base_url, None))
     assert not {"api-key", "authorization"} & dict(keyless.headers).keys()
 
 
 def test_a_query_of_base_url_joins_that_of_the_path():
     sent = replace(encoded(card=card("openai")), path="/x?alt=sse")
-    request = Exchange(None, CODEC, sent, Timeouts(), None, lambda said: None)._request(Endpoint("https://x/v1?a=b", "secret"))
+    request = exchange(sent)._request(Endpoint("https://x/v1?a=b", "secret"))
     assert request.url == "https://x/v1/x?alt=sse&a=b"
     assert dict(request.headers)["authorization"] == "Bearer secret"
 
