@@ -6,6 +6,7 @@ dialects_peer.py (openai|litellm) (chat|stream) FILE
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -40,6 +41,7 @@ def call(peer: str, kind: str, data: dict[str, Any]) -> Callable[[], object]:
         asked |= {"stream": True, "stream_options": {"include_usage": True}}
     ours = client(data, kind)
     if peer == "litellm":
+        os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else it asks for a newer one as it is imported
         import litellm
 
         def made() -> Any:
