@@ -37,8 +37,10 @@ async def test_s01_one_rate_limit_is_moved_aside_at_once(dialect, way):
 async def test_s01_one_rate_limit_is_waited_out_where_nothing_is_beside_it(dialect, way):
     async with stage(dialect, [LIMITED, OK]) as it:
         answered(await it.ask(way, data_tags=ALONE))
-        (waited,) = (row.event for row in it.rows if isinstance(row.event, Waited))
-        assert (waited.why, waited.seconds) == ("backoff", 2.0)
+        backoffs = [
+            row.event.seconds for row in it.rows if isinstance(row.event, Waited) and row.event.why == "backoff"
+        ]
+        assert backoffs == [2.0]
         assert it.clock.slept == [2.0]
         assert it.counts == (2, 0, 0)
 
