@@ -123,16 +123,21 @@ BROKEN = {
 }
 
 
+def patience(behaviour):
+    """Seconds to wait for a sign: few only where one has to be missed, for on a busy machine any may be late."""
+    return 0.4 if isinstance(behaviour, Stall) else 5.0
+
+
 @pytest.mark.parametrize("behaviour", BROKEN.values(), ids=BROKEN)
 async def test_s08_to_s11_before_commit_a_broken_stream_fails_over(dialect, behaviour):
-    async with stage(dialect, behaviour, chunk=0.4) as it:
+    async with stage(dialect, behaviour, chunk=patience(behaviour)) as it:
         assert answered(await it.ask("complete")).model == "fallback"
         assert it.counts in [(1, 1, 0), (2, 1, 0)]
 
 
 @pytest.mark.parametrize("behaviour", BROKEN.values(), ids=BROKEN)
 async def test_s08_to_s11_after_commit_a_broken_stream_is_a_typed_error_with_the_partial_text(dialect, behaviour):
-    async with stage(dialect, behaviour, chunk=0.4) as it:
+    async with stage(dialect, behaviour, chunk=patience(behaviour)) as it:
         ended = await it.ask("stream")
         assert isinstance(ended.error, StreamCut)
         assert ended.error.partial_text == "".join(ended.texts) == "x" * (60 if behaviour == BROKEN["s11"] else 40)
@@ -141,7 +146,8 @@ async def test_s08_to_s11_after_commit_a_broken_stream_is_a_typed_error_with_the
 
 @pytest.mark.parametrize("broken", [CutStream, Stall, MalformedChunk])
 async def test_s08_to_s10_a_stream_that_breaks_before_its_first_token_fails_over_either_way(dialect, way, broken):
-    async with stage(dialect, broken(SIXTY, after=0), first_token=0.4, chunk=0.4) as it:
+    behaviour = broken(SIXTY, after=0)
+    async with stage(dialect, behaviour, first_token=patience(behaviour)) as it:
         assert answered(await it.ask(way)).model == "fallback"
         assert it.counts in [(1, 1, 0), (2, 1, 0)]
 
