@@ -159,7 +159,7 @@ class Dispatcher:
         wait = backoff(course.ladder.retries, failure.retry_after, self._draw())
         if self._clock() + wait >= course.call.deadline:
             why = f"waiting {wait:.3g} s does not fit the deadline"
-        elif not self.traffic.may_retry(way.target.provider):
+        elif not _asked_for(failure) and not self.traffic.may_retry(way.target.provider):
             why = f"{way.target.provider} has failed so often that nothing is sent to it again"
         else:
             course.stay = way.target
@@ -211,3 +211,8 @@ class Dispatcher:
         call, card = course.call, self._means.models[course.ladder.model]
         way = self.traffic.way(card, call.request, tags=call.data_tags, avoid=avoid)
         return way if isinstance(way, Way) else None
+
+
+def _asked_for(failure: CallFault) -> bool:
+    """Whether the provider told when to come back: it is busy, not in trouble, and its word keeps all others away."""
+    return failure.trigger is Trigger.rate_limited and bool(failure.retry_after)
