@@ -56,7 +56,7 @@ class Ledger:
         secrets = tuple(secrets)
         self._redactor = Redactor(secrets)
         self._store = None if self.path is None else Store(self.path)
-        self._rows = self._store and Rows(self._store, content=content)
+        self._rows = self._store and Rows(self._store, self._redactor, content=content)
         self._journal = Journal(self._store, secrets) if self._store else MemoryJournal(secrets)
         self._leases = Leases(self._store, clock) if self._store else MemoryLeases(clock)
         self._listeners = Listeners(sinks, self._redactor)
@@ -66,14 +66,16 @@ class Ledger:
     def hide(self, secrets: Iterable[str]) -> None:
         """Replace these secrets too, from now on."""
         secrets = tuple(secrets)
-        self._redactor.learn(secrets)
-        self._journal.hide(secrets)
+        if self._redactor.learn(secrets):
+            self._journal.hide(secrets)
+            if self._rows:
+                self._rows.look_again()
 
     def append(self, run: str, step: str, event: Event, *, keep: tuple[str, object] | None = None) -> Row:
         """Record an event of a run's step ("" for the run itself); the row as listeners see it, content included.
 
         `keep` is an entry for the step's journal, key and value: it and the event are written both or neither. Where
-        nothing is stored and nobody listens, the row holds the event as it was given.
+        nobody listens, the row that is returned holds the event as it was given; in the file it has no secrets.
 
         The row is in the file when this returns, but for those on which nothing outside rests yet (`MAY_WAIT`), where
         nobody listens: they are written with the next row, and never later than in the event loop's next turn; their
@@ -81,7 +83,7 @@ class Ledger:
         """
         run, step = self._place(run, step)
         heard = self._listeners.heard(run)
-        if heard or self._rows:
+        if heard:
             event = self._redactor.value(event)
         now = self._clock()
         if keep is None and not heard and type(event) in MAY_WAIT and self._held(run, step, event, now):

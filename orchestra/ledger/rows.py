@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from orchestra.errors import LedgerError
-from orchestra.ledger.events import Event, Row
+from orchestra.ledger.events import AttemptEnded, Event, Row
+from orchestra.ledger.redact import Redactor
 from orchestra.ledger.store import Statement, Store, Stored, event_row
 from orchestra.ledger.stored import decode, encode
 from orchestra.ledger.weighed import Cards
 
 
 class Rows:
-    """The events of a store; `content` also keeps what people and models wrote. Everything raises LedgerError."""
+    """The events of a store; `content` also keeps what people and models wrote. Everything raises LedgerError.
 
-    def __init__(self, store: Store, *, content: bool) -> None:
-        self._store, self._content = store, content
-        self._cards = Cards(store)
+    What is written is looked through by `redactor` first.
+    """
+
+    def __init__(self, store: Store, redactor: Redactor, *, content: bool) -> None:
+        self._store, self._redactor, self._content = store, redactor, content
+        self._cards = Cards(store, redactor)
 
     def add(self, run: str, step: str, time: float, event: Event, *others: Statement) -> int:
         """Write an event, and `others` with it or neither; its sequence number."""
@@ -28,12 +32,19 @@ class Rows:
         """Write what is held."""
         self._store.write_held()
 
+    def look_again(self) -> None:
+        """At what was taken to hold no secret: others are known now."""
+        self._cards.look_again()
+
     def of(self, run: str) -> list[Row]:
         """The rows of a run in order."""
         return [self._row(one) for one in self._store.rows(run)]
 
     def _statement(self, run: str, step: str, time: float, event: Event) -> Statement:
-        return event_row(run, step, time, event.type, encode(event, self._cards, content=self._content))
+        data = encode(event, self._cards, content=self._content)
+        if self._redactor.suspects(data.replace(_OWN_NAME, "", 1) if isinstance(event, AttemptEnded) else data):
+            data = encode(self._redactor.value(event), self._cards, content=self._content)
+        return event_row(run, step, time, event.type, data)
 
     def _row(self, stored: Stored) -> Row:
         seq, run, step, when, kind, data = stored
@@ -44,3 +55,6 @@ class Rows:
                 f"{self._store} has a row {seq} that this orchestra cannot read: {error}; "
                 "use the orchestra that wrote it or a newer one"
             ) from error
+
+
+_OWN_NAME = '"first_token":'  # a number; in a mapping, of which this event has none, it would name a secret
