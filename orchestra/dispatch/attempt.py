@@ -53,10 +53,10 @@ class LiveAttempt:
     async def deltas(self) -> AsyncGenerator[Delta, None]:
         """The pieces to hand on, as they arrive. Raises BudgetExceeded and DeadlineExceeded before anything is sent."""
         admitted = await self._admitted()
-        self._started = self._means.clock()  # the wait for money and a slot is not the model's time
         charged = Cost(0.0)
         try:
-            self._announce(admitted)
+            await self._announce(admitted)
+            self._started = self._means.clock()  # the wait for money, a slot and the file is not the model's time
             if admitted and (endpoint := await self._resolve(admitted.way.card)):
                 async with aclosing(self._open(admitted).events(endpoint)) as events:
                     async for event in events:
@@ -156,10 +156,11 @@ class LiveAttempt:
         self.error = error
         self._result = CallFault(Trigger.quota, str(error), sent="no")
 
-    def _announce(self, admitted: Admitted | None) -> None:
+    async def _announce(self, admitted: Admitted | None) -> None:
         ladder, target = self._ladder, admitted.way.target if admitted else None
         held = admitted is not None and admitted.reservation.capped
-        self._write(
+        await self._call.recorder.write(
+            self._call.step,
             AttemptStarted(
                 attempt=self.record.id,
                 model=ladder.model,
@@ -172,7 +173,7 @@ class LiveAttempt:
                 key=target.key if target else "",
                 place=target.place if target else "",
                 call=self._course.id,
-            )
+            ),
         )
 
     def _cost(self, card: ModelCard) -> Cost:
@@ -226,7 +227,7 @@ class LiveAttempt:
             )
         )
 
-    def _write(self, event: AttemptStarted | AttemptEnded | BreakerChanged) -> None:
+    def _write(self, event: AttemptEnded | BreakerChanged) -> None:
         self._call.recorder.record(self._call.step, event)
 
 

@@ -15,7 +15,17 @@ from pathlib import Path
 
 from orchestra.errors import LedgerError
 from orchestra.ledger.charges import Charges
-from orchestra.ledger.events import AttemptEnded, Decided, Event, Judged, Row, RunStarted, StepStarted
+from orchestra.ledger.events import (
+    AttemptEnded,
+    AttemptStarted,
+    Decided,
+    Event,
+    Judged,
+    Row,
+    RunEnded,
+    RunStarted,
+    StepStarted,
+)
 from orchestra.ledger.journal import Journal
 from orchestra.ledger.lease import Lease, Leases
 from orchestra.ledger.listeners import Listeners
@@ -92,6 +102,23 @@ class Ledger:
         if heard:
             self._listeners.tell(row)
         return row
+
+    async def write(self, run: str, step: str, event: Event) -> None:
+        """Record an event as `append` does; it is in the file when this is done.
+
+        All that tasks write so in one turn of their event loop shares a transaction.
+        """
+        run, step = self._place(run, step)
+        rows, heard = self._rows, self._listeners.heard(run)
+        if heard or rows is None or not self._held(run, step, event, self._clock()):
+            self.append(run, step, event)
+            return
+        import asyncio
+
+        held = rows.held
+        await asyncio.sleep(0)  # the others of this turn add theirs, and then it ends
+        if rows.held is held:  # that failed, or another thread's turn lasts
+            self.settle()
 
     def settle(self) -> None:
         """See that every row is in the file, those that may wait too."""
@@ -211,3 +238,7 @@ class Recorder:
     def record(self, step: str, event: Event, *, keep: tuple[str, object] | None = None) -> Row:
         """Record an event of a step ("" for the run itself), with an entry of its journal. Raises LedgerError."""
         return self.ledger.append(self.run, step, event, keep=keep)
+
+    async def write(self, step: str, event: AttemptStarted | RunEnded) -> None:
+        """Record an event and wait until it is in the file: something follows outside. Raises LedgerError."""
+        await self.ledger.write(self.run, step, event)

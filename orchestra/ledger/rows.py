@@ -5,7 +5,7 @@ from __future__ import annotations
 from orchestra.errors import LedgerError
 from orchestra.ledger.events import AttemptEnded, Event, Row
 from orchestra.ledger.redact import Redactor
-from orchestra.ledger.store import Statement, Store, Stored, event_row
+from orchestra.ledger.store import Fresh, Statement, Store, Stored, event_row
 from orchestra.ledger.stored import decode, encode
 from orchestra.ledger.weighed import Cards
 
@@ -22,11 +22,16 @@ class Rows:
 
     def add(self, run: str, step: str, time: float, event: Event, *others: Statement) -> int:
         """Write an event, and `others` with it or neither; its sequence number."""
-        return self._store.write(self._statement(run, step, time, event), *others)
+        return self._store.write(event_row(self._fresh(run, step, time, event)), *others)
 
     def hold(self, run: str, step: str, time: float, event: Event) -> bool:
         """Write an event with the next that is added; whether no other is held yet."""
-        return self._store.hold(self._statement(run, step, time, event))
+        return self._store.hold(self._fresh(run, step, time, event))
+
+    @property
+    def held(self) -> object:
+        """What stands for all that is held; another object once that is written."""
+        return self._store.held
 
     def write_held(self) -> None:
         """Write what is held."""
@@ -40,11 +45,11 @@ class Rows:
         """The rows of a run in order."""
         return [self._row(one) for one in self._store.rows(run)]
 
-    def _statement(self, run: str, step: str, time: float, event: Event) -> Statement:
+    def _fresh(self, run: str, step: str, time: float, event: Event) -> Fresh:
         data = encode(event, self._cards, content=self._content)
         if self._redactor.suspects(data.replace(_OWN_NAME, "", 1) if isinstance(event, AttemptEnded) else data):
             data = encode(self._redactor.value(event), self._cards, content=self._content)
-        return event_row(run, step, time, event.type, data)
+        return run, step, time, event.type, data
 
     def _row(self, stored: Stored) -> Row:
         seq, run, step, when, kind, data = stored
