@@ -58,13 +58,13 @@ class LiveAttempt:
             await self._announce(admitted)
             self._started = self._means.clock()  # the wait for money, a slot and the file is not the model's time
             if admitted and (endpoint := await self._resolve(admitted.way.card)):
-                async with aclosing(self._open(admitted).events(endpoint)) as events:
-                    async for event in events:
-                        if isinstance(event, ModelReply | CallFault):
-                            self._result = event
-                        elif self._call.hands_on:
-                            self.handed_on.append(event.text if isinstance(event, TextDelta) else "")
-                            yield event
+                async with aclosing(self._open(admitted, endpoint)) as exchange:
+                    while exchange.result is None:
+                        for delta in await exchange.more():
+                            if self._call.hands_on:
+                                self.handed_on.append(delta.text if isinstance(delta, TextDelta) else "")
+                                yield delta
+                self._result = exchange.result
         finally:  # also when cancelled: then there is no result
             changed = None
             if admitted:
@@ -132,12 +132,13 @@ class LiveAttempt:
             self._result = CallFault(Trigger.connection, text, sent="no")
         return None
 
-    def _open(self, admitted: Admitted) -> Exchange:
-        means, encoded, timeouts = self._means, admitted.encoded, admitted.way.card.timeouts
+    def _open(self, admitted: Admitted, endpoint: Endpoint) -> Exchange:
+        means, dialect, encoded, timeouts = self._means, admitted.dialect, admitted.encoded, admitted.way.card.timeouts
         self._deadlines = Deadlines(timeouts, self._call.deadline, means.clock, streamed=encoded.stream)
         limits = partial(means.traffic.corrected, admitted.way.target, hold=admitted.rate)
-        self._exchange = Exchange(means.transport, admitted.dialect, encoded, timeouts, self._deadlines, limits)
-        return self._exchange
+        exchange = Exchange(means.transport, dialect, encoded, endpoint, timeouts, self._deadlines, limits)
+        self._exchange = exchange
+        return exchange
 
     def _left(self) -> float:
         return self._call.deadline - self._means.clock()
@@ -196,8 +197,9 @@ class LiveAttempt:
         result, exchange, raw = self._result, self._exchange, self._raw()
         reply = result if isinstance(result, ModelReply) else None
         fault = result if isinstance(result, CallFault) else None
-        self.record = replace(
-            self.record,
+        self.record = Attempt(
+            id=self.record.id,
+            model=self.record.model,
             trigger=fault.trigger if fault else None,
             evidence=(fault.text,) if fault else (),
             sent=fault.sent if fault else exchange.sent if exchange else "no",
