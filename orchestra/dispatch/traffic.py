@@ -225,9 +225,10 @@ class Traffic:
         if target.provider == "local":
             return None
         key = target.provider, target.key
-        if key not in self._rates:
-            self._rates[key] = Rate(RateLimiter(RateRules.of(self._limits(target.provider))))
-        return self._rates[key]
+        rate = self._rates.get(key)
+        if rate is None:
+            rate = self._rates[key] = Rate(RateLimiter(RateRules.of(self._limits(target.provider))))
+        return rate
 
     def _limits(self, provider: str) -> ProviderLimits:
         return self._fleet.providers.get(provider) or ProviderLimits(provider)
