@@ -63,10 +63,13 @@ def as_step(step: Any) -> Step:
     return Step(id=step, name=step, kind=step)
 
 
+_LIMITS = Limits()
+
+
 def limits_of(options: NodeOptions) -> Limits:
     """The limits among the options. Raises ConfigError for one that makes no sense."""
     return Limits(
-        deadline=options.get("deadline", Limits().deadline),
+        deadline=options.get("deadline", _LIMITS.deadline),
         budget=options.get("budget"),
         allow_unknown_price=options.get("allow_unknown_price", False),
         mode=options.get("mode"),
