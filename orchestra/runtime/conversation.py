@@ -125,6 +125,8 @@ class Conversation:
 
     def _unsaid(self) -> dict[str, Json]:
         """What routing is told of the dialects in which the step's tools cannot be declared; nothing where all can."""
+        if not self.tools:
+            return {}
         dialects = {card.dialect for card in self.engine.fleet.models.values() if card.capabilities.tools == "native"}
         found = inexpressible(self.tools, sorted(dialects))
         return {"inexpressible": found} if found else {}
