@@ -17,7 +17,7 @@ from orchestra.runtime.node_run import Heard, NodeRun, enclosing, recorded
 from orchestra.runtime.options import CallOptions, as_step, check_names, limits_of
 from orchestra.runtime.scope import Limits, RunScope, words
 from orchestra.toolbox import as_tools
-from orchestra.types import End, Json, Reply, Step, StreamEvent, ToolChoice, check_settings
+from orchestra.types import End, Json, Reply, Step, StreamEvent, ToolChoice, ToolSpec, check_settings
 
 
 async def complete(engine: Engine, messages: Messages, step: str | Step | None, options: CallOptions) -> Reply:
@@ -45,11 +45,10 @@ async def _events(
     options = {**node.options, **options} if node else options
     if step is None:
         step = node.step if node else "call"
-    ask, read = _ask(messages, step, options)
+    ask, read, tool_choice = _ask(messages, step, options)
     reply: Reply | None = None
     with _run(engine, node, ask, limits_of(options)) as (scope, heard):
         conversation = Conversation(engine, scope, ask)
-        tool_choice = options.get("tool_choice", "auto")
         async with aclosing(conversation.stream(tool_choice=tool_choice, commit=commit)) as events:
             async for event in events:
                 if not isinstance(event, End):
@@ -76,14 +75,15 @@ def _run(engine: Engine, node: NodeRun | None, ask: Ask, limits: Limits) -> Gene
         yield scope, heard
 
 
-def _ask(messages: Messages, step: str | Step, options: CallOptions) -> tuple[Ask, Callable[[Json], Any]]:
+def _ask(messages: Messages, step: str | Step, options: CallOptions) -> tuple[Ask, Callable[[Json], Any], ToolChoice]:
     check_names(options, CallOptions.__annotations__, "a call")
     _check_values(options)
     schema, check, read = _output(options.get("output"))
+    tools, tool_choice = _offered(options)
     ask = Ask(
         step=as_step(step),
         messages=canonical(messages),
-        tools=tuple(tool.spec for tool in as_tools(options.get("tools", ()))),
+        tools=tools,
         output_schema=schema,
         check=check,
         parallel_tools=options.get("parallel_tools"),
@@ -93,14 +93,24 @@ def _ask(messages: Messages, step: str | Step, options: CallOptions) -> tuple[As
         stop=words(options.get("stop", ())),
         extra=options.get("extra", {}),
     )
-    return ask, read
+    return ask, read, tool_choice
+
+
+def _offered(options: CallOptions) -> tuple[tuple[ToolSpec, ...], ToolChoice]:
+    """The tools to declare, and the choice among them; the only one that may be called is declared alone."""
+    tools = tuple(tool.spec for tool in as_tools(options.get("tools", ())))
+    choice: Any = options.get("tool_choice", "auto")  # strangers write it
+    if choice in get_args(ToolChoice):
+        return tools, choice
+    if named := tuple(tool for tool in tools if tool.name == choice):
+        return named, "required"
+    known = ", ".join((*get_args(ToolChoice), *(tool.name for tool in tools)))
+    raise ConfigError(f"tool_choice {choice!r} is unknown; known: {known}")
 
 
 def _check_values(options: CallOptions) -> None:
     """Before anything is recorded of a call that cannot be made."""
     given = cast("Mapping[str, Any]", options)  # strangers write them
-    if given.get("tool_choice", "auto") not in get_args(ToolChoice):
-        raise ConfigError(f"tool_choice {given['tool_choice']!r} is unknown; known: {', '.join(get_args(ToolChoice))}")
     check_settings(
         max_tokens=given.get("max_tokens"),
         temperature=given.get("temperature"),

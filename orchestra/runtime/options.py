@@ -32,12 +32,13 @@ class CallOptions(NodeOptions, total=False):
     """Options of a call.
 
     tools: Tools, functions or LangChain tools the model may call.
+    tool_choice: auto, required, none, or the name of the one tool that has to be called; no other is then offered.
     output: a pydantic model or a JSON Schema that the answer must fit.
     extra: provider parameters by namespace (`anthropic.top_k`).
     """
 
     tools: Sequence[Any]
-    tool_choice: ToolChoice
+    tool_choice: ToolChoice | str
     parallel_tools: bool
     output: Any
     max_tokens: int
@@ -45,6 +46,19 @@ class CallOptions(NodeOptions, total=False):
     seed: int
     stop: Sequence[str]
     extra: Mapping[str, Json]
+
+
+class ChatSettings(TypedDict, total=False):
+    """What a chat model says in each of its calls; `timeout` is a call's deadline in seconds."""
+
+    mode: Mode
+    budget: float
+    tenant: str
+    temperature: float
+    max_tokens: int
+    timeout: float
+    seed: int
+    stop: list[str]
 
 
 def check_names(options: Mapping[str, Any], known: Collection[str], owner: str) -> None:

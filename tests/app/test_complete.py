@@ -195,6 +195,17 @@ async def test_settings_of_a_call_reach_the_wire():
     assert 7 in (request.get("max_tokens"), request.get("max_completion_tokens"))
 
 
+async def test_a_tool_that_is_named_as_the_choice_is_offered_alone_and_has_to_be_called():
+    small = ScriptedModel("small", ["I would rather not.", CallTool("rain", city="Oslo")])
+    async with scripted_app(small) as app:
+        reply = await app.complete("Rain?", tools=[Tool.from_schema("snow", "", {}), rain], tool_choice="rain")
+    assert [call.name for call in reply.tool_calls] == ["rain"]
+    assert [attempt.trigger for attempt in reply.attempts] == [Trigger.no_call, None]
+    for request in small.requests:
+        assert [tool["function"]["name"] for tool in request["tools"]] == ["rain"]
+        assert request["tool_choice"] == "required"
+
+
 async def test_a_data_tag_is_a_word_not_its_letters():
     tagged = ScriptedModel("eu", ["hier"], tags=("eu",))
     async with scripted_app(ScriptedModel("us", []), tagged) as app:
@@ -316,7 +327,8 @@ async def test_a_reply_continues_the_conversation():
 @pytest.mark.parametrize(
     ("option", "said"),
     [
-        ({"tool_choice": "reqired"}, "tool_choice 'reqired' is unknown"),
+        ({"tool_choice": "reqired"}, "tool_choice 'reqired' is unknown; known: auto, required, none$"),
+        ({"tool_choice": "rian", "tools": [rain]}, "tool_choice 'rian' is unknown; known: auto, required, none, rain"),
         ({"max_tokens": 0}, "max_tokens: expected a whole number, 1 or more, got 0"),
         ({"max_tokens": "5"}, "max_tokens"),
         ({"temperature": "hot"}, "temperature"),
