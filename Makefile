@@ -41,8 +41,8 @@ test-integrations: $(INTEGRATIONS:%=.test-%) ## run the apps of other frameworks
 
 .test-%: .venv/.% .venv/.dev
 	@echo "== $*"
-	@.venv/$*/bin/python -m pytest -q tests/integrations/$(subst -,_,$*) --cov=orchestra.integrations \
-	  --cov-config=tests/integrations/$(subst -,_,$*)/coverage.ini
+	@INTEGRATION=$(subst -,_,$*) .venv/$*/bin/python -m pytest -q tests/integrations/$(subst -,_,$*) \
+	  --cov --cov-config=tests/integrations/coverage.ini
 	@$(BIN)/pyright --pythonpath .venv/$*/bin/python orchestra/integrations/$(subst -,_,$*)*.py
 
 chaos: .venv/.dev ## kill thousands of runs at random moments and check that nothing is lost or done twice
