@@ -164,11 +164,11 @@ class Orchestra:
         name of the graph's node. Raises ConfigError.
         """
         from orchestra.integrations.langchain import ChatOrchestra
-        from orchestra.runtime.options import ChatSettings, as_step, check_names
+        from orchestra.runtime.options import ChatSettings, check_names, check_step
 
         check_names(settings, ChatSettings.__annotations__, "a chat model")
         if step is not None:
-            as_step(step)
+            check_step(step, self.policies)
         return ChatOrchestra(app=self, step=step, **settings)
 
     def planner_executor(

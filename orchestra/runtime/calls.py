@@ -9,6 +9,7 @@ from typing import Any, cast, get_args
 
 from orchestra.checks import schema_fault
 from orchestra.errors import ConfigError
+from orchestra.routing import StartAt, bind
 from orchestra.runtime.ask import Ask
 from orchestra.runtime.conversation import Conversation
 from orchestra.runtime.engine import Engine
@@ -46,6 +47,8 @@ async def _events(
     if step is None:
         step = node.step if node else "call"
     ask, read, tool_choice = _ask(messages, step, options)
+    if model := options.get("model"):
+        engine = replace(engine, policies=(*engine.policies, bind(StartAt(model), engine.fleet)))
     reply: Reply | None = None
     with _run(engine, node, ask, limits_of(options)) as (scope, heard):
         conversation = Conversation(engine, scope, ask)

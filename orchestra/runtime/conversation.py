@@ -57,7 +57,7 @@ class Conversation:
         self.engine, self.scope, self.ask, self.journal = engine, scope, ask, journal
         self.messages = list(ask.messages)
         self.tools = ask.tools
-        self.calls = _calls(ask.messages)
+        self.calls = _calls(_since_asked(ask.messages))
         self.sound = (len(self.messages), len(self.calls))  # messages and calls up to which nothing has failed
         self.attempts: list[Attempt] = []
         self.turns = 0
@@ -367,6 +367,12 @@ class Conversation:
 
 def _calls(messages: Iterable[Message]) -> list[ToolCall]:
     return [part for message in messages for part in message.parts if isinstance(part, ToolCall)]
+
+
+def _since_asked(messages: Sequence[Message]) -> Iterable[Message]:
+    """What came after the user's last word: a call that an earlier question led to may be right for this one too."""
+    last = max((place for place, message in enumerate(messages) if message.role == "user"), default=0)
+    return messages[last:]
 
 
 def _grounds(messages: Sequence[Message]) -> Iterator[str]:

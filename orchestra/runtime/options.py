@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Any, TypedDict
 
 from orchestra.errors import ConfigError
+from orchestra.routing import Policy, declared_steps
 from orchestra.runtime.scope import Limits, words
 from orchestra.types import Json, Mode, Priority, Step, ToolChoice
 
@@ -31,12 +32,14 @@ class NodeOptions(TypedDict, total=False):
 class CallOptions(NodeOptions, total=False):
     """Options of a call.
 
+    model: the fleet's name of the model to start with, whatever the rules say; recovery may still leave it.
     tools: Tools, functions or LangChain tools the model may call.
     tool_choice: auto, required, none, or the name of the one tool that has to be called; no other is then offered.
     output: a pydantic model or a JSON Schema that the answer must fit.
     extra: provider parameters by namespace (`anthropic.top_k`).
     """
 
+    model: str
     tools: Sequence[Any]
     tool_choice: ToolChoice | str
     parallel_tools: bool
@@ -75,6 +78,17 @@ def as_step(step: Any) -> Step:
     if not isinstance(step, str) or not step.strip():
         raise ConfigError(f"step: expected a name or a Step with an id, got {step!r}")
     return Step(id=step, name=step, kind=step)
+
+
+def check_step(step: str, policies: Sequence[Policy]) -> None:
+    """Raises ConfigError for no name, and for one that looks like a misspelling of a step that a rule speaks of.
+
+    A step of which no rule speaks is no fault: it goes by the mode.
+    """
+    as_step(step)
+    known = declared_steps(policies)
+    if step not in known and (near := get_close_matches(step, known, n=1, cutoff=0.85)):
+        raise ConfigError(f"step {step!r} is in no rule; did you mean {near[0]!r}? known: {', '.join(sorted(known))}")
 
 
 def limits_of(options: NodeOptions) -> Limits:
