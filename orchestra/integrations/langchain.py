@@ -128,6 +128,14 @@ class ChatOrchestra(BaseChatModel):
         async for chunk in super().astream(input, config, stop=stop, **self._told(config) | kwargs):
             yield chunk
 
+    @override
+    def stream_events(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        return cast("Any", super()).stream_events(input, config, **self._told(config) | kwargs)
+
+    @override
+    def astream_events(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        return cast("Any", super()).astream_events(input, config, **self._told(config) | kwargs)
+
     def _told(self, config: RunnableConfig | None) -> dict[str, Any]:
         """What the config around a call says of it; read before LangChain opens the run, which does not hand it on."""
         known = ensure_config(config)

@@ -24,7 +24,11 @@ class StartAt:
         """The model."""
         return self.model
 
-    def __call__(self, context: StepContext, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+    def __call__(
+        self,
+        context: StepContext,  # noqa: ARG002  # a policy's signature
+        candidates: Sequence[Candidate],
+    ) -> Sequence[Candidate]:
         """The candidates, the model's with a preference that none other has."""
         reason = Reason("call", f"the call names {self.model}")
         return [

@@ -122,19 +122,23 @@ def _changed(parts: Iterable[Part], known: Iterable[Part]) -> Iterator[Part]:
 
 
 def _visible(parts: Iterable[Part]) -> tuple[Json, ...]:
-    """What of the parts a LangChain message shows: its text, calls, media and results."""
+    """What of the parts a LangChain message shows: its text, calls, those nobody could read, media and results."""
     texts: list[str] = []
+    calls: list[Any] = []
+    unread: list[Any] = []
     others: list[Any] = []
     for part in parts:
         match part:
             case Text():
                 texts.append(part.text)
+            case ToolCall(arguments=None):
+                unread.append((part.id, part.name, part.raw))
             case ToolCall():
-                others.append((part.id, part.name, part.arguments if part.arguments is not None else part.raw))
+                calls.append((part.id, part.name, part.arguments))
             case ToolResult():
                 others.append((part.call_id, part.name, _visible(part.content), part.is_error))
             case Image() | Document():
                 others.append(replace(part, origin=None, provider_state=None))
             case Reasoning():
                 pass
-    return "".join(texts), *others
+    return "".join(texts), calls, unread, others

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Any, ClassVar
 
 import httpx
 import pytest
 from langchain_core.load.load import ALL_SERIALIZABLE_MAPPINGS
+from langchain_core.messages import AIMessage
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
 
@@ -19,6 +22,7 @@ from tests.integrations.langchain.served import app
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 )
+COUNTED = ["reasoning_output", "cache_read_input", "cache_creation_input"]
 FILE = """
 [models.small]
 model = "small"
@@ -39,7 +43,7 @@ class Dialect:
     @pytest.fixture(autouse=True)
     async def served(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
         monkeypatch.setattr(httpx, "get", lambda url, timeout: httpx.Response(200, content=PIXEL))
-        async with app(self.dialect, tmp_path, "small") as self.app:
+        async with app(self.dialect, tmp_path, "small", "other") as self.app:
             yield
 
     @property
@@ -57,6 +61,14 @@ class Dialect:
     supports_image_tool_message = True
     supports_pdf_tool_message = True
     supports_anthropic_inputs = True
+    model_override_value = "other"
+    supported_usage_metadata_details: ClassVar[dict[str, list[str]]] = {"invoke": COUNTED, "stream": COUNTED}
+
+    def invoke_with_reasoning_output(self, *, stream: bool = False) -> AIMessage:
+        model = self.chat_model_class(**self.chat_model_params)
+        return reduce(add, model.stream("Hello")) if stream else model.invoke("Hello")
+
+    invoke_with_cache_read_input = invoke_with_cache_creation_input = invoke_with_reasoning_output
 
 
 @pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
@@ -74,6 +86,22 @@ class TestAnthropic(OnTheWire):
 
 class TestGemini(OnTheWire):
     dialect = "gemini"
+
+
+class TestOpenAIResponses(OnTheWire):
+    dialect = "openai-responses"
+
+
+class TestBedrock(OnTheWire):
+    dialect = "bedrock-converse"
+
+
+class TestMistral(OnTheWire):
+    dialect = "mistral"
+
+
+class TestCohere(OnTheWire):
+    dialect = "cohere"
 
 
 class TestUnit(Dialect, ChatModelUnitTests):
