@@ -16,6 +16,7 @@ from orchestra.dispatch.call import Endpoint
 from orchestra.dispatch.course import Course
 from orchestra.dispatch.deadlines import Deadlines
 from orchestra.dispatch.exchange import Exchange
+from orchestra.dispatch.opening import Opening
 from orchestra.dispatch.traffic import Way
 from orchestra.errors import BudgetExceeded, CallError, ConfigError, LedgerError
 from orchestra.fleet import cost, estimate, message_tokens
@@ -54,7 +55,7 @@ class LiveAttempt:
         """The pieces to hand on, as they arrive. Raises BudgetExceeded and DeadlineExceeded before anything is sent."""
         admitted = await self._admitted()
         self._started = self._means.clock()  # the wait for money and a slot is not the model's time
-        charged = Cost(0.0)
+        charged, opening = Cost(0.0), Opening(self._call.expect)
         try:
             self._announce(admitted)
             if admitted and (endpoint := await self._resolve(admitted.way.card)):
@@ -63,8 +64,9 @@ class LiveAttempt:
                         if isinstance(event, ModelReply | CallFault):
                             self._result = event
                         elif self._call.hands_on:
-                            self.handed_on.append(event.text if isinstance(event, TextDelta) else "")
-                            yield event
+                            for piece in opening.through(event):
+                                self.handed_on.append(piece.text if isinstance(piece, TextDelta) else "")
+                                yield piece
         finally:  # also when cancelled: then there is no result
             changed = None
             if admitted:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 from orchestra.errors import ConfigError
 from orchestra.routing import Policy, declared_steps
@@ -52,7 +52,11 @@ class CallOptions(NodeOptions, total=False):
 
 
 class ChatSettings(TypedDict, total=False):
-    """What a chat model says in each of its calls; `timeout` is a call's deadline in seconds."""
+    """What a chat model says in each of its calls; `timeout` is a call's deadline in seconds.
+
+    `disable_streaming` is LangChain's: with "tool_calling" a reply that may call tools is handed on whole, so that no
+    bad call can cut a stream of which something was shown already.
+    """
 
     mode: Mode
     budget: float
@@ -62,6 +66,7 @@ class ChatSettings(TypedDict, total=False):
     timeout: float
     seed: int
     stop: list[str]
+    disable_streaming: bool | Literal["tool_calling"]
 
 
 def check_names(options: Mapping[str, Any], known: Collection[str], owner: str) -> None:

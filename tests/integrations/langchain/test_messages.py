@@ -31,7 +31,9 @@ from orchestra.types import (
 WORDS = st.text(min_size=1, max_size=8)
 ORIGINS = st.none() | st.builds(Origin, WORDS, WORDS, WORDS)
 STATES = st.none() | WORDS
-ARGUMENTS = st.none() | st.dictionaries(WORDS, st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | WORDS, max_size=2)
+ARGUMENTS = st.none() | st.dictionaries(
+    WORDS, st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | WORDS, max_size=2
+)
 TEXTS = st.builds(Text, WORDS, ORIGINS, STATES)
 MEDIA = st.builds(Image, st.just("image/png"), WORDS, st.none(), ORIGINS, STATES) | st.builds(
     Document, st.just("application/pdf"), WORDS, st.none(), st.just("https://example.com/a.pdf"), ORIGINS, STATES
