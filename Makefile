@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SDK := .venv/sdk/bin
 INTEGRATIONS := langchain
+TESTS_langchain := tests/runtime/test_langchain_messages.py
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -41,7 +42,7 @@ test-integrations: $(INTEGRATIONS:%=.test-%) ## run the apps of other frameworks
 
 .test-%: .venv/.% .venv/.dev
 	@echo "== $*"
-	@INTEGRATION=$(subst -,_,$*) .venv/$*/bin/python -m pytest -q tests/integrations/$(subst -,_,$*) \
+	@INTEGRATION=$(subst -,_,$*) .venv/$*/bin/python -m pytest -q tests/integrations/$(subst -,_,$*) $(TESTS_$*) \
 	  --cov --cov-config=tests/integrations/coverage.ini
 	@$(BIN)/pyright --pythonpath .venv/$*/bin/python orchestra/integrations/$(subst -,_,$*)*.py
 

@@ -140,5 +140,5 @@ def _visible(parts: Iterable[Part]) -> tuple[Json, ...]:
             case Image() | Document():
                 others.append(replace(part, origin=None, provider_state=None))
             case Reasoning():
-                pass
+                continue  # nobody can change it there
     return "".join(texts), calls, unread, others

@@ -298,25 +298,6 @@ async def test_a_ladder_at_its_end_tells_what_was_tried():
     assert [one.model for one in end.value.attempts] == ["small", "small", "strong", "strong"]
 
 
-@pytest.mark.parametrize(
-    ("asked", "said"),
-    [
-        ({"step": ""}, "step: expected a name"),
-        ({"step": "reserch"}, "step 'reserch' is in no rule; did you mean 'research'\\? known: research"),
-        ({"temprature": 1}, "temprature: no option of a chat model; did you mean 'temperature'"),
-    ],
-)
-async def test_what_a_chat_model_cannot_be_told_is_refused_when_it_is_made(asked, said):
-    async with two() as app:
-        with pytest.raises(ConfigError, match=said):
-            app.chat_model(**asked)
-
-
-async def test_a_step_of_which_no_rule_speaks_goes_by_the_mode():
-    async with two(policies=[], mode="quality") as app:
-        assert await served(app.chat_model(step="never heard of")) == "strong"
-
-
 async def test_a_call_is_told_of_an_option_that_nobody_knows():
     async with two() as app:
         with pytest.raises(ConfigError, match="top_k: no option of a call"):
