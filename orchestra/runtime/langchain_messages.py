@@ -139,6 +139,6 @@ def _visible(parts: Iterable[Part]) -> tuple[Json, ...]:
                 others.append((part.call_id, part.name, _visible(part.content), part.is_error))
             case Image() | Document():
                 others.append(replace(part, origin=None, provider_state=None))
-            case Reasoning():
-                continue  # nobody can change it there
+            case _:
+                continue  # reasoning, which nobody can change there
     return "".join(texts), calls, unread, others
