@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from importlib import import_module
 from math import isfinite
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 from orchestra.checks.drafts import DRAFTS, draft_name, unsupported, without
+from orchestra.checks.references import is_uri, misled, pointer
 from orchestra.checks.subschemas import mapped
 from orchestra.checks.wording import cut, known, place
 from orchestra.types import Json
@@ -50,7 +50,7 @@ def _no_json(schema: Mapping[str, Json]) -> str:
         _STRICT.encode(schema)
     except (TypeError, ValueError):
         path, value = next(_foreign(schema), ((), schema))
-        return f"at {_pointer(path)}: {cut(repr(value))} is no JSON; use only what json.dumps can write"
+        return f"at {pointer(path)}: {cut(repr(value))} is no JSON; use only what json.dumps can write"
     return ""
 
 
@@ -61,11 +61,11 @@ def _fault(text: str) -> str:
     for where in _misnamed(schema):
         return f"at {where}: no URI; give one, or leave it out"
     if (error := _error(text)) is None:
-        return next(_misled(schema, draft_of(schema)), "")
+        return next(misled(schema, draft_of(schema)), "")
     path = list(error.absolute_path)
     if path[-1:] == ["type"] and error.validator == "anyOf":  # not where a property of this name has no schema
-        return f"at {_pointer(path)}: {cut(repr(error.instance))} is no type; {known(str(error.instance), _TYPES)}"
-    return f"at {_pointer(path)}: {cut(error.message, 200)}"
+        return f"at {pointer(path)}: {cut(repr(error.instance))} is no type; {known(str(error.instance), _TYPES)}"
+    return f"at {pointer(path)}: {cut(error.message, 200)}"
 
 
 @lru_cache(maxsize=512)
@@ -123,7 +123,7 @@ def quick_of(schema_text: str) -> Callable[[object], bool]:
 def _unusable(schema: dict[str, Json], draft: Any) -> bool:
     """Whether the quick engine must not be asked: it takes anything where a reference leads to itself."""
     named = schema.get("$schema", "")  # it is not told the draft's name, so it would not mind
-    return not isinstance(named, str) or bool(unsupported(schema) or next(_misled(schema, draft), ""))
+    return not isinstance(named, str) or bool(unsupported(schema) or next(misled(schema, draft), ""))
 
 
 @cache
@@ -175,88 +175,9 @@ def _misnamed(schema: Any, at: str = "#") -> list[str]:
         return []
     given = cast("dict[str, Any]", schema)
     named = given.get("$schema")
-    found = [f"{at}/$schema"] if isinstance(named, str) and not _is_uri(named) else []
+    found = [f"{at}/$schema"] if isinstance(named, str) and not is_uri(named) else []
     mapped(given, lambda item, here: found.extend(_misnamed(item, here)), at)
     return found
-
-
-def _misled(schema: Mapping[str, Json], draft: Any) -> Iterator[str]:
-    """Where references lead nowhere, or back to themselves."""
-    from referencing import Registry
-    from referencing.jsonschema import specification_with
-
-    specification = specification_with(draft.META_SCHEMA.get("$schema") or draft.META_SCHEMA["id"])
-    root = specification.create_resource(cast(Any, schema))
-    try:
-        resolver = cast(Any, Registry)().with_resource(root.id() or "", root).resolver_with_root(root)
-        for reference, why in _astray(root, resolver, set()):
-            yield f"at {next(_named(schema, reference))}: {cut(reference)!r} leads {why}"
-    except ValueError as error:  # of urllib, which takes an identity apart
-        yield f"at {next(_named(schema, None), '#')}: {error}; give a URI, or leave it out"
-
-
-def _astray(resource: Any, resolver: Any, sound: set[int]) -> Iterator[tuple[str, str]]:
-    reference = _reference(resource.contents)
-    if reference is not None and (why := _end(reference, resolver, sound)):
-        yield reference, why
-    for inner in resource.subresources():
-        yield from _astray(inner, resolver.in_subresource(inner), sound)
-
-
-def _end(reference: str | None, resolver: Any, sound: set[int]) -> str:
-    """How following a reference goes wrong; "" where it does not, and what it led to is `sound` from then on."""
-    from referencing.exceptions import Unresolvable
-
-    met: set[int] = set()
-    while reference is not None:
-        try:
-            found = resolver.lookup(reference)
-        except Unresolvable:
-            return "nowhere in the schema; put what it names under $defs"
-        if id(found.contents) in met:
-            return "back to itself, so no value can be held to it"
-        if id(found.contents) in sound:
-            break
-        met.add(id(found.contents))
-        reference, resolver = _reference(found.contents), found.resolver
-    sound |= met
-    return ""
-
-
-def _reference(schema: object) -> str | None:
-    found = cast("Mapping[str, object]", schema).get("$ref") if isinstance(schema, Mapping) else None
-    return found if isinstance(found, str) else None
-
-
-def _named(value: object, name: str | None, above: tuple[str | int, ...] = ()) -> Iterator[str]:
-    """Where a reference stands in a schema; without a name, where a reference or an identity is no URI."""
-    if isinstance(value, str) and (value == name and above[-1:] == ("$ref",) if name else _is_no_uri(above, value)):
-        yield _pointer(above)
-    items: Iterable[tuple[str | int, object]] = ()
-    if isinstance(value, Mapping):
-        items = cast("Mapping[str, object]", value).items()
-    elif isinstance(value, Sequence) and not isinstance(value, str):
-        items = enumerate(cast("Sequence[object]", value))
-    for key, item in items:
-        yield from _named(item, name, (*above, key))
-
-
-def _is_no_uri(place: tuple[str | int, ...], text: str) -> bool:
-    if place[-1:] not in (("$id",), ("id",), ("$ref",)):
-        return False
-    return not _is_uri(text)
-
-
-def _is_uri(text: str) -> bool:
-    try:
-        urlsplit(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _pointer(path: Sequence[str | int]) -> str:
-    return "".join(["#", *("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)])
 
 
 def _is_object(_: object, value: object) -> bool:

@@ -165,7 +165,8 @@ class _Cut:
         # A model that cannot be held to an answer's schema refuses to be held to a tool's.
         enforced = self.features.strict and self.card.capabilities.structured_output
         strict: Literal["auto", False] = "auto" if enforced else False
-        return compile_tools(self.request.tools or self._called(calls), self.card.dialect, strict)
+        tools = self.request.tools or self._called(calls)
+        return compile_tools(tools, self.card.dialect, strict) if tools else {}
 
     def _called(self, calls: Sequence[ToolCall]) -> list[ToolSpec]:
         """The tools that history calls, where none is offered and the provider refuses calls of unknown ones."""

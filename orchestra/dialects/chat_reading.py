@@ -28,9 +28,10 @@ class ChatReading:
 
     def event(self, name: str, data: dict[str, Any]) -> CallFault | None:  # noqa: ARG002  # chunks have no name
         """Takes in a chunk."""
-        groq = mapping(data.get("x_groq"))
-        self.draft.model = string(data.get("model")) or self.draft.model
-        self.draft.usage = usage(mapping(data.get("usage")) or mapping(groq.get("usage"))) or self.draft.usage
+        draft, groq = self.draft, mapping(data.get("x_groq"))
+        draft.model = string(data.get("model")) or draft.model
+        if said := mapping(data.get("usage")) or mapping(groq.get("usage")):
+            draft.usage = usage(said) or draft.usage
         choice = first_choice(data)
         if message := mapping(choice.get("delta")) or mapping(choice.get("message")):
             self._message(message)
@@ -38,7 +39,7 @@ class ChatReading:
             return bad_reply("the choice is one of /completions, which holds a text and no message: check `base_url`")
         if error := groq.get("error"):
             return stream_fault(error)  # "why a stream ended early": a finish reason may stand beside it
-        return ended(choice, self.draft) or self._uncalled()
+        return ended(choice, draft) or self._uncalled()
 
     def whole(self, data: dict[str, Any]) -> CallFault | None:
         """Takes in a body that was not streamed."""
@@ -114,8 +115,10 @@ def _content(message: dict[str, Any]) -> tuple[str, str]:
     """Text and reasoning of a message; some servers write their content as an array of typed pieces."""
     content: object = message.get("content")
     thought = string(message.get("reasoning_content")) or string(message.get("reasoning"))
+    if isinstance(content, str):
+        return content, thought
     if not (pieces := [mapping(piece) for piece in sequence(content)]):
-        return string(content), thought
+        return "", thought
     thought += "".join(_content({"content": piece.get("thinking")})[0] for piece in pieces)
     return "".join(string(piece.get("text")) for piece in pieces), thought
 
@@ -123,7 +126,8 @@ def _content(message: dict[str, Any]) -> tuple[str, str]:
 def first_choice(data: dict[str, Any]) -> dict[str, Any]:
     """The reply that was asked for; empty where a chunk tells nothing of it."""
     nothing: dict[str, Any] = {}
-    for choice in map(mapping, sequence(data.get("choices"))):
+    for one in sequence(data.get("choices")):
+        choice = mapping(one)
         if choice.get("index") in (0, None):
             return choice
     return nothing
@@ -131,7 +135,8 @@ def first_choice(data: dict[str, Any]) -> dict[str, Any]:
 
 def ended(choice: dict[str, Any], draft: Draft) -> CallFault | None:
     """Takes in how a choice has ended, if it has; OpenRouter reports what broke it off inside it."""
-    draft.logprobs += token_logprobs(mapping(choice.get("logprobs")).get("content"))
+    if said := mapping(choice.get("logprobs")):
+        draft.logprobs += token_logprobs(said.get("content"))
     if error := choice.get("error"):
         return stream_fault(error)
     reason = string(choice.get("finish_reason"))
@@ -163,13 +168,13 @@ _MEANINGS: Final[Mapping[str, Finish | Trigger]] = {
 
 def usage(said: dict[str, Any]) -> Usage | None:
     """None where the counts are no counts: unknown is never 0, and cost is then estimated and said to be."""
-    counts = (said.get("prompt_tokens"), said.get("completion_tokens"))
-    if not all(map(is_count, counts)):
+    read, wrote = said.get("prompt_tokens"), said.get("completion_tokens")
+    if not (is_count(read) and is_count(wrote)):
         return None
     prompt = mapping(said.get("prompt_tokens_details"))
     return Usage(
-        input=count(said.get("prompt_tokens")),
-        output=count(said.get("completion_tokens")),
+        input=int(read),
+        output=int(wrote),
         cached_input=count(prompt.get("cached_tokens")) or count(said.get("prompt_cache_hit_tokens")),  # DeepSeek's
         cache_write=count(prompt.get("cache_write_tokens")),
         reasoning=count(mapping(said.get("completion_tokens_details")).get("reasoning_tokens")),

@@ -143,12 +143,12 @@ class Draft:
     def _parts(self) -> tuple[tuple[Part, ...], tuple[str, ...]]:
         card = self.encoded.card
         origin = Origin(card.provider, card.dialect, card.model) if card else None
-        parts, mended = list(self._in_order()), ()
-        if self._answer and (text := self._written(reasoning=False)) and not self._refusal.text:
+        parts, mended, refusal = list(self._in_order()), (), self._refusal.text
+        if self._answer and (text := self._written(reasoning=False)) and not refusal:
             said, mended = read(text, structured=self.encoded.structured)
             parts = [*(part for part in parts if isinstance(part, Reasoning)), *said]
-        if self._refusal.text:
-            parts.append(Text(self._refusal.text))
+        if refusal:
+            parts.append(Text(refusal))
         return tuple(replace(part, origin=origin) for part in _identified(parts, self.encoded.body)), mended
 
     def _in_order(self) -> Iterator[Part]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -23,38 +23,51 @@ class RateLimit:
 
 def openai_limits(headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
     """`x-ratelimit-{limit,remaining,reset}-{requests,tokens}`, resets as durations; header names in lower case."""
-    return _limits(headers, "x-ratelimit-{fact}-{counted}", ("requests", "tokens"))
+    return _limits(headers, _OPENAI)
 
 
 def anthropic_limits(headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
     """`anthropic-ratelimit-…-{limit,remaining,reset}`, resets as moments, seen from the response's own date."""
-    kinds: tuple[Counted, ...] = ("requests", "tokens", "input_tokens", "output_tokens")
-    return _limits(headers, "anthropic-ratelimit-{counted}-{fact}", kinds)
+    return _limits(headers, _ANTHROPIC)
 
 
 def mistral_limits(headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
     """`x-ratelimit-{limit,remaining}-{req,tokens}-minute` (mistralai/client-ts, issue 169); no reset is said."""
     renamed = {name.replace("-req-", "-requests-"): value for name, value in headers.items()}
-    return _limits(renamed, "x-ratelimit-{fact}-{counted}-minute", ("requests", "tokens"))
+    return _limits(renamed, _MISTRAL)
 
 
 def cohere_limits(headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
     """`x-trial-endpoint-call-{limit,remaining}`, by the minute (cohere-ai/cohere-typescript, issue 222)."""
-    return _limits(headers, "x-trial-endpoint-call-{fact}", ("requests",))
+    return _limits(headers, _COHERE)
 
 
-def _limits(headers: Mapping[str, str], pattern: str, kinds: Iterable[Counted]) -> tuple[RateLimit, ...]:
+_Names: TypeAlias = Mapping[Counted, tuple[str, str, str]]
+"""The headers of a limit, of what remains of it, and of its reset, by what it counts."""
+
+
+def _named(pattern: str, *kinds: Counted) -> _Names:
+    def name(fact: str, counted: Counted) -> str:
+        return pattern.format(fact=fact, counted=counted.replace("_", "-"))
+
+    return {one: (name("limit", one), name("remaining", one), name("reset", one)) for one in kinds}
+
+
+_OPENAI = _named("x-ratelimit-{fact}-{counted}", "requests", "tokens")
+_ANTHROPIC = _named("anthropic-ratelimit-{counted}-{fact}", "requests", "tokens", "input_tokens", "output_tokens")
+_MISTRAL = _named("x-ratelimit-{fact}-{counted}-minute", "requests", "tokens")
+_COHERE = _named("x-trial-endpoint-call-{fact}", "requests")
+
+
+def _limits(headers: Mapping[str, str], names: _Names) -> tuple[RateLimit, ...]:
     found: list[RateLimit] = []
-    for counted in kinds:
-        said = {
-            fact: headers.get(pattern.format(fact=fact, counted=counted.replace("_", "-")), "").strip()
-            for fact in ("limit", "remaining", "reset")
-        }
-        if any(said.values()):
-            reset = duration(said["reset"])
-            if reset is None:
-                reset = until(said["reset"], headers.get("date", ""))
-            found.append(RateLimit(counted, _number(said["limit"]), _number(said["remaining"]), reset))
+    for counted, own in names.items():
+        limit, remaining, reset = [headers.get(name, "").strip() for name in own]
+        if limit or remaining or reset:
+            whole = duration(reset)
+            if whole is None:
+                whole = until(reset, headers.get("date", ""))
+            found.append(RateLimit(counted, _number(limit), _number(remaining), whole))
     return tuple(found)
 
 

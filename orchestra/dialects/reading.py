@@ -118,7 +118,10 @@ class Streamed:
         return CallFault(Trigger.stream_cut, "the stream ended before the provider said that it was complete")
 
     def _read(self, events: Iterator[ServerEvent]) -> CallFault | None:
-        return next(filter(None, map(self._event, events)), None)
+        for event in events:
+            if fault := self._event(event):
+                return fault
+        return None
 
     def _event(self, event: ServerEvent) -> CallFault | None:
         self._begun = True
@@ -152,7 +155,7 @@ def _whole(reading: Reading, body: bytes) -> CallFault | None:
 
 def _inner_fault(data: object) -> CallFault | None:
     """The fault where the server reports an error inside a reply that began as a success; Google's is in an array."""
-    said = mapping(sequence(data)[0] if sequence(data) else data)
+    said = data if is_object(data) else mapping(next(iter(sequence(data)), None))
     error = said if said.get("object") == "error" else said.get("error")  # vLLM's and Mistral's stand bare
     return stream_fault(error) if error else None
 

@@ -36,19 +36,22 @@ class EventStream:
         self._rest.append(chunk)
         if not waits and b"\n" not in chunk and b"\r" not in chunk:
             return  # a long line is not gone through again with every chunk of it
-        *lines, rest = _LINE_END.split(b"".join(self._rest))
+        data = b"".join(self._rest)
+        *lines, rest = _LINE_END.split(data) if b"\r" in data else data.split(b"\n")
         self._rest = [rest]
         for line in lines:
-            if event := self._line(line):
+            if line.startswith(b"data: "):  # nearly all
+                self._data.append(line[6:].decode())
+            elif line:
+                self._field(line)
+            elif event := self._dispatched():
                 yield event
 
     def close(self) -> Iterator[ServerEvent]:
         """What the last event holds where its closing blank line never came."""
-        yield from self.feed(b"\n\n\n")
+        return self.feed(b"\n\n\n") if self._data or any(self._rest) else iter(())
 
-    def _line(self, line: bytes) -> ServerEvent | None:
-        if not line:
-            return self._dispatched()
+    def _field(self, line: bytes) -> None:
         field, _, value = line.decode().removeprefix("\ufeff").partition(":")
         if field == "data":
             self._data.append(value.removeprefix(" "))
@@ -56,9 +59,8 @@ class EventStream:
             self._name = value.removeprefix(" ")
         elif not any(known.startswith(field) for known in _FIELDS):  # the last line may be cut
             self.strange = self.strange or line
-        return None
 
     def _dispatched(self) -> ServerEvent | None:
-        name, data = self._name, self._data
+        name, data = self._name, "\n".join(self._data)
         self._name, self._data = "", []
-        return ServerEvent(name, "\n".join(data)) if any(map(str.strip, data)) else None  # some keep alive with `data:`
+        return ServerEvent(name, data) if data.strip() else None  # some keep alive with `data:`

@@ -1,4 +1,4 @@
-"""Spans of time as headers and errors write them, in seconds; whatever a stranger wrote, finite and not negative."""
+"""Spans of time as headers and errors write them, in seconds; whatever a stranger wrote, from none to a day."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import math
 import re
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+
+LONGEST = 86_400.0
+"""Seconds; a larger number is mostly a moment, in seconds since 1970: for as long nobody would be asked again."""
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -34,11 +37,11 @@ def until(moment: str, now: str) -> float | None:
     `now` is the response's own `date`, so that a wrong clock here does not matter.
     """
     end, start = _moment(moment), _moment(now)
-    return None if end is None or start is None else max(0.0, (end - start).total_seconds())
+    return None if end is None or start is None else _finite((end - start).total_seconds())
 
 
 def _finite(seconds: float) -> float | None:
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+    return min(LONGEST, max(0.0, seconds)) if math.isfinite(seconds) else None
 
 
 def _moment(text: str) -> datetime | None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from orchestra.dialects import Codec, Encoded, codec
 from orchestra.dispatch.afford import afford
 from orchestra.dispatch.call import Endpoints
 from orchestra.dispatch.caps import Caps
 from orchestra.dispatch.course import Course
-from orchestra.dispatch.purse import Reservation
+from orchestra.dispatch.purse import Purse, Reservation
 from orchestra.dispatch.rates import Hold
 from orchestra.dispatch.slots import WEIGHTS, Slot, Slots
 from orchestra.dispatch.traffic import Pass, Traffic, Way
@@ -81,33 +81,34 @@ async def admit(means: Means, course: Course, request: Request, way: Way) -> Adm
     cannot say, LedgerError.
     """
     dialect = codec(way.card.dialect)
-    with ExitStack() as undo:  # unless it comes to the end
-        waiting = _Waiting(means, course, way, undo)
+    waiting = _Waiting(means, course, way)
+    try:
         encoded, reservation = await waiting.money(_for(way.card, request), dialect)
         rate = await waiting.granted(request)
         if isinstance(rate, CallFault):
             return rate
         slot = await waiting.slot()
         if passed := means.traffic.enter(way):
-            undo.pop_all()
+            waiting.undo.clear()
             return Admitted(means, way, dialect, encoded, reservation, rate, slot, passed)
+    finally:
+        for give_back in waiting.undo:
+            give_back()
     return None
 
 
 class _Waiting:
     """The waits of one attempt before it is sent, in the ledger where they are long; `undo` gives back what came."""
 
-    def __init__(self, means: Means, course: Course, way: Way, undo: ExitStack) -> None:
-        self._means, self._course, self._call, self._way, self._undo = means, course, course.call, way, undo
+    def __init__(self, means: Means, course: Course, way: Way) -> None:
+        self._means, self._course, self._call, self._way = means, course, course.call, way
+        self.undo: list[Callable[[], None]] = []
 
     async def money(self, request: Request, dialect: Codec) -> tuple[Encoded, Reservation]:
         """The request as it is written for the money that is left, and that money."""
-        means, call, card = self._means, self._call, self._way.card
-        labels = replace(call.labels, model=card.name, key=self._way.target.key)
-        purse = means.caps.purse_for(means.now(), labels, call.purse)
         with self._told("money", "other attempts held the money"):
-            encoded, reservation = await afford(purse, request, card, dialect, within=self._left)
-            self._undo.callback(reservation.settle, Cost(0.0))
+            encoded, reservation = await afford(self._purse(), request, self._way.card, dialect, within=self._left)
+            self.undo.append(partial(reservation.settle, Cost(0.0)))
         return encoded, reservation
 
     async def granted(self, request: Request) -> Hold | CallFault | None:
@@ -128,7 +129,7 @@ class _Waiting:
                 sleep=means.sleep,
             )
             if isinstance(hold, Hold):
-                self._undo.callback(means.traffic.settled, target, hold, None)
+                self.undo.append(partial(means.traffic.settled, target, hold, None))
         return hold
 
     async def slot(self) -> Slot:
@@ -140,26 +141,42 @@ class _Waiting:
                 model, run=call.recorder.run, rank=call.rank, weight=weight, within=self._left
             )
             slot = await held
-            self._undo.callback(slot.release)
+            self.undo.append(slot.release)
         return slot
 
     @property
     def _left(self) -> float:
         return self._call.deadline - self._means.clock()
 
-    @contextmanager
-    def _told(self, why: WaitReason, held: str) -> Generator[None]:
-        """Raises DeadlineExceeded where what is done meanwhile takes too long: others `held` what it needs."""
-        began = self._means.clock()
-        try:
-            yield
-        except TimeoutError:
-            text = f"step {self._call.step!r}: the deadline passed while {held}"
+    def _purse(self) -> Purse:
+        means, call, target = self._means, self._call, self._way.target
+        if not means.caps.budgets:
+            return call.purse
+        return means.caps.purse_for(means.now(), replace(call.labels, model=target.model, key=target.key), call.purse)
+
+    def _told(self, why: WaitReason, held: str) -> _Told:
+        return _Told(self._means.clock, self._course, self._way, why, held)
+
+
+class _Told:
+    """Raises DeadlineExceeded where what is done meanwhile takes too long: others `held` what it needs."""
+
+    __slots__ = ("_began", "_clock", "_course", "_held", "_way", "_why")
+
+    def __init__(self, clock: Callable[[], float], course: Course, way: Way, why: WaitReason, held: str) -> None:
+        self._clock, self._course, self._way, self._held = clock, course, way, held
+        self._why: WaitReason = why
+
+    def __enter__(self) -> None:
+        self._began = self._clock()
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        seconds = self._clock() - self._began
+        if seconds >= TOLD:
+            waited(self._course, self._way, seconds, self._why)
+        if isinstance(error, TimeoutError):
+            text = f"step {self._course.call.step!r}: the deadline passed while {self._held}"
             raise DeadlineExceeded(text) from None
-        finally:
-            seconds = self._means.clock() - began
-            if seconds >= TOLD:
-                waited(self._course, self._way, seconds, why)
 
 
 def waited(course: Course, way: Way | None, seconds: float, why: WaitReason) -> None:

@@ -29,7 +29,7 @@ async def afford(
     BudgetExceeded where not even `MIN_OUTPUT` tokens fit, or the price is unknown under a cap; TimeoutError where that
     is still open `within` seconds.
     """
-    if purse.cap is None:
+    if not purse.capped:
         return codec.encode(request, card), purse.reserve(None)
     wanted = output_bound(request.settings.max_tokens, card)
     asked = request.settings.max_tokens

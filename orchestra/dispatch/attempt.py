@@ -54,19 +54,17 @@ class LiveAttempt:
     async def deltas(self) -> AsyncGenerator[Delta, None]:
         """The pieces to hand on, as they arrive. Raises BudgetExceeded and DeadlineExceeded before anything is sent."""
         admitted = await self._admitted()
-        self._started = self._means.clock()  # the wait for money and a slot is not the model's time
-        charged, opening = Cost(0.0), Opening(self._call.expect)
+        charged, opening = Cost(0.0), Opening(self._call)
         try:
-            self._announce(admitted)
+            await self._announce(admitted)
+            self._started = self._means.clock()  # the wait for money, a slot and the file is not the model's time
             if admitted and (endpoint := await self._resolve(admitted.way.card)):
-                async with aclosing(self._open(admitted).events(endpoint)) as events:
-                    async for event in events:
-                        if isinstance(event, ModelReply | CallFault):
-                            self._result = event
-                        elif self._call.hands_on:
-                            for piece in opening.through(event):
-                                self.handed_on.append(piece.text if isinstance(piece, TextDelta) else "")
-                                yield piece
+                async with aclosing(self._open(admitted, endpoint)) as exchange:
+                    while exchange.result is None:
+                        for delta in opening.through(await exchange.more()):
+                            self.handed_on.append(delta.text if isinstance(delta, TextDelta) else "")
+                            yield delta
+                self._result = exchange.result
         finally:  # also when cancelled: then there is no result
             changed = None
             if admitted:
@@ -134,12 +132,13 @@ class LiveAttempt:
             self._result = CallFault(Trigger.connection, text, sent="no")
         return None
 
-    def _open(self, admitted: Admitted) -> Exchange:
-        means, encoded, timeouts = self._means, admitted.encoded, admitted.way.card.timeouts
+    def _open(self, admitted: Admitted, endpoint: Endpoint) -> Exchange:
+        means, dialect, encoded, timeouts = self._means, admitted.dialect, admitted.encoded, admitted.way.card.timeouts
         self._deadlines = Deadlines(timeouts, self._call.deadline, means.clock, streamed=encoded.stream)
         limits = partial(means.traffic.corrected, admitted.way.target, hold=admitted.rate)
-        self._exchange = Exchange(means.transport, admitted.dialect, encoded, timeouts, self._deadlines, limits)
-        return self._exchange
+        exchange = Exchange(means.transport, dialect, encoded, endpoint, timeouts, self._deadlines, limits)
+        self._exchange = exchange
+        return exchange
 
     def _left(self) -> float:
         return self._call.deadline - self._means.clock()
@@ -158,10 +157,11 @@ class LiveAttempt:
         self.error = error
         self._result = CallFault(Trigger.quota, str(error), sent="no")
 
-    def _announce(self, admitted: Admitted | None) -> None:
+    async def _announce(self, admitted: Admitted | None) -> None:
         ladder, target = self._ladder, admitted.way.target if admitted else None
         held = admitted is not None and admitted.reservation.capped
-        self._write(
+        await self._call.recorder.write(
+            self._call.step,
             AttemptStarted(
                 attempt=self.record.id,
                 model=ladder.model,
@@ -174,7 +174,7 @@ class LiveAttempt:
                 key=target.key if target else "",
                 place=target.place if target else "",
                 call=self._course.id,
-            )
+            ),
         )
 
     def _cost(self, card: ModelCard) -> Cost:
@@ -197,8 +197,9 @@ class LiveAttempt:
         result, exchange, raw = self._result, self._exchange, self._raw()
         reply = result if isinstance(result, ModelReply) else None
         fault = result if isinstance(result, CallFault) else None
-        self.record = replace(
-            self.record,
+        self.record = Attempt(
+            id=self.record.id,
+            model=self.record.model,
             trigger=fault.trigger if fault else None,
             evidence=(fault.text,) if fault else (),
             sent=fault.sent if fault else exchange.sent if exchange else "no",
@@ -228,7 +229,7 @@ class LiveAttempt:
             )
         )
 
-    def _write(self, event: AttemptStarted | AttemptEnded | BreakerChanged) -> None:
+    def _write(self, event: AttemptEnded | BreakerChanged) -> None:
         self._call.recorder.record(self._call.step, event)
 
 

@@ -19,7 +19,7 @@ from orchestra.types import Budget, Labels, Period
 
 
 class Caps:
-    """The accounts of a fleet's budgets; threads may share them.
+    """The accounts of a fleet's `budgets`; threads may share them.
 
     `charges` is None where the ledger keeps nothing: then every period begins with the process. Attempts whose money is
     reserved here say `holder` in the ledger, by which they are told from those of others.
@@ -27,8 +27,8 @@ class Caps:
 
     def __init__(self, budgets: Iterable[Budget], charges: Charges | None, holder: str) -> None:
         self.holder = holder
-        self._budgets, self._charges = tuple(budgets), charges
-        self._periods = tuple(_Book(budget) for budget in self._budgets if budget.per != "run")
+        self.budgets, self._charges = tuple(budgets), charges
+        self._periods = tuple(_Book(budget) for budget in self.budgets if budget.per != "run")
         self._runs: WeakKeyDictionary[Account, tuple[_Book, ...]] = WeakKeyDictionary()
         self._pending: _Pending = {}
         self._lock = threading.Lock()
@@ -38,7 +38,7 @@ class Caps:
 
         `now` is in Unix seconds. Raises LedgerError where a budget applies and the ledger cannot be read.
         """
-        if all(budget.account(labels) is None for budget in self._budgets):
+        if all(budget.account(labels) is None for budget in self.budgets):
             return whole
         with self._lock:
             self._catch_up(now)
@@ -55,7 +55,7 @@ class Caps:
     def _books_of(self, run: Account, name: str) -> tuple[_Book, ...]:
         """The books of a run, kept as long as it is at work here; what it spent before is in them."""
         if run not in self._runs:
-            books = self._runs[run] = tuple(_Book(budget) for budget in self._budgets if budget.per == "run")
+            books = self._runs[run] = tuple(_Book(budget) for budget in self.budgets if budget.per == "run")
             if self._charges and books:
                 _enter(self._charges.of(name), books, {})
         return self._runs[run]

@@ -71,7 +71,7 @@ class Deadlines:
     def _arm(self) -> None:
         """See that the timer rings when this wait has to end, or before: then it is armed again."""
         loop = asyncio.get_running_loop()
-        self._until = loop.time() + self._limit() - self._clock()
+        self._until = loop.time() + min(self._ends, self._next_sign()) - self._clock()
         if self._timer is None or self._until < self._timer.when():
             self.close()
             self._timer = loop.call_at(self._until, self._ring)
@@ -86,10 +86,6 @@ class Deadlines:
         else:
             self._expired = True
             self._waiting.cancel()
-
-    def _limit(self) -> float:
-        """The deadline that applies now, on the clock's scale."""
-        return min(self._ends, self._next_sign())
 
     def _next_sign(self) -> float:
         """When the model has to give the next sign of life."""

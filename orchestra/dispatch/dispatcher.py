@@ -71,37 +71,39 @@ class Dispatcher:
         """
         course = Course(call, call.ladder)
         try:
-            async with aclosing(self._run(course)) as events:
-                async for event in events:
-                    yield event
+            while True:
+                attempt = self._attempt(course)
+                async with aclosing(attempt.deltas()) as deltas:
+                    async for delta in deltas:
+                        yield delta
+                outcome = self._judged(course, attempt)
+                if isinstance(outcome, Accepted):
+                    break
+                move, wait = self._refused(course, outcome, attempt)
+                yield course.change(move)
+                await self._waited(course, attempt, wait)
+                course.go_on(move)
         except OrchestraError as end:
             end.attempts = tuple(course.attempts)
             raise
+        if call.commit and outcome.reply.text and not any(attempt.handed_on):
+            yield TextDelta(outcome.reply.text)
+        yield outcome
 
-    async def _run(self, course: Course) -> AsyncGenerator[DispatchEvent, None]:
-        call = course.call
-        while True:
-            if self._clock() >= call.deadline:
-                raise past_deadline(call.step, course.attempts)
-            attempt = LiveAttempt(self._means, course)
-            async with aclosing(attempt.deltas()) as deltas:
-                async for delta in deltas:
-                    yield delta
-            failure = self._judged(course, attempt)
-            if isinstance(failure, Accepted):
-                if call.commit and failure.reply.text and not any(attempt.handed_on):
-                    yield TextDelta(failure.reply.text)
-                yield failure
-                return
-            move, wait = self._next(course, failure, attempt)
-            course.refuse(attempt.record, failure, move)
-            if attempt.handed_on:
-                raise stream_cut(call.step, course.attempts, "".join(attempt.handed_on))
-            if move.action not in GOES_ON:
-                raise self._end(course, attempt, move)
-            yield course.change(move)
-            await self._waited(course, attempt, wait)
-            course.go_on(move)
+    def _attempt(self, course: Course) -> LiveAttempt:
+        if self._clock() >= course.call.deadline:
+            raise past_deadline(course.call.step, course.attempts)
+        return LiveAttempt(self._means, course)
+
+    def _refused(self, course: Course, failure: Verdict | CallFault, attempt: LiveAttempt) -> tuple[Move, float]:
+        """The move to make, and the seconds to wait before it; raises what ends the call where there is none."""
+        move, wait = self._next(course, failure, attempt)
+        course.refuse(attempt.record, failure, move)
+        if attempt.handed_on:
+            raise stream_cut(course.call.step, course.attempts, "".join(attempt.handed_on))
+        if move.action not in GOES_ON:
+            raise self._end(course, attempt, move)
+        return move, wait
 
     async def _waited(self, course: Course, attempt: LiveAttempt, seconds: float) -> None:
         if seconds:
@@ -130,9 +132,8 @@ class Dispatcher:
         try:
             mended = mend_calls(reply, expect)
             verdict = judge(mended, expect)
-            acts = any(
-                not tool.read_only for tool in expect.tools if tool.name in {call.name for call in mended.tool_calls}
-            )
+            called = {call.name for call in mended.tool_calls}
+            acts = any(not tool.read_only for tool in expect.tools if tool.name in called)
             return mended, tolerated(self._recovery, course.call.decision, course.ladder, verdict, acts=acts)
         except Exception as error:  # noqa: BLE001  # a user's own check may raise anything
             return reply, Verdict(Trigger.bad_output, (f"checking the reply failed: {type(error).__name__}: {error}",))
@@ -159,7 +160,7 @@ class Dispatcher:
         wait = backoff(course.ladder.retries, failure.retry_after, self._draw())
         if self._clock() + wait >= course.call.deadline:
             why = f"waiting {wait:.3g} s does not fit the deadline"
-        elif not self.traffic.may_retry(way.target.provider):
+        elif not _asked_for(failure) and not self.traffic.may_retry(way.target.provider):
             why = f"{way.target.provider} has failed so often that nothing is sent to it again"
         else:
             course.stay = way.target
@@ -211,3 +212,8 @@ class Dispatcher:
         call, card = course.call, self._means.models[course.ladder.model]
         way = self.traffic.way(card, call.request, tags=call.data_tags, avoid=avoid)
         return way if isinstance(way, Way) else None
+
+
+def _asked_for(failure: CallFault) -> bool:
+    """Whether the provider told when to come back: it is busy, not in trouble, and its word keeps all others away."""
+    return failure.trigger is Trigger.rate_limited and bool(failure.retry_after)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -13,7 +12,8 @@ from orchestra.dispatch.deadlines import Deadlines
 from orchestra.transport import Transport, TransportFault, WireRequest, WireResponse
 from orchestra.types import CallFault, ModelReply, Sent, TextDelta, Timeouts, Trigger
 
-Events: TypeAlias = AsyncGenerator[Delta | ModelReply | CallFault, None]
+Stream: TypeAlias = tuple[StreamReader, AsyncIterator[bytes]]
+"""A streamed reply: what reads it, and its bytes."""
 
 MAX_BODY = 32 * 2**20
 """Bytes of a reply that is read whole; more is no answer of a language model."""
@@ -25,8 +25,9 @@ SHORTEST_KEY = 8
 class Exchange:
     """Sends one request and reads its reply. Never raises but for cancellation: what goes wrong is a CallFault.
 
-    `limits` is called with what the provider says is left of the key's rate limits, as soon as it says so. While
-    `events` runs: `sent` and `status` as far as known, `arrived` whether any byte of a reply came.
+    `limits` is called with what the provider says is left of the key's rate limits, as soon as it says so. `result` is
+    the reply or the fault, None until there is one; `sent` and `status` as far as known, `arrived` whether any byte of
+    a reply came.
     """
 
     def __init__(
@@ -34,13 +35,17 @@ class Exchange:
         transport: Transport,
         codec: Codec,
         encoded: Encoded,
+        endpoint: Endpoint,
         timeouts: Timeouts,
         deadlines: Deadlines,
         limits: Callable[[Sequence[RateLimit]], None],
     ) -> None:
-        self._transport, self._codec, self._encoded, self._timeouts = transport, codec, encoded, timeouts
-        self._deadlines, self._limits = deadlines, limits
+        self._transport, self._codec, self._encoded, self._endpoint = transport, codec, encoded, endpoint
+        self._timeouts, self._deadlines, self._limits = timeouts, deadlines, limits
+        self._response: WireResponse | None = None
+        self._stream: Stream | None = None
         self._texts: list[str] = []
+        self.result: ModelReply | CallFault | None = None
         self.sent: Sent = "unknown"
         self.status: int | None = None
         self.arrived = False
@@ -50,69 +55,62 @@ class Exchange:
         """What the reply has said so far."""
         return "".join(self._texts)
 
-    async def events(self, endpoint: Endpoint) -> Events:
-        """Deltas as they arrive, then the ModelReply or the CallFault, which is always the last item."""
+    async def more(self) -> Sequence[Delta]:
+        """The deltas that come next; called until there is a `result`. `aclose` is to follow."""
         try:
-            async with aclosing(self._talk(endpoint)) as events:
-                async for event in events:
-                    yield self._finished(event, endpoint) if isinstance(event, CallFault) else event
+            if self._stream is None:
+                self._stream = await self._begin()
+            else:
+                self._deadlines.wait_anew()  # whoever took the deltas may have taken long
+            return await self._read(*self._stream) if self._stream else ()
         except TransportFault as fault:
             self.sent = "yes" if self.sent == "yes" else fault.sent
-            yield self._finished(CallFault(fault.trigger, str(fault), sent=self.sent), endpoint)
+            self._end(CallFault(fault.trigger, str(fault), sent=self.sent))
         except Exception as error:  # noqa: BLE001  # a stranger's transport or a codec's bug must not end the run
-            text = f"the exchange failed: {type(error).__name__}: {error}"
-            yield self._finished(CallFault(Trigger.bad_reply, text, sent=self.sent), endpoint)
-        finally:
-            self._deadlines.close()
+            self._fail(error)
+        return ()
 
-    async def _talk(self, endpoint: Endpoint) -> Events:
-        response = await self._deadlines.within(self._transport.send(self._request(endpoint)))
-        self.sent, self.status = "yes", response.status
+    async def aclose(self) -> None:
+        """Give the connection back; nothing is waited for any more."""
+        self._deadlines.close()
         try:
-            if limits := self._codec.limits(response.headers):
-                self._limits(limits)
-            if not 200 <= response.status < 300:
-                yield await self._error(response)
-            elif self._encoded.stream and not _is_json(response):
-                async with aclosing(self._stream(response)) as events:
-                    async for event in events:
-                        yield event
-            else:  # also where a server answers a request for a stream with the whole reply at once
-                yield self._codec.decode(self._encoded, await self._whole(response))
-        finally:
-            await response.aclose()
+            if self._response is not None:
+                await self._response.aclose()
+        except Exception as error:  # noqa: BLE001  # as above
+            self._fail(error)
 
-    def _request(self, endpoint: Endpoint) -> WireRequest:
-        url = _joined(endpoint.base_url, self._encoded.path)
-        headers = (*self._encoded.headers, *self._authorization(endpoint.key), *endpoint.headers)
-        request = WireRequest(url, headers, self._encoded.body, connect=self._timeouts.connect)
-        return endpoint.signature.signed(request) if endpoint.signature else request
+    async def _begin(self) -> Stream | None:
+        """Send; None where the reply is no stream, and read whole."""
+        request = wire_request(self._codec, self._encoded, self._endpoint, connect=self._timeouts.connect)
+        response = self._response = await self._deadlines.within(self._transport.send(request))
+        self.sent, self.status = "yes", response.status
+        if limits := self._codec.limits(response.headers):
+            self._limits(limits)
+        if not 200 <= response.status < 300:
+            self._end(await self._error(response))
+        elif self._encoded.stream and not _is_json(response):
+            return self._codec.reader(self._encoded), response.chunks()
+        else:  # also where a server answers a request for a stream with the whole reply at once
+            self._end(self._codec.decode(self._encoded, await self._whole(response)))
+        return None
 
-    def _authorization(self, key: str | None) -> tuple[tuple[str, str], ...]:
-        header = self._encoded.key_header
-        return ((header, key),) if header and key else self._codec.authorization(key)
-
-    async def _stream(self, response: WireResponse) -> Events:
-        reader = self._codec.reader(self._encoded)
-        chunks = response.chunks()
+    async def _read(self, reader: StreamReader, chunks: AsyncIterator[bytes]) -> Sequence[Delta]:
+        """The next deltas; none that come with a fault where none went before: another model may answer yet."""
         try:
             while (chunk := await self._next(chunks)) is not None:
-                for delta in self._to_hand_on(reader, chunk):
-                    self._texts.append(delta.text if isinstance(delta, TextDelta) else "")
-                    yield delta
-                    self._deadlines.wait_anew()  # whoever took the delta may have taken long
+                deltas = reader.feed(chunk)
+                if reader.fault and not self._texts:
+                    deltas = ()
+                self._texts += [delta.text if isinstance(delta, TextDelta) else "" for delta in deltas]
                 if reader.fault:
-                    yield reader.fault
-                    return
+                    self._end(reader.fault)
+                if deltas or reader.fault:
+                    return deltas
         except TransportFault as fault:
-            yield _cut(reader, fault)
+            self._end(_cut(reader, fault))
         else:
-            yield reader.close()
-
-    def _to_hand_on(self, reader: StreamReader, chunk: bytes) -> Sequence[Delta]:
-        """The deltas of a chunk; none that come with a fault where none went before: another model may answer yet."""
-        deltas = reader.feed(chunk)
-        return () if reader.fault and not self._texts else deltas
+            self._end(reader.close())
+        return ()
 
     async def _whole(self, response: WireResponse) -> bytes:
         body = bytearray()
@@ -140,12 +138,27 @@ class Exchange:
             self._deadlines.hear(chunk)
         return chunk
 
-    def _finished(self, fault: CallFault, endpoint: Endpoint) -> CallFault:
-        """The fault with what had arrived, and without the secrets, which some servers quote in their errors."""
-        text = fault.text
-        for secret in endpoint.secrets:
-            text = text.replace(secret, "***") if len(secret) >= SHORTEST_KEY else text
-        return replace(fault, text=text, partial_text=fault.partial_text or self.text)
+    def _fail(self, error: Exception) -> None:
+        text = f"the exchange failed: {type(error).__name__}: {error}"
+        self._end(CallFault(Trigger.bad_reply, text, sent=self.sent))
+
+    def _end(self, result: ModelReply | CallFault) -> None:
+        """A fault keeps what had arrived, and loses the secrets, which some servers quote in their errors."""
+        if isinstance(result, CallFault):
+            text = result.text
+            for secret in self._endpoint.secrets:
+                text = text.replace(secret, "***") if len(secret) >= SHORTEST_KEY else text
+            result = replace(result, text=text, partial_text=result.partial_text or self.text)
+        self.result = result
+
+
+def wire_request(codec: Codec, encoded: Encoded, endpoint: Endpoint, *, connect: float) -> WireRequest:
+    """The request as it goes to its endpoint: authorised or signed; `connect` bounds connecting, in seconds."""
+    bare, key = encoded.key_header, endpoint.key
+    authorization = ((bare, key),) if bare and key else codec.authorization(key)
+    headers = (*encoded.headers, *authorization, *endpoint.headers)
+    request = WireRequest(_joined(endpoint.base_url, encoded.path), headers, encoded.body, connect=connect)
+    return endpoint.signature.signed(request) if endpoint.signature else request
 
 
 def _cut(reader: StreamReader, fault: TransportFault) -> ModelReply | CallFault:

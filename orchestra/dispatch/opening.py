@@ -3,33 +3,41 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 
-from orchestra.checks import Expect
 from orchestra.dialects import Delta
+from orchestra.dispatch.call import Call
 from orchestra.types import TextDelta
 
 
 class Opening:
-    """Lets a reply's pieces through, but its text only once that has begun as no written call does.
+    """Lets through what a call hands on, but text only once it has begun as no written call does.
 
     Where a call is required, text is none of the answer before the whole is known.
     """
 
-    def __init__(self, expect: Expect) -> None:
-        self._past, self._never = not expect.tools, expect.require_call
-        self._held: list[Delta] = []
-        self._text = ""
+    def __init__(self, call: Call) -> None:
+        self._none, self._no_text = not call.hands_on, call.expect.require_call
+        self._all = not (self._none or self._no_text or call.expect.tools)
+        self._held: list[TextDelta] = []
 
-    def through(self, piece: Delta) -> list[Delta]:
-        """What may be handed on now that this piece has come."""
-        if not isinstance(piece, TextDelta) or (self._past and not self._never):
-            return [piece]
+    def through(self, pieces: Sequence[Delta]) -> Iterable[Delta]:
+        """What may be handed on now that these pieces have come, in order."""
+        if self._all or self._none:
+            return pieces if self._all else ()
+        return [one for piece in pieces for one in self._released(piece)]
+
+    def _released(self, piece: Delta) -> Sequence[Delta]:
+        if self._all or not isinstance(piece, TextDelta):
+            return (piece,)
+        if self._no_text:
+            return ()
         self._held.append(piece)
-        self._text += piece.text
-        if self._never or _MAY_BE_CALL.fullmatch(self._text):
-            return []
-        self._past, held, self._held = True, self._held, []
-        return held
+        text = "".join(one.text for one in self._held)
+        self._no_text = _BRACE.match(text) is not None
+        self._all = not self._no_text and not _NOTHING_YET.fullmatch(text)
+        return self._held if self._all else ()
 
 
-_MAY_BE_CALL = re.compile(r"\s*(`{0,3}|```\w*\s*|(```\w*\s*)?\{.*)", re.DOTALL)
+_NOTHING_YET = re.compile(r"\s*(`{0,3}|```\w*\s*)")
+_BRACE = re.compile(r"\s*(```\w*\s*)?\{")

@@ -31,6 +31,7 @@ class Purse:
         self.allow_unknown = allow_unknown
         self.own = Account(cap, spent=spent)
         self.accounts = (self.own, *shared)
+        self.capped = any(account.cap is not None for account in self.accounts)
 
     def part(self, cap: float | None, *, allow_unknown: bool = False) -> Purse:
         """A purse with a cap of its own (None: this one's) that never takes more than what this one has left."""
@@ -47,7 +48,7 @@ class Purse:
 
     @property
     def cap(self) -> float | None:
-        """The least cap that holds for it, in USD."""
+        """The least cap that holds for it, in USD; None where it is not `capped`."""
         return _least(account.cap for account in self.accounts)
 
     @property
@@ -82,8 +83,7 @@ class Purse:
     def reserve(self, bound: float | None, *, model: str = "the model") -> Reservation:
         """Hold `bound` USD, the most an attempt can cost (None: its price is unknown). Raises BudgetExceeded."""
         with _LOCK:
-            short = self._short(bound)
-            if not short:
+            if not (short := self._short(bound)):
                 return Reservation(self, bound or 0.0)
         raise BudgetExceeded(short[0].why(bound, model), budget=short[0].budget)
 
@@ -95,6 +95,8 @@ class Purse:
                 again.clear()
 
     def _short(self, bound: float | None) -> list[Account]:
+        if not self.capped:
+            return []
         unknown = self.allow_unknown
         return [account for account in self.accounts if not account.pays(bound, allow_unknown=unknown)]
 
@@ -159,7 +161,7 @@ class Reservation:
 
     def __init__(self, purse: Purse, usd: float) -> None:
         self.usd = usd
-        self.capped = purse.cap is not None
+        self.capped = purse.capped
         self._accounts = purse.accounts
         for account in self._accounts:
             account.open += 1

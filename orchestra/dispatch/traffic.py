@@ -109,7 +109,7 @@ class Traffic:
             sticky = stay or (self._sessions.last(name.conversation, card.name) if name else None)
             found = self._pick([one for one, wait in waits.items() if not wait], request, name, sticky, now)
             if found is None and forced:
-                found = least_bad([*waits], wait=waits.__getitem__)
+                found = self._least_bad(waits, now)
             if found is None:
                 return self._closed(card, waits, now)
         return Way(found, self._served[card.name][found], name.conversation if name else "", waits[found] > 0.0)
@@ -133,7 +133,7 @@ class Traffic:
             elif result and result.trigger in REFUSED and result.sent == "yes":
                 self._dead[_refused(way.target, result)] = now + DEAD
             elif result and result.trigger is Trigger.rate_limited and result.retry_after:
-                self._paused[way.target] = now + result.retry_after
+                self._paused[way.target] = now + max(result.retry_after, self._pause(way.target, now))
             return self._lane(way.target).leave(now, passed.entered, result, seconds, first_token)
 
     def judged(self, way: Way, *, accepted: bool) -> None:
@@ -177,7 +177,7 @@ class Traffic:
         """Seconds for which the model's provider has asked to be sent nothing; 0.0 where one of its targets may be."""
         now, ways = self._clock(), self._ways(self._fleet.models[name], tags)
         with self._lock:
-            return min((max(0.0, self._paused.get(one, now) - now) for one in ways), default=0.0)
+            return min((self._pause(one, now) for one in ways), default=0.0)
 
     def health(self) -> Mapping[str, float]:
         """What was measured, by model: of its best target, in [0, 1]; 0 where none is open. The rest is in health."""
@@ -225,9 +225,10 @@ class Traffic:
         if target.provider == "local":
             return None
         key = target.provider, target.key
-        if key not in self._rates:
-            self._rates[key] = Rate(RateLimiter(RateRules.of(self._limits(target.provider))))
-        return self._rates[key]
+        rate = self._rates.get(key)
+        if rate is None:
+            rate = self._rates[key] = Rate(RateLimiter(RateRules.of(self._limits(target.provider))))
+        return rate
 
     def _limits(self, provider: str) -> ProviderLimits:
         return self._fleet.providers.get(provider) or ProviderLimits(provider)
@@ -240,6 +241,16 @@ class Traffic:
         lane = self._lanes.get(target)
         until = max(self._dead_until(target), self._paused.get(target, -math.inf))
         return max(0.0, until - now, lane.breaker.wait(now) if lane else 0.0)
+
+    def _pause(self, target: Target, now: float) -> float:
+        """Seconds for which its provider has asked to be sent nothing."""
+        return max(0.0, self._paused.get(target, now) - now)
+
+    def _least_bad(self, waits: Mapping[Target, float], now: float) -> Target | None:
+        """Of what is closed: nothing before the time its provider told, then what opens soonest."""
+        pauses = {one: self._pause(one, now) for one in waits}
+        shortest = min(pauses.values(), default=0.0)
+        return least_bad([one for one in waits if pauses[one] == shortest], wait=waits.__getitem__)
 
     def _full(self, target: Target, request: Request, now: float) -> float:
         """Seconds until the limits of its key have room for the request."""

@@ -29,19 +29,20 @@ async def granted(
     its order by `run`, `rank` and `weight`. What never fits, or not before `until` on `clock`, is refused at once, so
     that another key or model can be asked instead; `retry_after` is when this one would have been free.
     """
-    wait = limiter.wait(clock(), tokens, ahead=line.ahead(run, weight))
-    if fault := _refused(wait, tokens, until - clock()):
-        return fault
     if not line.enter_at_once():
+        wait = limiter.wait(clock(), tokens, ahead=line.ahead(run, weight))
+        if fault := _refused(wait, tokens, until - clock()):
+            return fault
         try:
             async with asyncio.timeout(until - clock()):
                 await line.enter(run, rank, weight)
         except TimeoutError:
             return _limited(f"{tokens:,} tokens: others have waited for it longer than this call can")
     try:
-        while wait := _turn(limiter, line, clock(), tokens):
+        while (wait := _turn(limiter, line, clock(), tokens)) != 0.0:
             if fault := _refused(wait, tokens, until - clock()):
                 return fault
+            assert wait is not None, "what never fits is refused"
             await _slept(limiter, sleep, wait)
         return limiter.reserve(clock(), tokens)
     finally:
@@ -51,8 +52,9 @@ async def granted(
 def _turn(limiter: RateLimiter, line: Line, now: float, tokens: int) -> float | None:
     """Seconds until the next request, in the pace of the limit where more wait than fit."""
     wait = limiter.wait(now, tokens)
-    crowded = wait == 0.0 and limiter.wait(now, tokens, ahead=line.waiting)
-    return limiter.pause(now, tokens) if crowded else wait
+    if wait == 0.0 and (others := line.waiting) and limiter.wait(now, tokens, ahead=others):
+        return limiter.pause(now, tokens)
+    return wait
 
 
 async def _slept(limiter: RateLimiter, sleep: Callable[[float], Awaitable[object]], seconds: float) -> None:

@@ -15,7 +15,17 @@ from pathlib import Path
 
 from orchestra.errors import LedgerError
 from orchestra.ledger.charges import Charges
-from orchestra.ledger.events import AttemptEnded, Decided, Event, Judged, Row, RunStarted, StepStarted
+from orchestra.ledger.events import (
+    AttemptEnded,
+    AttemptStarted,
+    Decided,
+    Event,
+    Judged,
+    Row,
+    RunEnded,
+    RunStarted,
+    StepStarted,
+)
 from orchestra.ledger.journal import Journal
 from orchestra.ledger.lease import Lease, Leases
 from orchestra.ledger.listeners import Listeners
@@ -56,7 +66,7 @@ class Ledger:
         secrets = tuple(secrets)
         self._redactor = Redactor(secrets)
         self._store = None if self.path is None else Store(self.path)
-        self._rows = self._store and Rows(self._store, content=content)
+        self._rows = self._store and Rows(self._store, self._redactor, content=content)
         self._journal = Journal(self._store, secrets) if self._store else MemoryJournal(secrets)
         self._leases = Leases(self._store, clock) if self._store else MemoryLeases(clock)
         self._listeners = Listeners(sinks, self._redactor)
@@ -66,14 +76,16 @@ class Ledger:
     def hide(self, secrets: Iterable[str]) -> None:
         """Replace these secrets too, from now on."""
         secrets = tuple(secrets)
-        self._redactor.learn(secrets)
-        self._journal.hide(secrets)
+        if self._redactor.learn(secrets):
+            self._journal.hide(secrets)
+            if self._rows:
+                self._rows.look_again()
 
     def append(self, run: str, step: str, event: Event, *, keep: tuple[str, object] | None = None) -> Row:
         """Record an event of a run's step ("" for the run itself); the row as listeners see it, content included.
 
         `keep` is an entry for the step's journal, key and value: it and the event are written both or neither. Where
-        nothing is stored and nobody listens, the row holds the event as it was given.
+        nobody listens, the row that is returned holds the event as it was given; in the file it has no secrets.
 
         The row is in the file when this returns, but for those on which nothing outside rests yet (`MAY_WAIT`), where
         nobody listens: they are written with the next row, and never later than in the event loop's next turn; their
@@ -81,7 +93,7 @@ class Ledger:
         """
         run, step = self._place(run, step)
         heard = self._listeners.heard(run)
-        if heard or self._rows:
+        if heard:
             event = self._redactor.value(event)
         now = self._clock()
         if keep is None and not heard and type(event) in MAY_WAIT and self._held(run, step, event, now):
@@ -90,6 +102,23 @@ class Ledger:
         if heard:
             self._listeners.tell(row)
         return row
+
+    async def write(self, run: str, step: str, event: Event) -> None:
+        """Record an event as `append` does; it is in the file when this is done.
+
+        All that tasks write so in one turn of their event loop shares a transaction.
+        """
+        run, step = self._place(run, step)
+        rows, heard = self._rows, self._listeners.heard(run)
+        if heard or rows is None or not self._held(run, step, event, self._clock()):
+            self.append(run, step, event)
+            return
+        import asyncio
+
+        held = rows.held
+        await asyncio.sleep(0)  # the others of this turn add theirs, and then it ends
+        if rows.held is held:  # that failed, or another thread's turn lasts
+            self.settle()
 
     def settle(self) -> None:
         """See that every row is in the file, those that may wait too."""
@@ -209,3 +238,7 @@ class Recorder:
     def record(self, step: str, event: Event, *, keep: tuple[str, object] | None = None) -> Row:
         """Record an event of a step ("" for the run itself), with an entry of its journal. Raises LedgerError."""
         return self.ledger.append(self.run, step, event, keep=keep)
+
+    async def write(self, step: str, event: AttemptStarted | RunEnded) -> None:
+        """Record an event and wait until it is in the file: something follows outside. Raises LedgerError."""
+        await self.ledger.write(self.run, step, event)

@@ -3,37 +3,53 @@
 from __future__ import annotations
 
 from orchestra.errors import LedgerError
-from orchestra.ledger.events import Event, Row
-from orchestra.ledger.store import Statement, Store, Stored, event_row
+from orchestra.ledger.events import AttemptEnded, Event, Row
+from orchestra.ledger.redact import Redactor
+from orchestra.ledger.store import Fresh, Statement, Store, Stored, event_row
 from orchestra.ledger.stored import decode, encode
 from orchestra.ledger.weighed import Cards
 
 
 class Rows:
-    """The events of a store; `content` also keeps what people and models wrote. Everything raises LedgerError."""
+    """The events of a store; `content` also keeps what people and models wrote. Everything raises LedgerError.
 
-    def __init__(self, store: Store, *, content: bool) -> None:
-        self._store, self._content = store, content
-        self._cards = Cards(store)
+    What is written is looked through by `redactor` first.
+    """
+
+    def __init__(self, store: Store, redactor: Redactor, *, content: bool) -> None:
+        self._store, self._redactor, self._content = store, redactor, content
+        self._cards = Cards(store, redactor)
 
     def add(self, run: str, step: str, time: float, event: Event, *others: Statement) -> int:
         """Write an event, and `others` with it or neither; its sequence number."""
-        return self._store.write(self._statement(run, step, time, event), *others)
+        return self._store.write(event_row(self._fresh(run, step, time, event)), *others)
 
     def hold(self, run: str, step: str, time: float, event: Event) -> bool:
         """Write an event with the next that is added; whether no other is held yet."""
-        return self._store.hold(self._statement(run, step, time, event))
+        return self._store.hold(self._fresh(run, step, time, event))
+
+    @property
+    def held(self) -> object:
+        """What stands for all that is held; another object once that is written."""
+        return self._store.held
 
     def write_held(self) -> None:
         """Write what is held."""
         self._store.write_held()
 
+    def look_again(self) -> None:
+        """At what was taken to hold no secret: others are known now."""
+        self._cards.look_again()
+
     def of(self, run: str) -> list[Row]:
         """The rows of a run in order."""
         return [self._row(one) for one in self._store.rows(run)]
 
-    def _statement(self, run: str, step: str, time: float, event: Event) -> Statement:
-        return event_row(run, step, time, event.type, encode(event, self._cards, content=self._content))
+    def _fresh(self, run: str, step: str, time: float, event: Event) -> Fresh:
+        data = encode(event, self._cards, content=self._content)
+        if self._redactor.suspects(data.replace(_OWN_NAME, "", 1) if isinstance(event, AttemptEnded) else data):
+            data = encode(self._redactor.value(event), self._cards, content=self._content)
+        return run, step, time, event.type, data
 
     def _row(self, stored: Stored) -> Row:
         seq, run, step, when, kind, data = stored
@@ -44,3 +60,6 @@ class Rows:
                 f"{self._store} has a row {seq} that this orchestra cannot read: {error}; "
                 "use the orchestra that wrote it or a newer one"
             ) from error
+
+
+_OWN_NAME = '"first_token":'  # a number; in a mapping, of which this event has none, it would name a secret

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -17,6 +17,7 @@ from orchestra.errors import LedgerError
 from orchestra.ledger.schema import BUSY, connect
 
 Stored: TypeAlias = tuple[int, str, str, float, str, str]
+Fresh: TypeAlias = tuple[str, str, float, str, str]
 Statement: TypeAlias = tuple[str, tuple[Any, ...]]
 T = TypeVar("T")
 
@@ -40,13 +41,18 @@ class Store:
             raise LedgerError(f"cannot append to the ledger {self.path}: it was removed while it was open; run again")
         return self.use("append to", lambda db: self._written(db, statements))
 
-    def hold(self, statement: Statement) -> bool:
-        """Write it with what is written next; whether nothing else is held yet."""
+    @property
+    def held(self) -> Sequence[Fresh]:
+        """What is held; another list once that is written."""
+        return self._held
+
+    def hold(self, event: Fresh) -> bool:
+        """Write an event with what is written next; whether nothing else is held yet."""
         if self._closed:
-            self.write(statement)  # says so
+            self.write(event_row(event))  # says so
         self._open_after_fork()
         with self._lock:
-            self._held.append(statement)
+            self._held.append(event)
             return len(self._held) == 1
 
     def write_held(self) -> None:
@@ -103,7 +109,7 @@ class Store:
     def _open(self) -> None:
         self._lock = threading.Lock()
         self._closed = False
-        self._held: list[Statement] = []  # what a parent process holds, it writes
+        self._held: list[Fresh] = []  # what a parent process holds, it writes
         self._pid = os.getpid()
         try:
             self._db = connect(self.path)
@@ -111,17 +117,16 @@ class Store:
             raise LedgerError(f"cannot open {self}: {_explain(error)}") from error
 
     def _written(self, db: sqlite3.Connection, statements: tuple[Statement, ...]) -> int:
-        held = len(self._held)
-        if not held and len(statements) == 1:  # is a transaction of its own
-            return _row_ids(db, statements)[0]
-        ids = _within(db, lambda db: _row_ids(db, (*self._held, *statements)))
-        self._held.clear()
-        return ids[held] if statements else 0
+        if not self._held and len(statements) < 2:  # a transaction of its own; or another thread wrote what was held
+            return _executed(db, statements)
+        made = _within(db, lambda db: _executed(db, statements, self._held))
+        self._held = []
+        return made
 
 
-def event_row(run: str, step: str, time: float, kind: str, data: str) -> Statement:
-    """What adds an event."""
-    return _INSERT, (run, step, time, kind, data)
+def event_row(event: Fresh) -> Statement:
+    """What adds an event: its run, step, Unix seconds, type, JSON."""
+    return _INSERT, event
 
 
 _INSERT = "INSERT INTO events (run, step, time, type, data) VALUES (?, ?, ?, ?, ?)"
@@ -129,8 +134,12 @@ _ROWS = "SELECT seq, run, step, time, type, data FROM events WHERE run = ? ORDER
 _STARTING = "SELECT DISTINCT run FROM events WHERE run >= ? AND run < ? ORDER BY run LIMIT ?"
 
 
-def _row_ids(db: sqlite3.Connection, statements: tuple[Statement, ...]) -> list[int]:
-    return [db.execute(sql, values).lastrowid or 0 for sql, values in statements]
+def _executed(db: sqlite3.Connection, statements: tuple[Statement, ...], held: Sequence[Fresh] = ()) -> int:
+    """The row id that the first of the statements made."""
+    if held:
+        db.executemany(_INSERT, held)
+    made = [db.execute(sql, values).lastrowid or 0 for sql, values in statements]
+    return made[0] if made else 0
 
 
 def _within(db: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:

@@ -13,16 +13,20 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
+from orchestra.ledger.redact import Redactor
 from orchestra.ledger.sparse import text
 from orchestra.ledger.store import Store
 from orchestra.types import Candidate, Settings
 
 
 class Cards:
-    """Packs candidates into plain JSON and unpacks them, with the help of a file's table of cards."""
+    """Packs candidates into plain JSON and unpacks them, with the help of a file's table of cards.
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    Into that table comes what `redactor` leaves of a card.
+    """
+
+    def __init__(self, store: Store, redactor: Redactor) -> None:
+        self._store, self._redactor = store, redactor
         self._stored: dict[str, dict[str, Any]] = {}
         self._names: dict[tuple[Any, ...], tuple[str, Candidate]] = {}  # ids stay whose as long as it is held
 
@@ -38,6 +42,10 @@ class Cards:
         if len(terms) == 1:
             return {"candidates": columns}
         return {"candidates": columns | {"terms": numbers}, "terms": [_said(one) for one in terms][1:]}
+
+    def look_again(self) -> None:
+        """At every card, before it is written next."""
+        self._names.clear()
 
     def unpack(self, decision: Mapping[str, Any]) -> dict[str, Any]:
         """The decision's JSON with its candidates as objects, which is how older rows have them. Raises ValueError."""
@@ -61,7 +69,7 @@ class Cards:
         known = self._names.get(key)
         if known and known[0] in self._stored:
             return known[0]
-        facts = text({name: getattr(candidate, name) for name in _FACTS})
+        facts = self._facts(candidate)
         name = urlsafe_b64encode(hashlib.sha256(facts.encode()).digest()[:6]).decode()
         if name not in self._stored:
             new[name] = facts
@@ -69,6 +77,11 @@ class Cards:
             self._names.clear()
         self._names[key] = name, candidate
         return name
+
+    def _facts(self, candidate: Candidate) -> str:
+        said = {name: getattr(candidate, name) for name in _FACTS}
+        facts = text(said)
+        return text(self._redactor.value(said)) if self._redactor.suspects(facts) else facts
 
     def _whole(self, row: dict[str, Any], terms: Sequence[dict[str, Any]]) -> dict[str, Any]:
         number: int | None = row.pop("terms", None)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any, cast, get_args
 
@@ -14,7 +14,7 @@ from orchestra.runtime.ask import Ask
 from orchestra.runtime.conversation import Conversation
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.messages import Messages, canonical
-from orchestra.runtime.node_run import Heard, NodeRun, enclosing, recorded
+from orchestra.runtime.node_run import Heard, NodeRun, enclosing, recorded_call
 from orchestra.runtime.options import CallOptions, as_step, check_names, limits_of
 from orchestra.runtime.scope import Limits, RunScope, words
 from orchestra.toolbox import as_tools
@@ -50,7 +50,7 @@ async def _events(
     if model := options.get("model"):
         engine = replace(engine, policies=(*engine.policies, bind(StartAt(model), engine.fleet)))
     reply: Reply | None = None
-    with _run(engine, node, ask, limits_of(options)) as (scope, heard):
+    async with _run(engine, node, ask, limits_of(options)) as (scope, heard):
         conversation = Conversation(engine, scope, ask)
         async with aclosing(conversation.stream(tool_choice=tool_choice, commit=commit)) as events:
             async for event in events:
@@ -64,8 +64,10 @@ async def _events(
     yield End(reply)  # after the run's last word: whoever has the reply may leave
 
 
-@contextmanager
-def _run(engine: Engine, node: NodeRun | None, ask: Ask, limits: Limits) -> Generator[tuple[RunScope, Heard]]:
+@asynccontextmanager
+async def _run(
+    engine: Engine, node: NodeRun | None, ask: Ask, limits: Limits
+) -> AsyncGenerator[tuple[RunScope, Heard]]:
     """A part of the node's run; elsewhere a run of the call's own."""
     if node is not None:
         try:
@@ -74,7 +76,7 @@ def _run(engine: Engine, node: NodeRun | None, ask: Ask, limits: Limits) -> Gene
             engine.ledger.settle()
         return
     scope, heard = engine.scope(limits), Heard()
-    with recorded(engine, scope, "complete", ask.messages[-1].text, heard):
+    async with recorded_call(engine, scope, "complete", ask.messages[-1].text, heard):
         yield scope, heard
 
 

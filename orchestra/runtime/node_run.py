@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
@@ -83,19 +83,38 @@ def node_run(engine: Engine, step: Step, options: NodeOptions) -> Generator[None
 @contextmanager
 def recorded(engine: Engine, scope: RunScope, agent: str, task: str, heard: Heard) -> Generator[None]:
     """A run from its first word in the ledger to its last, which says how the block ended."""
-    mode = scope.limits.mode or engine.mode or engine.fleet.mode
-    started = engine.clock()
-    scope.recorder.record("", RunStarted(agent, task, engine.fleet.fingerprint, mode))
-    state: RunState = "done"
-    reason = ""
+    ended = _begun(engine, scope, agent, task, heard)
     try:
         yield
     except BaseException as end:
-        state, reason = _ending(end)
+        scope.recorder.record("", ended(*_ending(end)))
         raise
-    finally:
+    scope.recorder.record("", ended())
+
+
+@asynccontextmanager
+async def recorded_call(engine: Engine, scope: RunScope, agent: str, task: str, heard: Heard) -> AsyncGenerator[None]:
+    """As `recorded`; calls that end well at once share a transaction for their last words."""
+    ended = _begun(engine, scope, agent, task, heard)
+    try:
+        yield
+    except BaseException as end:
+        scope.recorder.record("", ended(*_ending(end)))
+        raise
+    await scope.recorder.write("", ended())
+
+
+def _begun(engine: Engine, scope: RunScope, agent: str, task: str, heard: Heard) -> Callable[..., RunEnded]:
+    """Records the run's first word; what makes its last one, of a state and a reason."""
+    mode = scope.limits.mode or engine.mode or engine.fleet.mode
+    started = engine.clock()
+    scope.recorder.record("", RunStarted(agent, task, engine.fleet.fingerprint, mode))
+
+    def ended(state: RunState = "done", reason: str = "") -> RunEnded:
         answer = heard.last.text if heard.last and state == "done" else ""
-        scope.recorder.record("", RunEnded(state, engine.clock() - started, reason, answer))
+        return RunEnded(state, engine.clock() - started, reason, answer)
+
+    return ended
 
 
 _NODES: ContextVar[tuple[NodeRun, ...]] = ContextVar("orchestra_nodes", default=())

@@ -9,7 +9,7 @@ from orchestra.dialects.chat_profiles import PROFILES, features_of, profile_of
 from orchestra.dialects.features import FEATURES
 from orchestra.dialects.rate_limits import RateLimit
 from orchestra.dispatch import Endpoint
-from orchestra.dispatch.exchange import Exchange
+from orchestra.dispatch.exchange import wire_request
 from orchestra.types import (
     CallFault,
     Document,
@@ -19,7 +19,6 @@ from orchestra.types import (
     Reasoning,
     Settings,
     Text,
-    Timeouts,
     ToolCall,
     ToolResult,
     Trigger,
@@ -290,10 +289,6 @@ def test_only_azure_wants_its_key_in_a_header_of_its_own():
     assert encoded(card=card("groq")).key_header is None
 
 
-def exchange(sent):
-    return Exchange(None, CODEC, sent, Timeouts(), None, lambda said: None)
-
-
 @pytest.mark.parametrize(
     ("base_url", "url"),
     [
@@ -306,17 +301,17 @@ def exchange(sent):
 )
 def test_azure_is_asked_at_its_url_with_a_bare_key(base_url, url):
     sent = encoded(card=card("azure", base_url=base_url))
-    request = exchange(sent)._request(Endpoint(base_url, "secret"))
+    request = wire_request(CODEC, sent, Endpoint(base_url, "secret"), connect=5.0)
     assert request.url == url
     assert dict(request.headers)["api-key"] == "secret"
     assert "authorization" not in dict(request.headers)
-    keyless = exchange(sent)._request(Endpoint(base_url, None))
+    keyless = wire_request(CODEC, sent, Endpoint(base_url, None), connect=5.0)
     assert not {"api-key", "authorization"} & dict(keyless.headers).keys()
 
 
 def test_a_query_of_base_url_joins_that_of_the_path():
     sent = replace(encoded(card=card("openai")), path="/x?alt=sse")
-    request = exchange(sent)._request(Endpoint("https://x/v1?a=b", "secret"))
+    request = wire_request(CODEC, sent, Endpoint("https://x/v1?a=b", "secret"), connect=5.0)
     assert request.url == "https://x/v1/x?alt=sse&a=b"
     assert dict(request.headers)["authorization"] == "Bearer secret"
 

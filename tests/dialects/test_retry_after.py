@@ -77,6 +77,18 @@ def test_a_span_without_an_end_is_none(text):
     assert duration(text) is None
 
 
+@pytest.mark.parametrize("text", ["1732297665", "1e300", "1732297665123", "2d"])
+def test_no_wait_is_longer_than_a_day_for_what_says_more_means_a_moment(text):
+    assert duration(text) == retry_after({"retry-after": text.replace("2d", "172800")}) == 86_400
+
+
+def test_no_reset_is_further_than_a_day_away():
+    assert retry_after({"date": DATE, "retry-after": "Fri, 20 Nov 2099 10:00:00 GMT"}) == 86_400
+    told = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1732297665"}
+    (limit,) = codec("openai-chat").limits(told)
+    assert limit.reset == 86_400
+
+
 def test_what_lies_in_the_past_is_no_wait():
     assert duration("-3") == 0
 

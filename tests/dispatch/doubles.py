@@ -176,6 +176,9 @@ class Rows(list):
     def record(self, step, event, *, keep=None):
         self.append((step, event))
 
+    async def write(self, step, event):
+        self.record(step, event)
+
     def of(self, kind):
         return [event for _, event in self if isinstance(event, kind)]
 

@@ -43,17 +43,18 @@ async def test_a_wait_for_money_is_told_too():
     assert (told.why, told.seconds) == ("money", 2.0)
 
 
-async def test_a_moment_is_not_worth_a_line():
+@pytest.mark.parametrize(("seconds", "lines"), [(TOLD / 2, 0), (TOLD * 1.5, 1)])
+async def test_a_moment_is_not_worth_a_line(seconds, lines):
     bench = Bench(OK, cards=(card("small", concurrency=1), *CARDS[1:]))
     held = await bench.dispatcher._means.slots.hold("small")
-    assert await waits_for(bench, bench.call(), seconds=TOLD / 2, until=held.release) == []
+    assert len(await waits_for(bench, bench.call(), seconds=seconds, until=held.release)) == lines
 
 
 async def test_a_deadline_that_passes_before_money_comes_back_is_told_and_ends_the_call():
     bench, purse = Bench(OK, clock=RealClock()), Purse(1.0)
     purse.reserve(1.0)
     with pytest.raises(DeadlineExceeded, match="the deadline passed while other attempts held the money"):
-        await bench.run(purse=purse, deadline=0.02)
+        await bench.run(purse=purse, deadline=0.3)
     assert [told.why for told in bench.rows.of(Waited)] == ["money"]
     assert bench.rows.started == []
 

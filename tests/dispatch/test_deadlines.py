@@ -11,9 +11,21 @@ from orchestra.dispatch.deadlines import Deadlines
 from orchestra.errors import DeadlineExceeded, StreamCut
 from orchestra.transport import TransportFault
 from orchestra.types import Capabilities, Timeouts, Trigger
-from tests.dispatch.doubles import CARDS, SILENCE, Bench, RealClock, Served, card, decide, error, frame, hasty, say
+from tests.dispatch.doubles import CARDS, SILENCE, Bench, Endpoints, Served, card, decide, error, frame, hasty, say
 
 SHORT = 0.01
+
+
+class NeverReady(Endpoints):
+    """Waits for ever, and says when it does."""
+
+    def __init__(self, waits):
+        super().__init__(broken={"small": SILENCE})
+        self.waits = waits
+
+    async def resolve(self, card):
+        self.waits()
+        return await super().resolve(card)
 
 
 def bench_with(scripts, cards=CARDS, **timeouts):
@@ -106,7 +118,7 @@ async def test_an_error_is_acted_on_though_its_body_never_ends():
 
 
 async def test_the_calls_deadline_bounds_the_attempt():
-    bench = Bench({"small": [SILENCE]}, clock=RealClock())
+    bench = Bench({"small": [lambda _: bench.clock.move(SHORT) or SILENCE]})
     with pytest.raises(DeadlineExceeded, match="timeout on small") as caught:
         await bench.run(deadline=SHORT)
     assert bench.transport.models == ["small"]
@@ -137,7 +149,7 @@ async def test_a_deadline_that_passes_in_an_attempt_allows_no_further_one():
 
 
 async def test_an_endpoint_that_is_never_ready_ends_at_the_deadline():
-    bench = Bench({}, broken={"small": SILENCE}, clock=RealClock())
+    bench = Bench({}, endpoints=NeverReady(lambda: bench.clock.move(SHORT)))
     with pytest.raises(DeadlineExceeded, match="not ready in time"):
         await bench.run(deadline=SHORT, decision=decide(siblings=()))
 

@@ -8,7 +8,7 @@ import pytest
 from orchestra.dispatch import Endpoint
 from orchestra.errors import BadRequest, ContentFiltered, StreamCut
 from orchestra.testing import CutStream, Error, FakeProvider, MalformedChunk, NoEnd, Reset, Say, Silence, Slow, Stall
-from orchestra.transport import AiohttpTransport, HttpxTransport
+from orchestra.transport import AiohttpTransport, HttpxTransport, TransportFault, WireRequest
 from orchestra.types import Timeouts, Trigger
 from tests.dispatch.doubles import CARDS, Bench, RealClock, decide
 
@@ -20,8 +20,15 @@ PATIENT = Timeouts(connect=5, first_token=5, chunk=5, total=20)
 @pytest.fixture(params=[HttpxTransport, AiohttpTransport], ids=["httpx", "aiohttp"])
 async def transport(request):
     made = request.param()
+    await warm(made)
     yield made
     await made.aclose()
+
+
+async def warm(transport):
+    """Load its library by a request to where nobody listens: that takes longer than some deadlines here."""
+    with pytest.raises(TransportFault):
+        await transport.send(WireRequest("http://127.0.0.1:1/", (), b""))
 
 
 class Scenario:

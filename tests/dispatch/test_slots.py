@@ -466,7 +466,7 @@ async def test_the_deadline_passes_while_others_hold_every_slot():
     with pytest.raises(
         DeadlineExceeded, match=r"step 's1': the deadline passed while other calls held every slot of small"
     ):
-        await start(bench, deadline=0.01, purse=purse)
+        await start(bench, deadline=0.3, purse=purse)
     assert (purse.held, purse.spent, purse.open) == (0.0, 0.0, 0)
     assert len(bench.rows.started) == 1  # what was never sent is no attempt
     gate.gates[0].set()

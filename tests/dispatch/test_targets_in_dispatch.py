@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 
 import pytest
@@ -14,6 +14,7 @@ from orchestra.fleet import BreakerPolicy, Fleet, ProviderLimits
 from orchestra.ledger import AttemptEnded, BreakerChanged, Waited
 from orchestra.recovery import RecoveryPolicy
 from orchestra.routing import decide as route
+from orchestra.transport import TransportFault
 from orchestra.types import Action, Budget, Message, Price, Request, Step, StepContext, Trigger
 from tests.dispatch.doubles import ROWS, SILENCE, RealClock, call_tool, error, hasty, say
 from tests.dispatch.pools import Pool, elsewhere, keyed, placed
@@ -214,6 +215,15 @@ async def test_ten_calls_earn_a_retry_and_retries_earn_none():
     assert not pool.traffic.may_retry("p")
 
 
+async def test_a_call_earns_its_share_of_a_retry_once_however_many_keys_it_asks():
+    keys = "ABCDEFGHIJKLM"
+    pool = Pool({key: [error(429)] for key in keys} | {"M": OK}, keyed(*keys))
+    pool.spend_retries()
+    await pool.run()
+    assert pool.asked == [*keys]
+    assert not pool.traffic.may_retry("p")
+
+
 async def test_a_full_limit_is_waited_for_and_the_wait_is_told():
     pool = Pool({"A": OK}, keyed("A"), keyed("B", name="twin"), providers=limits(requests_per_minute=1))
     await pool.run()
@@ -355,6 +365,23 @@ async def test_a_provider_that_answers_nonsense_loses_its_place():
     decision = route(fleet, (), context, health=pool.traffic.health())
     assert decision.model == "twin"
     assert any(reason.policy == "health" for reason in decision.reasons)
+
+
+@pytest.mark.parametrize(("headers", "asked"), [({"retry-after": "2"}, ["A", "A"]), ({}, ["A"])])
+async def test_a_retry_that_a_rate_limit_asked_for_takes_nothing_of_the_retry_budget(headers, asked):
+    pool = Pool({"A": [error(429, headers=headers), *OK]}, keyed("A"))
+    pool.spend_retries()
+    with nullcontext() if headers else pytest.raises(Exhausted, match="failed so often"):
+        await pool.run(decision=pool.decide())
+    assert pool.asked == asked
+
+
+async def test_what_was_never_sent_takes_nothing_of_a_keys_limits():
+    refused = TransportFault(Trigger.connection, "refused", sent="no")
+    pool = Pool({"A": [refused, *OK], "B": OK}, keyed("A"), providers=limits(requests_per_minute=1))
+    await pool.run()
+    assert pool.asked == ["A", "A"]
+    assert pool.rows.of(Waited) == []
 
 
 async def test_a_wait_that_cannot_be_written_down_leaves_nothing_held():

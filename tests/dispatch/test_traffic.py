@@ -157,6 +157,28 @@ def test_a_breaker_stays_open_for_as_long_as_the_provider_asks():
     assert known.ends(replace(DOWN, retry_after=120.0)).wait == 120.0
 
 
+def limited(seconds):
+    return CallFault(Trigger.rate_limited, "slow down", retry_after=seconds)
+
+
+def test_of_two_rate_limits_the_one_that_asks_for_longer_holds_in_whichever_order_they_are_told():
+    known = Known(keyed("A"))
+    first, second = (known.traffic.enter(known.way()) for _ in range(2))
+    known.traffic.leave(first, limited(20.0), 1.0, None)
+    known.traffic.leave(second, limited(1.0), 1.0, None)
+    known.clock.move(2.0)
+    assert known.traffic.pause("small") == known.key().retry_after == 18.0
+
+
+def test_what_is_asked_although_it_is_closed_is_not_what_said_when_to_come_back():
+    known = Known(keyed("A", "B"))
+    known.ends(limited(10.0), key="B")
+    known.ends(DOWN, key="A")
+    assert known.key().retry_after == 10.0
+    assert known.traffic.pause("small") == 0.0
+    assert known.key(forced=True) == "A"
+
+
 def test_calls_under_way_count_as_load():
     known = Known(keyed("A", "B"))
     known.traffic.enter(known.way())

@@ -90,6 +90,16 @@ async def test_what_does_not_fit_before_the_deadline_is_refused_at_once_and_says
 
 
 @virtual
+async def test_what_fits_just_before_the_deadline_is_waited_for_and_just_after_it_is_not():
+    key = Key(requests_per_minute=1)
+    await key.ask()
+    assert isinstance(await key.ask(until=59.9), CallFault)
+    assert asyncio.get_running_loop().time() == 0.0
+    assert isinstance(await key.ask(until=60.0), Hold)
+    assert asyncio.get_running_loop().time() == 60.0
+
+
+@virtual
 async def test_a_call_for_which_too_many_wait_already_is_refused_at_once():
     key = Key(requests_per_minute=10)
     tasks = [key.start(str(number), until=200.0) for number in range(60)]

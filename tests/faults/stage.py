@@ -7,7 +7,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +21,7 @@ from orchestra.fleet import Fleet
 from orchestra.ledger import AttemptEnded, AttemptStarted, Judged, Row, RunEnded
 from orchestra.ledger.views import AttemptView, attempts
 from orchestra.testing import FakeProvider, Received, Say
+from orchestra.transport import TransportFault, WireRequest
 from orchestra.types import AttemptChanged, Reply, Sent, TextDelta
 
 DIALECTS = ("openai-chat", "anthropic", "gemini")
@@ -189,6 +190,7 @@ async def stage(
             if not slept:
                 _skip_sleep(it)
             try:
+                await _warm(it.app)
                 yield it
                 wrong = [*_unaccounted(it), *_held(it.app, holds)]
                 assert not wrong, "\n".join(wrong)
@@ -213,6 +215,12 @@ def _built(
     )
     app = Orchestra(Fleet.from_toml(text + more), concurrency=64, ledger=folder / "ledger.db")
     return Stage(app, {"one": one, "two": two}, Ahead())
+
+
+async def _warm(app: Orchestra) -> None:
+    """Load the transport's library by a request to where nobody listens: that takes longer than some deadlines here."""
+    with suppress(TransportFault):
+        await app.transport.send(WireRequest("http://127.0.0.1:1/", (), b""))
 
 
 @contextmanager

@@ -37,8 +37,10 @@ async def test_s01_one_rate_limit_is_moved_aside_at_once(dialect, way):
 async def test_s01_one_rate_limit_is_waited_out_where_nothing_is_beside_it(dialect, way):
     async with stage(dialect, [LIMITED, OK]) as it:
         answered(await it.ask(way, data_tags=ALONE))
-        (waited,) = (row.event for row in it.rows if isinstance(row.event, Waited))
-        assert (waited.why, waited.seconds) == ("backoff", 2.0)
+        backoffs = [
+            row.event.seconds for row in it.rows if isinstance(row.event, Waited) and row.event.why == "backoff"
+        ]
+        assert backoffs == [2.0]
         assert it.clock.slept == [2.0]
         assert it.counts == (2, 0, 0)
 
@@ -100,7 +102,7 @@ async def test_s05_a_reset_is_survived(dialect, way):
 
 @pytest.mark.parametrize("behaviour", [Silence(), Slow(20)], ids=["s06", "s07"])
 async def test_s06_s07_no_first_token_in_time_is_the_fallbacks_turn(dialect, way, behaviour):
-    async with stage(dialect, behaviour, first_token=0.2) as it:
+    async with stage(dialect, behaviour, first_token=0.4) as it:
         ended = await it.ask(way)
         assert answered(ended).model == "fallback"
         assert it.counts == (1, 1, 0)
@@ -121,16 +123,21 @@ BROKEN = {
 }
 
 
+def patience(behaviour):
+    """Seconds to wait for a sign: few only where one has to be missed, for on a busy machine any may be late."""
+    return 0.4 if isinstance(behaviour, Stall) else 5.0
+
+
 @pytest.mark.parametrize("behaviour", BROKEN.values(), ids=BROKEN)
 async def test_s08_to_s11_before_commit_a_broken_stream_fails_over(dialect, behaviour):
-    async with stage(dialect, behaviour, chunk=0.2) as it:
+    async with stage(dialect, behaviour, chunk=patience(behaviour)) as it:
         assert answered(await it.ask("complete")).model == "fallback"
         assert it.counts in [(1, 1, 0), (2, 1, 0)]
 
 
 @pytest.mark.parametrize("behaviour", BROKEN.values(), ids=BROKEN)
 async def test_s08_to_s11_after_commit_a_broken_stream_is_a_typed_error_with_the_partial_text(dialect, behaviour):
-    async with stage(dialect, behaviour, chunk=0.2) as it:
+    async with stage(dialect, behaviour, chunk=patience(behaviour)) as it:
         ended = await it.ask("stream")
         assert isinstance(ended.error, StreamCut)
         assert ended.error.partial_text == "".join(ended.texts) == "x" * (60 if behaviour == BROKEN["s11"] else 40)
@@ -139,7 +146,8 @@ async def test_s08_to_s11_after_commit_a_broken_stream_is_a_typed_error_with_the
 
 @pytest.mark.parametrize("broken", [CutStream, Stall, MalformedChunk])
 async def test_s08_to_s10_a_stream_that_breaks_before_its_first_token_fails_over_either_way(dialect, way, broken):
-    async with stage(dialect, broken(SIXTY, after=0), first_token=0.2, chunk=0.2) as it:
+    behaviour = broken(SIXTY, after=0)
+    async with stage(dialect, behaviour, first_token=patience(behaviour)) as it:
         assert answered(await it.ask(way)).model == "fallback"
         assert it.counts in [(1, 1, 0), (2, 1, 0)]
 

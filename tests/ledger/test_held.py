@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from orchestra.errors import LedgerError
-from orchestra.ledger import AttemptStarted, Judged, Ledger, RunEnded, RunStarted
-from orchestra.ledger.store import Store, event_row
+from orchestra.ledger import AttemptEnded, AttemptStarted, Judged, Ledger, RunEnded, RunStarted
+from orchestra.ledger.store import Store
 
 STARTED, ENDED = RunStarted("a"), RunEnded("done")
 
@@ -87,6 +87,64 @@ async def test_what_could_not_be_written_is_held_on_and_the_next_row_says_so(fil
     assert _in_file(file) == ["run_started", "run_ended"]
 
 
+async def test_what_tasks_write_in_one_turn_of_their_loop_shares_a_transaction(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    write = Store.write
+    monkeypatch.setattr(Store, "write", lambda self, *new: (written.append(len(self.held)), write(self, *new))[1])
+
+    async def call(run: str) -> None:
+        ledger.append(run, "", STARTED)
+        await ledger.write(run, "s", AttemptStarted("a1", "m"))
+        ledger.append(run, "s", AttemptEnded("a1", "m"))
+        await ledger.write(run, "", ENDED)
+
+    await asyncio.gather(*(call(f"run-{number}") for number in range(5)))
+    assert written == [10, 10]
+    for number in range(5):
+        kinds = [row.event.type for row in ledger.events(f"run-{number}")]
+        assert kinds == ["run_started", "attempt_started", "attempt_ended", "run_ended"]
+
+
+async def test_what_is_written_is_in_the_file_when_that_is_done_whoever_else_writes(file: Path, ledger: Ledger) -> None:
+    async def sync() -> None:
+        ledger.append("third", "s", AttemptStarted("a1", "m"))
+
+    await asyncio.gather(ledger.write("run", "", ENDED), sync())
+    assert sorted(_in_file(file)) == ["attempt_started", "run_ended"]
+
+
+async def test_a_listener_hears_what_is_written_with_its_number(file: Path, ledger: Ledger) -> None:
+    heard: list[int] = []
+    ledger.subscribe("run", lambda row: heard.append(row.seq))
+    await ledger.write("run", "", ENDED)
+    assert heard == [1]
+    assert _in_file(file) == ["run_ended"]
+
+
+async def test_each_of_those_whose_rows_could_not_be_written_is_told_and_the_rows_are_held_on(
+    file: Path, ledger: Ledger
+) -> None:
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("CREATE TRIGGER no BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'not now'); END")
+        told = await asyncio.gather(*(ledger.write("run", "", ENDED) for _ in range(3)), return_exceptions=True)
+        other.execute("DROP TRIGGER no")
+    assert [type(error) for error in told] == [LedgerError] * 3
+    assert "not now" in str(told[0])
+    ledger.settle()
+    assert _in_file(file) == ["run_ended"] * 3
+
+
+async def test_what_its_writer_no_longer_waits_for_is_written_all_the_same(file: Path, ledger: Ledger) -> None:
+    writing = asyncio.create_task(ledger.write("run", "", ENDED))
+    await asyncio.sleep(0)
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    assert _in_file(file) == ["run_ended"]
+
+
 def test_where_no_event_loop_runs_nothing_waits(file: Path, ledger: Ledger) -> None:
     assert ledger.append("run", "", STARTED).seq == 1
     assert _in_file(file) == ["run_started"]
@@ -99,8 +157,8 @@ def test_nothing_kept_has_nothing_to_settle() -> None:
 def test_what_a_process_holds_is_not_written_by_its_fork(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file.parent.mkdir()
     store = Store(file)
-    assert store.hold(event_row("run", "", 0.0, "run_started", "{}"))
+    assert store.hold(("run", "", 0.0, "run_started", "{}"))
     monkeypatch.setattr(os, "getpid", lambda: -1)  # as in a child
-    assert store.hold(event_row("child", "", 0.0, "run_started", "{}"))
+    assert store.hold(("child", "", 0.0, "run_started", "{}"))
     assert [row[1] for row in store.rows("run") + store.rows("child")] == ["child"]
     store.close()

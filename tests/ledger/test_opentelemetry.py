@@ -326,8 +326,14 @@ SECRETS = (
 )
 
 
+def said(span: ReadableSpan) -> str:
+    """All that a span says but for its ids, in whose digits any number may stand."""
+    events = [(event.name, event.attributes) for event in span.events]
+    return repr((span.name, span.attributes, events, span.status.description))
+
+
 def test_content_stays_at_home_unless_it_is_asked_for(received: Received) -> None:
-    told = "".join(span.to_json() for span in received.tell(agent_story()))
+    told = "".join(map(said, received.tell(agent_story())))
     assert not [text for text in SECRETS if text in told]
     assert "gen_ai.input.messages" not in told
 

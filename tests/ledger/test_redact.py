@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestra.ledger import AttemptEnded, Decided, Judged, ToolStarted, redact
+from orchestra.ledger import AttemptEnded, AttemptStarted, Decided, Event, Judged, Ledger, ToolStarted, redact
 from orchestra.ledger.redact import MARK, SHORTEST, Redactor
-from orchestra.types import Candidate, Decision, ModelCard, Reason, Step, StepContext, Trigger
+from orchestra.ledger.sparse import text
+from orchestra.types import (
+    Candidate,
+    Decision,
+    Json,
+    ModelCard,
+    Reason,
+    Settings,
+    Step,
+    StepContext,
+    Trigger,
+    Usage,
+)
 
 PLANTED = {
     "openai": "sk-proj-Zq8PLANTED0123456789abcdef",
@@ -171,3 +184,89 @@ def test_no_known_secret_survives_in_json_text(before: str, after: str, secret: 
     assert secret.strip() not in redact(
         json.dumps({"k": before + secret.strip() + after}, ensure_ascii=False), [secret]
     )
+
+
+SECRETS = [
+    'pa"ss\\wörd 鍵',
+    "plain-word",
+    'qu"oted-word',
+    "back\\slashed",
+    "Schlüsselwört",
+    "line\nbreak-word",
+    "emoji 🔑 word",
+]
+
+
+@pytest.mark.parametrize("said", [*SECRETS, PLANTED["openai"], "x\nsk-Zq8PLANTED012345", "my toKen: PLANTED"])
+@pytest.mark.parametrize("content", [False, True])
+def test_a_secret_is_found_in_the_text_that_is_written_however_json_escapes_it(
+    file: Path, said: str, content: bool
+) -> None:
+    ledger = Ledger(file, content=content, secrets=SECRETS)
+    ledger.append("run", "s", Judged("a", "m", reason=f"before {said} after"))
+    ledger.append("run", "s", ToolStarted("c", "t", arguments={"a": {said: [said]}}))
+    first, second = (row.event for row in ledger.events("run"))
+    assert isinstance(first, Judged)
+    assert isinstance(second, ToolStarted)
+    assert MARK in first.reason
+    assert first.reason.startswith("before ")
+    assert (MARK in repr(second.arguments)) == content
+    assert said not in first.reason + repr(second.arguments)
+    ledger.close()
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.recursive(
+        st.none()
+        | st.integers()
+        | st.text()
+        | st.sampled_from([*PLANTED.values(), *SECRETS, "password=PLANTED", "api_key", "token", "first_token", "key"]),
+        lambda inner: (
+            st.lists(inner)
+            | st.dictionaries(
+                st.text() | st.sampled_from(["password", "api_key", "page token", "key", "tokens"]), inner
+            )
+        ),
+    )
+)
+def test_what_a_visit_would_change_is_suspected_in_its_json(value: Json) -> None:
+    redactor, event = Redactor(SECRETS), ToolStarted("c", "t", arguments={"a": value})
+    assert redactor.value(event) is event or redactor.suspects(text(event))
+
+
+def test_no_character_but_one_turns_into_a_letter_of_a_marker_in_lower_case() -> None:
+    beyond = (chr(code) for code in range(128, 0x110000))
+    assert [c for c in beyond if c.lower().isascii()] == ["\N{KELVIN SIGN}"]
+    assert Redactor().suspects(text({"a": "to\N{KELVIN SIGN}en=PLANTED"}))
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        AttemptStarted("a", "m", key="", call="c"),
+        AttemptEnded("a", "m", usage=Usage(1, 2), first_token=0.5, seconds=1.0, raw="a token: PLANTED"),
+        Decided(StepContext(Step("s"), tokens=9), Decision("m", "t", "cost", settings=Settings(max_tokens=9))),
+    ],
+)
+def test_the_names_of_our_own_fields_are_no_suspicion(
+    file: Path, event: Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(file)
+    monkeypatch.setattr(Redactor, "value", lambda *_: pytest.fail("was visited"))
+    ledger.append("run", "s", event)
+    ledger.close()
+
+
+def test_a_card_is_written_without_a_secret_that_is_learnt_after_it_was_written_first(file: Path) -> None:
+    ledger = Ledger(file)
+    card = ModelCard("m", "m-learnt-later", "p", "openai-chat", "efficient")
+    event = Decided(
+        StepContext(Step("s")), Decision("m", "t", "cost", candidates=(Candidate(card, 0, 0.5, None, 1.0),))
+    )
+    ledger.append("run", "s", event)
+    ledger.hide(["learnt-later"])
+    ledger.append("run", "s", event)
+    found = [row.event.decision.candidates[0].card.model for row in ledger.events("run")]  # type: ignore[union-attr]
+    assert found == ["m-learnt-later", f"m-{MARK}"]
+    ledger.close()

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from orchestra.errors import LedgerError
 from orchestra.ledger import AttemptEnded, AttemptStarted, Decided, Event, Planned, RunStarted, ToolStarted, stored
+from orchestra.ledger.redact import Redactor
 from orchestra.ledger.store import Store
 from orchestra.ledger.weighed import Cards
 from orchestra.types import Candidate, Cost, Decision, ModelCard, Plan, Price, Reason, Settings, Step, StepContext
 
-CARDS = Cards(Store(None))
+CARDS = Cards(Store(None), Redactor())
 
 
 def encode(event: Event) -> str:

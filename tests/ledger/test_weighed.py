@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from orchestra.errors import LedgerError
 from orchestra.ledger import Decided, Ledger, weighed
+from orchestra.ledger.redact import Redactor
 from orchestra.ledger.sparse import text
 from orchestra.ledger.store import Store
 from orchestra.ledger.weighed import Cards
@@ -72,8 +73,8 @@ CANDIDATES = st.builds(
 @given(st.lists(CANDIDATES, max_size=6))
 def test_all_that_was_weighed_is_read_back_by_whoever_opens_the_file(candidates: list[Candidate]) -> None:
     store = Store(None)
-    packed = json.loads(text(Cards(store).pack(candidates)))
-    read = from_json(Decision, {"model": "m", "tier": "t", "mode": "cost", **Cards(store).unpack(packed)})
+    packed = json.loads(text(Cards(store, Redactor()).pack(candidates)))
+    read = from_json(Decision, {"model": "m", "tier": "t", "mode": "cost", **Cards(store, Redactor()).unpack(packed)})
     assert read.candidates == tuple(candidates)
     store.close()
 

@@ -133,11 +133,13 @@ async def exchanged(provider, small, key=None, signature=None):
     spoken, transport = codec("bedrock-converse"), HttpxTransport()
     asked = spoken.encode(Request((QUESTION,)), small)
     deadlines = Deadlines(Timeouts(), 60.0, lambda: 0.0, streamed=asked.stream)
-    exchange = Exchange(transport, spoken, asked, Timeouts(), deadlines, lambda said: None)
     endpoint = Endpoint(provider.base_url_of("bedrock-converse"), key, signature)
-    events = [event async for event in exchange.events(endpoint)]
+    exchange = Exchange(transport, spoken, asked, endpoint, Timeouts(), deadlines, lambda said: None)
+    while exchange.result is None:
+        await exchange.more()
+    await exchange.aclose()
     await transport.aclose()
-    return events[-1]
+    return exchange.result
 
 
 async def test_an_api_key_that_an_error_quotes_is_struck_out():
