@@ -52,12 +52,16 @@ async def _events(
     reply: Reply | None = None
     async with _run(engine, node, ask, limits_of(options)) as (scope, heard):
         conversation = Conversation(engine, scope, ask)
+        if node:
+            node.begin(conversation)
         async with aclosing(conversation.stream(tool_choice=tool_choice, commit=commit)) as events:
             async for event in events:
                 if not isinstance(event, End):
                     yield event
                     continue
                 heard.add(event.reply)
+                if node:
+                    node.end(conversation)
                 found = event.reply.output
                 reply = replace(event.reply, output=read(found)) if found is not None else event.reply
     assert reply is not None, "a stream ends with End or raises"
