@@ -364,3 +364,12 @@ def _parsed(schema: Any, output: Any, message: AIMessage) -> Any:
         if isinstance(schema, type) and hasattr(schema, read):
             return getattr(schema, read)(value)
     return value
+
+
+def __getattr__(name: str) -> Any:
+    """EscalationMiddleware comes when it is asked for: it needs `langchain` itself, a chat model only its core."""
+    if name == "EscalationMiddleware":
+        from orchestra.integrations.langchain_middleware import EscalationMiddleware
+
+        return EscalationMiddleware
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
