@@ -18,7 +18,7 @@ from typing import Annotated, Any, NotRequired, TypeAlias, Unpack, cast
 from langchain.agents.middleware import AgentMiddleware, AgentState, ExtendedModelResponse, ModelRequest, ModelResponse
 from langchain.agents.middleware.types import PrivateStateAttr, ToolCallRequest
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from langgraph import errors
 from langgraph.config import get_config
 from langgraph.runtime import Runtime
@@ -34,8 +34,8 @@ from orchestra.runtime.turns import Carried, Turn, Turns
 from orchestra.toolbox.result import one_line
 from orchestra.types import Step, ToolCall, ToolSpec, Trigger, Verdict, from_json, to_json
 
-STATE, TRIGGER = "orchestra", "orchestra_trigger"
-"""What is ours: a channel of the agent's state, and a key in the `additional_kwargs` of a result that is an error."""
+STATE, TRIGGER, ACTED = "orchestra", "orchestra_trigger", "orchestra_acted"
+"""What is ours: a channel of the agent's state, and two keys in `additional_kwargs` of a result that is an error."""
 
 Result: TypeAlias = "ToolMessage | Command[Any]"
 
@@ -130,7 +130,7 @@ class EscalationMiddleware(AgentMiddleware[EscalationState, Any, Any]):
     def _turn(self, request: ModelRequest[Any]) -> Turn:
         carried = _carried(request.state) or self.turns.begin(_task(request.messages))
         asks = get_config().get("configurable", {}).get("__pregel_checkpointer") is not None
-        return self.turns.open(carried, _failed(request.messages), asks=asks)
+        return self.turns.open(carried, _failed(request.messages), asks=asks, unsound=_unsound(request.messages))
 
     def _model(self, given: BaseChatModel) -> BaseChatModel:
         """The agent's own model where it is this app's, with its settings; the step is the turn's."""
@@ -193,12 +193,14 @@ class _Made:
         """The result, an error with its trigger: by it the next turn tells it from what a person has refused."""
         assert self.result is not None
         if isinstance(self.result, ToolMessage) and self.result.status == "error":
-            return _marked(self.result, self.trigger or Trigger.tool_error)
+            trigger = self.trigger or Trigger.tool_error
+            return _marked(self.result, trigger, acted=not (trigger is Trigger.tool_rejected or self.spec.read_only))
         return self.result
 
 
-def _marked(message: ToolMessage, trigger: Trigger) -> ToolMessage:
-    own = message.additional_kwargs | {TRIGGER: trigger.value}
+def _marked(message: ToolMessage, trigger: Trigger, *, acted: bool) -> ToolMessage:
+    """The message of a failure; `acted`: it may have had an effect."""
+    own = message.additional_kwargs | {TRIGGER: trigger.value, ACTED: acted}
     return message.model_copy(update={"additional_kwargs": own})
 
 
@@ -211,12 +213,26 @@ def _failed(messages: Sequence[BaseMessage]) -> Verdict:
     return Verdict(Trigger(bad[0].additional_kwargs[TRIGGER]), tuple(one.text for one in bad))
 
 
+def _unsound(messages: Sequence[BaseMessage]) -> int:
+    """How many messages at the end are turns in which every call failed without any effect."""
+    found, results = 0, 0
+    for one in reversed(messages):
+        if isinstance(one, ToolMessage) and one.additional_kwargs.get(ACTED) is False:
+            results += 1
+        elif isinstance(one, AIMessage) and results:
+            found, results = found + results + 1, 0
+        else:
+            break
+    return found
+
+
 def _answered(turn: Turn, response: ModelResponse[Any]) -> ExtendedModelResponse[Any]:
     """The response; a structured answer that LangChain has refused counts as a failed call."""
     assert turn.after is not None
     if response.structured_response is None:
         response.result = [
-            _marked(one, Trigger.bad_output) if isinstance(one, ToolMessage) else one for one in response.result
+            _marked(one, Trigger.bad_output, acted=False) if isinstance(one, ToolMessage) else one
+            for one in response.result
         ]
     return ExtendedModelResponse(response, Command(update=_update(turn.after)))
 

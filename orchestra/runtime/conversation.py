@@ -106,15 +106,19 @@ class Conversation:
         """Where the step stands now, for another conversation to go on from."""
         return Stand(self.turns, self._attempt, self._ladder)
 
-    def go_on(self, stand: Stand, verdict: Verdict) -> None:
+    def go_on(self, stand: Stand, verdict: Verdict, unsound: int = 0) -> None:
         """Be the step's next turn: at its own tier again, or where `verdict` on the calls of the last one leads.
 
-        Raises Exhausted or HumanNeeded where the table says that no model is left to try.
+        `unsound`: so many messages at the end are turns in which every call failed without any effect. Raises Exhausted
+        or HumanNeeded where the table says that no model is left to try.
         """
         self.turns, self._before = stand.turns, stand.attempt
-        if not verdict.accepted:
-            self._ladder = stand.ladder
-            self.recover(verdict)
+        if verdict.accepted:
+            return
+        self._ladder = stand.ladder
+        kept = len(self.messages) - unsound
+        self.sound = (kept, max(0, len(self.calls) - len(_calls(self.messages[kept:]))))
+        self.recover(verdict)
 
     @property
     def deadline(self) -> float:

@@ -36,7 +36,7 @@ class NodeRun:
     """One execution of a node: the run its calls belong to, and what they fall back on.
 
     With a `stand` its calls are turns of one step, which go on from there; `failed` is what tools showed after the
-    last.
+    last, and `unsound` how many messages at the end are turns in which every call failed without any effect.
     """
 
     engine: Engine
@@ -47,11 +47,12 @@ class NodeRun:
     ended: bool = False
     stand: Stand | None = None
     failed: Verdict = Verdict()
+    unsound: int = 0
 
     def begin(self, talk: Conversation) -> None:
         """Before a call's first model is asked. Raises Exhausted or HumanNeeded where none is left to try."""
         if self.stand is not None:
-            talk.go_on(self.stand, self.failed)
+            talk.go_on(self.stand, self.failed, self.unsound)
 
     def end(self, talk: Conversation) -> None:
         """After a call has its reply."""

@@ -75,12 +75,13 @@ class Turns:
         self.record(carried, self.step.id, StepStarted(self.step.goal, self.step.kind, self.step.needs))
         return carried
 
-    def open(self, carried: Carried, failed: Verdict, *, asks: bool) -> Turn:
+    def open(self, carried: Carried, failed: Verdict, *, asks: bool, unsound: int = 0) -> Turn:
         """The next turn, after `failed`, what the calls of the last one showed; `asks`: a person can be asked.
 
-        Raises GraphInterrupt where a person was asked before and has not answered.
+        `unsound`: so many messages at the end are turns in which every call failed without any effect; where a stronger
+        model goes on, it is not shown them. Raises GraphInterrupt where a person was asked before and has not answered.
         """
-        return Turn(self, carried, failed, asks=asks)
+        return Turn(self, carried, failed, asks=asks, unsound=unsound)
 
     def end(self, carried: Carried, answer: str) -> None:
         """The agent has done what it was given."""
@@ -110,8 +111,8 @@ class Turn:
     `after` is what the state carries after it. What a turn spends before it fails counts when it is made once more.
     """
 
-    def __init__(self, turns: Turns, carried: Carried, failed: Verdict, *, asks: bool) -> None:
-        self.turns, self.carried, self.failed, self.asks = turns, carried, failed, asks
+    def __init__(self, turns: Turns, carried: Carried, failed: Verdict, *, asks: bool, unsound: int) -> None:
+        self.turns, self.carried, self.failed, self.asks, self.unsound = turns, carried, failed, asks, unsound
         self.after: Carried | None = None
         self.spent, self.budget = carried.spent, carried.budget or turns.limits.budget
         kept = self._ledger.kept(carried.run, turns.step.id).get(self._key)
@@ -156,7 +157,16 @@ class Turn:
         options: NodeOptions = {**outer.options, **self.turns.options} if outer else {**self.turns.options}
         if self.budget is not None:
             options["budget"] = self.budget
-        return NodeRun(engine, self.turns.step, options, scope, Heard(), stand=self.carried.stand, failed=self.failed)
+        return NodeRun(
+            engine,
+            self.turns.step,
+            options,
+            scope,
+            Heard(),
+            stand=self.carried.stand,
+            failed=self.failed,
+            unsound=self.unsound,
+        )
 
     def _pause(self, node: NodeRun, end: BudgetExceeded | NoCandidate) -> None:
         """Ask for more money where a person can be asked; else the turn ends here."""

@@ -15,7 +15,20 @@ from orchestra.ledger import attempts, questions, steps, tools
 from orchestra.runtime.options import as_step
 from orchestra.runtime.turns import Carried, Turns
 from orchestra.testing import Say, ScriptedModel, scripted_app
-from orchestra.types import Action, Price, Step, ToolCall, ToolSpec, Trigger, Verdict, from_json, to_json
+from orchestra.types import (
+    Action,
+    Message,
+    Price,
+    Step,
+    Text,
+    ToolCall,
+    ToolResult,
+    ToolSpec,
+    Trigger,
+    Verdict,
+    from_json,
+    to_json,
+)
 
 GOOD = Verdict()
 FAILED = Verdict(Trigger.tool_error, ("no such table",))
@@ -84,6 +97,30 @@ async def test_a_failed_tool_moves_the_next_turn_alone_and_what_is_carried_is_pl
     assert served == ["small", "small", "strong", "small", "small"]
     later = [(one.model, verdict.action) for one in attempts(rows) for verdict in one.later]
     assert later == [("small", Action.repair), ("small", Action.escalate), ("small", Action.repair)]
+
+
+@pytest.mark.parametrize(("failures", "seen"), [(1, 3), (2, 1)])
+async def test_a_stronger_model_is_not_shown_what_failed_without_effect_and_the_same_one_is(failures, seen):
+    """The small model is told of the first failure; with the second the strong one starts where nothing had failed."""
+    call = ToolCall("c1", "rows", {}, "{}")
+    result = ToolResult("c1", "rows", (Text("no such table"),), is_error=True)
+    messages = [Message.user("go"), Message("assistant", (call,)), Message("tool", (result,))]
+    heard: list[dict[str, Any]] = []
+
+    def hear(body: dict[str, Any]) -> str:
+        heard.append(body)
+        return "ok"
+
+    async with app_of(hear, hear) as app:
+        turns = turns_of(app)
+        carried = turns.begin("go")
+        for _ in range(failures + 1):
+            one = turns.open(carried, FAILED if heard else GOOD, asks=False, unsound=2)
+            with one.tried():
+                await app.complete(messages)
+            assert one.after is not None
+            carried = one.after
+    assert len(heard[-1]["messages"]) == seen
 
 
 async def test_where_the_ladder_ends_the_turn_fails_and_goes_on_when_it_is_tried_again(tmp_path):

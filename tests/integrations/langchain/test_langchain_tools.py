@@ -134,6 +134,7 @@ async def test_in_an_agent_recovery_is_told_how_a_tool_of_ours_failed_and_the_le
         out = await agent.ainvoke(ASKED)
         found = app.ledger.events(app.ledger.runs()[0].run)
     assert [one.status for one in out["messages"] if isinstance(one, ToolMessage)] == ["error"]
+    assert [one["role"] for one in strong.requests[0]["messages"]] == ["user"]  # a look-up that failed is no history
     assert [(one.trigger, one.read_only) for one in tools(found)] == [(trigger, True)]
     assert [(one.model, [verdict.trigger for verdict in one.later]) for one in attempts(found)] == [
         ("small", [trigger]),

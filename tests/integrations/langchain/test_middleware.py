@@ -103,6 +103,13 @@ def test_a_failing_tool_is_told_to_the_same_model_once_then_to_a_stronger_one_an
     assert [one.event.state for one in found if isinstance(one.event, RunEnded)] == ["done"]
 
 
+async def test_a_stronger_model_is_shown_a_failed_call_that_may_have_had_an_effect():
+    with agent_of([look("bad")], [ANSWER], app={"recovery": UP_AT_ONCE}) as (app, agent):
+        await agent.ainvoke(ASKED)
+        (body,) = app.transport._models["strong"].requests
+    assert [one["role"] for one in body["messages"]] == ["user", "assistant", "tool"]
+
+
 async def test_by_a_policy_of_yours_a_failing_tool_goes_up_at_once_and_only_once():
     with agent_of([look("bad"), look("ok"), ANSWER], [look("good")], app={"recovery": UP_AT_ONCE}) as (_, agent):
         out = await agent.ainvoke(ASKED)
