@@ -166,11 +166,17 @@ class _Made:
         self.spec = ToolSpec(said["name"], "", {})
         self.request = request
         self.result: Result | None = None
-        self.trigger: Trigger | None = None
+        self._raised: Trigger | None = None
         if isinstance(request.tool, LangChainTool):  # told apart here, and shown to the model as it would show it
             self.spec = request.tool.orchestra_tool.spec
             self.request = request.override(tool=request.tool.raising())
         self._started = time.perf_counter()
+
+    @property
+    def trigger(self) -> Trigger | None:
+        """Why it failed, if it did: LangChain makes an error of its own where arguments do not fit, or a tool asks."""
+        failed = isinstance(self.result, ToolMessage) and self.result.status == "error"
+        return (self._raised or Trigger.tool_error) if failed else None
 
     @property
     def seconds(self) -> float:
@@ -186,16 +192,16 @@ class _Made:
         """What was raised becomes the result."""
         bad = isinstance(error, ToolEndedBadly)
         text = str(error) if bad else one_line(error)
-        self.trigger = error.trigger if bad else Trigger.tool_error
+        self._raised = error.trigger if bad else None
         self.result = ToolMessage(text, tool_call_id=self.call.id, name=self.call.name, status="error")
 
     def told(self) -> Result:
         """The result, an error with its trigger: by it the next turn tells it from what a person has refused."""
         assert self.result is not None
-        if isinstance(self.result, ToolMessage) and self.result.status == "error":
-            trigger = self.trigger or Trigger.tool_error
-            return _marked(self.result, trigger, acted=not (trigger is Trigger.tool_rejected or self.spec.read_only))
-        return self.result
+        trigger = self.trigger
+        if trigger is None or not isinstance(self.result, ToolMessage):
+            return self.result
+        return _marked(self.result, trigger, acted=not (trigger is Trigger.tool_rejected or self.spec.read_only))
 
 
 def _marked(message: ToolMessage, trigger: Trigger, *, acted: bool) -> ToolMessage:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from langchain.agents import create_agent
-from langchain.agents.middleware import HumanInTheLoopMiddleware
+from langchain.agents.middleware import HumanInTheLoopMiddleware, ToolRetryMiddleware
 from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
-from langchain_core.tools import tool
+from langchain_core.tools import InjectedToolCallId, tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import START, StateGraph
@@ -21,7 +21,7 @@ from langgraph.types import Command, interrupt
 from pydantic import BaseModel, field_validator
 
 from orchestra import BudgetExceeded, NoCandidate, RecoveryPolicy
-from orchestra.errors import ConfigError, Exhausted, SyncInLoop
+from orchestra.errors import ConfigError, DeadlineExceeded, Exhausted, SyncInLoop
 from orchestra.integrations.langchain import EscalationMiddleware
 from orchestra.ledger import RunEnded, attempts, steps, tools, totals
 from orchestra.testing import CallTool, Say, ScriptedModel, scripted_app
@@ -198,6 +198,65 @@ def test_a_tool_that_asks_a_person_is_interrupted_and_goes_on():
         assert agent.invoke(ASKED, thread())["__interrupt__"][0].value == "may I?"
         out = agent.invoke(Command(resume="yes"), thread())
     assert [one.text for one in out["messages"] if isinstance(one, ToolMessage)] == ["paid: yes"]
+
+
+def test_what_langchain_itself_refuses_of_a_call_is_a_failed_tool_in_the_ledger_too(tmp_path):
+    """The schema cannot say what the validator says."""
+
+    class Even(BaseModel):
+        number: int
+
+        @field_validator("number")
+        @classmethod
+        def _even(cls, value: int) -> int:
+            if value % 2:
+                raise ValueError("must be even")
+            return value
+
+    @tool(args_schema=Even)
+    def halve(number: int) -> int:
+        """Halve it."""
+        return number // 2
+
+    small, strong = [CallTool("halve", number=3)], [ANSWER]
+    app = {"recovery": UP_AT_ONCE, "ledger": tmp_path / "l.db"}
+    with agent_of(small, strong, app=app, agent={"tools": [halve]}) as (opened, agent):
+        out = agent.invoke(ASKED)
+        (made,) = tools(run_of(opened))
+    assert served(out) == ["small", "strong"]
+    assert (made.state, made.trigger) == ("failed", Trigger.tool_error)
+
+
+def test_a_middleware_inside_ours_may_repeat_a_call_before_it_counts():
+    left = [ValueError("not yet")]
+
+    @tool
+    def flaky() -> str:
+        """Works at the second try."""
+        if left:
+            raise left.pop()
+        return "done"
+
+    retry = ToolRetryMiddleware(max_retries=1, initial_delay=0, jitter=False)
+    with agent_of([CallTool("flaky"), ANSWER], app={"recovery": UP_AT_ONCE}) as (app, _):
+        agent = create_agent(NEVER, [flaky], middleware=[EscalationMiddleware(app, step="look"), retry])
+        assert served(agent.invoke(ASKED)) == ["small", "small"]
+
+
+def test_a_tool_may_answer_with_a_command():
+    @tool
+    def note(text: str, tool_call_id: Annotated[str, InjectedToolCallId]) -> Any:
+        """Note it."""
+        return Command(update={"messages": [ToolMessage(f"noted: {text}", tool_call_id=tool_call_id)]})
+
+    with agent_of([CallTool("note", text="x"), ANSWER], agent={"tools": [note]}) as (_, agent):
+        out = agent.invoke(ASKED)
+    assert [one.text for one in out["messages"] if isinstance(one, ToolMessage)] == ["noted: x"]
+
+
+def test_the_deadline_is_that_of_a_turn():
+    with agent_of([ANSWER], deadline=0) as (_, agent), pytest.raises(DeadlineExceeded):
+        agent.invoke(ASKED)
 
 
 def test_of_parallel_calls_one_that_fails_is_enough_and_each_is_recorded(tmp_path):
