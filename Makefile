@@ -44,7 +44,7 @@ test-integrations: $(INTEGRATIONS:%=.test-%) ## run the apps of other frameworks
 	@echo "== $*"
 	@INTEGRATION=$(subst -,_,$*) .venv/$*/bin/python -m pytest -q tests/integrations/$(subst -,_,$*) $(TESTS_$*) \
 	  --cov --cov-config=tests/integrations/coverage.ini
-	@$(BIN)/pyright --pythonpath .venv/$*/bin/python orchestra/integrations/$(subst -,_,$*)*.py
+	@$(BIN)/pyright --project tests/integrations/$(subst -,_,$*) --pythonpath .venv/$*/bin/python
 
 chaos: .venv/.dev ## kill thousands of runs at random moments and check that nothing is lost or done twice
 	@$(BIN)/python -m tests.chaos --kills 5000
