@@ -13,7 +13,7 @@ from contextlib import aclosing, closing
 from functools import lru_cache, partial
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput, ModelProfile
@@ -31,12 +31,24 @@ from orchestra.app import LEDGER, Orchestra
 from orchestra.checks import parse_output
 from orchestra.errors import ConfigError
 from orchestra.integrations.langchain_messages import Chunks, ai_message, to_canonical, to_langchain
+from orchestra.integrations.langchain_tools import langchain_tools
 from orchestra.integrations.tested import warn_untested
 from orchestra.runtime.node_run import enclosing
 from orchestra.toolbox import Tool, as_tools
 from orchestra.types import Json, Mode
 
-__all__ = ["FLEET", "ChatOrchestra", "ai_message", "to_canonical", "to_langchain"]
+if TYPE_CHECKING:
+    from orchestra.integrations.langchain_middleware import EscalationMiddleware
+
+__all__ = [
+    "FLEET",
+    "ChatOrchestra",
+    "EscalationMiddleware",
+    "ai_message",
+    "langchain_tools",
+    "to_canonical",
+    "to_langchain",
+]
 
 warn_untested("LangChain", "langchain-core", ">=1.7,<2")
 

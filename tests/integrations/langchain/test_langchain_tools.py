@@ -13,8 +13,8 @@ from langchain_core.tools import tool as langchain_tool
 
 from orchestra import RecoveryPolicy, StepPolicy, Tool, tool
 from orchestra.errors import SyncInLoop, ToolError
-from orchestra.integrations.langchain import EscalationMiddleware
-from orchestra.integrations.langchain_tools import langchain_tools
+from orchestra.integrations import langchain
+from orchestra.integrations.langchain import EscalationMiddleware, langchain_tools
 from orchestra.ledger import attempts, tools
 from orchestra.testing import CallTool, ScriptedModel, scripted_app
 from orchestra.toolbox import ToolFailed, ToolRejected, as_tools
@@ -106,6 +106,12 @@ async def test_a_picture_stays_one():
 async def test_a_sync_call_inside_a_running_loop_says_what_to_do():
     with pytest.raises(SyncInLoop, match="await ainvoke"):
         view(rows).invoke({"sql": "SELECT 1"})
+
+
+def test_what_the_integration_has_is_what_it_says_it_has():
+    assert all(hasattr(langchain, name) for name in langchain.__all__)
+    with pytest.raises(AttributeError, match="EscalationMiddlewear"):
+        _ = langchain.EscalationMiddlewear
 
 
 def test_what_is_no_tool_is_told():
