@@ -2,10 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SDK := .venv/sdk/bin
+INTEGRATIONS := langchain
+TESTS_langchain := tests/runtime/test_langchain_messages.py
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-sdk chaos chaos-calls fuzz bench bench-agents clean
+.PHONY: help demo test test-sdk test-integrations chaos chaos-calls fuzz bench bench-agents clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
@@ -27,6 +29,7 @@ test: .venv/.dev ## set everything up, and check it the way the pipeline does
 	@echo "== tests"
 	@$(BIN)/python -m pytest -q -n 2 -m "not weights" --cov --cov-report=term
 	@$(MAKE) --no-print-directory test-sdk
+	@$(MAKE) --no-print-directory test-integrations
 	@echo "== the smoke test, on a real model"
 	@$(BIN)/orchestra models pull || echo "no weights: the smoke test says so and skips"
 	@$(BIN)/python -m pytest -q -m weights tests/smoke
@@ -34,6 +37,14 @@ test: .venv/.dev ## set everything up, and check it the way the pipeline does
 test-sdk: .venv/.sdk ## hold every dialect against the providers' own SDKs, in an environment of their own
 	@echo "== the official SDKs"
 	@$(SDK)/python -m pytest -q tests/sdk
+
+test-integrations: $(INTEGRATIONS:%=.test-%) ## run the apps of other frameworks on orchestra, each in an environment of its own
+
+.test-%: .venv/.% .venv/.dev
+	@echo "== $*"
+	@INTEGRATION=$(subst -,_,$*) .venv/$*/bin/python -m pytest -q tests/integrations/$(subst -,_,$*) $(TESTS_$*) \
+	  --cov --cov-config=tests/integrations/coverage.ini
+	@$(BIN)/pyright --project tests/integrations/$(subst -,_,$*) --pythonpath .venv/$*/bin/python
 
 chaos: .venv/.dev ## kill thousands of runs at random moments and check that nothing is lost or done twice
 	@$(BIN)/python -m tests.chaos --kills 5000
@@ -75,4 +86,11 @@ clean: ## remove what the other targets made; weights stay, `orchestra models re
 	@echo "== the official SDKs, which do not fit beside our own dependencies (.venv/sdk)"
 	@$(BIN)/python -m venv .venv/sdk
 	@$(SDK)/python -m pip -qq --disable-pip-version-check install --requirement tests/sdk/requirements.txt
+	@touch $@
+
+$(INTEGRATIONS:%=.venv/.%): .venv/.%: pyproject.toml | .venv/.made
+	@echo "== $*, whose pins are its own (.venv/$*)"
+	@$(BIN)/python -m venv .venv/$*
+	@.venv/$*/bin/python -m pip -qq --disable-pip-version-check install --editable '.[fast,$*]' \
+	  --requirement tests/integrations/$(subst -,_,$*)/requirements.txt
 	@touch $@

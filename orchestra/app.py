@@ -16,11 +16,12 @@ from orchestra.types import Decision, Json, Mode, Priority, Reply, Step, StepCon
 
 if TYPE_CHECKING:
     from orchestra.fleet import Fleet
+    from orchestra.integrations.langchain import ChatOrchestra
     from orchestra.ledger import Ledger
     from orchestra.runtime.agent import Agent
     from orchestra.runtime.messages import Messages
     from orchestra.runtime.node import Function
-    from orchestra.runtime.options import CallOptions, NodeOptions
+    from orchestra.runtime.options import CallOptions, ChatSettings, NodeOptions
     from orchestra.runtime.scope import AtCap
     from orchestra.runtime.steps import Settle, Signals
     from orchestra.transport import Transport
@@ -155,6 +156,20 @@ class Orchestra:
         from orchestra.runtime.node import node
 
         return node(self.engine, fn, step, options)
+
+    def chat_model(self, *, step: str | None = None, **settings: Unpack[ChatSettings]) -> ChatOrchestra:
+        """This app as a LangChain chat model: change one line of a LangChain or LangGraph app, keep the rest.
+
+        `step` left out is `orchestra_step` of the node's metadata, the step of the `app.node` around the call, or the
+        name of the graph's node. Raises ConfigError.
+        """
+        from orchestra.integrations.langchain import ChatOrchestra
+        from orchestra.runtime.options import ChatSettings, check_names, check_step
+
+        check_names(settings, ChatSettings.__annotations__, "a chat model")
+        if step is not None:
+            check_step(step, self.policies)
+        return ChatOrchestra(app=self, step=step, **settings)
 
     def planner_executor(
         self,

@@ -16,6 +16,7 @@ from orchestra.dispatch.call import Endpoint
 from orchestra.dispatch.course import Course
 from orchestra.dispatch.deadlines import Deadlines
 from orchestra.dispatch.exchange import Exchange
+from orchestra.dispatch.opening import Opening
 from orchestra.dispatch.traffic import Way
 from orchestra.errors import BudgetExceeded, CallError, ConfigError, LedgerError
 from orchestra.fleet import cost, estimate, message_tokens
@@ -53,17 +54,16 @@ class LiveAttempt:
     async def deltas(self) -> AsyncGenerator[Delta, None]:
         """The pieces to hand on, as they arrive. Raises BudgetExceeded and DeadlineExceeded before anything is sent."""
         admitted = await self._admitted()
-        charged = Cost(0.0)
+        charged, opening = Cost(0.0), Opening(self._call)
         try:
             await self._announce(admitted)
             self._started = self._means.clock()  # the wait for money, a slot and the file is not the model's time
             if admitted and (endpoint := await self._resolve(admitted.way.card)):
                 async with aclosing(self._open(admitted, endpoint)) as exchange:
                     while exchange.result is None:
-                        for delta in await exchange.more():
-                            if self._call.hands_on:
-                                self.handed_on.append(delta.text if isinstance(delta, TextDelta) else "")
-                                yield delta
+                        for delta in opening.through(await exchange.more()):
+                            self.handed_on.append(delta.text if isinstance(delta, TextDelta) else "")
+                            yield delta
                 self._result = exchange.result
         finally:  # also when cancelled: then there is no result
             changed = None

@@ -64,6 +64,7 @@ class Call:
 
     `ladder` is where the step stands, `deadline` on the dispatcher's clock in seconds. With `commit`, text and
     reasoning are handed on as they arrive unless `request.output_schema` is set; else nothing is before it is accepted.
+    Text that may be a call written as text, or stands where a call is required, waits for its acceptance as well.
     `keep` makes the journal entry of the accepted reply, which is written in one transaction with its verdict.
     Where slots are scarce, runs share them by `priority`, and of one run's calls the highest `rank` goes first.
     `labels` are what budgets look at, but for the model and the key, which differ from attempt to attempt. `data_tags`

@@ -7,17 +7,20 @@ from orchestra.routing.decision import decide, default_policies
 from orchestra.routing.explanation import explain
 from orchestra.routing.features import Features, PromptCache, features, prompt_cache
 from orchestra.routing.policy import Policy, fingerprint, reject
-from orchestra.routing.step_policy import StepPolicy
+from orchestra.routing.start_at import StartAt
+from orchestra.routing.step_policy import StepPolicy, declared_steps
 
 __all__ = [
     "ContextPolicy",
     "Features",
     "Policy",
     "PromptCache",
+    "StartAt",
     "StepPolicy",
     "bind",
     "compose",
     "decide",
+    "declared_steps",
     "default_policies",
     "explain",
     "features",

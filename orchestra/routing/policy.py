@@ -12,6 +12,7 @@ from orchestra.fleet.candidates import revise
 from orchestra.types import Candidate, Reason, StepContext
 
 # Preferences of the built-in policies. A higher one beats any score; each is out of reach of the ones below.
+ASKED = 10_000.0  # the model that a call names
 STAY = 1_000.0  # the step keeps the model it has
 NAMED = 10.0  # a place in a rule's `prefer`
 MOVED = 2.0  # the tier to which the context moves the start

@@ -10,6 +10,7 @@ from orchestra.errors import PolicyError
 from orchestra.fleet import DEFAULT_TIERS, Fleet
 from orchestra.fleet.faults import rules_of
 from orchestra.routing.matching import Check, matcher
+from orchestra.routing.policy import Policy
 from orchestra.routing.wish import Wish
 from orchestra.types import Candidate, Mode, StepContext, StepRule, to_json
 
@@ -56,6 +57,12 @@ class StepPolicy:
         if faults := fleet.check_rules(self.rules):
             raise PolicyError(f"StepPolicy: {'; '.join(faults)}")
         return self if self.tiers == fleet.tiers else StepPolicy(self.rules, tiers=fleet.tiers)
+
+
+def declared_steps(policies: Iterable[Policy]) -> frozenset[str]:
+    """The names and kinds of steps that rules of these policies speak of."""
+    rules = (rule for policy in policies if isinstance(policy, StepPolicy) for rule in policy.rules)
+    return frozenset(word for rule in rules for word in (*rule.match.name, *rule.match.kind))
 
 
 def _rule(number: int, rule: StepRule | Mapping[str, Any]) -> StepRule:

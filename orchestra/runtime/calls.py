@@ -9,15 +9,16 @@ from typing import Any, cast, get_args
 
 from orchestra.checks import schema_fault
 from orchestra.errors import ConfigError
+from orchestra.routing import StartAt, bind
 from orchestra.runtime.ask import Ask
 from orchestra.runtime.conversation import Conversation
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.messages import Messages, canonical
-from orchestra.runtime.node_run import Heard, enclosing, recorded_call
+from orchestra.runtime.node_run import Heard, NodeRun, enclosing, recorded_call
 from orchestra.runtime.options import CallOptions, as_step, check_names, limits_of
 from orchestra.runtime.scope import words
 from orchestra.toolbox import as_tools
-from orchestra.types import End, Json, Reply, Step, StreamEvent, ToolChoice, check_settings
+from orchestra.types import End, Json, Reply, Step, StreamEvent, ToolChoice, ToolSpec, check_settings
 
 
 async def complete(engine: Engine, messages: Messages, step: str | Step | None, options: CallOptions) -> Reply:
@@ -51,42 +52,48 @@ class _Asked:
         options = {**node.options, **options} if node else options
         if step is None:
             step = node.step if node else "call"
-        ask, self._read = _ask(messages, step, options)
+        self.tool_choice: ToolChoice
+        ask, self._read, self.tool_choice = _ask(messages, step, options)
+        if model := options.get("model"):
+            engine = replace(engine, policies=(*engine.policies, bind(StartAt(model), engine.fleet)))
         limits = limits_of(options)
         scope, self._heard = (node.part(limits), node.heard) if node else (engine.scope(limits), Heard())
         self.talk = Conversation(engine, scope, ask)
-        self.tool_choice: ToolChoice = options.get("tool_choice", "auto")
-        self._in_node = node is not None
+        self._node = node
 
     def run(self) -> AbstractAsyncContextManager[None]:
         """The call's run, as the ledger has it, from its first word to its last."""
         engine, scope = self.talk.engine, self.talk.scope
-        if self._in_node:
-            return _part(engine)
+        if self._node is not None:
+            return _part(self._node, self.talk)
         return recorded_call(engine, scope, "complete", self.talk.ask.messages[-1].text, self._heard)
 
     def read(self, reply: Reply) -> Reply:
         """The reply as users have it: its output read by whatever they asked for."""
         self._heard.add(reply)
+        if self._node is not None:
+            self._node.end(self.talk)
         return reply if reply.output is None else replace(reply, output=self._read(reply.output))
 
 
 @asynccontextmanager
-async def _part(engine: Engine) -> AsyncGenerator[None]:
+async def _part(node: NodeRun, talk: Conversation) -> AsyncGenerator[None]:
     try:
+        node.begin(talk)
         yield
     finally:  # the node's next row may be long in coming
-        engine.ledger.settle()
+        talk.engine.ledger.settle()
 
 
-def _ask(messages: Messages, step: str | Step, options: CallOptions) -> tuple[Ask, Callable[[Json], Any]]:
+def _ask(messages: Messages, step: str | Step, options: CallOptions) -> tuple[Ask, Callable[[Json], Any], ToolChoice]:
     check_names(options, CallOptions.__annotations__, "a call")
     _check_values(options)
     schema, check, read = _output(options.get("output"))
+    tools, tool_choice = _offered(options)
     ask = Ask(
         step=as_step(step),
         messages=canonical(messages),
-        tools=tuple(tool.spec for tool in as_tools(options.get("tools", ()))),
+        tools=tools,
         output_schema=schema,
         check=check,
         parallel_tools=options.get("parallel_tools"),
@@ -96,14 +103,27 @@ def _ask(messages: Messages, step: str | Step, options: CallOptions) -> tuple[As
         stop=words(options.get("stop", ())),
         extra=options.get("extra", {}),
     )
-    return ask, read
+    return ask, read, tool_choice
+
+
+_TOOL_CHOICES = get_args(ToolChoice)
+
+
+def _offered(options: CallOptions) -> tuple[tuple[ToolSpec, ...], ToolChoice]:
+    """The tools to declare, and the choice among them; the only one that may be called is declared alone."""
+    tools = tuple(tool.spec for tool in as_tools(options.get("tools", ())))
+    choice: Any = options.get("tool_choice", "auto")  # strangers write it
+    if choice in _TOOL_CHOICES:
+        return tools, choice
+    if named := tuple(tool for tool in tools if tool.name == choice):
+        return named, "required"
+    known = ", ".join((*_TOOL_CHOICES, *(tool.name for tool in tools)))
+    raise ConfigError(f"tool_choice {choice!r} is unknown; known: {known}")
 
 
 def _check_values(options: CallOptions) -> None:
     """Before anything is recorded of a call that cannot be made."""
     given = cast("Mapping[str, Any]", options)  # strangers write them
-    if given.get("tool_choice", "auto") not in _TOOL_CHOICES:
-        raise ConfigError(f"tool_choice {given['tool_choice']!r} is unknown; known: {', '.join(_TOOL_CHOICES)}")
     check_settings(
         max_tokens=given.get("max_tokens"),
         temperature=given.get("temperature"),
@@ -111,9 +131,6 @@ def _check_values(options: CallOptions) -> None:
         stop=words(given.get("stop", ())),
         extra=given.get("extra"),
     )
-
-
-_TOOL_CHOICES = get_args(ToolChoice)
 
 
 def _output(

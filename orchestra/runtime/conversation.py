@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from orchestra.checks import Expect, parse_output
 from orchestra.dialects import inexpressible
@@ -47,6 +47,15 @@ from orchestra.types import (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """Where a step stands between two turns: how many it has had, its last attempt, and its ladder."""
+
+    turns: int = 0
+    attempt: str = ""
+    ladder: Ladder | None = None
+
+
 class Conversation:
     """A step's messages, who serves it and how far up the ladder it stands; one turn after the other.
 
@@ -57,10 +66,11 @@ class Conversation:
         self.engine, self.scope, self.ask, self.journal = engine, scope, ask, journal
         self.messages = list(ask.messages)
         self.tools = ask.tools
-        self.calls = _calls(ask.messages)
+        self.calls = _calls(_since_asked(ask.messages))
         self.sound = (len(self.messages), len(self.calls))  # messages and calls up to which nothing has failed
         self.attempts: list[Attempt] = []
         self.turns = 0
+        self._before = ""  # the attempt that an earlier conversation of this step ended with
         self.cost = Cost(0.0)
         self.degraded = False
         now = engine.clock()
@@ -90,6 +100,25 @@ class Conversation:
     def model(self) -> str | None:
         """The model that serves the step now; None where none was chosen yet."""
         return self._ladder.model if self._ladder else None
+
+    @property
+    def stand(self) -> Stand:
+        """Where the step stands now, for another conversation to go on from."""
+        return Stand(self.turns, self._attempt, self._ladder)
+
+    def go_on(self, stand: Stand, verdict: Verdict, unsound: int = 0) -> None:
+        """Be the step's next turn: at its own tier again, or where `verdict` on the calls of the last one leads.
+
+        `unsound`: so many messages at the end are turns in which every call failed without any effect. Raises Exhausted
+        or HumanNeeded where the table says that no model is left to try.
+        """
+        self.turns, self._before = stand.turns, stand.attempt
+        if verdict.accepted:
+            return
+        self._ladder = stand.ladder
+        kept = len(self.messages) - unsound
+        self.sound = (kept, max(0, len(self.calls) - len(_calls(self.messages[kept:]))))
+        self.recover(verdict)
 
     @property
     def deadline(self) -> float:
@@ -242,7 +271,7 @@ class Conversation:
         doubt = Verdict(Trigger.low_confidence, (reason,))
         judged = tolerated(self.engine.recovery, self.decision, self.ladder, doubt, acts=False)
         if judged.accepted:
-            event = Judged(self.attempts[-1].id if self.attempts else "", self.ladder.model, mended=judged.mended)
+            event = Judged(self._attempt, self.ladder.model, mended=judged.mended)
             self.scope.recorder.record(self.ask.step.id, event)
         return not judged.accepted
 
@@ -251,7 +280,7 @@ class Conversation:
         goes_on = move.action in (Action.repair, Action.retry, Action.sibling, Action.escalate)
         kept = KeptMove(move.action, move.ladder if goes_on else None, move.reason, move.feedback)
         event = Judged(
-            attempt=self.attempts[-1].id if self.attempts else "",
+            attempt=self._attempt,
             model=self.ladder.model,
             trigger=verdict.trigger,
             evidence=verdict.evidence,
@@ -267,6 +296,10 @@ class Conversation:
         else:
             self.scope.recorder.record(self.ask.step.id, event)
         return kept
+
+    @property
+    def _attempt(self) -> str:
+        return self.attempts[-1].id if self.attempts else self._before
 
     def offer(self, tool: ToolSpec) -> None:
         """One more tool for the turns that follow."""
@@ -376,6 +409,12 @@ class Conversation:
 
 def _calls(messages: Iterable[Message]) -> list[ToolCall]:
     return [part for message in messages for part in message.parts if isinstance(part, ToolCall)]
+
+
+def _since_asked(messages: Sequence[Message]) -> Iterable[Message]:
+    """What came after the user's last word: a call that an earlier question led to may be right for this one too."""
+    last = max((place for place, message in enumerate(messages) if message.role == "user"), default=0)
+    return messages[last:]
 
 
 def _grounds(messages: Sequence[Message]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 from orchestra.errors import ConfigError
+from orchestra.runtime.langchain_messages import from_langchain
 from orchestra.types import Document, Image, Json, Message, Part, Role, Text, ToolCall, ToolResult
 
 Messages: TypeAlias = str | Message | Mapping[str, Any] | Sequence[Any]
@@ -51,7 +52,7 @@ def _message(item: Any, at: int) -> Message:
     if isinstance(item, Mapping):
         return _from_dict(cast("Mapping[str, Any]", item), at)
     if hasattr(item, "type") and hasattr(item, "content"):
-        return _from_langchain(item, at)
+        return from_langchain(item, _role(item.type, at), at)
     raise ConfigError(
         f"messages[{at}]: {type(item).__name__} is no message; "
         "known: str, orchestra.Message, {'role': …, 'content': …}, LangChain messages"
@@ -69,28 +70,15 @@ def _from_dict(item: Mapping[str, Any], at: int) -> Message:
     return Message(role, (*_parts(content, at), *calls))
 
 
-def _from_langchain(item: Any, at: int) -> Message:
-    role = _role(item.type, at)
-    if role == "tool":
-        failed = getattr(item, "status", None) == "error"
-        return _tool_result(item.tool_call_id, getattr(item, "name", None) or "", item.content, at, is_error=failed)
-    calls: Iterable[Any] = getattr(item, "tool_calls", None) or ()
-    parts = tuple(
-        ToolCall(call["id"] or f"call_{i}", call["name"], call["args"], json.dumps(call["args"]))
-        for i, call in enumerate(calls)
-    )
-    return Message(role, (*_parts(item.content, at), *parts))
-
-
 def _role(role: Any, at: int) -> Role:
     if not isinstance(role, str) or role not in _ROLES:
         raise ConfigError(f"messages[{at}]: role {role!r} is unknown; known: {', '.join(_ROLES)}")
     return _ROLES[role]
 
 
-def _tool_result(call_id: str, name: str, content: Any, at: int, *, is_error: bool = False) -> Message:
+def _tool_result(call_id: str, name: str, content: Any, at: int) -> Message:
     parts = tuple(part for part in _parts(content, at) if isinstance(part, Text | Image | Document))
-    return Message("tool", (ToolResult(call_id, name, parts, is_error),))
+    return Message("tool", (ToolResult(call_id, name, parts),))
 
 
 def _listed(calls: Any) -> Iterable[Any]:
@@ -135,7 +123,7 @@ def _part(block: Any, at: int) -> tuple[Part, ...]:
         case {"image_url": {"url": str(url)} | str(url)}, "image_url":
             return (_image(url),)
         case _, "tool_use" | "reasoning" | "thinking" | "redacted_thinking":
-            return ()  # LangChain lists calls apart; another model's reasoning is shown to no one
+            return ()  # calls are listed apart; another model's reasoning is shown to no one
         case _, kind:
             raise ConfigError(f"messages[{at}].content: a part of type {kind!r} is unknown; known: text, image_url")
 

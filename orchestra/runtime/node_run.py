@@ -11,10 +11,11 @@ from typing import Any
 
 from orchestra.errors import ConfigError, OrchestraError, Refused
 from orchestra.ledger import RunEnded, RunStarted, RunState, StepEnded, StepStarted
+from orchestra.runtime.conversation import Conversation, Stand
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.options import NodeOptions, limits_of
 from orchestra.runtime.scope import Limits, RunScope
-from orchestra.types import Reply, Step, Trigger
+from orchestra.types import Reply, Step, Trigger, Verdict
 
 
 @dataclass(slots=True)
@@ -32,7 +33,11 @@ class Heard:
 
 @dataclass(slots=True)
 class NodeRun:
-    """One execution of a node: the run its calls belong to, and what they fall back on."""
+    """One execution of a node: the run its calls belong to, and what they fall back on.
+
+    With a `stand` its calls are turns of one step, which go on from there; `failed` is what tools showed after the
+    last, and `unsound` how many messages at the end are turns in which every call failed without any effect.
+    """
 
     engine: Engine
     step: Step
@@ -40,6 +45,19 @@ class NodeRun:
     scope: RunScope
     heard: Heard
     ended: bool = False
+    stand: Stand | None = None
+    failed: Verdict = Verdict()
+    unsound: int = 0
+
+    def begin(self, talk: Conversation) -> None:
+        """Before a call's first model is asked. Raises Exhausted or HumanNeeded where none is left to try."""
+        if self.stand is not None:
+            talk.go_on(self.stand, self.failed, self.unsound)
+
+    def end(self, talk: Conversation) -> None:
+        """After a call has its reply."""
+        if self.stand is not None:
+            self.stand, self.failed = talk.stand, Verdict()
 
     def part(self, limits: Limits) -> RunScope:
         """The scope of a call within: its own limits, and never more than what the node has left."""
@@ -70,14 +88,20 @@ def node_run(engine: Engine, step: Step, options: NodeOptions) -> Generator[None
         options = {**outer.options, **options}
     scope = _scope(engine, options, outer)
     inner = NodeRun(engine, step, options, scope, heard)
-    with _streaming(engine, scope.run), recorded(engine, scope, step.name or step.id, step.goal, heard):
-        token = _NODES.set((*_NODES.get(), inner))
-        try:
-            with _step(scope, step, heard):
-                yield
-        finally:
-            _NODES.reset(token)
-            inner.ended = True
+    run = recorded(engine, scope, step.name or step.id, step.goal, heard)
+    with _streaming(engine, scope.run), run, within(inner), _step(scope, step, heard):
+        yield
+
+
+@contextmanager
+def within(node: NodeRun) -> Generator[None]:
+    """Calls made in this block are the node's."""
+    token = _NODES.set((*_NODES.get(), node))
+    try:
+        yield
+    finally:
+        _NODES.reset(token)
+        node.ended = True
 
 
 @contextmanager
@@ -87,7 +111,7 @@ def recorded(engine: Engine, scope: RunScope, agent: str, task: str, heard: Hear
     try:
         yield
     except BaseException as end:
-        scope.recorder.record("", ended(*_ending(end)))
+        scope.recorder.record("", ended(*ending(end)))
         raise
     scope.recorder.record("", ended())
 
@@ -99,7 +123,7 @@ async def recorded_call(engine: Engine, scope: RunScope, agent: str, task: str, 
     try:
         yield
     except BaseException as end:
-        scope.recorder.record("", ended(*_ending(end)))
+        scope.recorder.record("", ended(*ending(end)))
         raise
     await scope.recorder.write("", ended())
 
@@ -157,7 +181,7 @@ def _step(scope: RunScope, step: Step, heard: Heard) -> Generator[None]:
     try:
         yield
     except Exception as error:
-        state, reason = _ending(error)
+        state, reason = ending(error)
         if state != "interrupted":
             trigger = error.trigger if isinstance(error, Refused) else None
             scope.recorder.record(step.id, _ended(heard, state, trigger, (reason,) if reason else ()))
@@ -178,7 +202,7 @@ def _ended(heard: Heard, state: RunState, trigger: Trigger | None = None, eviden
     )
 
 
-def _ending(end: BaseException) -> tuple[RunState, str]:
+def ending(end: BaseException) -> tuple[RunState, str]:
     """How a run ended that an exception left; LangGraph's own exceptions are its way to go on elsewhere."""
     if isinstance(end, OrchestraError):
         return "failed", str(end)

@@ -6,11 +6,10 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypedDict, cast
+from typing import Any, TypedDict
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.config import get_stream_writer
-from langgraph.types import interrupt
 
 from orchestra.errors import CallError, ConfigError, Refused
 from orchestra.ledger import HumanAnswered, Planned, RunStarted, StepEnded
@@ -20,8 +19,9 @@ from orchestra.runtime.engine import Engine
 from orchestra.runtime.execution import execute_plan
 from orchestra.runtime.finished import finished
 from orchestra.runtime.outcome import known, outcome, results
+from orchestra.runtime.person import ask_person
 from orchestra.runtime.planner import Order, make_new_plan, make_plan
-from orchestra.runtime.questions import Answer, Question, Waiting, read_answer
+from orchestra.runtime.questions import Answer, Question, Waiting
 from orchestra.runtime.runs import Runs
 from orchestra.runtime.scope import Limits, RunScope, check_count, check_number
 from orchestra.runtime.state import RunState
@@ -103,18 +103,7 @@ class Nodes:
     async def ask(self, asked: Asked) -> dict[str, Any]:
         """One question → one answer; an answer that cannot be read is asked again, with what is wrong with it."""
         question = from_json(Question, asked["question"])
-        shown = cast("dict[str, Any]", to_json(question)) | {
-            "question": question.id,
-            "decisions": list(question.decisions),
-        }
-        del shown["id"]
-        while True:
-            given = interrupt(shown)
-            try:
-                answer = read_answer(question, given, lambda edited: self._faults(question, edited))
-                break
-            except ValueError as error:
-                shown = shown | {"error": str(error)}
+        answer = ask_person(question, lambda edited: self._faults(question, edited))
         told = HumanAnswered(question.id, answer.decision, answer.text)
         self.engine.ledger.append(asked["run"], question.step, told)
         raised = {"budget": answer.usd} if answer.decision == "budget" else {}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 from orchestra.errors import ConfigError
+from orchestra.routing import Policy, declared_steps
 from orchestra.runtime.scope import Limits, words
 from orchestra.types import Json, Mode, Priority, Step, ToolChoice
 
@@ -31,13 +32,16 @@ class NodeOptions(TypedDict, total=False):
 class CallOptions(NodeOptions, total=False):
     """Options of a call.
 
+    model: the fleet's name of the model to start with, whatever the rules say; recovery may still leave it.
     tools: Tools, functions or LangChain tools the model may call.
+    tool_choice: auto, required, none, or the name of the one tool that has to be called; no other is then offered.
     output: a pydantic model or a JSON Schema that the answer must fit.
     extra: provider parameters by namespace (`anthropic.top_k`).
     """
 
+    model: str
     tools: Sequence[Any]
-    tool_choice: ToolChoice
+    tool_choice: ToolChoice | str
     parallel_tools: bool
     output: Any
     max_tokens: int
@@ -45,6 +49,24 @@ class CallOptions(NodeOptions, total=False):
     seed: int
     stop: Sequence[str]
     extra: Mapping[str, Json]
+
+
+class ChatSettings(TypedDict, total=False):
+    """What a chat model says in each of its calls; `timeout` is a call's deadline in seconds.
+
+    `disable_streaming` is LangChain's: with "tool_calling" a reply that may call tools is handed on whole, so that no
+    bad call can cut a stream of which something was shown already.
+    """
+
+    mode: Mode
+    budget: float
+    tenant: str
+    temperature: float
+    max_tokens: int
+    timeout: float
+    seed: int
+    stop: list[str]
+    disable_streaming: bool | Literal["tool_calling"]
 
 
 def check_names(options: Mapping[str, Any], known: Collection[str], owner: str) -> None:
@@ -61,6 +83,17 @@ def as_step(step: Any) -> Step:
     if not isinstance(step, str) or not step.strip():
         raise ConfigError(f"step: expected a name or a Step with an id, got {step!r}")
     return Step(id=step, name=step, kind=step)
+
+
+def check_step(step: str, policies: Sequence[Policy]) -> None:
+    """Raises ConfigError for no name, and for one that looks like a misspelling of a step that a rule speaks of.
+
+    A step of which no rule speaks is no fault: it goes by the mode.
+    """
+    as_step(step)
+    known = declared_steps(policies)
+    if step not in known and (near := get_close_matches(step, known, n=1, cutoff=0.85)):
+        raise ConfigError(f"step {step!r} is in no rule; did you mean {near[0]!r}? known: {', '.join(sorted(known))}")
 
 
 _LIMITS = Limits()

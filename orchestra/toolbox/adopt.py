@@ -26,6 +26,8 @@ def as_tools(objects: Iterable[object]) -> tuple[Tool, ...]:
 def _as_tool(item: object) -> Tool:
     if isinstance(item, Tool):
         return item
+    if isinstance(inner := getattr(item, "orchestra_tool", None), Tool):  # as another framework sees one of ours
+        return inner
     if all(hasattr(item, name) for name in ("name", "description", "args_schema", "ainvoke")):
         return _from_langchain(item)
     if callable(item) and not isinstance(item, type):

@@ -195,6 +195,27 @@ async def test_settings_of_a_call_reach_the_wire():
     assert 7 in (request.get("max_tokens"), request.get("max_completion_tokens"))
 
 
+async def test_a_tool_that_is_named_as_the_choice_is_offered_alone_and_has_to_be_called():
+    small = ScriptedModel("small", ["I would rather not.", CallTool("rain", city="Oslo")])
+    async with scripted_app(small) as app:
+        reply = await app.complete("Rain?", tools=[Tool.from_schema("snow", "", {}), rain], tool_choice="rain")
+    assert [call.name for call in reply.tool_calls] == ["rain"]
+    assert [attempt.trigger for attempt in reply.attempts] == [Trigger.no_call, None]
+    for request in small.requests:
+        assert [tool["function"]["name"] for tool in request["tools"]] == ["rain"]
+        assert request["tool_choice"] == "required"
+
+
+async def test_a_call_that_names_its_model_starts_there_and_may_still_leave_it():
+    small = ScriptedModel("small", ["x", CallTool("snow"), CallTool("snow")])
+    strong = ScriptedModel("strong", ["y", CallTool("rain", city="Oslo")], tier="capable")
+    async with scripted_app(small, strong, policies=[StepPolicy([{"prefer": ["strong"]}])]) as app:
+        assert (await app.complete("x")).model == "strong"
+        assert (await app.complete("x", model="small")).model == "small"
+        reply = await app.complete("x", model="small", tools=[rain])
+    assert [attempt.model for attempt in reply.attempts] == ["small", "small", "strong"]
+
+
 async def test_a_data_tag_is_a_word_not_its_letters():
     tagged = ScriptedModel("eu", ["hier"], tags=("eu",))
     async with scripted_app(ScriptedModel("us", []), tagged) as app:
@@ -316,7 +337,8 @@ async def test_a_reply_continues_the_conversation():
 @pytest.mark.parametrize(
     ("option", "said"),
     [
-        ({"tool_choice": "reqired"}, "tool_choice 'reqired' is unknown"),
+        ({"tool_choice": "reqired"}, "tool_choice 'reqired' is unknown; known: auto, required, none$"),
+        ({"tool_choice": "rian", "tools": [rain]}, "tool_choice 'rian' is unknown; known: auto, required, none, rain"),
         ({"max_tokens": 0}, "max_tokens: expected a whole number, 1 or more, got 0"),
         ({"max_tokens": "5"}, "max_tokens"),
         ({"temperature": "hot"}, "temperature"),
@@ -325,6 +347,7 @@ async def test_a_reply_continues_the_conversation():
         ({"stop": ""}, "stop: expected texts that are not empty, got ''"),
         ({"extra": {"openai.top_p": 1.5}}, "openai.top_p: expected a number from 0 to 1, got 1.5"),
         ({"step": ""}, "step: expected a name"),
+        ({"model": "smal"}, "model 'smal' is not in the fleet; known: small"),
         ({"output": {"type": "arry"}}, r"output: the JSON Schema is not valid at #/type"),
     ],
 )
@@ -334,6 +357,16 @@ async def test_an_option_that_makes_no_sense_is_refused_before_anything_is_sent(
         with pytest.raises(ConfigError, match=said):
             await app.complete("x", **option)
     assert small.requests == []
+
+
+async def test_a_call_that_an_earlier_question_led_to_may_be_made_for_the_next_one_again():
+    asked = ["Rain in Oslo today?", Message("assistant", (ToolCall("c", "rain", {"city": "Oslo"}),))]
+    told = Message("tool", (ToolResult("c", "rain", (Text("3"),)),))
+    turn = [*asked, told, Message.assistant("3 mm.")]
+    small = ScriptedModel("small", [CallTool("rain", city="Oslo")])
+    async with scripted_app(small) as app:
+        reply = await app.complete([*turn, *turn, *turn, "And today?"], tools=[rain])
+    assert len(reply.tool_calls) == len(reply.attempts) == 1
 
 
 async def test_a_call_that_stands_twice_in_the_history_is_not_made_a_third_time():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from orchestra.checks import Expect
 from orchestra.dispatch import Accepted
 from orchestra.errors import StreamCut
 from orchestra.transport import TransportFault
@@ -96,6 +97,38 @@ async def test_a_bad_call_without_text_before_it_still_fails_over():
     bench = Bench({"small": [call_tool("nope", "{}"), say("ok")]})
     await bench.run(commit=True, tools=(ROWS,))
     assert bench.moves == [(Action.repair, "small")]
+
+
+@pytest.mark.parametrize("fence", [("",), ("\n ", ""), ("``", "`json", "\n"), ("```\n",)])
+async def test_a_call_that_is_written_as_text_is_not_handed_on_and_still_fails_over(fence):
+    written = ('{"name": "rows", ', '"arguments": {"sql": "x"}}', "\n```" if "`" in "".join(fence) else "")
+    bench = Bench({"small": [say(*fence, *written), call_tool("rows", '{"sql": "x"}')]})
+    await bench.run(commit=True, tools=(ROWS,))
+    assert bench.moves == [(Action.repair, "small")]
+    assert bench.texts == []
+
+
+async def test_text_that_only_begins_like_a_written_call_comes_whole_once_it_is_accepted():
+    bench = Bench({"small": [say("{", "n", "} is a set")]})
+    await bench.run(commit=True, tools=(ROWS,))
+    assert bench.texts == ["{n} is a set"]
+
+
+@pytest.mark.parametrize(
+    "pieces", [("``", "`py\n", "print(3)\n```", "!"), ("\n", "it is", " {3}"), ("`rows`", " has it")]
+)
+async def test_text_that_can_be_no_call_is_handed_on_from_its_beginning(pieces):
+    bench = Bench({"small": [say(*pieces)]})
+    await bench.run(commit=True, tools=(ROWS,))
+    assert "".join(bench.texts) == "".join(pieces)
+    assert len(bench.texts) > 1
+
+
+async def test_where_a_call_is_required_no_text_is_handed_on_before_there_is_one():
+    bench = Bench({"small": [say("I would", " rather not"), call_tool("rows", '{"sql": "x"}')]})
+    await bench.run(commit=True, tools=(ROWS,), expect=Expect(tools=(ROWS,), require_call=True))
+    assert bench.moves == [(Action.repair, "small")]
+    assert bench.texts == []
 
 
 async def test_a_structured_answer_is_handed_on_only_once_it_is_accepted():

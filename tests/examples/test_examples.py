@@ -229,3 +229,22 @@ def test_the_demo_says_so_where_nothing_went_wrong(tmp_path: Path):
     ended, _ = run(EXAMPLES / "demo.py", {"small": right, "strong": right}, tmp_path)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "Nothing in this run: every reply passed its checks." in ended.stdout
+
+
+def test_10_a_langgraph_app_gets_its_call_from_the_stronger_model_and_its_answer_from_the_cheap_one(
+    tmp_path: Path,
+):
+    def small(body: dict[str, Any]) -> Any:
+        return "79.5 euros." if body["messages"][-1]["role"] == "tool" else CallTool("prize", item="lamp")
+
+    models = {"small": small, "strong": CallTool("price", item="lamp")}
+    ended, provider = run(EXAMPLES / "10_langgraph.py", models, tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    asked, called, told, answered = ended.stdout.splitlines()
+    assert asked.split() == ["human", "What", "does", "a", "lamp", "cost?"]
+    assert called == (
+        "ai     strong  [\"price({'item': 'lamp'})\"] small refused: unknown_tool, small refused: unknown_tool"
+    )
+    assert told.split() == ["tool", "79.5"]
+    assert answered == "ai     small   79.5 euros."
+    assert (provider.count("small"), provider.count("strong")) == (3, 1)

@@ -1,0 +1,387 @@
+"""LangChain and LangGraph: an app as their chat model. Change one line, keep the graph.
+
+`model = app.chat_model(step="research")` routes every call by its step, judges every reply before it enters history,
+and climbs to a stronger model and back down by itself. `to_canonical` and `to_langchain` turn messages into each other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, closing
+from functools import lru_cache, partial
+from operator import itemgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel, LanguageModelInput, ModelProfile
+from langchain_core.language_models.base import LangSmithParams
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda, RunnableMap, RunnablePassthrough
+from langchain_core.runnables.config import ensure_config
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
+from pydantic import BaseModel, Field, field_validator
+from typing_extensions import override
+
+from orchestra.app import LEDGER, Orchestra
+from orchestra.checks import parse_output
+from orchestra.errors import ConfigError
+from orchestra.integrations.langchain_messages import Chunks, ai_message, to_canonical, to_langchain
+from orchestra.integrations.langchain_tools import langchain_tools
+from orchestra.integrations.tested import warn_untested
+from orchestra.runtime.node_run import enclosing
+from orchestra.toolbox import Tool, as_tools
+from orchestra.types import Json, Mode
+
+if TYPE_CHECKING:
+    from orchestra.integrations.langchain_middleware import EscalationMiddleware
+
+__all__ = [
+    "FLEET",
+    "ChatOrchestra",
+    "EscalationMiddleware",
+    "ai_message",
+    "langchain_tools",
+    "to_canonical",
+    "to_langchain",
+]
+
+warn_untested("LangChain", "langchain-core", ">=1.7,<2")
+
+FLEET = "ORCHESTRA_FLEET"
+"""The environment variable, and the name for `load(secrets_map=…)`, of the app: a path of a fleet.toml, or an app."""
+
+
+def _from_environment() -> Orchestra:
+    if not (path := os.environ.get(FLEET)):
+        raise ConfigError(f"ChatOrchestra: no app; write app.chat_model(step=…), or set {FLEET} to a fleet.toml")
+    return _opened(path)
+
+
+def _opened(path: str | Path) -> Orchestra:
+    return Orchestra.from_file(path, ledger=os.environ.get("ORCHESTRA_LEDGER") or LEDGER)
+
+
+class ChatOrchestra(BaseChatModel):
+    """An app as a LangChain chat model; made by `app.chat_model(step=…)`.
+
+    The step of a call is `step`, else `orchestra_step` of the node's or call's metadata, else that of the `app.node` in
+    whose code the call stands, else the name of the outermost LangGraph node around it. `mode`, `budget` (USD) and
+    `tenant` are those of a call; `configurable` of its config beats them. `timeout` is in seconds. Further keywords
+    of a call are options of `app.complete`.
+
+    A reply has passed its checks. Its `response_metadata` says who really served: `model_name` as the provider
+    reported it, and under "orchestra" the fleet's name, cost in USD, refused attempts, run. Errors are
+    OrchestraErrors; `invoke` and `stream` raise SyncInLoop inside a running event loop.
+    """
+
+    app: Orchestra = Field(default_factory=_from_environment, exclude=True, repr=False)
+    step: str | None = None
+    mode: Mode | None = None
+    budget: float | None = None
+    tenant: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    timeout: float | None = None
+    seed: int | None = None
+    stop: list[str] | None = None
+
+    @field_validator("app", mode="before")
+    @classmethod
+    def _open(cls, app: Any) -> Any:
+        return _opened(app) if isinstance(app, str | Path) else app
+
+    @override
+    def invoke(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AIMessage:
+        return super().invoke(input, config, stop=stop, **self._told(config) | kwargs)
+
+    @override
+    async def ainvoke(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AIMessage:
+        return await super().ainvoke(input, config, stop=stop, **self._told(config) | kwargs)
+
+    @override
+    def stream(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> Iterator[AIMessageChunk]:
+        yield from super().stream(input, config, stop=stop, **self._told(config) | kwargs)
+
+    @override
+    async def astream(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[AIMessageChunk]:
+        async for chunk in super().astream(input, config, stop=stop, **self._told(config) | kwargs):
+            yield chunk
+
+    @override
+    def stream_events(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        return cast("Any", super()).stream_events(input, config, **self._told(config) | kwargs)
+
+    @override
+    def astream_events(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        return cast("Any", super()).astream_events(input, config, **self._told(config) | kwargs)
+
+    def _told(self, config: RunnableConfig | None) -> dict[str, Any]:
+        """What the config around a call says of it; read before LangChain opens the run, which does not hand it on."""
+        known = ensure_config(config)
+        configurable: Mapping[str, Any] = known.get("configurable") or {}
+        told = {name: configurable[name] for name in _CONFIGURABLE if configurable.get(name) is not None}
+        step = self.step or _step_of(known.get("metadata") or {}, inside=enclosing(self.app.engine) is not None)
+        return told | {"step": step} if step else told
+
+    @override
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        options = self._options(stop, kwargs)
+        reply = self.app.portal.run("invoke", lambda: self.app.complete(messages, **options))
+        return ChatResult(generations=[ChatGeneration(message=ai_message(reply))])
+
+    @override
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        reply = await self.app.complete(messages, **self._options(stop, kwargs))
+        return ChatResult(generations=[ChatGeneration(message=ai_message(reply))])
+
+    @override
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        options, chunks = self._options(stop, kwargs), Chunks()
+        events = self.app.portal.iterate("stream", lambda: self.app.stream(messages, **options))
+        with closing(cast("Any", events)):
+            yield from (ChatGenerationChunk(message=chunk) for event in events if (chunk := chunks.of(event)))
+
+    @override
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        chunks = Chunks()
+        async with aclosing(cast("Any", self.app.stream(messages, **self._options(stop, kwargs)))) as events:
+            async for event in events:
+                if chunk := chunks.of(event):
+                    yield ChatGenerationChunk(message=chunk)
+
+    def _options(self, stop: list[str] | None, given: dict[str, Any]) -> dict[str, Any]:
+        """A call's options for the app, from LangChain's words for them; what the call says beats the model's own."""
+        own = {name: getattr(self, name) for name in _OWN}
+        said = {_ALIASES.get(name, name): value for name, value in given.items() if name not in _NOT_OURS}
+        options = {
+            name: value for name, value in (own | {"stop": stop or self.stop} | said).items() if value is not None
+        }
+        if "timeout" in options:
+            options["deadline"] = options.pop("timeout")
+        if "response_format" in options:
+            options["output"] = _output(options.pop("response_format"))
+        if "tools" in options:
+            options["tools"] = [_tool(json.dumps(tool)) for tool in options["tools"]]
+        if "tool_choice" in options:
+            options["tool_choice"] = _tool_choice(options["tool_choice"])
+        return options
+
+    @override
+    def bind_tools(
+        self,
+        tools: Sequence[Mapping[str, Any] | type | Callable[..., Any] | BaseTool | Tool],
+        *,
+        tool_choice: str | bool | Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """The model with these tools; their schemas go to the provider as they are.
+
+        `tool_choice` is auto, any (or required), none, or the name of the one tool to call. Raises ConfigError for a
+        tool that cannot be declared, such as one a provider runs itself.
+        """
+        declared = [_declaration(tool, at) for at, tool in enumerate(tools)]
+        chosen = {} if tool_choice is None else {"tool_choice": tool_choice}
+        return self.bind(tools=declared, **chosen, **kwargs)
+
+    @override
+    def with_structured_output(
+        self, schema: dict[str, Any] | type, *, include_raw: bool = False, **kwargs: Any
+    ) -> Runnable[LanguageModelInput, dict[str, Any] | BaseModel]:
+        """The model, answering in this schema; an answer that does not fit, or a validator refuses, is asked again.
+
+        `method` "function_calling" has it answered by a call of a tool; "json_schema" and "json_mode" hold the answer
+        itself to the schema, in whatever way the provider that serves offers.
+        """
+        method = kwargs.pop("method", "json_schema")
+        if method not in _METHODS:
+            raise ConfigError(f"with_structured_output: method {method!r} is unknown; known: {', '.join(_METHODS)}")
+        if method == "function_calling":
+            return super().with_structured_output(schema, include_raw=include_raw, **kwargs)
+        if unknown := kwargs.keys() - {"strict"}:
+            raise ConfigError(f"with_structured_output: {', '.join(sorted(unknown))} unknown; known: method, strict")
+        output = _output(schema)
+        asked = self.bind(output=output, ls_structured_output_format={"kwargs": {"method": method}, "schema": schema})
+        read = RunnableLambda(partial(_parsed, schema, output))
+        if not include_raw:
+            return asked | read
+        parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | read, parsing_error=lambda _: None)
+        unparsed = RunnablePassthrough.assign(parsed=lambda _: None)
+        return RunnableMap(raw=asked) | parsed.with_fallbacks([unparsed], exception_key="parsing_error")
+
+    @override
+    def _resolve_model_profile(self) -> ModelProfile:
+        """What some model of the fleet can do: the gates choose one that can do what a call needs."""
+        cards = self.app.fleet.models.values()
+        can = [card.capabilities for card in cards]
+        return ModelProfile(
+            max_input_tokens=max(card.window for card in cards),
+            max_output_tokens=max(card.max_output for card in cards),
+            text_inputs=True,
+            image_inputs=any(one.images for one in can),
+            pdf_inputs=any(one.documents for one in can),
+            audio_inputs=False,
+            video_inputs=False,
+            text_outputs=True,
+            tool_calling=any(one.tools != "none" for one in can),
+            tool_choice=True,
+            tool_call_streaming=True,
+            structured_output=True,
+            reasoning_output=any(one.reasoning_effort for one in can),
+        )
+
+    @property
+    @override
+    def _llm_type(self) -> str:
+        return "orchestra"
+
+    @override
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        named = kwargs.get("model") or f"orchestra/{kwargs.get('step') or self.step or 'call'}"
+        known = super()._get_ls_params(stop=stop or self.stop, **kwargs)
+        return known | LangSmithParams(ls_provider="orchestra", ls_model_name=named)
+
+    @classmethod
+    @override
+    def is_lc_serializable(cls) -> bool:
+        return True
+
+    @property
+    @override
+    def lc_secrets(self) -> dict[str, str]:
+        """An app is not written down; whoever loads the model says which: `load(…, secrets_map={FLEET: app})`."""
+        return {"app": FLEET}
+
+
+_CONFIGURABLE = ("mode", "budget", "tenant")
+_OWN = ("step", *_CONFIGURABLE, "temperature", "max_tokens", "timeout", "seed")
+_ALIASES = {"parallel_tool_calls": "parallel_tools", "max_completion_tokens": "max_tokens"}
+_NOT_OURS = frozenset({"strict", "stream"})  # the codec proves what may be strict; each reply is streamed where it can
+_METHODS = ("json_schema", "function_calling", "json_mode")
+
+
+def _step_of(metadata: Mapping[str, Any], *, inside: bool) -> str | None:
+    """The step that LangGraph's metadata name; the node's own name only where no `app.node` says better."""
+    if said := metadata.get("orchestra_step"):
+        return said
+    outer = str(metadata.get("langgraph_checkpoint_ns") or "").partition("|")[0].partition(":")[0]
+    return None if inside else outer or None
+
+
+def _declaration(tool: Any, at: int) -> Mapping[str, Any]:
+    """The tool as OpenAI-style JSON, which bindings and traces can hold; its schema stays what it was."""
+    if isinstance(tool, Mapping | type):
+        declared = convert_to_openai_tool(cast("Any", tool))
+        if "function" not in declared:
+            raise ConfigError(
+                f"tools[{at}]: {declared.get('type')!r} runs at one provider; give a function, a tool or a schema"
+            )
+        return declared
+    spec = as_tools([tool])[0].spec
+    return {
+        "type": "function",
+        "function": {"name": spec.name, "description": spec.description, "parameters": spec.schema},
+    }
+
+
+@lru_cache(maxsize=512)
+def _tool(declared: str) -> Tool:
+    """The tool of a declaration; keyed by content, since a model is bound once and called often."""
+    function = json.loads(declared)["function"]
+    schema: Mapping[str, Json] = function.get("parameters") or {"type": "object", "properties": {}}
+    return Tool.from_schema(function["name"], function.get("description") or "", schema)
+
+
+def _tool_choice(choice: Any) -> Any:
+    """LangChain's, OpenAI's and Anthropic's ways to say it as ours."""
+    if isinstance(choice, bool):
+        return "required" if choice else "auto"
+    if isinstance(choice, Mapping):
+        said = cast("dict[str, Any]", choice)
+        choice = said.get("name") or said.get("function", {}).get("name") or said.get("type")
+    return "required" if choice == "any" else choice
+
+
+def _output(schema: Any) -> Any:
+    """A pydantic model or JSON Schema to hold answers to; what other forms say becomes JSON Schema."""
+    if not isinstance(schema, Mapping):
+        return schema if hasattr(schema, "model_json_schema") else convert_to_json_schema(schema)
+    said = cast("dict[str, Any]", schema)
+    if "json_schema" in said:
+        return said["json_schema"]["schema"]
+    return convert_to_json_schema(said) if {"function", "parameters", "input_schema"} & said.keys() else said
+
+
+def _parsed(schema: Any, output: Any, message: AIMessage) -> Any:
+    """The answer as the schema's value; the checks have found that it fits."""
+    wanted = cast("Mapping[str, Json]", output if isinstance(output, Mapping) else output.model_json_schema())
+    value, _ = parse_output(message.text, wanted)
+    for read in ("model_validate", "parse_obj"):  # pydantic 2, pydantic 1
+        if isinstance(schema, type) and hasattr(schema, read):
+            return getattr(schema, read)(value)
+    return value
+
+
+def __getattr__(name: str) -> Any:
+    """EscalationMiddleware comes when it is asked for: it needs `langchain` itself, a chat model only its core."""
+    if name == "EscalationMiddleware":
+        from orchestra.integrations.langchain_middleware import EscalationMiddleware
+
+        return EscalationMiddleware
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

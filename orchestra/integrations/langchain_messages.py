@@ -1,0 +1,179 @@
+"""LangChain's messages and chunks out of canonical ones, and back, without loss either way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from itertools import count
+from typing import Any, cast
+
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.messages.tool import invalid_tool_call, tool_call, tool_call_chunk
+
+from orchestra.runtime.langchain_messages import STATE, from_langchain
+from orchestra.runtime.messages import canonical
+from orchestra.types import (
+    Document,
+    End,
+    Image,
+    Message,
+    Part,
+    Reasoning,
+    ReasoningDelta,
+    Reply,
+    StreamEvent,
+    Text,
+    TextDelta,
+    ToolCall,
+    ToolCallReady,
+    ToolResult,
+    to_json,
+)
+
+
+def to_canonical(messages: Iterable[BaseMessage]) -> tuple[Message, ...]:
+    """The messages as canonical ones, with the opaque state that `to_langchain` and `ai_message` keep in them.
+
+    What another provider's model said for itself alone (its reasoning) is left out. Raises ConfigError for content
+    that is neither text, image, file nor call, naming its place.
+    """
+    return canonical(list(messages))
+
+
+def to_langchain(messages: Iterable[Message]) -> list[BaseMessage]:
+    """The messages as LangChain's, each result in a message of its own; `to_canonical` gives the same ones back."""
+    return [made for message in messages for one in _one_result_each(message) for made in (_made(one),)]
+
+
+def ai_message(reply: Reply) -> AIMessage:
+    """An accepted reply as LangChain's message."""
+    message = cast("AIMessage", _made(reply.message))
+    message.usage_metadata = _usage(reply)
+    message.response_metadata = _metadata(reply)
+    return message
+
+
+def _one_result_each(message: Message) -> Iterable[Message]:
+    return [Message("tool", (part,)) for part in message.parts] if message.role == "tool" else [message]
+
+
+def _made(message: Message) -> BaseMessage:
+    made = _plain(message)
+    made.additional_kwargs |= _state(message, made)
+    return made
+
+
+def _plain(message: Message) -> BaseMessage:
+    """The message as far as LangChain has words for it."""
+    if message.role == "tool" and isinstance(result := message.parts[0], ToolResult):
+        status = "error" if result.is_error else "success"
+        content = cast("Any", _content(result.content))
+        return ToolMessage(content, tool_call_id=result.call_id, name=result.name or None, status=status)
+    content = cast("Any", _content(message.parts))
+    if message.role != "assistant":
+        return SystemMessage(content) if message.role == "system" else HumanMessage(content)
+    calls = [part for part in message.parts if isinstance(part, ToolCall)]
+    thought = "".join(part.text for part in message.parts if isinstance(part, Reasoning))
+    return AIMessage(
+        content,
+        tool_calls=[
+            tool_call(name=one.name, args=dict(one.arguments), id=one.id) for one in calls if one.arguments is not None
+        ],
+        invalid_tool_calls=[
+            invalid_tool_call(name=one.name, args=one.raw, id=one.id, error=None)
+            for one in calls
+            if one.arguments is None
+        ],
+        additional_kwargs={"reasoning_content": thought} if thought else {},
+    )
+
+
+def _content(parts: Iterable[Part]) -> str | list[dict[str, Any]]:
+    """A text where there is nothing else; else LangChain's own blocks."""
+    shown = [part for part in parts if isinstance(part, Text | Image | Document)]
+    if all(isinstance(part, Text) for part in shown):
+        return "".join(part.text for part in shown if isinstance(part, Text))
+    return [_block(part) for part in shown]
+
+
+def _block(part: Text | Image | Document) -> dict[str, Any]:
+    if isinstance(part, Text):
+        return {"type": "text", "text": part.text}
+    where = {"base64": part.data} if part.data is not None else {"url": part.url}
+    named = {"filename": part.name} if isinstance(part, Document) and part.name else {}
+    return {"type": "image" if isinstance(part, Image) else "file", "mime_type": part.media_type, **where, **named}
+
+
+def _state(message: Message, plain: BaseMessage) -> dict[str, Any]:
+    """What `plain` alone does not tell of the message: mostly who wrote it, else its parts as they are."""
+    read = from_langchain(plain, message.role, 0)
+    if read == message:
+        return {}
+    origin = message.parts[0].origin
+    if origin is not None and all(part.origin == origin for part in message.parts):
+        kept = {"origin": to_json(origin)}
+        plain.additional_kwargs[STATE] = kept
+        if from_langchain(plain, message.role, 0) == message:
+            return {STATE: kept}
+    return {STATE: {"parts": to_json(message.parts)}}
+
+
+def _usage(reply: Reply) -> UsageMetadata | None:
+    if (usage := reply.usage) is None:
+        return None
+    return UsageMetadata(
+        input_tokens=usage.input,
+        output_tokens=usage.output,
+        total_tokens=usage.input + usage.output,
+        input_token_details={"cache_read": usage.cached_input, "cache_creation": usage.cache_write},
+        output_token_details={"reasoning": usage.reasoning},
+    )
+
+
+def _metadata(reply: Reply) -> dict[str, Any]:
+    refused = [{"model": one.model, "trigger": one.trigger.value} for one in reply.attempts if one.trigger]
+    ours = {
+        "model": reply.model,
+        "cost": reply.cost.usd,
+        "run": reply.run,
+        "degraded": reply.degraded,
+        "refused": refused,
+    }
+    return {"model_name": reply.wire_model or reply.model, "finish_reason": reply.finish, "orchestra": ours}
+
+
+class Chunks:
+    """A reply's events as LangChain's chunks; together they are the message that `ai_message` makes of the reply."""
+
+    def __init__(self) -> None:
+        self._calls, self._thought = count(), False
+
+    def of(self, event: StreamEvent) -> AIMessageChunk | None:
+        """The event's chunk; None where it has none."""
+        match event:
+            case TextDelta():
+                return AIMessageChunk(content=event.text)
+            case ReasoningDelta():
+                self._thought = True
+                return AIMessageChunk(content="", additional_kwargs={"reasoning_content": event.text})
+            case ToolCallReady():
+                call = event.call
+                text = json.dumps(call.arguments, ensure_ascii=False)
+                chunk = tool_call_chunk(name=call.name, args=text, id=call.id, index=next(self._calls))
+                return AIMessageChunk(content="", tool_call_chunks=[chunk])
+            case End():
+                return self._last(ai_message(event.reply))
+            case _:
+                return None
+
+    def _last(self, whole: AIMessage) -> AIMessageChunk:
+        """What only the whole message tells; its reasoning, where none came in pieces."""
+        kept = {name: value for name, value in whole.additional_kwargs.items() if name == STATE or not self._thought}
+        return AIMessageChunk(
+            content="",
+            additional_kwargs=kept,
+            response_metadata=whole.response_metadata,
+            usage_metadata=whole.usage_metadata,
+            chunk_position="last",
+        )

@@ -1,0 +1,257 @@
+"""EscalationMiddleware: an agent of LangChain's `create_agent` whose model calls go through an app.
+
+    create_agent(model, tools, middleware=[EscalationMiddleware(app, step="research")])
+
+Every turn starts at the step's own tier. A reply that does not pass its checks never enters `state["messages"]`: it is
+asked again or of a stronger model. Where a tool failed, recovery's table says who goes on; after a turn in which none
+did, the step is back at its own tier.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import contextmanager
+from itertools import takewhile
+from typing import Annotated, Any, NotRequired, TypeAlias, Unpack, cast
+
+from langchain.agents.middleware import AgentMiddleware, AgentState, ExtendedModelResponse, ModelRequest, ModelResponse
+from langchain.agents.middleware.types import PrivateStateAttr, ToolCallRequest
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+from langgraph import errors
+from langgraph.config import get_config
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+from typing_extensions import override
+
+from orchestra.app import Orchestra
+from orchestra.integrations.langchain import ChatOrchestra
+from orchestra.integrations.langchain_tools import LangChainTool, ToolEndedBadly
+from orchestra.runtime.options import NodeOptions, as_step, check_step
+from orchestra.runtime.scope import AtCap
+from orchestra.runtime.turns import Carried, Turn, Turns
+from orchestra.toolbox.result import one_line
+from orchestra.types import Step, ToolCall, ToolSpec, Trigger, Verdict, from_json, to_json
+
+STATE, TRIGGER, ACTED = "orchestra", "orchestra_trigger", "orchestra_acted"
+"""What is ours: a channel of the agent's state, and two keys in `additional_kwargs` of a result that is an error."""
+
+Result: TypeAlias = "ToolMessage | Command[Any]"
+
+
+class EscalationState(AgentState[Any]):
+    """What the agent's state holds for the middleware: plain JSON, in checkpoints, in neither input nor output."""
+
+    orchestra: NotRequired[Annotated[dict[str, Any], PrivateStateAttr]]
+
+
+class EscalationMiddleware(AgentMiddleware[EscalationState, Any, Any]):
+    """Serves the agent's model calls through `app`, whichever model the agent was given.
+
+    `step` is a name or a Step. Options are those of `app.node`, but that `budget` is USD for a thread and `deadline`
+    seconds for a turn; `at_cap` "pause" interrupts the graph until a person raises the budget (`Command(resume=0.5)`,
+    the new cap), where it has a checkpointer. All turns of a thread are one run in the ledger. What a tool raises
+    becomes its result, an error that the model reads. Raises ConfigError; a turn for which no model is left raises the
+    CallError that ended it.
+    """
+
+    state_schema = EscalationState
+
+    def __init__(
+        self, app: Orchestra, *, step: str | Step, at_cap: AtCap = "fail", **options: Unpack[NodeOptions]
+    ) -> None:
+        super().__init__()
+        if isinstance(step, str):
+            check_step(step, app.policies)
+        self.app = app
+        self.turns = Turns(app.engine, self.name, as_step(step), options, at_cap)
+        self.model = app.chat_model()
+
+    @override
+    def before_agent(self, state: EscalationState, runtime: Runtime[Any]) -> dict[str, Any]:
+        """A thread's run begins, or goes on."""
+        return _update(self.turns.begin(_task(state["messages"]), _carried(state)))
+
+    @override
+    async def abefore_agent(self, state: EscalationState, runtime: Runtime[Any]) -> dict[str, Any]:
+        """As `before_agent`."""
+        return self.before_agent(state, runtime)
+
+    @override
+    def after_agent(self, state: EscalationState, runtime: Runtime[Any]) -> None:
+        """The agent has its answer."""
+        if carried := _carried(state):
+            self.turns.end(carried, state["messages"][-1].text)
+
+    @override
+    async def aafter_agent(self, state: EscalationState, runtime: Runtime[Any]) -> None:
+        """As `after_agent`."""
+        self.after_agent(state, runtime)
+
+    @override
+    def wrap_model_call(
+        self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
+    ) -> ExtendedModelResponse[Any]:
+        """One turn, served by the app. Raises CallError; GraphInterrupt where a person has to raise the budget."""
+        turn, response = self._turn(request), None
+        while response is None:
+            with turn.tried():
+                response = handler(request.override(model=self._model(request.model)))
+        return _answered(turn, response)
+
+    @override
+    async def awrap_model_call(
+        self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
+    ) -> ExtendedModelResponse[Any]:
+        """As `wrap_model_call`."""
+        turn, response = self._turn(request), None
+        while response is None:
+            with turn.tried():
+                response = await handler(request.override(model=self._model(request.model)))
+        return _answered(turn, response)
+
+    @override
+    def wrap_tool_call(self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Result]) -> Result:
+        """One call of a tool: recorded, and its failure a result that counts as a trigger."""
+        with self._made(request) as made:
+            made.result = handler(made.request)
+        return made.told()
+
+    @override
+    async def awrap_tool_call(
+        self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[Result]]
+    ) -> Result:
+        """As `wrap_tool_call`."""
+        with self._made(request) as made:
+            made.result = await handler(made.request)
+        return made.told()
+
+    def _turn(self, request: ModelRequest[Any]) -> Turn:
+        carried = _carried(request.state) or self.turns.begin(_task(request.messages))
+        asks = get_config().get("configurable", {}).get("__pregel_checkpointer") is not None
+        return self.turns.open(carried, _failed(request.messages), asks=asks, unsound=_unsound(request.messages))
+
+    def _model(self, given: BaseChatModel) -> BaseChatModel:
+        """The agent's own model where it is this app's, with its settings; the step is the turn's."""
+        if isinstance(given, ChatOrchestra) and given.app is self.app:
+            return given.model_copy(update={"step": None})
+        return self.model
+
+    @contextmanager
+    def _made(self, request: ToolCallRequest) -> Generator[_Made]:
+        made, carried = _Made(request), _carried(request.state)
+        if carried is not None:
+            self.turns.tool_started(carried, made.call, made.spec)
+        try:
+            yield made
+        except Exception as error:
+            if isinstance(error, errors.GraphBubbleUp) or _is_invalid_resume(error):
+                raise  # an interrupt is no failure, nor is an answer to it that has to be given again
+            made.fail(error)
+        if carried is not None:
+            self.turns.tool_ended(carried, made.call, made.trigger, made.seconds, made.text)
+
+
+# an older langgraph has no answers that can be invalid
+_is_invalid_resume: Callable[[BaseException], bool] = getattr(errors, "is_invalid_resume", lambda _: False)
+
+
+class _Made:
+    """One call being made: what is called, how long it takes, how it ends."""
+
+    def __init__(self, request: ToolCallRequest) -> None:
+        said = request.tool_call
+        self.call = ToolCall(said["id"] or "", said["name"], said["args"])
+        self.spec = ToolSpec(said["name"], "", {})
+        self.request = request
+        self.result: Result | None = None
+        self._raised: Trigger | None = None
+        if isinstance(request.tool, LangChainTool):  # told apart here, and shown to the model as it would show it
+            self.spec = request.tool.orchestra_tool.spec
+            self.request = request.override(tool=request.tool.raising())
+        self._started = time.perf_counter()
+
+    @property
+    def trigger(self) -> Trigger | None:
+        """Why it failed, if it did: LangChain makes an error of its own where arguments do not fit, or a tool asks."""
+        failed = isinstance(self.result, ToolMessage) and self.result.status == "error"
+        return (self._raised or Trigger.tool_error) if failed else None
+
+    @property
+    def seconds(self) -> float:
+        """Since it was started."""
+        return time.perf_counter() - self._started
+
+    @property
+    def text(self) -> str:
+        """What the model reads."""
+        return self.result.text if isinstance(self.result, ToolMessage) else ""
+
+    def fail(self, error: Exception) -> None:
+        """What was raised becomes the result."""
+        bad = isinstance(error, ToolEndedBadly)
+        text = str(error) if bad else one_line(error)
+        self._raised = error.trigger if bad else None
+        self.result = ToolMessage(text, tool_call_id=self.call.id, name=self.call.name, status="error")
+
+    def told(self) -> Result:
+        """The result, an error with its trigger: by it the next turn tells it from what a person has refused."""
+        assert self.result is not None
+        trigger = self.trigger
+        if trigger is None or not isinstance(self.result, ToolMessage):
+            return self.result
+        return _marked(self.result, trigger, acted=not (trigger is Trigger.tool_rejected or self.spec.read_only))
+
+
+def _marked(message: ToolMessage, trigger: Trigger, *, acted: bool) -> ToolMessage:
+    """The message of a failure; `acted`: it may have had an effect."""
+    own = message.additional_kwargs | {TRIGGER: trigger.value, ACTED: acted}
+    return message.model_copy(update={"additional_kwargs": own})
+
+
+def _failed(messages: Sequence[BaseMessage]) -> Verdict:
+    """What the tools that were called last have shown."""
+    last = takewhile(lambda one: isinstance(one, ToolMessage), reversed(messages))
+    bad = [one for one in reversed(list(last)) if TRIGGER in one.additional_kwargs]
+    if not bad:
+        return Verdict()
+    return Verdict(Trigger(bad[0].additional_kwargs[TRIGGER]), tuple(one.text for one in bad))
+
+
+def _unsound(messages: Sequence[BaseMessage]) -> int:
+    """How many messages at the end are turns in which every call failed without any effect."""
+    found, results = 0, 0
+    for one in reversed(messages):
+        if isinstance(one, ToolMessage) and one.additional_kwargs.get(ACTED) is False:
+            results += 1
+        elif isinstance(one, AIMessage) and results:
+            found, results = found + results + 1, 0
+        else:
+            break
+    return found
+
+
+def _answered(turn: Turn, response: ModelResponse[Any]) -> ExtendedModelResponse[Any]:
+    """The response; a structured answer that LangChain has refused counts as a failed call."""
+    assert turn.after is not None
+    if response.structured_response is None:
+        response.result = [
+            _marked(one, Trigger.bad_output, acted=False) if isinstance(one, ToolMessage) else one
+            for one in response.result
+        ]
+    return ExtendedModelResponse(response, Command(update=_update(turn.after)))
+
+
+def _carried(state: Any) -> Carried | None:
+    kept = state.get(STATE)
+    return from_json(Carried, kept) if kept else None
+
+
+def _update(carried: Carried) -> dict[str, Any]:
+    return {STATE: cast("Any", to_json(carried))}
+
+
+def _task(messages: Sequence[BaseMessage]) -> str:
+    """What the user asked last."""
+    return next((one.text for one in reversed(messages) if isinstance(one, HumanMessage)), "")

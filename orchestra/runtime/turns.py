@@ -1,0 +1,230 @@
+"""The model turns of an agent whose loop another framework runs: those of a thread are one run of one step."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from langgraph.errors import GraphInterrupt
+
+from orchestra.dispatch import Purse
+from orchestra.errors import BudgetExceeded, NoCandidate, Refused
+from orchestra.ledger import (
+    Event,
+    HumanAnswered,
+    HumanAsked,
+    Ledger,
+    RunEnded,
+    RunResumed,
+    RunStarted,
+    StepEnded,
+    StepStarted,
+    ToolEnded,
+    ToolStarted,
+    new_run_id,
+)
+from orchestra.ledger.process import here
+from orchestra.runtime.cap import budget_question
+from orchestra.runtime.conversation import Stand
+from orchestra.runtime.engine import Engine
+from orchestra.runtime.node_run import Heard, NodeRun, enclosing, ending, within
+from orchestra.runtime.options import NodeOptions, check_names, limits_of
+from orchestra.runtime.person import ask_person
+from orchestra.runtime.questions import Question
+from orchestra.runtime.scope import AtCap
+from orchestra.types import Step, ToolCall, ToolSpec, Trigger, Verdict, from_json
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What the agent's state carries from one turn to the next; plain JSON by `to_json`.
+
+    `spent` in USD, `began` in Unix seconds. `budget` is the cap to which a person has raised it.
+    """
+
+    run: str
+    began: float
+    stand: Stand = Stand()
+    spent: float = 0.0
+    budget: float | None = None
+
+
+class Turns:
+    """The turns of one agent, over all of its threads.
+
+    `options` are as for a node, but that `budget` is USD for the thread and `deadline` seconds for a turn. `at_cap`
+    "pause" asks a person to raise the budget, where the graph has a checkpointer. Raises ConfigError.
+    """
+
+    def __init__(self, engine: Engine, agent: str, step: Step, options: NodeOptions, at_cap: AtCap = "fail") -> None:
+        check_names(options, NodeOptions.__annotations__, agent)
+        self.engine, self.agent, self.step, self.options = engine, agent, step, options
+        self.limits = replace(limits_of(options), at_cap=at_cap)
+
+    def begin(self, task: str, carried: Carried | None = None) -> Carried:
+        """The agent is given something to do: a run begins, or its thread's goes on."""
+        if carried is not None:
+            self.record(carried, "", RunResumed(self.agent, str(here())))
+            return replace(carried, began=time.time())
+        carried = Carried(new_run_id(), time.time())
+        mode = self.limits.mode or self.engine.mode or self.engine.fleet.mode
+        self.record(carried, "", RunStarted(self.agent, task, self.engine.fleet.fingerprint, mode))
+        self.record(carried, self.step.id, StepStarted(self.step.goal, self.step.kind, self.step.needs))
+        return carried
+
+    def open(self, carried: Carried, failed: Verdict, *, asks: bool, unsound: int = 0) -> Turn:
+        """The next turn, after `failed`, what the calls of the last one showed; `asks`: a person can be asked.
+
+        `unsound`: so many messages at the end are turns in which every call failed without any effect; where a stronger
+        model goes on, it is not shown them. Raises GraphInterrupt where a person was asked before and has not answered.
+        """
+        return Turn(self, carried, failed, asks=asks, unsound=unsound)
+
+    def end(self, carried: Carried, answer: str) -> None:
+        """The agent has done what it was given."""
+        if self.engine.ledger.kept(carried.run, self.step.id):
+            self.engine.ledger.forget(carried.run)
+        self.record(carried, self.step.id, StepEnded("done", turns=carried.stand.turns, result=answer))
+        self.record(carried, "", RunEnded("done", time.time() - carried.began, answer=answer))
+
+    def tool_started(self, carried: Carried, call: ToolCall, tool: ToolSpec) -> None:
+        """A call of the last turn's reply is about to be made."""
+        turn = carried.stand.turns - 1
+        event = ToolStarted(call.id, call.name, turn, tool.read_only, tool.idempotent, call.arguments or {})
+        self.record(carried, self.step.id, event)
+
+    def tool_ended(self, carried: Carried, call: ToolCall, trigger: Trigger | None, seconds: float, text: str) -> None:
+        """It has come to its end; `text` is what the model reads."""
+        self.record(carried, self.step.id, ToolEnded(call.id, call.name, trigger, seconds, len(text), text))
+
+    def record(self, carried: Carried, step: str, event: Event) -> None:
+        """Record an event of the run. Raises LedgerError."""
+        self.engine.ledger.append(carried.run, step, event)
+
+
+class Turn:
+    """One model turn: `with turn.tried():` is left without `after` where it is to be tried again with more money.
+
+    `after` is what the state carries after it. What a turn spends before it fails counts when it is made once more.
+    """
+
+    def __init__(self, turns: Turns, carried: Carried, failed: Verdict, *, asks: bool, unsound: int) -> None:
+        self.turns, self.carried, self.failed, self.asks, self.unsound = turns, carried, failed, asks, unsound
+        self.after: Carried | None = None
+        self.spent, self.budget = carried.spent, carried.budget or turns.limits.budget
+        kept = self._ledger.kept(carried.run, turns.step.id).get(self._key)
+        before = from_json(_Before, kept) if kept else None
+        self._asked: tuple[Question, ...] = before.asked if before else ()
+        self._answered = before.answered if before else 0
+        if before is None:
+            return
+        self.spent = max(self.spent, before.spent)
+        for place, question in enumerate(self._asked):  # in the order in which LangGraph gives back the answers
+            self._take(question, place)
+        turns.record(carried, "", RunResumed(turns.agent, str(here())))
+
+    @contextmanager
+    def tried(self) -> Generator[None]:
+        """Calls in this block are the turn's. Raises GraphInterrupt where a person is asked to raise the budget."""
+        node = self._node()
+        try:
+            with within(node):
+                yield
+        except (BudgetExceeded, NoCandidate) as end:
+            self.spent = node.scope.purse.spent
+            self._pause(node, end)
+        except BaseException as end:
+            self.spent = node.scope.purse.spent
+            self._left(end)
+            raise
+        else:
+            spent = node.scope.purse.spent
+            self.after = replace(self.carried, stand=node.stand or Stand(), spent=spent, budget=self.budget)
+
+    def _node(self) -> NodeRun:
+        engine, limits = self.turns.engine, replace(self.turns.limits, budget=self.budget)
+        outer = enclosing(engine)
+        shared = outer.scope.purse.accounts if outer else ()
+        scope = replace(
+            engine.scope(limits, run=self.carried.run),
+            purse=Purse(self.budget, allow_unknown=limits.allow_unknown_price, spent=self.spent, shared=shared),
+            deadline=outer.scope.deadline if outer else math.inf,
+            asks=self.asks,
+        )
+        options: NodeOptions = {**outer.options, **self.turns.options} if outer else {**self.turns.options}
+        if self.budget is not None:
+            options["budget"] = self.budget
+        return NodeRun(
+            engine,
+            self.turns.step,
+            options,
+            scope,
+            Heard(),
+            stand=self.carried.stand,
+            failed=self.failed,
+            unsound=self.unsound,
+        )
+
+    def _pause(self, node: NodeRun, end: BudgetExceeded | NoCandidate) -> None:
+        """Ask for more money where a person can be asked; else the turn ends here."""
+        question = budget_question(node.scope, self.turns.step, end, {})
+        if question is None:
+            self._left(end)
+            raise end
+        self._asked = (*self._asked, question)
+        asked = HumanAsked(question.id, question.kind, "", question.text)
+        self.turns.record(self.carried, self.turns.step.id, asked)
+        try:
+            self._take(question, len(self._asked) - 1)
+        except GraphInterrupt as interrupted:
+            self._left(interrupted)
+            raise
+
+    def _take(self, question: Question, place: int) -> None:
+        """What a person says of the cap. Raises BudgetExceeded where they leave it as it is."""
+        answer = ask_person(question, lambda _: [])
+        if place >= self._answered:
+            told = HumanAnswered(question.id, answer.decision, answer.text)
+            self.turns.record(self.carried, self.turns.step.id, told)
+            self._answered = place + 1
+            self._keep()
+        if answer.usd is None:
+            refused = BudgetExceeded(f"a person did not raise the budget: {question.text}")
+            self._left(refused)
+            raise refused
+        self.budget = answer.usd
+
+    def _left(self, end: BaseException) -> None:
+        """The run's last word, until the turn is tried again."""
+        self._keep()
+        state, reason = ending(end)
+        trigger = end.trigger if isinstance(end, Refused) else None
+        if state == "failed":
+            turns = self.carried.stand.turns
+            ended = StepEnded("failed", turns=turns, trigger=trigger, evidence=(reason,))
+            self.turns.record(self.carried, self.turns.step.id, ended)
+        self.turns.record(self.carried, "", RunEnded(state, time.time() - self.carried.began, reason))
+
+    def _keep(self) -> None:
+        before = _Before(self.spent, self._asked, self._answered)
+        self._ledger.keep(self.carried.run, self.turns.step.id, self._key, before)
+
+    @property
+    def _key(self) -> str:
+        return f"turn.{self.carried.stand.turns}"
+
+    @property
+    def _ledger(self) -> Ledger:
+        return self.turns.engine.ledger
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """A turn that was tried before: USD spent until then, what a person was asked, and how much they answered."""
+
+    spent: float
+    asked: tuple[Question, ...]
+    answered: int

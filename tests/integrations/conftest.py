@@ -1,0 +1,12 @@
+"""Each framework's tests run in an environment of its own (`make test-integrations`): their pins conflict."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+NEEDS = {
+    "langchain": "langchain_tests",
+}
+"""Folder → the package without which its tests cannot run."""
+
+collect_ignore = [folder for folder, package in NEEDS.items() if not find_spec(package)]

@@ -1,0 +1,507 @@
+"""EscalationMiddleware: who serves which turn of an agent, what its state holds, what the ledger tells."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import pytest
+from langchain.agents import create_agent
+from langchain.agents.middleware import HumanInTheLoopMiddleware, ToolRetryMiddleware
+from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
+from langchain_core.language_models import FakeListChatModel
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.tools import InjectedToolCallId, tool
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.graph import START, StateGraph
+from langgraph.runtime import Runtime
+from langgraph.types import Command, interrupt
+from pydantic import BaseModel, field_validator
+
+from orchestra import BudgetExceeded, NoCandidate, RecoveryPolicy
+from orchestra.errors import ConfigError, DeadlineExceeded, Exhausted, SyncInLoop
+from orchestra.integrations.langchain import EscalationMiddleware
+from orchestra.ledger import RunEnded, attempts, steps, tools, totals
+from orchestra.testing import CallTool, Say, ScriptedModel, scripted_app
+from orchestra.types import Action, Price, Step, Trigger
+from tests.integrations.langchain.agents import ANSWER, LOW, app_of, fleet
+
+UP_AT_ONCE = RecoveryPolicy(overrides={"tool_error": "escalate"})
+ASKED = {"messages": [("user", "How many?")]}
+NEVER = FakeListChatModel(responses=["I was never to be asked"])
+
+
+@tool
+def rows(sql: str) -> str:
+    """Run one SELECT."""
+    if sql == "bad":
+        raise ValueError("no such table: bad")
+    return f"{sql} is 42"
+
+
+def look(sql: str) -> CallTool:
+    return CallTool("rows", sql=sql)
+
+
+@contextmanager
+def agent_of(small: Any, strong: Any = (), *, given: Any = None, app: Any = None, agent: Any = None, **options: Any):
+    """An app of a small and a strong model, and an agent with our middleware."""
+    facts: dict[str, Any] = {"price": options.pop("price", Price(0, 0))}
+    models = ScriptedModel("small", small, **facts), ScriptedModel("strong", strong, tier="capable", **facts)
+    opened = scripted_app(*models, **({"policies": [LOW]} | (app or {})))
+    try:
+        yield (
+            opened,
+            create_agent(
+                given or NEVER,
+                **{"tools": [rows], "middleware": [EscalationMiddleware(opened, step="look", **options)]}
+                | (agent or {}),
+            ),
+        )
+    finally:
+        opened.portal.close()  # a script has no connections, so that sync and async tests can both end it here
+        opened.ledger.close()
+
+
+def thread(name: str = "t") -> Any:
+    return {"configurable": {"thread_id": name}}
+
+
+def served(out: Any) -> list[str]:
+    return [one.response_metadata["model_name"] for one in out["messages"] if isinstance(one, AIMessage)]
+
+
+def run_of(app: Any) -> Any:
+    (found,) = app.ledger.runs()
+    return app.ledger.events(found.run)
+
+
+def test_a_failing_tool_is_told_to_the_same_model_once_then_to_a_stronger_one_and_the_next_turn_is_back_down(tmp_path):
+    small, strong = [look("bad"), look("bad"), ANSWER], [look("good")]
+    with agent_of(small, strong, app={"ledger": tmp_path / "l.db"}) as (app, agent):
+        out = agent.invoke(ASKED)
+        found = run_of(app)
+    assert served(out) == ["small", "small", "strong", "small"]
+    results = [one for one in out["messages"] if isinstance(one, ToolMessage)]
+    assert [(one.status, one.text) for one in results] == [
+        ("error", "ValueError: no such table: bad"),
+        ("error", "ValueError: no such table: bad"),
+        ("success", "good is 42"),
+    ]
+    assert [(one.state, one.trigger) for one in tools(found)] == [
+        ("failed", Trigger.tool_error),
+        ("failed", Trigger.tool_error),
+        ("done", None),
+    ]
+    later = [verdict.action for one in attempts(found) for verdict in one.later]
+    assert later == [Action.repair, Action.escalate]
+    (step,) = steps(found)
+    assert (step.id, step.state, step.turns, [one.turn for one in step.attempts]) == ("look", "done", 4, [0, 1, 2, 3])
+    assert totals(found).escalations == 1
+    assert [one.event.state for one in found if isinstance(one.event, RunEnded)] == ["done"]
+
+
+async def test_a_stronger_model_is_shown_a_failed_call_that_may_have_had_an_effect():
+    with agent_of([look("bad")], [ANSWER], app={"recovery": UP_AT_ONCE}) as (app, agent):
+        await agent.ainvoke(ASKED)
+        (body,) = app.transport._models["strong"].requests
+    assert [one["role"] for one in body["messages"]] == ["user", "assistant", "tool"]
+
+
+async def test_by_a_policy_of_yours_a_failing_tool_goes_up_at_once_and_only_once():
+    with agent_of([look("bad"), look("ok"), ANSWER], [look("good")], app={"recovery": UP_AT_ONCE}) as (_, agent):
+        out = await agent.ainvoke(ASKED)
+    assert served(out) == ["small", "strong", "small", "small"]
+
+
+def test_whatever_model_the_agent_was_given_is_not_asked_and_the_apps_own_keeps_its_settings():
+    with agent_of([ANSWER, ANSWER]) as (app, agent):
+        assert served(agent.invoke(ASKED)) == ["small"]
+        middleware = [EscalationMiddleware(app, step=Step("s1", name="look"))]
+        own = create_agent(app.chat_model(step="other", temperature=0.5), middleware=middleware)
+        own.invoke(ASKED)
+        bodies = app.transport._models["small"].requests
+    assert [one.get("temperature") for one in bodies] == [None, 0.5]
+
+
+def test_the_state_is_plain_json_and_shows_in_neither_input_nor_output():
+    saver = InMemorySaver()
+    with agent_of([look("bad"), ANSWER], agent={"checkpointer": saver}) as (_, agent):
+        out = agent.invoke(ASKED, thread())
+        kept = agent.get_state(thread()).values
+    assert set(out) == {"messages"}
+    assert json.loads(json.dumps(kept["orchestra"])) == kept["orchestra"]
+    assert kept["orchestra"]["stand"]["turns"] == 2
+    assert "orchestra" not in agent.get_input_jsonschema()["properties"]
+
+
+def test_an_escalation_that_was_left_in_the_middle_goes_on_in_another_process(tmp_path):
+    """Another app, saver and agent stand for the other process."""
+    path = str(tmp_path / "c.db")
+    with SqliteSaver.from_conn_string(path) as saver:
+        stop = {"checkpointer": saver, "interrupt_before": ["model"]}
+        with agent_of([look("bad"), look("bad")], app={"ledger": tmp_path / "l.db"}, agent=stop) as (_, agent):
+            agent.invoke(ASKED, thread())
+            agent.invoke(None, thread())
+            agent.invoke(None, thread())
+    with SqliteSaver.from_conn_string(path) as saver:
+        after = {"checkpointer": saver}
+        with agent_of([ANSWER], [look("good")], app={"ledger": tmp_path / "l.db"}, agent=after) as (app, agent):
+            out = agent.invoke(None, thread())
+            found = run_of(app)
+    assert served(out) == ["small", "small", "strong", "small"]
+    assert [one.model for one in attempts(found)] == ["small", "small", "strong", "small"]
+
+
+def test_a_thread_is_one_run_over_all_that_it_is_asked(tmp_path):
+    options = {"checkpointer": InMemorySaver()}
+    with agent_of(
+        [look("a"), ANSWER, look("a"), ANSWER, look("a"), ANSWER], app={"ledger": tmp_path / "l.db"}, agent=options
+    ) as (app, agent):
+        for _ in range(3):  # nor is a call repeated that answers a new question
+            out = agent.invoke(ASKED, thread())
+        (summary,) = app.ledger.runs()
+    assert len(out["messages"]) == 12
+    assert (summary.state, summary.attempts, summary.resumes) == ("done", 6, 2)
+
+
+def test_what_a_person_refuses_is_no_failure_of_the_model():
+    @tool
+    def pay(item: str) -> str:
+        """Pay."""
+        raise AssertionError("never agreed to")
+
+    def middleware(app: Any) -> list[Any]:
+        return [
+            EscalationMiddleware(app, step="look"),
+            HumanInTheLoopMiddleware(interrupt_on={"pay": True}),
+        ]
+
+    with agent_of([CallTool("pay", item="x"), ANSWER], app={"recovery": UP_AT_ONCE}) as (app, _):
+        agent = create_agent(NEVER, [pay], middleware=middleware(app), checkpointer=InMemorySaver())
+        assert agent.invoke(ASKED, thread())["__interrupt__"]
+        out = agent.invoke(Command(resume={"decisions": [{"type": "reject", "message": "no"}]}), thread())
+    assert [one.status for one in out["messages"] if isinstance(one, ToolMessage)] == ["error"]
+    assert served(out) == ["small", "small"]
+
+
+def test_a_tool_that_asks_a_person_is_interrupted_and_goes_on():
+    @tool
+    def pay(item: str) -> str:
+        """Pay."""
+        return f"paid: {interrupt('may I?')}"
+
+    options = {"tools": [pay], "checkpointer": InMemorySaver()}
+    with agent_of([CallTool("pay", item="x"), ANSWER], agent=options) as (_, agent):
+        assert agent.invoke(ASKED, thread())["__interrupt__"][0].value == "may I?"
+        out = agent.invoke(Command(resume="yes"), thread())
+    assert [one.text for one in out["messages"] if isinstance(one, ToolMessage)] == ["paid: yes"]
+
+
+def test_what_langchain_itself_refuses_of_a_call_is_a_failed_tool_in_the_ledger_too(tmp_path):
+    """The schema cannot say what the validator says."""
+
+    class Even(BaseModel):
+        number: int
+
+        @field_validator("number")
+        @classmethod
+        def _even(cls, value: int) -> int:
+            if value % 2:
+                raise ValueError("must be even")
+            return value
+
+    @tool(args_schema=Even)
+    def halve(number: int) -> int:
+        """Halve it."""
+        return number // 2
+
+    small, strong = [CallTool("halve", number=3)], [ANSWER]
+    app = {"recovery": UP_AT_ONCE, "ledger": tmp_path / "l.db"}
+    with agent_of(small, strong, app=app, agent={"tools": [halve]}) as (opened, agent):
+        out = agent.invoke(ASKED)
+        (made,) = tools(run_of(opened))
+    assert served(out) == ["small", "strong"]
+    assert (made.state, made.trigger) == ("failed", Trigger.tool_error)
+
+
+def test_a_middleware_inside_ours_may_repeat_a_call_before_it_counts():
+    left = [ValueError("not yet")]
+
+    @tool
+    def flaky() -> str:
+        """Works at the second try."""
+        if left:
+            raise left.pop()
+        return "done"
+
+    retry = ToolRetryMiddleware(max_retries=1, initial_delay=0, jitter=False)
+    with agent_of([CallTool("flaky"), ANSWER], app={"recovery": UP_AT_ONCE}) as (app, _):
+        agent = create_agent(NEVER, [flaky], middleware=[EscalationMiddleware(app, step="look"), retry])
+        assert served(agent.invoke(ASKED)) == ["small", "small"]
+
+
+def test_a_tool_may_answer_with_a_command():
+    @tool
+    def note(text: str, tool_call_id: Annotated[str, InjectedToolCallId]) -> Any:
+        """Note it."""
+        return Command(update={"messages": [ToolMessage(f"noted: {text}", tool_call_id=tool_call_id)]})
+
+    with agent_of([CallTool("note", text="x"), ANSWER], agent={"tools": [note]}) as (_, agent):
+        out = agent.invoke(ASKED)
+    assert [one.text for one in out["messages"] if isinstance(one, ToolMessage)] == ["noted: x"]
+
+
+def test_the_deadline_is_that_of_a_turn():
+    with agent_of([ANSWER], deadline=0) as (_, agent), pytest.raises(DeadlineExceeded):
+        agent.invoke(ASKED)
+
+
+def test_of_parallel_calls_one_that_fails_is_enough_and_each_is_recorded(tmp_path):
+    both = Say(calls=(look("good"), look("bad")))
+    with agent_of([both, ANSWER], [look("good")], app={"recovery": UP_AT_ONCE, "ledger": tmp_path / "l.db"}) as (
+        app,
+        agent,
+    ):
+        out = agent.invoke(ASKED)
+        found = run_of(app)
+    assert served(out) == ["small", "strong", "small"]
+    assert sorted((one.state, one.turn) for one in tools(found)) == [("done", 0), ("done", 1), ("failed", 0)]
+
+
+def test_at_the_end_of_the_ladder_the_turn_raises_and_its_thread_can_be_tried_again(tmp_path):
+    policy = RecoveryPolicy(overrides={"tool_error": "escalate"})
+    small, strong = [look("bad"), ANSWER], [look("bad")]
+    options = {"checkpointer": InMemorySaver()}
+    with agent_of(small, strong, app={"recovery": policy, "ledger": tmp_path / "l.db"}, agent=options) as (app, agent):
+        with pytest.raises(Exhausted, match="no such table: bad"):
+            agent.invoke(ASKED, thread())
+        (summary,) = app.ledger.runs()
+        assert (summary.state, steps(run_of(app))[0].trigger) == ("failed", Trigger.tool_error)
+        with pytest.raises(Exhausted):
+            agent.invoke(None, thread())
+        assert served(agent.invoke({"messages": [("user", "Never mind.")]}, thread()))[-1] == "small"
+        (summary,) = app.ledger.runs()
+        assert summary.state == "done"
+
+
+def test_a_structured_answer_that_langchain_refuses_counts_as_a_failure():
+    class Total(BaseModel):
+        value: int
+
+        @field_validator("value")
+        @classmethod
+        def _positive(cls, value: int) -> int:
+            if value < 0:
+                raise ValueError("must be positive")
+            return value
+
+    wrong, right = CallTool("Total", value=-1), CallTool("Total", value=42)
+    options = {"response_format": ToolStrategy(Total)}
+    with agent_of([wrong, wrong], [right], agent=options) as (_, agent):
+        out = agent.invoke(ASKED)
+    assert (out["structured_response"].value, served(out)) == (42, ["small", "small", "strong"])
+
+
+def test_a_structured_answer_is_judged_before_langchain_sees_it():
+    class Total(BaseModel):
+        value: int
+
+    options = {"response_format": ProviderStrategy(Total)}
+    with agent_of(["no idea", '{"value": "many"}'], ['{"value": 42}'], agent=options) as (_, agent):
+        out = agent.invoke(ASKED)
+    assert (out["structured_response"].value, served(out)) == (42, ["strong"])
+
+
+CENT = Price(1.0, 10.0)
+BILLED = (1000, 900)  # one cent
+
+
+def dear(*calls: CallTool) -> Say:
+    return Say("" if calls else ANSWER, calls=calls, usage=BILLED)
+
+
+def test_the_budget_is_one_for_all_turns_of_a_thread_and_each_thread_has_its_own():
+    small = [dear(look("a")), dear(look("b")), dear()]
+    with agent_of(small, price=CENT, budget=0.015, agent={"checkpointer": InMemorySaver()}) as (_, agent):
+        for name in ("one", "two"):
+            with pytest.raises(NoCandidate, match="is left"):
+                agent.invoke(ASKED, thread(name))
+
+
+def test_at_the_cap_a_person_is_asked_and_the_thread_goes_on_with_the_cap_they_set(tmp_path):
+    small = [dear(look("a")), dear(look("b")), dear(look("c")), dear()]
+    saver = {"checkpointer": InMemorySaver()}
+    with agent_of(small, price=CENT, budget=0.015, at_cap="pause", app={"ledger": tmp_path / "l.db"}, agent=saver) as (
+        app,
+        agent,
+    ):
+        (asked,) = agent.invoke(ASKED, thread())["__interrupt__"]
+        assert (asked.value["kind"], asked.value["decisions"]) == ("budget", ["budget", "fail"])
+        (asked,) = agent.invoke(Command(resume="more"), thread())["__interrupt__"]
+        assert "is no decision here" in asked.value["error"]
+        (summary,) = app.ledger.runs()
+        assert (summary.state, summary.waiting) == ("interrupted", 1)
+        (again,) = agent.invoke(Command(resume=0.025), thread())["__interrupt__"]
+        assert again.value["question"] == "budget.0.025"
+        out = agent.invoke(Command(resume=0.1), thread())
+        (summary,) = app.ledger.runs()
+    assert out["messages"][-1].text == ANSWER
+    assert (summary.state, summary.waiting, summary.cost.usd) == ("done", 0, pytest.approx(0.04))
+    assert [len(model.requests) for model in app.transport._models.values()] == [4, 0]
+
+
+def test_who_does_not_raise_the_budget_ends_the_turn(tmp_path):
+    saver = {"checkpointer": InMemorySaver()}
+    with agent_of([dear(look("a"))], price=CENT, budget=0.015, at_cap="pause", agent=saver) as (_, agent):
+        assert agent.invoke(ASKED, thread())["__interrupt__"]
+        with pytest.raises(BudgetExceeded, match="did not raise"):
+            agent.invoke(Command(resume=False), thread())
+        with pytest.raises(BudgetExceeded, match="did not raise"):
+            agent.invoke(None, thread())
+
+
+def test_where_nobody_can_be_asked_the_cap_ends_the_turn():
+    options: dict[str, Any] = {"price": CENT, "budget": 0.015, "at_cap": "pause"}
+    with agent_of([dear(look("a"))], **options) as (_, agent), pytest.raises(NoCandidate):
+        agent.invoke(ASKED)
+
+
+def test_what_a_turn_spent_before_it_failed_counts_when_it_is_tried_again():
+    """The bad reply cost a cent, the strong model is over what is left, and so is then the small one."""
+    wrong = Say(calls=(CallTool("rowz"),), usage=BILLED)
+    saver = {"checkpointer": InMemorySaver()}
+    with agent_of([wrong, wrong], price=CENT, budget=0.015, agent=saver) as (_, agent):
+        with pytest.raises(BudgetExceeded):
+            agent.invoke(ASKED, thread())
+        with pytest.raises(NoCandidate):
+            agent.invoke(None, thread())
+
+
+def test_the_answer_to_a_budget_question_is_taken_where_the_journal_was_lost(tmp_path):
+    """Another machine has the checkpoint, not the ledger."""
+    saver = {"checkpointer": InMemorySaver()}
+    options: dict[str, Any] = {"price": CENT, "budget": 0.015, "at_cap": "pause", "agent": saver}
+    with agent_of([dear(look("a"))], **options) as (_, agent):
+        assert agent.invoke(ASKED, thread())["__interrupt__"]
+    with agent_of([dear()], **options) as (_, agent):
+        assert agent.invoke(Command(resume=0.1), thread())["messages"][-1].text == ANSWER
+
+
+async def test_a_hundred_threads_at_once_do_not_mix(tmp_path):
+    """Every other thread's tool fails; the small model tells by the question whose turn it is."""
+
+    def small(body: dict[str, Any]) -> Any:
+        if body["messages"][-1]["role"] == "tool" and "is 42" in body["messages"][-1]["content"]:
+            return body["messages"][-1]["content"]
+        return look("bad" if int(body["messages"][0]["content"]) % 2 else body["messages"][0]["content"])
+
+    def strong(body: dict[str, Any]) -> Any:
+        return look(body["messages"][0]["content"])
+
+    app = {"recovery": UP_AT_ONCE, "ledger": tmp_path / "l.db"}
+    with agent_of(small, strong, app=app, agent={"checkpointer": InMemorySaver()}) as (opened, agent):
+        asked = [{"messages": [("user", str(n))]} for n in range(100)]
+        outs = await agent.abatch(asked, [thread(str(n)) for n in range(100)])
+        runs = opened.ledger.runs(200)
+    assert [one["messages"][-1].text for one in outs] == [f"{n} is 42" for n in range(100)]
+    assert [served(one) for one in outs] == [
+        ["small", "strong", "small"] if n % 2 else ["small"] * 2 for n in range(100)
+    ]
+    assert (len(runs), {one.state for one in runs}) == (100, {"done"})
+
+
+def test_a_batch_in_threads_does_not_mix_either():
+    def small(body: dict[str, Any]) -> Any:
+        last = body["messages"][-1]
+        return last["content"] if last["role"] == "tool" else look(last["content"])
+
+    with agent_of(small) as (_, agent):
+        outs = agent.batch([{"messages": [("user", str(n))]} for n in range(8)])
+    assert [one["messages"][-1].text for one in outs] == [f"{n} is 42" for n in range(8)]
+
+
+@pytest.mark.parametrize("other", ["anthropic", "gemini"])
+async def test_a_thread_may_go_from_one_providers_model_to_anothers_and_back(other):
+    def weak(body: dict[str, Any]) -> Any:
+        return {"user": look("bad"), "tool": ANSWER}[body["messages"][-1]["role"]]
+
+    with fleet({"small": [look("bad"), ANSWER], "strong": look("good")}, {"strong": other}) as (provider, known):
+        app = app_of(known, recovery=UP_AT_ONCE)
+        agent: Any = create_agent(NEVER, [rows], middleware=[EscalationMiddleware(app, step="look")])
+        out = await agent.ainvoke(ASKED)
+        await app.aclose()
+    assert served(out) == ["small", "strong", "small"]
+    assert [one.model for one in provider.requests] == ["small", "strong", "small"]
+    calls = [call["id"] for one in provider.requests[-1].body["messages"] for call in one.get("tool_calls", ())]
+    assert len(calls) == len(set(calls)) == 2
+
+
+async def test_of_a_stream_only_what_was_accepted_is_seen():
+    with agent_of([CallTool("rowz"), CallTool("rowz"), ANSWER], [look("good")]) as (_, agent):
+        seen = [one async for one in agent.astream(ASKED, stream_mode=["messages", "updates"])]
+    chunks = [one[0] for mode, one in seen if mode == "messages"]
+    names = {call["name"] for one in chunks for call in getattr(one, "tool_call_chunks", ()) if call["name"]}
+    assert names == {"rows"}
+    assert "".join(one.text for one in chunks if isinstance(one, AIMessage)) == ANSWER
+    assert [list(one) for mode, one in seen if mode == "updates" and "model" in one] == [["model"], ["model"]]
+
+
+async def test_a_sync_call_inside_a_running_loop_says_what_to_do():
+    with agent_of([ANSWER]) as (_, agent), pytest.raises(SyncInLoop, match=r"await ainvoke"):
+        agent.invoke(ASKED)
+
+
+async def test_within_a_node_of_ours_the_agent_spends_the_nodes_money():
+    with agent_of([dear(look("a")), dear()], price=CENT) as (app, agent):
+        graph: Any = StateGraph(dict)
+        node = app.node(lambda _: agent.invoke(ASKED), step="outer", budget=0.015)
+        graph.add_node("n", node)
+        graph.add_edge(START, "n")
+        with pytest.raises(NoCandidate, match="is left"):
+            await graph.compile().ainvoke({})
+
+
+def test_a_thread_that_had_another_middleware_before_goes_on():
+    saver = {"checkpointer": InMemorySaver(), "interrupt_before": ["tools"]}
+    with agent_of([look("a")], agent=saver | {"middleware": []}, given=None) as (app, _):
+        plain = create_agent(app.chat_model(), [rows], **saver)
+        plain.invoke(ASKED, thread())
+    with agent_of([ANSWER], agent=saver) as (_, agent):
+        assert agent.invoke(None, thread())["messages"][-1].text == ANSWER
+
+
+def test_a_thread_without_a_turn_of_ours_has_no_run_to_end():
+    with agent_of([]) as (app, _):
+        assert EscalationMiddleware(app, step="look").after_agent({"messages": []}, Runtime()) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"step": ""}, "expected a name or a Step"),
+        ({"step": "look", "budgt": 1}, "did you mean 'budget'"),
+        ({"step": "look", "budget": -1}, "not negative"),
+        ({"step": "look", "at_cap": "stop"}, "known: fail, pause"),
+    ],
+)
+def test_what_makes_no_sense_is_told_where_the_middleware_is_made(options, told):
+    with agent_of([]) as (app, _), pytest.raises(ConfigError, match=told):
+        EscalationMiddleware(app, **options)
+
+
+def test_a_step_for_which_no_model_is_left_says_which_gate_refused_them(tmp_path):
+    with agent_of([], data_tags=["pii"]) as (_, agent), pytest.raises(NoCandidate, match="pii"):
+        agent.invoke(ASKED)
+
+
+def test_the_answer_of_one_turn_is_no_failure_of_the_next():
+    """A message of the user's stands between the failed tool and the next turn."""
+    saver = {"checkpointer": InMemorySaver(), "interrupt_before": ["model"]}
+    with agent_of([look("bad"), ANSWER], app={"recovery": UP_AT_ONCE}, agent=saver) as (_, agent):
+        agent.invoke(ASKED, thread())
+        agent.invoke(None, thread())
+        agent.update_state(thread(), {"messages": [HumanMessage("Leave it.")]}, as_node="tools")
+        assert served(agent.invoke(None, thread())) == ["small", "small"]
