@@ -39,7 +39,7 @@ def ungrounded(text: str, sources: Sequence[str]) -> tuple[str, ...]:
 
 def _readings(text: str) -> tuple[str, ...]:
     """As it stands, with spaces between thousands, with commas between numbers: [1,2] is not 1.2."""
-    return text, _THOUSANDS.sub("'", text), _COMMA.sub(", ", text)
+    return tuple(dict.fromkeys((text, _THOUSANDS.sub("'", text), _COMMA.sub(", ", text))))
 
 
 def _decimal(number: str) -> Decimal:

@@ -28,7 +28,7 @@ def judge(reply: ModelReply, expect: Expect) -> Verdict:
     before.
     """
     mended = reply.mended
-    for check in _CHECKS:
+    for check in _OF_CALLS if reply.tool_calls else _OF_AN_ANSWER:
         if (finding := check(reply, expect)) is not None:
             return Verdict(*finding, mended=mended)
     structured = expect.output_schema is not None and not reply.tool_calls and reply.finish in WHOLE
@@ -58,27 +58,21 @@ def _declined(reply: ModelReply, _: Expect) -> Finding | None:
     return Trigger.refusal, (f"the model refused: {cut(reply.text, 200) or 'no words given'}",)
 
 
-def _calls(reply: ModelReply, expect: Expect) -> Finding | None:
-    return judge_calls(reply, expect) if reply.tool_calls else None
-
-
 def _empty(reply: ModelReply, expect: Expect) -> Finding | None:
     media = any(isinstance(part, Image | Document) for part in reply.parts)
-    if expect.allow_empty or reply.tool_calls or media or reply.text.strip():
+    if expect.allow_empty or media or reply.text.strip():
         return None
     only = "only reasoning, no answer" if reply.reasoning.strip() else "nothing"
     return Trigger.empty, (f"the reply holds {only}",)
 
 
 def _declined_in_words(reply: ModelReply, _: Expect) -> Finding | None:
-    if reply.tool_calls or not is_refusal(reply.text):
+    if not is_refusal(reply.text):
         return None
     return Trigger.refusal, (f"the model refused: {cut(reply.text, 200)}",)
 
 
 def _no_call(reply: ModelReply, expect: Expect) -> Finding | None:
-    if reply.tool_calls:
-        return None
     if (written := _call_in_text(reply, expect)) is not None:
         return Trigger.no_call, (f"the call of {written} was written as text, so it was not made",)
     if not expect.require_call and reply.finish != "tool_calls":
@@ -100,7 +94,7 @@ def _call_in_text(reply: ModelReply, expect: Expect) -> str | None:
 
 
 def _bad_output(reply: ModelReply, expect: Expect) -> Finding | None:
-    if expect.output_schema is None or reply.tool_calls:
+    if expect.output_schema is None:
         return None
     read = read_output(reply.text, expect.output_schema, whole=reply.finish in WHOLE)
     faults = read.faults or (tuple(expect.check(read.value)) if expect.check is not None else ())
@@ -109,8 +103,9 @@ def _bad_output(reply: ModelReply, expect: Expect) -> Finding | None:
 
 def _unsure(reply: ModelReply, expect: Expect) -> Finding | None:
     """Only calls and structured answers: there it was measured to tell; prose has many right next words."""
-    formal = reply.tool_calls or expect.output_schema is not None
-    if not formal or expect.min_logprob is None or reply.logprob is None or reply.logprob >= expect.min_logprob:
+    if expect.min_logprob is None or reply.logprob is None or reply.logprob >= expect.min_logprob:
+        return None
+    if expect.output_schema is None and not reply.tool_calls:
         return None
     text = f"mean token log-probability {reply.logprob:.2f} is below {expect.min_logprob:.2f}"
     return Trigger.low_confidence, (text,)
@@ -129,7 +124,7 @@ def _overlooked(reply: ModelReply, expect: Expect) -> Finding | None:
 
 def _invented(reply: ModelReply, expect: Expect) -> Finding | None:
     """Doubt, not a fault: a number may be known, or be computed in a way that `ungrounded` does not see."""
-    if not expect.grounds or reply.tool_calls or expect.output_schema is not None:
+    if not expect.grounds or expect.output_schema is not None:
         return None
     missing = ungrounded(reply.text, expect.grounds)
     if not missing:
@@ -138,16 +133,7 @@ def _invented(reply: ModelReply, expect: Expect) -> Finding | None:
     return Trigger.low_confidence, (f"{listing(missing)} {stands} neither in what was given nor in a tool's result",)
 
 
-_CHECKS: tuple[Callable[[ModelReply, Expect], Finding | None], ...] = (
-    _filtered,
-    _cut,
-    _declined,
-    _calls,
-    _empty,
-    _declined_in_words,
-    _no_call,
-    _bad_output,
-    _unsure,
-    _overlooked,
-    _invented,
-)
+_Check: TypeAlias = Callable[[ModelReply, Expect], Finding | None]
+_HOW_IT_ENDED: tuple[_Check, ...] = (_filtered, _cut, _declined)
+_OF_CALLS = (*_HOW_IT_ENDED, judge_calls, _unsure, _overlooked)
+_OF_AN_ANSWER = (*_HOW_IT_ENDED, _empty, _declined_in_words, _no_call, _bad_output, _unsure, _invented)

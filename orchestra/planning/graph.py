@@ -15,12 +15,13 @@ def order(plan: Plan) -> tuple[Step, ...]:
 
     The same plan always gives the same order. Raises PlanError where the plan has a cycle.
     """
-    if found := cycles(plan):
-        text = "; ".join(map(" → ".join, found))
-        raise PlanError(f"a plan with a cycle has no order: {text}", faults=(f"cycle: {text}",))
     place = {step.id: at for at, step in enumerate(plan.steps)}
     sorter = _sorter(plan)
-    sorter.prepare()
+    try:
+        sorter.prepare()
+    except CycleError:
+        text = "; ".join(map(" → ".join, cycles(plan)))
+        raise PlanError(f"a plan with a cycle has no order: {text}", faults=(f"cycle: {text}",)) from None
     waiting: list[int] = []
     done: list[Step] = []
     while sorter.is_active():

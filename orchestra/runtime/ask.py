@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from orchestra.recovery import Ladder
@@ -68,9 +68,14 @@ class KeptMove:
     feedback: str
 
 
-def unmistakable(parts: Sequence[Part], calls: Sequence[ToolCall], turn: int) -> tuple[Part, ...]:
-    """The parts, calls under ids that no earlier one of `calls` has: some models number each turn's calls from 0."""
+def unmistakable(parts: Sequence[Part], calls: Iterable[ToolCall], turn: int) -> tuple[Part, ...] | None:
+    """The parts, calls under ids that no earlier one of `calls` has: some models number each turn's calls from 0.
+
+    None where they are unmistakable as they are.
+    """
     taken = {call.id for call in calls}
+    if not any(isinstance(part, ToolCall) and part.id in taken for part in parts):
+        return None
     return tuple(
         replace(part, id=f"{part.id}-{turn}") if isinstance(part, ToolCall) and part.id in taken else part
         for part in parts

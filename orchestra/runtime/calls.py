@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any, cast, get_args
 
@@ -14,70 +14,72 @@ from orchestra.runtime.ask import Ask
 from orchestra.runtime.conversation import Conversation
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.messages import Messages, canonical
-from orchestra.runtime.node_run import Heard, NodeRun, enclosing, recorded_call
+from orchestra.runtime.node_run import Heard, enclosing, recorded_call
 from orchestra.runtime.options import CallOptions, as_step, check_names, limits_of
-from orchestra.runtime.scope import Limits, RunScope, words
+from orchestra.runtime.scope import words
 from orchestra.toolbox import as_tools
 from orchestra.types import End, Json, Reply, Step, StreamEvent, ToolChoice, ToolSpec, check_settings
 
 
 async def complete(engine: Engine, messages: Messages, step: str | Step | None, options: CallOptions) -> Reply:
     """One accepted reply; see `Orchestra.complete`."""
-    async with aclosing(_events(engine, messages, step, options, commit=False)) as events:
-        async for event in events:
-            if isinstance(event, End):
-                return event.reply
-    raise AssertionError("a stream ends with End or raises")
+    asked = _Asked(engine, messages, step, options)
+    async with asked.run():
+        return asked.read(await asked.talk.reply(tool_choice=asked.tool_choice))
 
 
 async def stream(
     engine: Engine, messages: Messages, step: str | Step | None, options: CallOptions
 ) -> AsyncIterator[StreamEvent]:
     """The reply as events; see `Orchestra.stream`."""
-    async with aclosing(_events(engine, messages, step, options, commit=True)) as events:
-        async for event in events:
-            yield event
-
-
-async def _events(
-    engine: Engine, messages: Messages, step: str | Step | None, options: CallOptions, *, commit: bool
-) -> AsyncGenerator[StreamEvent]:
-    node = enclosing(engine)
-    options = {**node.options, **options} if node else options
-    if step is None:
-        step = node.step if node else "call"
-    ask, read, tool_choice = _ask(messages, step, options)
-    if model := options.get("model"):
-        engine = replace(engine, policies=(*engine.policies, bind(StartAt(model), engine.fleet)))
+    asked = _Asked(engine, messages, step, options)
     reply: Reply | None = None
-    async with _run(engine, node, ask, limits_of(options)) as (scope, heard):
-        conversation = Conversation(engine, scope, ask)
-        async with aclosing(conversation.stream(tool_choice=tool_choice, commit=commit)) as events:
-            async for event in events:
-                if not isinstance(event, End):
-                    yield event
-                    continue
-                heard.add(event.reply)
-                found = event.reply.output
-                reply = replace(event.reply, output=read(found)) if found is not None else event.reply
+    async with asked.run(), aclosing(asked.talk.stream(tool_choice=asked.tool_choice)) as events:
+        async for event in events:
+            if isinstance(event, End):
+                reply = asked.read(event.reply)
+            else:
+                yield event
     assert reply is not None, "a stream ends with End or raises"
     yield End(reply)  # after the run's last word: whoever has the reply may leave
 
 
+class _Asked:
+    """One call: a part of the run of the node in whose code it stands; elsewhere a run of its own."""
+
+    def __init__(self, engine: Engine, messages: Messages, step: str | Step | None, options: CallOptions) -> None:
+        node = enclosing(engine)
+        options = {**node.options, **options} if node else options
+        if step is None:
+            step = node.step if node else "call"
+        self.tool_choice: ToolChoice
+        ask, self._read, self.tool_choice = _ask(messages, step, options)
+        if model := options.get("model"):
+            engine = replace(engine, policies=(*engine.policies, bind(StartAt(model), engine.fleet)))
+        limits = limits_of(options)
+        scope, self._heard = (node.part(limits), node.heard) if node else (engine.scope(limits), Heard())
+        self.talk = Conversation(engine, scope, ask)
+        self._in_node = node is not None
+
+    def run(self) -> AbstractAsyncContextManager[None]:
+        """The call's run, as the ledger has it, from its first word to its last."""
+        engine, scope = self.talk.engine, self.talk.scope
+        if self._in_node:
+            return _part(engine)
+        return recorded_call(engine, scope, "complete", self.talk.ask.messages[-1].text, self._heard)
+
+    def read(self, reply: Reply) -> Reply:
+        """The reply as users have it: its output read by whatever they asked for."""
+        self._heard.add(reply)
+        return reply if reply.output is None else replace(reply, output=self._read(reply.output))
+
+
 @asynccontextmanager
-async def _run(
-    engine: Engine, node: NodeRun | None, ask: Ask, limits: Limits
-) -> AsyncGenerator[tuple[RunScope, Heard]]:
-    """A part of the node's run; elsewhere a run of the call's own."""
-    if node is not None:
-        try:
-            yield node.part(limits), node.heard
-        finally:  # the node's next row may be long in coming
-            engine.ledger.settle()
-        return
-    scope, heard = engine.scope(limits), Heard()
-    async with recorded_call(engine, scope, "complete", ask.messages[-1].text, heard):
-        yield scope, heard
+async def _part(engine: Engine) -> AsyncGenerator[None]:
+    try:
+        yield
+    finally:  # the node's next row may be long in coming
+        engine.ledger.settle()
 
 
 def _ask(messages: Messages, step: str | Step, options: CallOptions) -> tuple[Ask, Callable[[Json], Any], ToolChoice]:
@@ -105,11 +107,11 @@ def _offered(options: CallOptions) -> tuple[tuple[ToolSpec, ...], ToolChoice]:
     """The tools to declare, and the choice among them; the only one that may be called is declared alone."""
     tools = tuple(tool.spec for tool in as_tools(options.get("tools", ())))
     choice: Any = options.get("tool_choice", "auto")  # strangers write it
-    if choice in get_args(ToolChoice):
+    if choice in _TOOL_CHOICES:
         return tools, choice
     if named := tuple(tool for tool in tools if tool.name == choice):
         return named, "required"
-    known = ", ".join((*get_args(ToolChoice), *(tool.name for tool in tools)))
+    known = ", ".join((*_TOOL_CHOICES, *(tool.name for tool in tools)))
     raise ConfigError(f"tool_choice {choice!r} is unknown; known: {known}")
 
 
@@ -123,6 +125,9 @@ def _check_values(options: CallOptions) -> None:
         stop=words(given.get("stop", ())),
         extra=given.get("extra"),
     )
+
+
+_TOOL_CHOICES = get_args(ToolChoice)
 
 
 def _output(

@@ -125,6 +125,8 @@ class Conversation:
 
     def _unsaid(self) -> dict[str, Json]:
         """What routing is told of the dialects in which the step's tools cannot be declared; nothing where all can."""
+        if not self.tools:
+            return {}
         dialects = {card.dialect for card in self.engine.fleet.models.values() if card.capabilities.tools == "native"}
         found = inexpressible(self.tools, sorted(dialects))
         return {"inexpressible": found} if found else {}
@@ -138,25 +140,30 @@ class Conversation:
         assert self.decision, "made before the ladder is looked at: it may have to begin anew"
         self._estimated = await self._shrinking.fit(self, force=False) if self.ask.shrinks else 0
         try:
-            return await self._turn(tool_choice)
+            return await self.reply(tool_choice=tool_choice)
         except Refused as end:
             if end.action is not Action.shrink_context:
                 raise
         self._ladder = replace(self.ladder, shrinks=self.ladder.shrinks - 1)
         self._estimated = await self._shrinking.fit(self, force=True)
-        return await self._turn(tool_choice)
+        return await self.reply(tool_choice=tool_choice)
 
-    async def _turn(self, tool_choice: ToolChoice) -> Reply:
-        async with aclosing(self.stream(tool_choice=tool_choice, commit=False)) as events:
-            async for event in events:
-                if isinstance(event, End):
-                    return event.reply
-        raise AssertionError("a stream ends with End or raises")
-
-    async def stream(self, *, tool_choice: ToolChoice = "auto", commit: bool = True) -> AsyncGenerator[StreamEvent]:
-        """The turn as events; with `commit` text is handed on as it arrives and is then final."""
+    async def reply(self, *, tool_choice: ToolChoice = "auto") -> Reply:
+        """One accepted reply to the messages as they are, appended to them. Raises the CallError that ended it."""
         try:
-            async with aclosing(self.engine.dispatcher.stream(self._call(tool_choice, commit))) as events:
+            async with aclosing(self.engine.dispatcher.stream(self._call(tool_choice, commit=False))) as events:
+                async for event in events:
+                    if isinstance(event, Accepted):
+                        return self._accept(event)
+        except CallError as end:
+            self._remember(end.attempts)
+            raise
+        raise AssertionError("a call ends with Accepted or raises")
+
+    async def stream(self, *, tool_choice: ToolChoice = "auto") -> AsyncGenerator[StreamEvent]:
+        """As `reply`, as events: text is handed on as it arrives and is then final."""
+        try:
+            async with aclosing(self.engine.dispatcher.stream(self._call(tool_choice, commit=True))) as events:
                 async for event in events:
                     if not isinstance(event, Accepted):
                         yield event
@@ -179,7 +186,7 @@ class Conversation:
         turn = from_json(KeptReply, kept)
         self._ladder, self.degraded = turn.ladder, turn.degraded
         self.turns += 1
-        return self._reply(ModelReply(turn.parts, turn.finish, turn.usage, turn.wire_model), turn.ladder)
+        return self._append(ModelReply(turn.parts, turn.finish, turn.usage, turn.wire_model), turn.ladder)
 
     def add(self, results: Message, *, sound: bool) -> None:
         """A turn's tool results. A turn is `sound` unless every call in it failed, and failed without any effect."""
@@ -266,7 +273,7 @@ class Conversation:
         if tool not in self.tools:
             self.tools = (*self.tools, tool)
 
-    def _call(self, tool_choice: ToolChoice, commit: bool) -> Call:  # noqa: FBT001  # dispatch's own word, passed on
+    def _call(self, tool_choice: ToolChoice, *, commit: bool) -> Call:
         ask, chosen = self.ask, self.decision.settings
         settings = Settings(ask.max_tokens or chosen.max_tokens, chosen.reasoning_effort)
         return Call(
@@ -328,7 +335,7 @@ class Conversation:
         self._learn(accepted)
         self.cost += accepted.cost
         self.degraded |= accepted.degraded
-        return self._reply(accepted.reply, accepted.ladder)
+        return self._append(accepted.reply, accepted.ladder)
 
     def _learn(self, accepted: Accepted) -> None:
         """What the provider counted makes the next count of ours better."""
@@ -336,20 +343,22 @@ class Conversation:
         if card is not None and usage is not None and self._estimated:
             self.engine.counter.learn(card, self._estimated, usage.input)
 
-    def _reply(self, reply: ModelReply, ladder: Ladder) -> Reply:
-        reply = replace(reply, parts=unmistakable(reply.parts, [*self.calls, *_calls(self.messages)], self.turns))
+    def _append(self, reply: ModelReply, ladder: Ladder) -> Reply:
+        calls = reply.tool_calls
+        if calls and (parts := unmistakable(reply.parts, (*self.calls, *_calls(self.messages)), self.turns)):
+            reply = replace(reply, parts=parts)
+            calls = reply.tool_calls
         message = Message("assistant", reply.parts)
         self.messages.append(message)
-        self.calls.extend(reply.tool_calls)
-        schema = self.ask.output_schema
-        output = parse_output(reply.text, schema)[0] if schema is not None and not reply.tool_calls else None
+        self.calls.extend(calls)
+        text, schema = reply.text, self.ask.output_schema
         return Reply(
-            text=reply.text,
+            text=text,
             model=ladder.model,
             message=message,
             wire_model=reply.wire_model,
-            tool_calls=reply.tool_calls,
-            output=output,
+            tool_calls=calls,
+            output=parse_output(text, schema)[0] if schema is not None and not calls else None,
             finish=reply.finish,
             usage=reply.usage,
             cost=self.cost,
@@ -380,5 +389,6 @@ def _grounds(messages: Sequence[Message]) -> Iterator[str]:
     for message in messages:
         if message.role == "user":
             yield message.text
-        for result in (part for part in message.parts if isinstance(part, ToolResult)):
-            yield "".join(part.text for part in result.content if isinstance(part, Text))
+        for part in message.parts:
+            if isinstance(part, ToolResult):
+                yield "".join([one.text for one in part.content if isinstance(one, Text)])

@@ -12,9 +12,10 @@ from orchestra.types import ToolCall, Trigger, Verdict
 
 @dataclass(slots=True)
 class Made:
-    """A step's calls with their ends, in order. Each model that serves the step has a clean record."""
+    """A step's calls, with their ends and with what was told of these. Each model that serves has a clean record."""
 
     calls: list[tuple[ToolCall, Called]] = field(default_factory=list[tuple[ToolCall, Called]])
+    told: list[tuple[ToolCall, str]] = field(default_factory=list[tuple[ToolCall, str]])
     since: int = 0
 
     def anew(self) -> None:
@@ -24,7 +25,8 @@ class Made:
     def add(self, calls: Sequence[ToolCall], ends: Sequence[Called]) -> Verdict:
         """A turn's calls; what is wrong with them, or with the way it has gone so far."""
         self.calls += zip(calls, ends, strict=True)
-        verdict = no_progress([(call, end.text) for call, end in self.calls[self.since :]])
+        self.told += [(call, end.text) for call, end in zip(calls, ends, strict=True)]
+        verdict = no_progress(self.told[self.since :])
         return (_trouble(ends) or verdict) if verdict.accepted else verdict
 
     @property

@@ -14,6 +14,7 @@ from langgraph.types import interrupt
 
 from orchestra.errors import CallError, ConfigError, Refused
 from orchestra.ledger import HumanAnswered, Planned, RunStarted, StepEnded
+from orchestra.planning import ordered_plan_schema, plan_schema
 from orchestra.runtime.dropped import Dropped
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.execution import execute_plan
@@ -58,6 +59,11 @@ class Nodes:
 
     def __init__(self, engine: Engine, blueprint: Blueprint, runs: Runs) -> None:
         self.engine, self.blueprint, self.runs = engine, blueprint, runs
+        self._specs = tuple(tool.spec for tool in blueprint.work.tools.values())
+        most = blueprint.max_steps
+        self._schemas = plan_schema(self._specs, most), ordered_plan_schema(self._specs, most)
+        self._tools = fingerprints(blueprint.work.tools)
+        self._parts = parts(blueprint, engine.fleet.fingerprint)
 
     async def plan(self, state: RunState, config: RunnableConfig) -> dict[str, Any]:
         """Task → plan; a plan that no model could be brought to write ends the run."""
@@ -188,23 +194,23 @@ class Nodes:
         work = self.blueprint.work
         return Order(
             task=state["task"],
-            tools=tuple(tool.spec for tool in work.tools.values()),
+            tools=self._specs,
             max_steps=self.blueprint.max_steps,
+            schemas=self._schemas,
             background=self.blueprint.background,
             temperature=work.temperature,
             answers=_answers(state),
         )
 
     def _version(self) -> dict[str, Any]:
-        fleet = self.engine.fleet.fingerprint
-        return {"tools": fingerprints(self.blueprint.work.tools), "agent": parts(self.blueprint, fleet)}
+        return {"tools": dict(self._tools), "agent": dict(self._parts)}
 
     def _changes(self, state: RunState, steps: Sequence[Step] = ()) -> tuple[str, ...]:
         """How the agent has changed since the plan was made, where these steps of it are still to be done."""
-        run, now = state["run"], parts(self.blueprint, self.engine.fleet.fingerprint)
-        other = part_changes(run, state.get("agent", {}), now)
+        run = state["run"]
+        other = part_changes(run, state.get("agent", {}), self._parts)
         unfinished = [one for one in steps if one.id not in state.get("steps", {})]
-        return changes(run, state.get("tools", {}), self.blueprint.work.tools, unfinished) + other
+        return changes(run, state.get("tools", {}), self._tools, unfinished) + other
 
     def _faults(self, question: Question, edited: Mapping[str, Json]) -> list[str]:
         tool = self.blueprint.work.tools.get(question.tool or "")

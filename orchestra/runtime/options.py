@@ -96,10 +96,13 @@ def check_step(step: str, policies: Sequence[Policy]) -> None:
         raise ConfigError(f"step {step!r} is in no rule; did you mean {near[0]!r}? known: {', '.join(sorted(known))}")
 
 
+_LIMITS = Limits()
+
+
 def limits_of(options: NodeOptions) -> Limits:
     """The limits among the options. Raises ConfigError for one that makes no sense."""
     return Limits(
-        deadline=options.get("deadline", Limits().deadline),
+        deadline=options.get("deadline", _LIMITS.deadline),
         budget=options.get("budget"),
         allow_unknown_price=options.get("allow_unknown_price", False),
         mode=options.get("mode"),

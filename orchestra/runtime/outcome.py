@@ -44,11 +44,11 @@ def replans(state: RunState, most: int) -> bool:
     """Whether what is left has to be planned anew: the world has changed, or a critical step failed for good."""
     if state.get("changed"):
         return True
-    if not state.get("plan") or state.get("replans", 0) >= most:
+    plan = state.get("plan")
+    if not plan or state.get("replans", 0) >= most:
         return False
-    ended = results(state)
-    steps = from_json(Plan, state["plan"]).steps
-    return any(step.critical and step.id in ended and ended[step.id].replan for step in steps)
+    asking = {sid for sid, ended in results(state).items() if ended.replan}
+    return bool(asking) and any(step.critical and step.id in asking for step in from_json(Plan, plan).steps)
 
 
 def known(plan: Plan, ended: Mapping[str, StepResult], changed: str | None, acts: Iterable[str] = ()) -> Known:

@@ -35,11 +35,15 @@ from orchestra.types import Attempt, Json, Message, Plan, Step, ToolSpec, from_j
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a plan is made for: a task, tools, at most so many steps, and what the planner is told beforehand."""
+    """What a plan is made for: a task, tools, at most so many steps, and what the planner is told beforehand.
+
+    `schemas`: what is accepted as a first plan, and the part of it that an embedded model is held to.
+    """
 
     task: str
     tools: tuple[ToolSpec, ...]
     max_steps: int
+    schemas: tuple[Mapping[str, Json], Mapping[str, Json]]
     background: str = ""
     temperature: float | None = None
     answers: Mapping[str, Answer] | None = None
@@ -61,7 +65,7 @@ async def make_plan(engine: Engine, scope: RunScope, order: Order) -> Plan:
     try:
         return await planner.plan(
             plan_messages(order.task, order.tools, background=order.background, max_steps=order.max_steps),
-            (plan_schema(order.tools, order.max_steps), ordered_plan_schema(order.tools, order.max_steps)),
+            order.schemas,
             read,
             lambda plan: faults(plan, names, order.max_steps),
             with_answer,

@@ -181,8 +181,9 @@ class Runs:
         )
 
     def _limits(self, state: GraphState) -> Limits:
-        given: dict[str, Any] = {name: state.get(name) for name in ("mode", "budget", "deadline", "feature")}
-        return dataclasses.replace(self.limits, **{name: value for name, value in given.items() if value is not None})
+        names = ("mode", "budget", "deadline", "feature")
+        given: dict[str, Any] = {name: value for name in names if (value := state.get(name)) is not None}
+        return dataclasses.replace(self.limits, **given) if given else self.limits
 
 
 def _told(state: GraphState) -> tuple[Cost, Usage]:

@@ -87,7 +87,7 @@ class ToolCalls:
         for call in calls:  # in their order, whichever of them has an end already
             self.results.handle(self.step.id, call.id)
         planned = self._planned(calls, turn)
-        if all(self.tools[call.name].spec.read_only for call in calls):
+        if len(calls) > 1 and all(self.tools[call.name].spec.read_only for call in calls):
             ends = await asyncio.gather(*(self._end(one, deadline) for one in planned))
         else:
             ends = await self._in_order(planned, deadline)
@@ -185,7 +185,7 @@ class ToolCalls:
         ordinal = self._begin(key, call)
         outcome = await execute(
             tool,
-            replace(call, arguments=deepcopy(call.arguments)),  # what a tool does to them is no part of the call
+            ToolCall(call.id, call.name, deepcopy(call.arguments)),  # what a tool does to them is no part of the call
             timeout=max(0.0, deadline - self.engine.clock()),
             handle=self.results.handle(self.step.id, call.id),
             idempotency_key=self._idempotency_key(call, ordinal) if tool.wants_key else "",
@@ -199,7 +199,7 @@ class ToolCalls:
         """Record that the call is made now; which of its equals it is."""
         spec, before, kept = self.tools[call.name].spec, begun(self.journal, key), self._as_kept(call)
         again = before is not None and before.made(kept) == kept
-        taken = self._taken[_digest(kept)]
+        taken = self._taken[_spelled(kept)]
         ordinal = _ordinal(taken, before.ordinal if before and again else None)
         taken.add(ordinal)
         turn = int(key.partition(".")[0])
@@ -210,7 +210,7 @@ class ToolCalls:
 
     def _settle(self, made: ToolCall, kept: Begun, *, succeeded: bool) -> None:
         """A call that succeeded is another one than its next equal; one that failed is repeated by that."""
-        taken = self._taken[_digest(made)]
+        taken = self._taken[_spelled(made)]
         ordinal = _ordinal(taken, kept.ordinal)
         if succeeded:
             taken.add(ordinal)
@@ -299,5 +299,9 @@ def _result(call: ToolCall, text: str, *, is_error: bool = False) -> ToolResult:
     return ToolResult(call.id, call.name, (Text(text),), is_error=is_error)
 
 
+def _spelled(call: ToolCall) -> str:
+    return f"{call.name} {written(call.arguments)}"
+
+
 def _digest(call: ToolCall) -> str:
-    return hashlib.sha256(f"{call.name} {written(call.arguments)}".encode(errors="surrogatepass")).hexdigest()
+    return hashlib.sha256(_spelled(call).encode(errors="surrogatepass")).hexdigest()

@@ -43,23 +43,20 @@ def part_changes(run: str, before: Mapping[str, str], now: Mapping[str, str]) ->
     return tuple(f"{part} has changed; it is used as it is now" for part in other)
 
 
-def changes(
-    run: str, before: Mapping[str, str], tools: Mapping[str, Tool], unfinished: Iterable[Step]
-) -> tuple[str, ...]:
-    """How the agent has changed since the run began, in words; the run goes on with the agent as it is now.
+def changes(run: str, before: Mapping[str, str], now: Mapping[str, str], unfinished: Iterable[Step]) -> tuple[str, ...]:
+    """How an agent's tools have changed since the run began, in words; the run goes on with them as they are `now`.
 
     Raises ConfigError where steps that are not finished need a tool that is gone: the agent has to get it back, or the
     rest has to be planned anew.
     """
-    lost = {name: step.id for step in unfinished for name in step.tools if name not in tools}
+    lost = {name: step.id for step in unfinished for name in step.tools if name not in now}
     if lost:
         gone = ", ".join(f"{name!r} (step {sid!r})" for name, sid in lost.items())
-        known = ", ".join(tools) or "none"
+        known = ", ".join(now) or "none"
         raise ConfigError(
             f"run {run} needs tools that this version of the agent does not have: {gone}; its tools: {known}. "
             "Give them back, or resume with `changed`, a text that says what is different: the rest is planned anew"
         )
-    now = fingerprints(tools)
     notes = [f"tool {name!r} is new" for name in now if name not in before]
     notes += [f"tool {name!r} is gone; no step that is left needs it" for name in before if name not in now]
     other = [name for name in now if before.get(name, now[name]) != now[name]]

@@ -44,7 +44,9 @@ def show(value: object, limit: int, handle: str = "") -> Shown:
         return _show_parts(parts, limit, handle)
     plain = to_plain(value)
     text = scalars(plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False))
-    return Shown((Text(cut(text, limit, handle)),), plain, len(text), text if len(text) > limit else None)
+    if len(text) <= limit:
+        return Shown((Text(text),), plain, len(text))
+    return Shown((Text(cut(text, limit, handle)),), plain, len(text), text)
 
 
 def cut(text: str, limit: int, handle: str = "", start: int = 0) -> str:
@@ -62,7 +64,7 @@ def cut(text: str, limit: int, handle: str = "", start: int = 0) -> str:
 
 def scalars(text: str) -> str:
     """The text with question marks for lone surrogates, as in odd file names: they would break every wire format."""
-    return text.encode(errors="replace").decode()
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def to_plain(value: object, path: str = "result") -> Json:
