@@ -51,8 +51,8 @@ class _Written:
         if not is_object(schema):
             raise _Unsayable("a boolean schema")
         if isinstance(reference := schema.get("$ref"), str):
-            return self._referred(reference)
-        left = {key: value for key, value in schema.items() if key not in ("$schema", "$id", "$defs", "definitions")}
+            return self._with_beside(self._referred(reference), schema)
+        left = {key: value for key, value in schema.items() if key not in _NOWHERE}
         result = {key: left.pop(key) for key in ("title", "description", "enum", "const") if key in left}
         if "enum" in result or "const" in result:
             _check_plain([*sequence(result.get("enum")), result.get("const")])
@@ -76,6 +76,18 @@ class _Written:
         result = self.of(target)
         self._within.pop()
         return result
+
+    def _with_beside(self, result: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+        """What is referred to, with what is said beside the reference: it narrows, or it is about this place."""
+        left = {key: value for key, value in schema.items() if key not in (*_NOWHERE, "$ref")}
+        if more := sorted(_PARTS & left.keys()):
+            raise _Unsayable(f"{', '.join(more)} beside a reference")
+        if left.get("type") == result.get("type"):
+            left.pop("type", None)
+        result |= {"title": left.pop("title")} if "title" in left else {}
+        told = (string(left.pop("description", None)), string(result.get("description")))
+        result |= {"description": "\n\n".join(filter(None, told))} if any(told) else {}
+        return self._described(result, left)
 
     def _union(self, left: dict[str, Any]) -> dict[str, Any]:
         branches = sequence(left.pop("anyOf", None) or left.pop("oneOf", None))
@@ -145,6 +157,11 @@ def _check_plain(values: list[Any]) -> None:
         raise _Unsayable("an enumeration of objects or arrays")
 
 
+_NOWHERE = ("$schema", "$id", "$defs", "definitions")  # what need not be said at a place
+_PARTS = frozenset(
+    {"allOf", "anyOf", "oneOf", "properties", "patternProperties", "additionalProperties", "unevaluatedProperties"}
+    | {"items", "prefixItems"}
+)
 _DEEPEST = 64  # schemas in one another, through references too
 _LOOSE = frozenset({"allOf", "patternProperties", "prefixItems", "$dynamicRef", "unevaluatedProperties"})
 _REMARKS = frozenset({"default", "examples", "deprecated", "readOnly", "writeOnly", "$comment", "$anchor"})

@@ -55,7 +55,10 @@ def _wanted(
     if effort is None:
         return thinking, None
     if taken.budget:
-        return thinking or _budget(effort, turns, max_tokens, notes), None
+        if thinking is None:
+            return _budget(effort, turns, max_tokens, notes), None
+        notes.append(f"reasoning_effort {effort} left out: extra 'thinking' says how much {said.card.model} thinks")
+        return thinking, None
     if effort not in taken.efforts:
         notes.append(
             f"reasoning_effort {effort!r} left out: {said.card.model} takes {', '.join(sorted(taken.efforts))}"

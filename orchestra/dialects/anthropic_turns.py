@@ -60,7 +60,7 @@ class Conversation:
         if message.role == "tool":
             self._say("user", self._results(message.parts))
         elif message.role == "assistant":
-            self._say("assistant", _without_last_thought(list(self._reply(message.parts))))
+            self._say("assistant", self._without_last_thoughts(list(self._reply(message.parts))))
         elif message.role == "user":
             self._say("user", self._blocks(message.parts))
         else:
@@ -98,8 +98,18 @@ class Conversation:
             elif isinstance(part, Reasoning):
                 if block := _replayed(part):
                     yield block
+                else:
+                    self.notes.append(
+                        "reasoning without a signature left out: Anthropic Messages does not take it back"
+                    )
             else:
                 yield from self._blocks((part,))
+
+    def _without_last_thoughts(self, content: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        while content and content[-1]["type"] in _THOUGHTS:
+            self.notes.append("reasoning at the end of a turn left out: Anthropic Messages refuses it there")
+            content.pop()
+        return content
 
     def _call(self, call: ToolCall) -> dict[str, Any]:
         kept = parse_object(call.provider_state or "") or {}
@@ -148,12 +158,6 @@ def _replayed(part: Reasoning) -> dict[str, Any] | None:
     """The block as it was received; None without its state, which alone makes it one."""
     kept = parse_object(part.provider_state or "")
     return kept | {"thinking": part.text} if kept and kept.get("type") == "thinking" else kept
-
-
-def _without_last_thought(content: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    while content and content[-1]["type"] in _THOUGHTS:
-        content.pop()
-    return content
 
 
 def _source(part: Image | Document) -> dict[str, Any] | None:

@@ -24,7 +24,8 @@ class Asked:
     """A request as `card` can be asked it in this dialect; a codec only has to spell it.
 
     `compiled` are the tools to declare, by canonical name; where models write their calls as JSON (`json_tools`) they
-    stand in the prompt, and `output_schema` holds both the calls and the answer. `messages` are what the model may see.
+    stand in the prompt, and `output_schema` holds both the calls and the answer; `told` says that the prompt tells all
+    of it already. `messages` are what the model may see.
     `names` and `ids` spell every tool and every call of them. `extra` are parameters for this provider, by their own
     names; they never replace what the request itself says. None is left to the provider's default.
     """
@@ -35,6 +36,7 @@ class Asked:
     names: Mapping[str, str]
     ids: Mapping[str, str]
     json_tools: bool = False
+    told: bool = False
     tool_choice: ToolChoice = "auto"
     parallel_tools: bool | None = None
     output_schema: Mapping[str, Json] | None = None
@@ -59,8 +61,7 @@ class Asked:
         text = _ANSWER_WITH + json.dumps(self.output_schema)
         return replace(
             self,
-            # A reply that may be a call is described there already.
-            messages=self.messages if self.json_tools else json_tools.instructed(self.messages, text),
+            messages=self.messages if self.told else json_tools.instructed(self.messages, text),
             output_schema=None,
             notes=(*self.notes, f"output_schema left out: {why}; it stands in the prompt"),
         )
@@ -107,6 +108,7 @@ class _Cut:
         self.notes: list[str] = []
         support = card.capabilities.tools
         self.json_tools = support == "json" and bool(request.tools) and request.tool_choice != "none"
+        self.told = self.json_tools and request.output_schema is None and request.tool_choice != "required"
         self.native = support == "native"
         if request.tools and support == "none":
             self._left_out("tools", f"{card.name} cannot call tools")
@@ -126,6 +128,7 @@ class _Cut:
             names=wire_names((call.name for call in calls), known=known, spelling=features.tool_names),
             ids=wire_names((call.id for call in calls), spelling=features.call_ids),
             json_tools=self.json_tools,
+            told=self.told,
             tool_choice=self._tool_choice(compiled),
             parallel_tools=self._parallel(compiled),
             output_schema=schema,
@@ -149,13 +152,13 @@ class _Cut:
             messages = json_tools.flattened(messages, json_tools.reminder(request) if self.json_tools else "")
         if self.json_tools:
             messages = json_tools.instructed(messages, json_tools.instructions(request))
-            return messages, json_tools.reply_schema(request) if self.features.structured else None
+            schema = json_tools.reply_schema(request)
         if schema is None or (self.features.structured and self.card.capabilities.structured_output):
             return messages, schema
         self._left_out(
             "output_schema", f"{self._who(dialect_can=self.features.structured)} has none; it stands in the prompt"
         )
-        return json_tools.instructed(messages, _ANSWER_WITH + json.dumps(schema)), None
+        return messages if self.told else json_tools.instructed(messages, _ANSWER_WITH + json.dumps(schema)), None
 
     def _compiled(self, calls: Sequence[ToolCall]) -> Mapping[str, CompiledTool]:
         """The tools to declare. Where none may be called and that cannot be said, none is, if history has no calls."""

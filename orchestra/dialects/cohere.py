@@ -25,11 +25,12 @@ from orchestra.types import (
 def spelled(said: Asked) -> Spelled:
     """The request as Cohere wants it. Types: cohere 7.3, `V2Client.chat_stream`."""
     said = _system_first(said)
+    notes = (_NO_PLAN,) if any(map(_is_only_plan, said.messages)) else ()
     if said.output_schema is not None and said.compiled:
         said = said.in_prompt("Cohere takes no response_format beside tools")
     stream = said.card.capabilities.streaming
     body = {"model": said.card.model, "messages": _messages(said)} | _tools(said) | _settings(said)
-    return Spelled(said, "/v2/chat", body | {"stream": stream}, stream)
+    return Spelled(said, "/v2/chat", body | {"stream": stream}, stream, notes)
 
 
 def _system_first(said: Asked) -> Asked:
@@ -79,7 +80,7 @@ def _message(message: Message, said: Asked) -> list[dict[str, Any]]:
         return [_result(part, said) for part in message.parts if isinstance(part, ToolResult)]
     if message.role == "assistant":
         item = _assistant(message, said)
-        return [item] if item.keys() & {"content", "tool_calls"} else []  # a plan that came to nothing is no turn
+        return [item] if item.keys() & {"content", "tool_calls"} else []
     return [{"role": message.role, "content": _content(message.parts)}]
 
 
@@ -92,6 +93,13 @@ def _assistant(message: Message, said: Asked) -> dict[str, Any]:
     if calls := [_call(part, said) for part in message.parts if isinstance(part, ToolCall)]:
         item["tool_calls"] = calls
     return item
+
+
+_NO_PLAN = "reasoning left out: a plan that came to nothing is no turn"
+
+
+def _is_only_plan(message: Message) -> bool:
+    return message.role == "assistant" and all(map(_is_plan, message.parts))
 
 
 def _is_plan(part: Part) -> bool:

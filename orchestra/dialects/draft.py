@@ -146,7 +146,8 @@ class Draft:
         parts, mended, refusal = list(self._in_order()), (), self._refusal.text
         if self._answer and (text := self._written(reasoning=False)) and not refusal:
             said, mended = read(text, structured=self.encoded.structured)
-            parts = [*(part for part in parts if isinstance(part, Reasoning)), *said]
+            parts, twice = _with_said(parts, said)
+            mended += twice
         if refusal:
             parts.append(Text(refusal))
         return tuple(replace(part, origin=origin) for part in _identified(parts, self.encoded.body)), mended
@@ -232,6 +233,19 @@ def _calls(call: CallDraft, encoded: Encoded) -> Iterator[ToolCall]:
         yield ToolCall(call.id if not number else "", name, arguments, raw, provider_state=call.state)
 
 
+def _with_said(parts: Sequence[Part], said: Sequence[Part]) -> tuple[list[Part], tuple[str, ...]]:
+    """The parts with what their text stands for in its place, and what was mended.
+
+    A server that reads the calls in a text itself may leave them there too: one that stands in both is one call.
+    """
+    beside = [part for part in parts if isinstance(part, ToolCall)]
+    written = [(part.name, part.arguments) for part in said if isinstance(part, ToolCall)]
+    others = [part for part in beside if (part.name, part.arguments) not in written]
+    thoughts = [part for part in parts if isinstance(part, Reasoning)]
+    return [*thoughts, *said, *others], (_TWICE,) * (len(others) < len(beside))
+
+
+_TWICE = "a call that stood in the text and beside it was taken once"
 _SPACE = " \t\r\n"
 _DECODER = json.JSONDecoder()
 

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from orchestra.dialects.asked import Asked, in_sections
 from orchestra.dialects.codec import Spelled
 from orchestra.dialects.gemini_contents import contents, since_gemini_3
+from orchestra.dialects.tool_form import Unsayable, gemini_answer
 from orchestra.types import ModelCard
 
 
@@ -24,12 +25,13 @@ def spelled(said: Asked) -> Spelled:
     card, stream = said.card, said.card.capabilities.streaming
     if said.output_schema is not None and said.compiled and not since_gemini_3(card.model):
         said = said.in_prompt(f"{card.name} takes none beside tools")
+    said, unenforced = _answered(said)
     turns, moved = contents(said)
     thinking, unthought = _thinking(said)
     misplaced: list[str] = []
     placed = replace(said, extra=in_sections(said.extra, _section, misplaced)) if said.extra else said
     body = turns | _tools(said) | _config(said, thinking)
-    return Spelled(placed, _path(card, stream=stream), body, stream, (*moved, *unthought, *misplaced))
+    return Spelled(placed, _path(card, stream=stream), body, stream, (*unenforced, *moved, *unthought, *misplaced))
 
 
 _VERSIONED = re.compile(r"/v\d\w*(/|$)")
@@ -40,6 +42,17 @@ def _path(card: ModelCard, *, stream: bool) -> str:
     version = "" if _VERSIONED.search(card.base_url or "") else "/v1beta"
     model = card.model if card.model.startswith(_RESOURCES) else f"models/{card.model}"
     return f"{version}/{quote(model)}:{'streamGenerateContent?alt=sse' if stream else 'generateContent'}"
+
+
+def _answered(said: Asked) -> tuple[Asked, tuple[str, ...]]:
+    """The answer's schema in the keywords that Gemini knows, with notes on the rest; else in the prompt."""
+    if said.output_schema is None:
+        return said, ()
+    try:
+        schema, losses = gemini_answer(said.output_schema)
+    except Unsayable as error:
+        return said.in_prompt(str(error)), ()
+    return replace(said, output_schema=schema), tuple(f"output_schema: {loss}" for loss in losses)
 
 
 def _tools(said: Asked) -> dict[str, Any]:

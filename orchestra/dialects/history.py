@@ -45,7 +45,7 @@ def viewed(messages: Iterable[Message], card: ModelCard) -> View:
     visible = [seeing.message(message) for message in messages]
     answered = paired(visible, seeing.notes)
     features = features_of(card)
-    shown = answered if features.result_media else media_after_results(answered)
+    shown = answered if features.result_media else [*media_after_results(answered, seeing.notes)]
     turns = _between_users(shown, features, seeing.notes) if features.user_turns else shown
     return View(tuple(turns), tuple(dict.fromkeys(seeing.notes)))
 

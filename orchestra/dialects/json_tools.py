@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -104,22 +104,24 @@ def _kind(schema: dict[str, Any]) -> str:
 def _flat(message: Message, reminder: str) -> Message:
     if not any(isinstance(part, ToolCall | ToolResult) for part in message.parts):
         return message
-    parts = [_as_text(part) for part in message.parts]
+    parts = [one for part in message.parts for one in _in_words(part)]
     failed = any(isinstance(part, ToolResult) and part.is_error for part in message.parts)
     if reminder and message.role == "tool" and not failed:
         parts.append(Text(reminder))
     return Message("user" if message.role == "tool" else message.role, _joined(parts))
 
 
-def _as_text(part: Part) -> Part:
+def _in_words(part: Part) -> Iterator[Part]:
+    """A call or a result as text, with the media that a result holds behind it; anything else as it is."""
     if isinstance(part, ToolCall):
-        return Text(
-            _dumps({"tool": part.name, "arguments": part.arguments}) if part.arguments is not None else part.raw
-        )
-    if isinstance(part, ToolResult):
+        called = {"tool": part.name, "arguments": part.arguments}
+        yield Text(part.raw if part.arguments is None else _dumps(called))
+    elif isinstance(part, ToolResult):
         said = "".join(item.text for item in part.content if isinstance(item, Text))
-        return Text(f"{'Error from' if part.is_error else 'Result of'} {part.name}: {said or '(nothing)'}")
-    return part
+        yield Text(f"{'Error from' if part.is_error else 'Result of'} {part.name}: {said or '(nothing)'}")
+        yield from (item for item in part.content if not isinstance(item, Text))
+    else:
+        yield part
 
 
 def _joined(parts: Iterable[Part]) -> tuple[Part, ...]:

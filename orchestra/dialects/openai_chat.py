@@ -29,8 +29,8 @@ def spelled(said: Asked) -> Spelled:
     if said.output_schema is not None and said.compiled and not profile.schema_beside_tools:
         said = said.in_prompt(f"{profile.features.title} takes none beside tools")
     stream = card.capabilities.streaming and (profile.schema_streamed or said.output_schema is None)
-    notes = _unreadable(said) if profile.details else ()
-    return Spelled(said, path_of(card), _body(said, stream=stream), stream, notes, key_header=profile.key_header)
+    body, notes = _body(said, stream=stream), _unreturned(said, profile)
+    return Spelled(said, path_of(card), body, stream, notes, key_header=profile.key_header)
 
 
 def _body(said: Asked, *, stream: bool) -> dict[str, Any]:
@@ -113,11 +113,17 @@ def _details(thoughts: Iterable[Reasoning]) -> list[Any]:
     return returned(next((part.provider_state for part in thoughts if part.provider_state), ""))
 
 
-def _unreadable(said: Asked) -> tuple[str, ...]:
-    """A note where details that were kept cannot go back."""
-    thoughts = [part for message in said.messages for part in message.parts if isinstance(part, Reasoning)]
-    broken = any(part.provider_state and not returned(part.provider_state) for part in thoughts)
-    return ("reasoning_details left out: what was kept of them is no list of objects",) if broken else ()
+def _unreturned(said: Asked, profile: ChatProfile) -> tuple[str, ...]:
+    """Notes where reasoning, or details that were kept of it, cannot go back."""
+    turns = [message.parts for message in said.messages if any(isinstance(part, Reasoning) for part in message.parts)]
+    states = [part.provider_state for parts in turns for part in parts if isinstance(part, Reasoning)]
+    if profile.details and any(state and not returned(state) for state in states):
+        return ("reasoning_details left out: what was kept of them is no list of objects",)
+    if profile.reasoning_turns == "calls" and not all(
+        any(isinstance(part, ToolCall) for part in turn) for turn in turns
+    ):
+        return (f"reasoning left out: {profile.features.title} takes it back on turns that call tools",)
+    return ()
 
 
 def _call(call: ToolCall, said: Asked) -> dict[str, Any]:

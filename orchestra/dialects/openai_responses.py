@@ -83,7 +83,7 @@ class _Conversation:
             return [self._output(part) for part in message.parts if isinstance(part, ToolResult)]
         if message.role == "assistant":
             return self._assistant(message.parts)
-        return [{"role": message.role, "content": _content(message.parts)}]
+        return [{"role": message.role, "content": self._content(message.parts)}]
 
     def _assistant(self, parts: Iterable[Part]) -> list[dict[str, Any]]:
         items = [item for part in parts for item in self._item(part)]
@@ -122,8 +122,16 @@ class _Conversation:
         return {
             "type": "function_call_output",
             "call_id": self._said.ids[result.call_id],
-            "output": _content(content),
+            "output": self._content(content),
         }
+
+    def _content(self, parts: Iterable[Part]) -> str | list[dict[str, Any]]:
+        said = [part for part in parts if isinstance(part, Text | Image | Document)]
+        if all(isinstance(part, Text) for part in said):
+            return "".join(part.text for part in said if isinstance(part, Text))
+        named = [part.name for part in said if isinstance(part, Document) and part.url and part.name]
+        self.notes += [f"document name {name!r} left out: OpenAI Responses takes none beside a URL" for name in named]
+        return [_piece(part) for part in said]
 
 
 def _message(text: Text, state: dict[str, Any]) -> dict[str, Any]:
@@ -132,13 +140,6 @@ def _message(text: Text, state: dict[str, Any]) -> dict[str, Any]:
         return {"role": "assistant", "content": text.text}
     content: dict[str, Any] = {"type": "output_text", "text": text.text, "annotations": []}
     return {"type": "message", "role": "assistant", "status": "completed", **state, "content": [content]}
-
-
-def _content(parts: Iterable[Part]) -> str | list[dict[str, Any]]:
-    said = [part for part in parts if isinstance(part, Text | Image | Document)]
-    if all(isinstance(part, Text) for part in said):
-        return "".join(part.text for part in said if isinstance(part, Text))
-    return [_piece(part) for part in said]
 
 
 def _piece(part: Text | Image | Document) -> dict[str, Any]:

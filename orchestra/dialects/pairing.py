@@ -35,7 +35,7 @@ def paired(messages: Sequence[Message], notes: list[str]) -> list[Message]:
     return result
 
 
-def media_after_results(messages: Iterable[Message]) -> Iterator[Message]:
+def media_after_results(messages: Iterable[Message], notes: list[str]) -> Iterator[Message]:
     """The messages with the media of results in a user message behind them, for dialects whose results are text."""
     for message in messages:
         if message.role != "tool":
@@ -46,6 +46,7 @@ def media_after_results(messages: Iterable[Message]) -> Iterator[Message]:
         if not media:
             yield message
             continue
+        notes.append("media of tool results moved into a user's message behind them: results carry text only")
         yield replace(message, parts=tuple(_text_only(part) for part in results))
         yield Message("user", tuple(media))
 

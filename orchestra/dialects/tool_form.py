@@ -57,6 +57,16 @@ def form(schema: Mapping[str, Json], dialect: str, *, strict: bool) -> Form:
     return _lenient(root, dialect, losses, boxed=boxed)._replace(lenient=lenient)
 
 
+def gemini_answer(schema: Mapping[str, Json]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """A schema for the answer as Gemini knows it, and what it cannot say. Raises Unsayable as `form` does."""
+    losses: list[str] = []
+    root = modern(_shallow(_own(schema), losses))
+    if _refers(root):
+        root, definitions = with_plain_references(root, losses, root="root")
+        root |= {"$defs": definitions} if definitions else {}
+    return _for_gemini(root, losses), tuple(losses)
+
+
 def _strict(root: dict[str, Any], dialect: str, *, boxed: bool) -> Form | tuple[str, ...]:
     """The schema as the provider enforces it, or why it cannot."""
     rules = ENFORCED.get(dialect)

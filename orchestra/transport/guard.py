@@ -38,5 +38,9 @@ def unsent(text: str) -> TransportFault:
 
 
 def said(error: Exception) -> str:
-    """What the error says, or at least its kind."""
-    return str(error) or type(error).__name__
+    """What the error says, or at least its kind; cut, since it may quote what the server has sent."""
+    text = str(error) or type(error).__name__
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+_LONGEST = 600

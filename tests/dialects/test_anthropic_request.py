@@ -466,3 +466,20 @@ def test_compiled_tools_are_not_changed_by_the_marks():
 def test_the_same_request_is_the_same_bytes():
     made = [CODEC.encode(Request(TURN, tools=(ROWS, NOW), extra={"anthropic.a": 1}), MINE).body for _ in range(2)]
     assert made[0] == made[1]
+
+
+def test_thoughts_that_do_not_go_back_are_noted():
+    signed = Reasoning("c", ORIGIN, '{"type": "thinking", "signature": "s"}')
+    sent = encoded(Message("assistant", (Reasoning("b", ORIGIN), Text("t"), signed)), USER)
+    assert sent.notes == (
+        "'Continue.' put first: Anthropic Messages wants a user's turn there",
+        "reasoning without a signature left out: Anthropic Messages does not take it back",
+        "reasoning at the end of a turn left out: Anthropic Messages refuses it there",
+    )
+
+
+def test_an_effort_beside_thinking_of_ones_own_is_left_out_with_a_note_where_both_say_the_same():
+    own = {"anthropic.thinking": {"type": "enabled", "budget_tokens": 2000}}
+    sent = encoded(USER, extra=own, **EFFORT)
+    assert json.loads(sent.body)["thinking"]["budget_tokens"] == 2000
+    assert sent.notes == ("reasoning_effort high left out: extra 'thinking' says how much claude-sonnet-4-5 thinks",)

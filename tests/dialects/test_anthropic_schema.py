@@ -86,6 +86,32 @@ def test_references_are_replaced_by_what_they_refer_to():
 
 
 @pytest.mark.parametrize(
+    ("beside", "becomes", "rest"),
+    [
+        ({"description": "said here"}, {"description": "said here\n\nof a T"}, ""),
+        ({"title": "Here"}, {"title": "Here"}, ""),
+        ({"default": "x"}, {"description": 'of a T\n\n{default: "x"}'}, ""),
+        (
+            {"description": "said here", "maxLength": 3},
+            {"description": "said here\n\nof a T\n\n{maxLength: 3}"},
+            "maxLength",
+        ),
+        ({"type": "string"}, {}, ""),
+        ({"enum": ["a"]}, {"description": 'of a T\n\n{enum: ["a"]}'}, "enum"),
+    ],
+)
+def test_what_stands_beside_a_reference_is_said_with_what_it_refers_to(beside, becomes, rest):
+    target = {"type": "string", "title": "T", "description": "of a T"}
+    assert written({"$ref": "#/$defs/T", **beside}, **{"$defs": {"T": target}}) == (target | becomes, rest)
+
+
+@pytest.mark.parametrize("key", ["properties", "allOf", "anyOf", "items", "unevaluatedProperties"])
+def test_more_of_a_value_beside_a_reference_cannot_be_enforced(key):
+    found = written({"$ref": "#/$defs/T", key: {}}, **{"$defs": {"T": one(NULL)}})
+    assert found == (None, f"{key} beside a reference")
+
+
+@pytest.mark.parametrize(
     ("schema", "why"),
     [
         (True, "a boolean schema"),

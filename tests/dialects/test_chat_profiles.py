@@ -380,3 +380,13 @@ def test_details_that_were_kept_wrongly_do_not_go_back_and_a_note_says_so(state)
     )  # fmt: skip
     assert json.loads(asked.body)["messages"][1] == {"role": "assistant", "content": "x", "reasoning": "hm"}
     assert [note for note in asked.notes if "reasoning_details" in note]
+
+
+@pytest.mark.parametrize(
+    ("provider", "title"), [("acme", "OpenAI Chat Completions"), ("vllm", "vLLM"), ("deepseek", ""), ("openrouter", "")]
+)
+def test_reasoning_that_a_server_does_not_take_back_is_noted(provider, title):
+    sent = encoded(*conversation(provider), card=card(provider))
+    told = (f"reasoning left out: {title} takes it back on turns that call tools",)
+    assert sent.notes == (told if title else ())
+    assert encoded(*conversation(provider)[:2], card=card(provider)).notes == ()

@@ -165,3 +165,9 @@ def test_tools_of_models_that_have_none_are_not_declared():
     speaks_json = encoded(tools=(ROWS,), card=card(capabilities={"tools": "json"}))
     assert speaks_json.json_tools
     assert json.loads(speaks_json.body)["response_format"]["type"] == "json_object"
+
+
+def test_a_plan_that_came_to_nothing_is_left_out_with_a_note():
+    sent = encoded(Message("assistant", (Reasoning("first rows", OWN, "tool_plan"),)), Message.user("go on"))
+    assert json.loads(sent.body)["messages"] == [{"role": "user", "content": "go on"}]
+    assert sent.notes == ("reasoning left out: a plan that came to nothing is no turn",)

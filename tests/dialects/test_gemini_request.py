@@ -109,6 +109,41 @@ def test_since_gemini_3_an_answers_schema_goes_beside_tools():
         assert (sent.notes, sent.structured) == ((), True)
 
 
+def answer(schema):
+    """What an answer's schema becomes, and the notes on it."""
+    sent = encoded(output_schema=schema, card=NEW)
+    return json.loads(sent.body).get("generationConfig", {}).get("responseJsonSchema"), sent.notes
+
+
+def test_what_stands_beside_a_reference_in_an_answers_schema_stands_around_it():
+    part = {"$ref": "#/$defs/P", "description": "the first"}
+    schema = {"type": "object", "properties": {"a": part}, "$defs": {"P": {"type": "string"}}}
+    around = {"description": "the first", "anyOf": [{"$ref": "#/$defs/P"}]}
+    assert answer(schema) == (schema | {"properties": {"a": around}}, ())
+
+
+def test_an_answers_schema_is_said_in_the_keywords_that_are_known():
+    schema = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "type": "object",
+        "properties": {"a": {"const": "x"}, "b": {"$ref": "#/properties/a"}, "c": {"enum": [True]}},
+    }
+    said, notes = answer(schema)
+    assert said["properties"]["a"] == {"enum": ["x"]}
+    assert said["properties"]["b"] == {"$ref": "#/$defs/a"}
+    assert said["$defs"] == {"a": {"enum": ["x"]}}
+    assert notes == ("output_schema: #/properties/c: true is shown and not enforced, as it is no text or number",)
+
+
+def test_an_answers_schema_that_is_too_deep_to_be_said_stands_in_the_prompt():
+    deep = 1
+    for _ in range(400):
+        deep = [deep]
+    said, notes = answer({"type": "object", "default": deep})
+    assert said is None
+    assert notes[0].startswith("output_schema left out: its schema holds a value nested deeper than")
+
+
 def test_older_models_refuse_a_schema_beside_tools_so_it_stands_in_the_prompt_and_a_note_says_so():
     sent = encoded(output_schema=SCHEMA, tools=(ROWS,), card=OLD)
     said = json.loads(sent.body)

@@ -240,6 +240,12 @@ def test_an_unanswered_call_does_not_take_the_result_of_a_later_one_with_its_id(
     assert [message.parts[0].content[0].text for message in seen if message.role == "tool"] == [NO_RESULT, "late"]
 
 
+def test_media_that_follow_their_results_are_noted():
+    call = Message("assistant", (ToolCall("c", "plot", {}),))
+    seen = viewed([call, Message("tool", (ToolResult("c", "plot", (PNG,)),))], SEES)
+    assert seen.notes == ("media of tool results moved into a user's message behind them: results carry text only",)
+
+
 def test_images_in_results_follow_in_a_user_message():
     call = Message("assistant", (ToolCall("c", "plot", {}), ToolCall("d", "plot", {})))
     results = Message("tool", (ToolResult("c", "plot", (Text("see"), PNG)), ToolResult("d", "plot", (PNG,))))

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestra.dialects import json_tools
-from orchestra.types import Message, Text, ToolCall, ToolResult, ToolSpec, Trigger
-from tests.dialects.chat import CODEC, NOW, ROWS, card, chunk, encoded, read, shown, stream
+from orchestra.dialects import codec, json_tools
+from orchestra.types import Image, Message, Text, ToolCall, ToolResult, ToolSpec, Trigger
+from tests.dialects.chat import CODEC, NOW, ROWS, call, card, chunk, encoded, read, request, shown, stream
 
 SMALL = card(capabilities={"tools": "json", "logprobs": True})
 SCHEMA = {
@@ -92,6 +92,38 @@ def test_without_tools_or_with_the_choice_none_the_model_is_asked_plainly():
         assert read(stream(chunk({"content": '{"answer": "x"}'}, "stop")), asked)[1].text == '{"answer": "x"}'
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        card(capabilities={"tools": "json", "structured_output": False}),
+        card(provider="deepseek", capabilities={"tools": "json"}),
+        card(provider="groq", capabilities={"tools": "json", "structured_output": False}),
+    ],
+)
+def test_where_no_schema_can_hold_a_reply_the_prompt_shows_it(made):
+    asked = encoded(card=made, tools=(ROWS,), tool_choice="required", output_schema=SCHEMA)
+    assert "response_format" not in json.loads(asked.body)
+    assert prompt(asked).endswith(json.dumps(schema(ask(tools=(ROWS,), tool_choice="required", output_schema=SCHEMA))))
+    assert any(note.endswith("it stands in the prompt") for note in asked.notes)
+
+
+def test_what_the_signatures_tell_is_not_told_again():
+    made = card(capabilities={"tools": "json", "structured_output": False})
+    asked = encoded(card=made, tools=(ROWS,))
+    assert prompt(asked) == prompt(ask(tools=(ROWS,)))
+    assert asked.notes == ("output_schema left out: mine has none; it stands in the prompt",)
+
+
+@pytest.mark.parametrize("dialect", ["anthropic", "bedrock-converse"])
+def test_a_reply_whose_schema_cannot_be_enforced_is_asked_for_in_the_prompt_answer_and_all(dialect):
+    made = card(dialect=dialect, capabilities={"tools": "json"})
+    answer_of_anything = {"type": "object", "additionalProperties": True}
+    asked = codec(dialect).encode(request(tools=(NOW,), output_schema=answer_of_anything), made)
+    told = json.loads(asked.body)["system"][0]["text"]
+    assert any("an open object cannot be enforced; it stands in the prompt" in note for note in asked.notes)
+    assert json.dumps({"answer": answer_of_anything}) in told
+
+
 def test_a_plain_output_schema_is_sent_as_it_is():
     asked = ask(output_schema=SCHEMA)
     assert schema(asked) == SCHEMA
@@ -142,14 +174,21 @@ def test_nothing_reminds_of_an_answer_after_an_error_or_where_none_can_be_given(
 
 
 def test_images_in_a_turn_of_results_stay_images():
-    from orchestra.types import Image
-
     small = card(capabilities={"tools": "json", "images": True})
     seen = Message(
         "user", (ToolResult("c", "rows", (Text("3"),)), Text("a"), Image("image/png", url="https://x"), Text("b"))
     )
     sent = json.loads(encoded(Message("assistant", (ToolCall("c", "rows", {}),)), seen, card=small).body)["messages"]
     assert [piece["type"] for piece in sent[-1]["content"]] == ["text", "image_url", "text"]
+
+
+def test_media_inside_a_result_go_with_its_words_where_results_may_hold_media():
+    made = card(dialect="mistral", capabilities={"tools": "json", "images": True})
+    seen = ToolResult("c", "look", (Text("a cat"), Image("image/png", url="https://x")))
+    history = Message("assistant", (ToolCall("c", "look", {}),)), Message("tool", (seen,))
+    sent = json.loads(codec("mistral").encode(request(Message.user("hi"), *history, tools=(NOW,)), made).body)
+    told, image, _ = sent["messages"][-1]["content"]
+    assert (told["text"], image["image_url"]) == ("Result of look: a cat", "https://x")
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 1000])
@@ -275,6 +314,33 @@ def test_a_fence_around_the_reply_is_removed_and_said():
     assert reply.mended == ("removed the code fence around the reply",)
     assert deltas == []
     assert shown(answer('```\n{"answer": "hi"}\n```')[0]) == "hi"
+
+
+NATIVE = call(0, "c1", "now", "{}")
+
+
+@pytest.mark.parametrize("size", [1, 1000])
+@pytest.mark.parametrize("written", ["I shall look.", '{"answer": "I shall look."}'])
+def test_a_call_that_stands_beside_the_text_is_a_call_too(written, size):
+    pieces = [written[start : start + size] for start in range(0, len(written), size)]
+    data = stream(*(chunk({"content": piece}) for piece in pieces), chunk(NATIVE), chunk({}, "tool_calls"))
+    deltas, reply = read(data, ask(tools=(ROWS, NOW)))
+    assert (shown(deltas), reply.text, reply.finish) == ("I shall look.", "I shall look.", "tool_calls")
+    assert [(each.id, each.name, each.arguments) for each in reply.tool_calls] == [("c1", "now", {})]
+
+
+def test_one_call_in_the_text_and_beside_it_is_made_once_and_said():
+    data = stream(chunk({"content": '{"tool": "now", "arguments": {}}'}), chunk(NATIVE, "tool_calls"))
+    _, reply = read(data, ask(tools=(ROWS, NOW)))
+    assert [each.name for each in reply.tool_calls] == ["now"]
+    assert reply.mended == ("a call that stood in the text and beside it was taken once",)
+
+
+def test_another_call_beside_the_one_in_the_text_is_another_one():
+    data = stream(chunk({"content": '{"tool": "rows", "arguments": {"sql": "a"}}'}), chunk(NATIVE, "tool_calls"))
+    _, reply = read(data, ask(tools=(ROWS, NOW)))
+    assert [each.name for each in reply.tool_calls] == ["rows", "now"]
+    assert reply.mended == ()
 
 
 def test_a_refusal_is_no_json_and_stays_as_it_is():

@@ -272,3 +272,8 @@ def test_errors_and_limits_are_those_of_openai():
     (limit,) = CODEC.limits(headers)
     assert (limit.counted, limit.limit, limit.remaining, limit.reset) == ("requests", 9, 0, 6.0)
     assert retry_after(headers) == 6.0
+
+
+def test_the_name_of_a_document_that_is_elsewhere_is_left_out_with_a_note():
+    sent = encoded(Message("user", MEDIA[2:]), card=SEEING)
+    assert sent.notes == ("document name 'b.pdf' left out: OpenAI Responses takes none beside a URL",)

@@ -217,3 +217,14 @@ async def test_a_connection_that_does_not_come_about_in_time_is_a_timeout_that_w
     error = await fault(transport, post("http://provider.invalid", connect=0.01))
     assert (error.trigger, error.sent) == (Trigger.timeout, "no")
     assert "0.01 s" in str(error)
+
+
+@pytest.mark.parametrize("head", [b"no header ", b"x\x01: "])
+async def test_what_is_told_of_a_reply_that_is_no_http_has_an_end(transport, head):
+    async def script(connection: Connection) -> None:
+        await connection.say(b"HTTP/1.1 200 OK\r\n" + head + b"x" * 4_000 + b"\r\n\r\n")
+
+    async with raw_server(script) as server:
+        error = await fault(transport, post(server.base))
+    assert error.trigger is Trigger.connection
+    assert len(str(error)) < 700
