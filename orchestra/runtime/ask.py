@@ -7,7 +7,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from orchestra.recovery import Ladder
-from orchestra.types import Action, Finish, Json, Message, Part, Step, ToolCall, ToolResult, ToolSpec, Upstream, Usage
+from orchestra.types import (
+    Action,
+    Finish,
+    Json,
+    Message,
+    Part,
+    Step,
+    ToolCall,
+    ToolResult,
+    ToolSpec,
+    Upstream,
+    Usage,
+    Verdict,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +33,7 @@ class Ask:
     the longest path after it: by them the run's deadline is shared out, and the longest path is served first. `shrinks`
     and `replans` are what recovery may still ask of the run beyond another model. `grounded`: numbers of the answer
     must follow from what was given or looked up. `keep` takes a result that is left out of a shrunk history and gives
-    its handle.
+    its handle. `failures` are those of turns elsewhere, oldest first: they say where on its ladder the step begins.
     """
 
     step: Step
@@ -43,6 +56,7 @@ class Ask:
     shrinks: int = 0
     replans: int = 0
     grounded: bool = False
+    failures: tuple[Verdict, ...] = ()
     keep: Callable[[ToolResult], str] = lambda _: ""
 
 

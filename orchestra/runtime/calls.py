@@ -18,7 +18,7 @@ from orchestra.runtime.node_run import Heard, NodeRun, enclosing, recorded_call
 from orchestra.runtime.options import CallOptions, as_step, check_names, limits_of
 from orchestra.runtime.scope import words
 from orchestra.toolbox import as_tools
-from orchestra.types import End, Json, Reply, Step, StreamEvent, ToolChoice, ToolSpec, check_settings
+from orchestra.types import End, Json, Reply, Step, StreamEvent, ToolChoice, ToolSpec, Verdict, check_settings
 
 
 async def complete(engine: Engine, messages: Messages, step: str | Step | None, options: CallOptions) -> Reply:
@@ -102,6 +102,7 @@ def _ask(messages: Messages, step: str | Step, options: CallOptions) -> tuple[As
         seed=options.get("seed"),
         stop=words(options.get("stop", ())),
         extra=options.get("extra", {}),
+        failures=tuple(options.get("failures", ())),
     )
     return ask, read, tool_choice
 
@@ -124,6 +125,9 @@ def _offered(options: CallOptions) -> tuple[tuple[ToolSpec, ...], ToolChoice]:
 def _check_values(options: CallOptions) -> None:
     """Before anything is recorded of a call that cannot be made."""
     given = cast("Mapping[str, Any]", options)  # strangers write them
+    for verdict in given.get("failures", ()):
+        if not isinstance(verdict, Verdict) or verdict.accepted:
+            raise ConfigError(f"failures: expected Verdicts with a trigger, got {verdict!r}")
     check_settings(
         max_tokens=given.get("max_tokens"),
         temperature=given.get("temperature"),

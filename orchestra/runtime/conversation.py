@@ -11,7 +11,7 @@ from orchestra.dialects import inexpressible
 from orchestra.dispatch import Accepted, Call
 from orchestra.errors import CallError, Exhausted, HumanNeeded, Refused
 from orchestra.ledger import Judged
-from orchestra.recovery import Ladder, feedback, next_move, tolerated
+from orchestra.recovery import Ladder, Move, feedback, next_move, tolerated
 from orchestra.routing import features, prompt_cache
 from orchestra.runtime.ask import Ask, KeptMove, KeptReply, unmistakable
 from orchestra.runtime.engine import Engine
@@ -91,9 +91,10 @@ class Conversation:
 
     @property
     def ladder(self) -> Ladder:
-        """Where the step stands. Raises NoCandidate where no model may serve it."""
+        """Where the step stands. Raises NoCandidate where no model may serve it, HumanNeeded where a person decides."""
         if self._ladder is None:
             self._ladder = Ladder.start(self.decision, shrinks=self.ask.shrinks, replans=self.ask.replans)
+            self._climb(self.ask.failures)
         return self._ladder
 
     @property
@@ -237,23 +238,27 @@ class Conversation:
             self.sound = (len(self.messages), 0)
             return
         move = from_json(KeptMove, kept) if kept else self._next(verdict)
-        assert verdict.trigger is not None
         if move.ladder is None:
-            text = f"step {self.ask.step.id!r}: {verdict.trigger}: {'; '.join(verdict.evidence)}; {move.reason}"
-            kind = HumanNeeded if move.action is Action.ask_human else Exhausted
-            raise kind(
-                text,
-                trigger=verdict.trigger,
-                evidence=verdict.evidence,
-                attempts=tuple(self.attempts),
-                action=move.action,
-            )
+            raise self._ended(verdict, move)
         if move.ladder.model != self.ladder.model:
             messages, calls = self.sound
             del self.messages[messages:], self.calls[calls:]
         else:
             self.tell("", verdict)
         self._ladder = move.ladder
+
+    def _climb(self, failures: Iterable[Verdict]) -> None:
+        """Stand where these failures of turns elsewhere lead; the history tells the model of them already.
+
+        At the ladder's end the model that was reached goes on: whoever runs the tools says when to stop.
+        """
+        for verdict in failures:
+            move = next_move(self.engine.recovery, self.decision, self.ladder, verdict)
+            if move.action is Action.ask_human:
+                raise self._ended(verdict, self._record(verdict, move))
+            if move.to_model is None:
+                return
+            self._ladder = self._record(verdict, move).ladder
 
     def restart(self) -> None:
         """The step had failed, and its run was resumed: it begins at its own tier again, with what it knows."""
@@ -275,8 +280,22 @@ class Conversation:
             self.scope.recorder.record(self.ask.step.id, event)
         return not judged.accepted
 
+    def _ended(self, verdict: Verdict, move: KeptMove) -> Refused:
+        assert verdict.trigger is not None
+        text = f"step {self.ask.step.id!r}: {verdict.trigger}: {'; '.join(verdict.evidence)}; {move.reason}"
+        kind = HumanNeeded if move.action is Action.ask_human else Exhausted
+        return kind(
+            text,
+            trigger=verdict.trigger,
+            evidence=verdict.evidence,
+            attempts=tuple(self.attempts),
+            action=move.action,
+        )
+
     def _next(self, verdict: Verdict) -> KeptMove:
-        move = next_move(self.engine.recovery, self.decision, self.ladder, verdict)
+        return self._record(verdict, next_move(self.engine.recovery, self.decision, self.ladder, verdict))
+
+    def _record(self, verdict: Verdict, move: Move) -> KeptMove:
         goes_on = move.action in (Action.repair, Action.retry, Action.sibling, Action.escalate)
         kept = KeptMove(move.action, move.ladder if goes_on else None, move.reason, move.feedback)
         event = Judged(

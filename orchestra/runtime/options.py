@@ -9,7 +9,7 @@ from typing import Any, Literal, TypedDict
 from orchestra.errors import ConfigError
 from orchestra.routing import Policy, declared_steps
 from orchestra.runtime.scope import Limits, words
-from orchestra.types import Json, Mode, Priority, Step, ToolChoice
+from orchestra.types import Json, Mode, Priority, Step, ToolChoice, Verdict
 
 
 class NodeOptions(TypedDict, total=False):
@@ -37,6 +37,8 @@ class CallOptions(NodeOptions, total=False):
     tool_choice: auto, required, none, or the name of the one tool that has to be called; no other is then offered.
     output: a pydantic model or a JSON Schema that the answer must fit.
     extra: provider parameters by namespace (`anthropic.top_k`).
+    failures: what went wrong with the turns before this one, where the tools run elsewhere: oldest first, each takes
+    the step up its ladder as recovery says, before a model is asked.
     """
 
     model: str
@@ -49,6 +51,7 @@ class CallOptions(NodeOptions, total=False):
     seed: int
     stop: Sequence[str]
     extra: Mapping[str, Json]
+    failures: Sequence[Verdict]
 
 
 class ChatSettings(TypedDict, total=False):
