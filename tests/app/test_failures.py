@@ -15,7 +15,9 @@ from tests.app.doubles import app_of, events, rows
 BROKE = Verdict(Trigger.tool_error, ("the database is locked",))
 
 
-@pytest.mark.parametrize(("failed", "served"), [(0, "small"), (1, "small"), (2, "strong"), (3, "strong"), (7, "strong")])
+@pytest.mark.parametrize(
+    ("failed", "served"), [(0, "small"), (1, "small"), (2, "strong"), (3, "strong"), (7, "strong")]
+)
 async def test_each_failure_takes_the_call_as_far_as_it_would_take_a_step_of_ours(failed, served):
     app = app_of(["from small"] * 3, ["from strong"] * 3)
     reply = await app.complete("hi", failures=[BROKE] * failed)

@@ -1,0 +1,52 @@
+"""An agent of the SDK's own, and a small and a strong model behind real HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from openai import AsyncOpenAI
+
+from agents import Agent, FunctionTool, OpenAIChatCompletionsModel, function_tool
+from orchestra import Orchestra
+from orchestra.testing import FakeProvider
+from tests.app.doubles import LOW, serving
+
+__all__ = ["agent", "rain_tool", "stock", "world"]
+
+
+@asynccontextmanager
+async def world(
+    folder: Path, small: Any, strong: Any = "strong", **options: Any
+) -> AsyncIterator[tuple[FakeProvider, Orchestra]]:
+    """A provider and an app whose calls start at `small` and may climb to `strong`; its ledger is in the folder."""
+    async with serving(folder, {"small": small, "strong": strong}, **({"policies": [LOW]} | options)) as pair:
+        yield pair
+
+
+def rain_tool(ran: list[str], **options: Any) -> FunctionTool:
+    """A look-up that writes down what it was asked."""
+
+    def rain(city: str) -> int:
+        """Millimetres of rain in a year.
+
+        Args:
+            city: the city's name
+        """
+        ran.append(city)
+        return 800
+
+    return function_tool(rain, **options)
+
+
+def agent(*tools: Any, model: Any = "orchestra/research", **options: Any) -> Agent[Any]:
+    return Agent(name="Research", instructions="Look it up.", model=model, tools=list(tools), **options)
+
+
+@asynccontextmanager
+async def stock(provider: FakeProvider, model: str = "small") -> AsyncIterator[OpenAIChatCompletionsModel]:
+    """The SDK's own way to the same model."""
+    async with AsyncOpenAI(base_url=provider.base_url, api_key="key", max_retries=0) as client:
+        yield OpenAIChatCompletionsModel(model, client)
