@@ -63,8 +63,9 @@ class Call:
     """One turn of a step, to be brought to an accepted reply.
 
     `ladder` is where the step stands, `deadline` on the dispatcher's clock in seconds. With `commit`, text and
-    reasoning are handed on as they arrive unless `request.output_schema` is set; else nothing is before it is accepted.
-    Text that may be a call written as text, or stands where a call is required, waits for its acceptance as well.
+    reasoning are handed on as they arrive unless `request.output_schema` or `hold` is set; else nothing is before it is
+    accepted. Text that may be a call written as text, or stands where a call is required, waits for its acceptance as
+    well.
     `keep` makes the journal entry of the accepted reply, which is written in one transaction with its verdict.
     Where slots are scarce, runs share them by `priority`, and of one run's calls the highest `rank` goes first.
     `labels` are what budgets look at, but for the model and the key, which differ from attempt to attempt. `data_tags`
@@ -81,6 +82,7 @@ class Call:
     step: str
     turn: int = 0
     commit: bool = False
+    hold: bool = False
     rank: float = 0.0
     priority: Priority = "normal"
     labels: Labels = Labels()
@@ -90,7 +92,7 @@ class Call:
     @property
     def hands_on(self) -> bool:
         """True where pieces of a reply are handed on before it is judged; JSON is of no use in pieces."""
-        return self.commit and self.request.output_schema is None
+        return self.commit and not self.hold and self.request.output_schema is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,34 +74,24 @@ warn_untested("openai-agents", "openai-agents", ">=0.24,<0.25")
 PREFIX = "orchestra/"
 
 
-def run_config(
-    app: Orchestra, *, steps: Sequence[str] | None = None, hold: bool = False, **limits: Unpack[NodeOptions]
-) -> RunConfig:
+def run_config(app: Orchestra, *, steps: Sequence[str] | None = None, **limits: Unpack[NodeOptions]) -> RunConfig:
     """A RunConfig whose models are the app's; as for OrchestraProvider.
 
     Tracing is off, because the runner would send its traces to OpenAI; the app's ledger has every call. Set
     `tracing_disabled` to False where your own processors keep them here.
     """
-    return RunConfig(model_provider=OrchestraProvider(app, steps=steps, hold=hold, **limits), tracing_disabled=True)
+    return RunConfig(model_provider=OrchestraProvider(app, steps=steps, **limits), tracing_disabled=True)
 
 
 class OrchestraProvider(ModelProvider):
     """Models by the name of a step: `orchestra/research`, or `research`; an agent without a model is step "call".
 
-    `steps` are the names there are; left out, every name is one. With `hold` a stream hands text on only once the whole
-    reply was judged, so that no failure cuts it; otherwise as it arrives. `limits` hold for each call (`mode`,
-    `budget`, `tenant` …). The app stays yours to close.
+    `steps` are the names there are; left out, every name is one. `limits` hold for each call (`mode`, `budget`,
+    `tenant`, `hold` …). The app stays yours to close.
     """
 
-    def __init__(
-        self,
-        app: Orchestra,
-        *,
-        steps: Sequence[str] | None = None,
-        hold: bool = False,
-        **limits: Unpack[NodeOptions],
-    ) -> None:
-        self._app, self._steps, self._hold, self._limits = app, steps, hold, limits
+    def __init__(self, app: Orchestra, *, steps: Sequence[str] | None = None, **limits: Unpack[NodeOptions]) -> None:
+        self._app, self._steps, self._limits = app, steps, limits
 
     def get_model(self, model_name: str | None) -> Model:
         """The model of a step. Raises ConfigError for one that is not among `steps`."""
@@ -109,7 +99,7 @@ class OrchestraProvider(ModelProvider):
         if model_name is not None and self._steps is not None and step not in self._steps:
             near = "".join(f"did you mean {one!r}? " for one in get_close_matches(step, self._steps, n=1))
             raise ConfigError(f"model {model_name!r}: no step {step!r}; {near}known: {', '.join(self._steps)}")
-        return OrchestraModel(self._app, step, hold=self._hold, **self._limits)
+        return OrchestraModel(self._app, step, **self._limits)
 
 
 class OrchestraModel(Model):
@@ -119,10 +109,8 @@ class OrchestraModel(Model):
     `extra_args={"anthropic.top_k": 5}` a provider's own parameters.
     """
 
-    def __init__(
-        self, app: Orchestra, step: str | t.Step, *, hold: bool = False, **limits: Unpack[NodeOptions]
-    ) -> None:
-        self._app, self._step, self._hold, self._limits = app, step, hold, limits
+    def __init__(self, app: Orchestra, step: str | t.Step, **limits: Unpack[NodeOptions]) -> None:
+        self._app, self._step, self._limits = app, step, limits
 
     async def get_response(
         self,
@@ -169,25 +157,13 @@ class OrchestraModel(Model):
         written = _Written()
         with generation_span(disabled=tracing.is_disabled()) as span:
             yield written.created()
-            async with aclosing(self._events(messages, options)) as events:
+            found = cast("AsyncGenerator[t.StreamEvent]", self._app.stream(messages, step=self._step, **options))
+            async with aclosing(found) as events:
                 async for event in events:
                     if isinstance(event, t.End):
                         _trace(span.span_data, tracing, event.reply, input, _output(event.reply))
                     for one in written.of(event):
                         yield one
-
-    async def _events(self, messages: Sequence[t.Message], options: CallOptions) -> AsyncGenerator[t.StreamEvent]:
-        if not self._hold:
-            async with aclosing(cast("Any", self._app.stream(messages, step=self._step, **options))) as events:
-                async for event in events:
-                    yield event
-            return
-        reply = await self._app.complete(messages, step=self._step, **options)
-        if reply.text:
-            yield t.TextDelta(reply.text)
-        for call in reply.tool_calls:
-            yield t.ToolCallReady(call)
-        yield t.End(reply)
 
     def _options(
         self,

@@ -34,6 +34,7 @@ class Ask:
     and `replans` are what recovery may still ask of the run beyond another model. `grounded`: numbers of the answer
     must follow from what was given or looked up. `keep` takes a result that is left out of a shrunk history and gives
     its handle. `failures` are those of turns elsewhere, oldest first: they say where on its ladder the step begins.
+    `hold`: a stream hands text on only once it was judged.
     """
 
     step: Step
@@ -57,6 +58,7 @@ class Ask:
     replans: int = 0
     grounded: bool = False
     failures: tuple[Verdict, ...] = ()
+    hold: bool = False
     keep: Callable[[ToolResult], str] = lambda _: ""
 
 

@@ -103,6 +103,7 @@ def _ask(messages: Messages, step: str | Step, options: CallOptions) -> tuple[As
         stop=words(options.get("stop", ())),
         extra=options.get("extra", {}),
         failures=tuple(options.get("failures", ())),
+        hold=options.get("hold", False),
     )
     return ask, read, tool_choice
 

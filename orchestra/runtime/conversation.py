@@ -362,6 +362,7 @@ class Conversation:
             step=ask.step.id,
             turn=self.turns,
             commit=commit,
+            hold=ask.hold,
             rank=ask.turns + ask.behind,
             priority=self.scope.limits.priority,
             labels=self._labels(),

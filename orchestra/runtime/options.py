@@ -16,7 +16,8 @@ class NodeOptions(TypedDict, total=False):
     """Limits of a call, or of a node: defaults of its calls, but `budget` and `deadline` hold for all of them together.
 
     mode: quality, balanced, cost or latency. budget: USD. deadline: seconds. tenant, feature: for whom and for which
-    part of your product; policies see them, and budgets of the fleet may match them.
+    part of your product; policies see them, and budgets of the fleet may match them. hold: a stream hands text on only
+    once the whole reply was judged, so that no failure can cut it; otherwise as it arrives.
     """
 
     mode: Mode
@@ -27,6 +28,7 @@ class NodeOptions(TypedDict, total=False):
     feature: str
     priority: Priority
     data_tags: Sequence[str]
+    hold: bool
 
 
 class CallOptions(NodeOptions, total=False):

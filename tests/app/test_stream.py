@@ -126,3 +126,10 @@ async def test_a_stream_that_is_left_closes_its_exchange_and_its_run_at_once(tmp
         found = rows(app)
         assert [event.state for event in events(found, RunEnded)] == ["cancelled"]
         assert len(events(found, AttemptEnded)) == 1
+
+
+async def test_a_stream_that_is_held_hands_text_on_once_it_was_judged_so_that_no_failure_cuts_it():
+    app = app_of(["I'm sorry, but I can't assist with that."] * 2, ["Oslo is wet."])
+    seen = [event async for event in app.stream("How wet is Oslo?", hold=True)]
+    assert [event.text for event in seen if event.type == "text"] == ["Oslo is wet."]
+    assert seen[-1].reply.model == "strong"
