@@ -4,26 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from openai import AsyncOpenAI
 
 from agents import Agent, FunctionTool, OpenAIChatCompletionsModel, function_tool
-from orchestra import Orchestra
 from orchestra.testing import FakeProvider
-from tests.app.doubles import LOW, serving
-
-__all__ = ["agent", "rain_tool", "stock", "world"]
-
-
-@asynccontextmanager
-async def world(
-    folder: Path, small: Any, strong: Any = "strong", **options: Any
-) -> AsyncIterator[tuple[FakeProvider, Orchestra]]:
-    """A provider and an app whose calls start at `small` and may climb to `strong`; its ledger is in the folder."""
-    async with serving(folder, {"small": small, "strong": strong}, **({"policies": [LOW]} | options)) as pair:
-        yield pair
 
 
 def rain_tool(ran: list[str], **options: Any) -> FunctionTool:

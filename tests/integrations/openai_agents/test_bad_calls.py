@@ -14,7 +14,8 @@ from orchestra.integrations.openai_agents import run_config
 from orchestra.ledger import Judged
 from orchestra.testing import CallTool, Say
 from tests.app.doubles import events, rows
-from tests.integrations.openai_agents.doubles import agent, rain_tool, stock, world
+from tests.integrations.fleets import world
+from tests.integrations.openai_agents.doubles import agent, rain_tool, stock
 
 GOOD = CallTool("rain", city="Oslo")
 ASKED = "How much does it rain in Oslo?"

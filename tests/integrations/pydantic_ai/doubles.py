@@ -4,27 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
 
 from openai import AsyncOpenAI
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
-from orchestra import Orchestra
 from orchestra.testing import FakeProvider
-from tests.app.doubles import LOW, serving
 
 ASKED = "How much does it rain in Oslo?"
-
-
-@asynccontextmanager
-async def world(
-    folder: Path, small: Any, strong: Any = "strong", **options: Any
-) -> AsyncIterator[tuple[FakeProvider, Orchestra]]:
-    """A provider and an app whose calls start at `small` and may climb to `strong`; its ledger is in the folder."""
-    async with serving(folder, {"small": small, "strong": strong}, **({"policies": [LOW]} | options)) as pair:
-        yield pair
 
 
 def rain_tool(ran: list[str]) -> Callable[[str], int]:

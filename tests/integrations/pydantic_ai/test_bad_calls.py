@@ -14,7 +14,8 @@ from orchestra.integrations.pydantic_ai import OrchestraModel
 from orchestra.ledger import Judged
 from orchestra.testing import CallTool, Say
 from tests.app.doubles import events, rows
-from tests.integrations.pydantic_ai.doubles import ASKED, rain_tool, stock, world
+from tests.integrations.fleets import world
+from tests.integrations.pydantic_ai.doubles import ASKED, rain_tool, stock
 
 GOOD = CallTool("rain", city="Oslo")
 TWO = CallTool.written("rain", '{"city": "Oslo"}{"city": "Bergen"}')
