@@ -6,6 +6,8 @@ from importlib.util import find_spec
 
 NEEDS = {
     "langchain": "langchain_tests",
+    "openai_agents": "agents.tool",  # `agents` alone is a folder of ours
+    "pydantic_ai": "pydantic_ai",
 }
 """Folder → the package without which its tests cannot run."""
 

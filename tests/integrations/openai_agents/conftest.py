@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import pytest
 
 from tests.app.doubles import KEY
-
-collect_ignore_glob = [] if find_spec("agents.tool") else ["*.py"]  # the SDK is in an environment of its own
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from agents import ModelResponse, Runner, SQLiteSession, Usage
 from orchestra.errors import ConfigError
-from orchestra.integrations.openai_agents import from_items, run_config, to_items
+from orchestra.integrations.openai_agents import run_config
+from orchestra.integrations.openai_agents_items import from_items, to_items
 from orchestra.testing import CallTool, Say
 from orchestra.types import Document, Image, Message, Origin, Reasoning, Text, ToolCall, ToolResult
 from tests.integrations.fleets import SEALED, spoken

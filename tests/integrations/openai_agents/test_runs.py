@@ -76,11 +76,13 @@ async def test_beside_the_sdks_own_providers_the_prefix_names_ours():
     assert (await Runner.run(agent(model="orchestra/draft"), "hi", run_config=config)).final_output == "ours"
 
 
-async def test_a_step_that_is_not_declared_is_refused_with_those_that_are():
-    config = run_config(app_of(["hi"]), steps=["research", "draft"])
-    with pytest.raises(ConfigError, match=r"no step 'reserch'; did you mean 'research'\? known: research, draft"):
+async def test_a_misspelt_step_is_refused_with_those_that_rules_speak_of():
+    rules = StepPolicy([{"match": {"name": name}, "prefer": ["small"]} for name in ("research", "draft")])
+    config = run_config(app_of(["hi"], ["hi"], policies=[rules]))
+    with pytest.raises(ConfigError, match=r"did you mean 'research'\? known: draft, research"):
         await Runner.run(agent(model="orchestra/reserch"), "hi", run_config=config)
-    assert (await Runner.run(agent(model="draft"), "hi", run_config=config)).final_output == "hi"
+    for known in ("draft", "of no rule"):
+        assert (await Runner.run(agent(model=known), "hi", run_config=config)).final_output == "hi"
 
 
 async def test_where_a_node_of_ours_wraps_a_run_all_its_calls_are_one_run_of_the_ledger(tmp_path: Path, ran):

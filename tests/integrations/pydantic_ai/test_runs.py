@@ -1,0 +1,487 @@
+"""Runs of the framework over our models: what the agent asks for arrives, and what a model did is told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, field_validator
+from pydantic_ai import (
+    Agent,
+    ApprovalRequired,
+    DeferredToolRequests,
+    DeferredToolResults,
+    ImageUrl,
+    ModelRetry,
+    NativeOutput,
+    PromptedOutput,
+    RunContext,
+    ToolOutput,
+    UnexpectedModelBehavior,
+    UserError,
+)
+from pydantic_ai.capabilities import NativeTool
+from pydantic_ai.direct import model_request
+from pydantic_ai.exceptions import UnsupportedSettingWarning
+from pydantic_ai.messages import (
+    ModelMessagesTypeAdapter,
+    ModelRequest,
+    ModelResponse,
+    PartDeltaEvent,
+    PartStartEvent,
+    TextPart,
+)
+from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.models.function import FunctionModel
+from pydantic_ai.native_tools import WebSearchTool
+from pydantic_ai.settings import ModelSettings, ToolOrOutput
+
+from orchestra import NoCandidate, StepPolicy
+from orchestra.errors import ConfigError
+from orchestra.integrations.pydantic_ai import OrchestraModel, OrchestraSettings, select_step
+from orchestra.ledger import AttemptEnded, Decided, Judged
+from orchestra.testing import CallTool, Error, Say, ScriptedModel, scripted_app
+from orchestra.types import Capabilities, Step
+from tests.app.doubles import LOW, app_of, events, rows
+from tests.integrations.fleets import world
+from tests.integrations.pydantic_ai.doubles import ASKED, rain_tool
+
+
+class Rain(BaseModel):
+    city: str
+    mm: int
+
+    @field_validator("mm")
+    @classmethod
+    def wet(cls, mm: int) -> int:
+        if mm < 100:
+            raise ValueError("nowhere in Norway is it so dry")
+        return mm
+
+
+def pair(small: Any, strong: Any = (), **options: Any) -> tuple[ScriptedModel, ScriptedModel, Any]:
+    models = ScriptedModel("small", small), ScriptedModel("strong", strong, tier="capable")
+    return (*models, scripted_app(*models, **({"policies": [LOW]} | options)))
+
+
+def named(body: dict[str, Any]) -> list[str]:
+    return [one["function"]["name"] for one in body.get("tools", ())]
+
+
+# ---- steps
+
+
+async def test_an_agents_model_is_the_step_that_routing_and_the_ledger_see(tmp_path: Path):
+    by_step = StepPolicy([{"match": {"name": "draft"}, "prefer": ["strong"]}, {"prefer": ["small"]}])
+    async with world(tmp_path, "from small", "from strong", policies=[by_step]) as (_, app):
+        assert (await Agent(OrchestraModel(app, "draft")).run("hi")).output == "from strong"
+        assert (await Agent(OrchestraModel(app, Step(id="s1", name="look"))).run("hi")).output == "from small"
+        steps = [row.step for row in rows(app) if isinstance(row.event, AttemptEnded)]
+    assert steps == ["draft", "s1"]
+    assert [OrchestraModel(app, step).model_id for step in ("draft", Step(id="s1"))] == [
+        "orchestra:draft",
+        "orchestra:s1",
+    ]
+
+
+@pytest.mark.parametrize("awaited", [True, False])
+async def test_a_selector_gives_each_request_of_a_run_a_step_of_its_own(awaited, tmp_path: Path, ran):
+    by_step = StepPolicy([{"match": {"name": "answer"}, "prefer": ["strong"]}, {"prefer": ["small"]}])
+
+    def choose(context: Any) -> str:
+        return "look_up" if context.run_step == 1 else "answer"
+
+    async def later(context: Any) -> str:
+        return choose(context)
+
+    async with world(tmp_path, CallTool("rain", city="Oslo"), "800 mm.", policies=[by_step]) as (_, app):
+        chosen = select_step(app, later if awaited else choose, tenant="acme")
+        result = await Agent(capabilities=[chosen], tools=[rain_tool(ran)]).run(ASKED)
+        decided = [(row.step, row.event.context.tenant) for row in rows(app) if isinstance(row.event, Decided)]
+    assert (result.output, ran) == ("800 mm.", ["Oslo"])
+    assert decided == [("look_up", "acme"), ("answer", "acme")]
+
+
+async def test_a_misspelt_step_is_refused_with_those_that_rules_speak_of():
+    rules = StepPolicy([{"match": {"name": name}, "prefer": ["small"]} for name in ("research", "draft")])
+    with pytest.raises(ConfigError, match=r"did you mean 'research'\? known: draft, research"):
+        OrchestraModel(app_of([], policies=[rules]), "reserch")
+
+
+async def test_where_a_node_of_ours_wraps_a_run_all_its_calls_are_one_run_of_the_ledger(tmp_path: Path, ran):
+    async with world(tmp_path, [CallTool("rain", city="Oslo"), "800 mm."]) as (_, app):
+
+        async def work() -> str:
+            return (await Agent(OrchestraModel(app, "research"), tools=[rain_tool(ran)]).run(ASKED)).output
+
+        assert await app.node(work, step="support", budget=1.0)() == "800 mm."
+        (run,) = app.ledger.runs()
+        ended = events(app.ledger.events(run.run), AttemptEnded)
+    assert (run.agent, len(ended)) == ("support", 2)
+
+
+# ---- what is asked of the model
+
+GOOD = '```json\n{"city": "Oslo", "mm": 800}\n```'
+MODES = {
+    "native": (NativeOutput(Rain), GOOD, "bad_output"),
+    "prompted": (PromptedOutput(Rain), GOOD, "bad_output"),
+    "tool": (ToolOutput(Rain, name="final"), CallTool("final", city="Oslo", mm=800), "schema_violation"),
+}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["run", "run_stream"])
+@pytest.mark.parametrize("mode", MODES)
+async def test_an_output_type_is_held_against_its_schema_before_the_agent_sees_it(mode, stream, tmp_path: Path):
+    output, good, trigger = MODES[mode]
+    bad = CallTool("final", city="Oslo") if mode == "tool" else '{"city": "Oslo"}'
+    async with world(tmp_path, [bad, bad], good) as (_, app):
+        agent: Agent[None, Rain] = Agent(OrchestraModel(app, "research"), output_type=output, instructions="Look.")
+        if stream:
+            async with agent.run_stream(ASKED) as streamed:
+                found = await streamed.get_output()
+        else:
+            found = (await agent.run(ASKED)).output
+        triggers = [one.trigger for one in events(rows(app), Judged)]
+    assert (found, triggers) == (Rain(city="Oslo", mm=800), [trigger, trigger, None])
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_what_only_the_types_own_validators_see_is_sent_back_and_takes_the_retry_up_the_ladder(mode):
+    output, good, _ = MODES[mode]
+    dry = CallTool("final", city="Oslo", mm=8) if mode == "tool" else '{"city": "Oslo", "mm": 8}'
+    small, strong, app = pair([dry, dry], [good])
+    agent: Agent[None, Rain] = Agent(OrchestraModel(app, "research"), output_type=output, retries=3)
+    assert (await agent.run(ASKED)).output == Rain(city="Oslo", mm=800)
+    assert (len(small.requests), len(strong.requests)) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("choice", "shown", "wanted"),
+    [
+        (None, ["rain", "snow"], None),
+        ("auto", ["rain", "snow"], None),
+        (["snow"], ["snow"], "required"),
+        (ToolOrOutput(function_tools=["rain"]), ["rain"], None),
+        ("none", [], None),
+        ([], [], None),
+    ],
+)
+async def test_tools_that_must_be_called_are_the_only_ones_shown(choice, shown, wanted, ran):
+    def snow(city: str) -> int:
+        return 3
+
+    small, _, app = pair([CallTool(shown[-1], city="Oslo") if shown else "none", "3 cm."])
+    parameters = await _parameters(Agent(tools=[rain_tool(ran), snow]))
+    settings = ModelSettings(tool_choice=choice, parallel_tool_calls=False, max_tokens=50, temperature=0.5, seed=7)
+    await model_request(
+        OrchestraModel(app, "research"),
+        [ModelRequest.user_text_prompt(ASKED)],
+        model_settings=settings,
+        model_request_parameters=parameters,
+    )
+    (first,) = small.requests
+    assert (named(first), first.get("tool_choice")) == (shown, wanted)
+    assert (first["temperature"], first["seed"]) == (0.5, 7)
+    assert 50 in (first.get("max_tokens"), first.get("max_completion_tokens"))
+
+
+async def _parameters(agent: Agent[None, str]) -> ModelRequestParameters:
+    """What an agent with these tools asks of its model."""
+    seen: list[ModelRequestParameters] = []
+
+    def look(_: Any, info: Any) -> ModelResponse:
+        seen.append(info.model_request_parameters)
+        return ModelResponse(parts=[TextPart("ok")])
+
+    await agent.run("hi", model=FunctionModel(look))
+    return seen[0]
+
+
+async def test_a_forced_call_leaves_out_the_output_tools(ran):
+    small, _, app = pair([CallTool("rain", city="Oslo")])
+    parameters = await _parameters(Agent(tools=[rain_tool(ran)]))
+    await model_request(
+        OrchestraModel(app, "research"),
+        [ModelRequest.user_text_prompt(ASKED)],
+        model_settings=ModelSettings(tool_choice="required"),
+        model_request_parameters=parameters,
+    )
+    assert (named(small.requests[0]), small.requests[0]["tool_choice"]) == (["rain"], "required")
+
+
+async def test_a_tool_choice_that_names_no_tool_is_refused_with_the_tools_there_are(ran):
+    parameters = await _parameters(Agent(tools=[rain_tool(ran)]))
+    with pytest.raises(ConfigError, match=r"tool_choice \['snow'\]: no such tool; known: rain"):
+        await model_request(
+            OrchestraModel(app_of([]), "research"),
+            [ModelRequest.user_text_prompt(ASKED)],
+            model_settings=ModelSettings(tool_choice=["snow"]),
+            model_request_parameters=parameters,
+        )
+
+
+async def test_options_and_provider_parameters_go_with_the_settings_of_an_agent_or_a_run(tmp_path: Path):
+    small, _, app = pair(["hi"], ledger=tmp_path / "l.db")
+    settings = OrchestraSettings(orchestra={"tenant": "acme", "mode": "cost"}, orchestra_extra={"scripted.top_k": 5})
+    async with app:
+        await Agent(OrchestraModel(app, "research", mode="quality", settings=settings)).run("hi")
+        (decided,) = events(rows(app), Decided)
+    assert small.requests[0]["top_k"] == 5
+    assert (decided.context.tenant, decided.context.mode) == ("acme", "cost")
+
+
+async def test_a_setting_that_a_run_relies_on_and_not_every_model_has_is_warned_of():
+    agent = Agent(OrchestraModel(app_of(["hi"]), "research"))
+    with pytest.warns(UnsupportedSettingWarning, match="extra_body"):
+        await agent.run("hi", model_settings=ModelSettings(extra_body={"x": 1}))
+
+
+# ---- what a run does
+
+
+async def test_parallel_calls_run_side_by_side_and_are_answered_in_one_turn(ran):
+    calls = Say(calls=(CallTool("rain", city="Oslo"), CallTool("rain", city="Bergen")))
+    small, _, app = pair([calls, "800 mm each."])
+    result = await Agent(OrchestraModel(app, "research"), tools=[rain_tool(ran)]).run(ASKED)
+    assert (result.output, sorted(ran)) == ("800 mm each.", ["Bergen", "Oslo"])
+    assert [one["role"] for one in small.requests[1]["messages"]] == ["user", "assistant", "tool", "tool"]
+
+
+@pytest.mark.parametrize("failing", ["ModelRetry", "timeout"])
+async def test_a_tool_that_asks_for_another_try_takes_the_next_turns_up_and_a_success_back_down(
+    failing, tmp_path: Path, ran
+):
+    call = CallTool("rows_of", sql="SELECT mm")
+    async with world(tmp_path, [call, call, "800 mm."], CallTool("rows_of", sql="SELECT 1")) as (_, app):
+        agent = Agent(OrchestraModel(app, "research"), retries=3)
+
+        @agent.tool_plain(timeout=0.02 if failing == "timeout" else None)
+        async def rows_of(sql: str) -> int:
+            ran.append(sql)
+            if len(ran) < 3:
+                if failing == "timeout":
+                    await asyncio.Event().wait()
+                raise ModelRetry("no such column: mm")
+            return 800
+
+        result = await agent.run(ASKED)
+        served = [(one.model, one.trigger, one.action) for one in events(rows(app), Judged)]
+    assert (result.output, ran) == ("800 mm.", ["SELECT mm", "SELECT mm", "SELECT 1"])
+    assert served == [
+        ("small", None, None),
+        ("small", "tool_rejected", "repair"),
+        ("small", None, None),
+        ("small", "tool_rejected", "repair"),
+        ("small", "tool_rejected", "escalate"),
+        ("strong", None, None),
+        ("small", None, None),
+    ]
+
+
+async def test_an_output_validator_that_asks_for_another_try_takes_the_retries_up():
+    small, strong, app = pair(["dry", "dry"], ["800 mm"])
+    agent = Agent(OrchestraModel(app, "research"), retries=3)
+
+    @agent.output_validator
+    def wet(output: str) -> str:
+        if output == "dry":
+            raise ModelRetry("it is not dry there")
+        return output
+
+    assert (await agent.run(ASKED)).output == "800 mm"
+    assert (len(small.requests), len(strong.requests)) == (2, 1)
+
+
+async def test_the_agents_own_limit_of_retries_still_holds():
+    _, _, app = pair(["dry"] * 2)
+    agent = Agent(OrchestraModel(app, "research"), retries=1)
+
+    @agent.output_validator
+    def wet(output: str) -> str:
+        raise ModelRetry("it is not dry there")
+
+    with pytest.raises(UnexpectedModelBehavior):
+        await agent.run(ASKED)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_usage_and_cost_count_every_attempt_once_and_the_response_names_who_served(stream, tmp_path: Path):
+    replies: list[Any] = [Say("", usage=(100, 10)), Say("", usage=(100, 10))]
+    async with world(tmp_path, [*replies], Say("hi", usage=(200, 20))) as (_, app):
+        agent = Agent(OrchestraModel(app, "research"))
+        if stream:
+            async with agent.run_stream("hi") as streamed:
+                await streamed.get_output()
+            used, response = streamed.usage, streamed.response
+        else:
+            result = await agent.run("hi")
+            used, response = result.usage, result.response
+        (run,) = app.ledger.runs()
+    assert (used.requests, used.input_tokens, used.output_tokens) == (1, 400, 40)
+    assert used.cost == Decimal("0.0026400")
+    assert (response.model_name, response.provider_details["model"]) == ("strong", "strong")
+    assert (response.provider_response_id, response.finish_reason) == (run.run, "stop")
+    failed = [(one.model_name, one.outcome, one.error.partition(":")[0]) for one in response.failed_attempts]
+    assert failed == [("small", "rejected", "empty")] * 2
+    begun = [one.timestamp for one in response.failed_attempts]
+    assert begun == sorted(begun)
+
+
+async def test_where_the_provider_counts_nothing_the_response_says_so():
+    uncounted = replace(await app_of(["hi"]).complete("hi"), usage=None, attempts=())
+
+    class Uncounted:
+        policies = ()
+
+        async def complete(self, *_: Any, **__: Any) -> Any:
+            return uncounted
+
+    result = await Agent(OrchestraModel(Uncounted(), "x")).run("hi")
+    assert (result.usage.input_tokens, result.usage.unmeasured_requests) == (0, 1)
+
+
+async def test_a_stream_tells_thoughts_text_and_calls_as_they_come(ran):
+    thinks = Say("Let me look.", (CallTool("rain", city="Oslo"),), reasoning="Hmm, rain.")
+    _, _, app = pair([thinks, "800 mm."])
+    agent, told = Agent(OrchestraModel(app, "research"), tools=[rain_tool(ran)]), []
+    async with agent.iter(ASKED) as run:
+        async for node in run:
+            if Agent.is_model_request_node(node):
+                async with node.stream(run.ctx) as stream:
+                    told += [event async for event in stream if isinstance(event, PartStartEvent | PartDeltaEvent)]
+                    assert stream.response.model_name == "small"
+    started = [event.part.part_kind for event in told if isinstance(event, PartStartEvent)]
+    assert started == ["thinking", "text", "tool-call", "text"]
+    assert sum(isinstance(event, PartDeltaEvent) for event in told) >= 4
+    assert run.result is not None
+    assert [part.part_kind for part in run.result.all_messages()[1].parts] == ["thinking", "text", "tool-call"]
+
+
+async def test_a_stream_can_be_cancelled_and_keeps_what_had_come():
+    _, _, app = pair([Say("one two three four", chunks=8)])
+    agent = Agent(OrchestraModel(app, "research"))
+    async with agent.run_stream("count") as streamed:
+        async for _ in streamed.stream_text(delta=True, debounce_by=None):
+            await streamed.cancel()
+            break
+        assert streamed.response.state == "interrupted"
+        assert streamed.response.model_name == "research"
+        assert "one two three four".startswith(streamed.response.text or "?")
+
+
+async def test_a_run_that_waits_for_approval_in_the_middle_of_an_escalation_goes_on_from_stored_messages(
+    tmp_path: Path, ran
+):
+    """The cheap model's call failed twice, the strong one's call waits for a person, and the process ends."""
+
+    def agent_of(app: Any) -> Agent[None, Any]:
+        agent = Agent(OrchestraModel(app, "pay"), output_type=[str, DeferredToolRequests], retries=3)
+
+        @agent.tool
+        def pay(ctx: RunContext[None], amount: int) -> str:
+            if amount > 10:
+                ran.append(str(amount))
+                raise ModelRetry("over the limit")
+            if not ctx.tool_call_approved:
+                raise ApprovalRequired
+            ran.append(str(amount))
+            return "paid"
+
+        return agent
+
+    wrong, right = CallTool("pay", amount=99), CallTool("pay", amount=5)
+    async with world(tmp_path, [wrong, wrong], right) as (_, app):
+        paused = await agent_of(app).run("Pay 5.")
+        assert isinstance(paused.output, DeferredToolRequests)
+        (waiting,) = paused.output.approvals
+        stored = paused.all_messages_json()
+    async with world(tmp_path, "It is paid.", "never asked") as (provider, app):
+        result = await agent_of(app).run(
+            message_history=ModelMessagesTypeAdapter.validate_json(stored),
+            deferred_tool_results=DeferredToolResults(approvals={waiting.tool_call_id: True}),
+        )
+        counts = provider.count("small"), provider.count("strong")
+    assert (result.output, ran, counts) == ("It is paid.", ["99", "99", "5"], (1, 0))
+
+
+async def test_a_hundred_runs_at_once_keep_their_own_ladders():
+    def number(body: dict[str, Any]) -> int:
+        return int(body["messages"][0]["content"])
+
+    def small(body: dict[str, Any]) -> Any:
+        if body["messages"][-1]["role"] == "tool":
+            return f"{number(body)}: {body['messages'][-1]['content']}"
+        return CallTool("double", n=number(body)) if number(body) % 2 else CallTool("dubble", n=1)
+
+    def double(n: int) -> int:
+        return 2 * n
+
+    _, strong, app = pair(small, lambda body: CallTool("double", n=number(body)))
+    agent = Agent(OrchestraModel(app, "research"), tools=[double])
+    results = await asyncio.gather(*(agent.run(str(n)) for n in range(100)))
+    assert [one.output for one in results] == [f"{n}: {2 * n}" for n in range(100)]
+    assert len(strong.requests) == 50
+
+
+def test_the_synchronous_run_works_where_no_loop_runs():
+    agent = Agent(OrchestraModel(app_of(["hi"]), "research"))
+    with asyncio.Runner() as runner:  # the framework takes the thread's loop, and leaves it open
+        asyncio.set_event_loop(runner.get_loop())
+        assert agent.run_sync("hi").output == "hi"
+
+
+async def test_the_synchronous_run_refuses_a_running_loop():
+    with pytest.raises(RuntimeError, match="event loop is already running"):
+        Agent(OrchestraModel(app_of(["hi"]), "research")).run_sync("hi")
+
+
+# ---- what cannot be done
+
+
+async def test_a_tool_that_runs_at_one_provider_is_refused_by_the_framework():
+    agent = Agent(OrchestraModel(app_of(["hi"]), "research"), capabilities=[NativeTool(WebSearchTool())])
+    with pytest.raises(UserError, match="WebSearchTool"):
+        await agent.run("hi")
+
+
+async def test_a_tool_without_arguments_is_called_without(ran):
+    def ping() -> str:
+        ran.append("ping")
+        return "pong"
+
+    _, _, app = pair([CallTool("ping"), "pong"])
+    assert (await Agent(OrchestraModel(app, "research"), tools=[ping]).run("ping")).output == "pong"
+    assert ran == ["ping"]
+
+
+async def test_where_no_model_may_serve_the_error_says_why():
+    app = scripted_app(ScriptedModel("small", [], window=200))
+    with pytest.raises(NoCandidate, match=r"small: .*window"):
+        await Agent(OrchestraModel(app, "research")).run("hi" * 1000)
+
+
+async def test_a_budget_that_is_spent_ends_the_run_with_our_error(tmp_path: Path):
+    async with world(tmp_path, "hi") as (provider, app):
+        with pytest.raises(NoCandidate, match=r"small: .* \(money\)"):
+            await Agent(OrchestraModel(app, "research", budget=0.0)).run("hi")
+        assert provider.requests == []
+
+
+async def test_a_provider_that_is_down_is_gone_around_and_the_response_tells_it(tmp_path: Path):
+    async with world(tmp_path, Error(503), "from strong") as (_, app):
+        result = await Agent(OrchestraModel(app, "research")).run("hi")
+    assert result.output == "from strong"
+    assert [one.outcome for one in result.response.failed_attempts] == ["error", "error"]
+
+
+async def test_an_image_in_a_prompt_reaches_the_model():
+    seeing = ScriptedModel("small", ["a cat"], capabilities=Capabilities(images=True))
+    agent = Agent(OrchestraModel(scripted_app(seeing), "look"))
+    assert (await agent.run(["What is this?", ImageUrl(url="https://x.test/a.png")])).output == "a cat"
+    assert "https://x.test/a.png" in json.dumps(seeing.requests)
