@@ -1,0 +1,71 @@
+"""What the sides of benchmarks/integrations.py share: a provider without latency, the clock, and the loop of rounds."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from orchestra import Fleet, Orchestra
+from orchestra.testing import ScriptedModel
+
+CALLS = 50
+ASKED = "How much does it rain in Oslo?"
+CHUNK = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "small"}
+PIECES = [
+    {"choices": [{"index": 0, "delta": {"role": "assistant", "content": "A lot."}, "finish_reason": None}]},
+    {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
+    {"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}},
+]
+BODY = b"".join(b"data: " + json.dumps(CHUNK | piece).encode() + b"\n\n" for piece in PIECES) + b"data: [DONE]\n\n"
+
+Call: TypeAlias = Callable[[], Awaitable[Any]]
+
+
+class Canned:
+    """A provider without latency that writes the same reply to every request; it is transport and response."""
+
+    status = 200
+    headers: Mapping[str, str] = {"content-type": "text/event-stream"}  # nobody changes it
+
+    async def send(self, _: object) -> Canned:
+        """The reply."""
+        return self
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Its bytes, at once."""
+        yield BODY
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+@asynccontextmanager
+async def canned_app() -> AsyncIterator[Orchestra]:
+    """An app on that provider, with its ledger on."""
+    fleet = Fleet.from_cards([ScriptedModel("small", ()).card()])
+    with tempfile.TemporaryDirectory() as folder:
+        async with Orchestra(fleet, transport=Canned(), ledger=Path(folder) / "l.db") as app:
+            yield app
+
+
+async def rounds(pairs: Mapping[str, tuple[Call, Call]]) -> None:
+    """For every line that comes in, as JSON: milliseconds of CPU a call with ours and with the fake."""
+    for pair in (*pairs.values(), *pairs.values()):
+        for call in pair:
+            await _cost(call)
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        print(json.dumps({name: [await _cost(call) for call in pair] for name, pair in pairs.items()}), flush=True)
+
+
+async def _cost(call: Call) -> float:
+    before = time.process_time()
+    for _ in range(CALLS):
+        await call()
+    return (time.process_time() - before) * 1e3 / CALLS
