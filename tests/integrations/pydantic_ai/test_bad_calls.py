@@ -34,7 +34,7 @@ BAD: dict[str, tuple[Any, str, str]] = {  # what the cheap model says, our trigg
     "a refusal": ("I'm sorry, but I can't assist with that.", "refusal", "a wrong answer"),
     "a call in text": ('{"name": "rain", "arguments": {"city": "Oslo"}}', "no_call", "a wrong answer"),
 }
-WRITTEN = ("a refusal", "a call in text")  # seen only when the text is whole
+WRITTEN = ("a refusal",)  # seen only when the text is whole
 
 
 async def finished(agent: Agent[None, str], *, stream: bool) -> tuple[str, list[Any]]:
