@@ -179,6 +179,7 @@ _PROFILE = ModelProfile(
     supports_document_input=True,
     supports_audio_file_input=False,
     supports_video_input=False,
+    context_window=None,  # each model of a fleet has its own, and routing knows them
 )
 
 
