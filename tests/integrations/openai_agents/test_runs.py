@@ -478,3 +478,16 @@ async def test_a_provider_that_is_down_is_gone_around_and_the_runner_never_knows
     async with world(tmp_path, Error(503), "from strong") as (_, app):
         result = await Runner.run(agent(), "hi", run_config=run_config(app))
     assert result.final_output == "from strong"
+
+
+async def test_within_a_node_a_step_that_was_moved_stays_where_it_was_moved(tmp_path: Path, ran):
+    bad = CallTool("rainfall", city="Oslo")
+    strong = [CallTool("rain", city="Oslo"), "800 mm."]
+    async with world(tmp_path, [bad, bad, "never"], strong, policies=None) as (provider, app):
+
+        async def work() -> str:
+            return (await Runner.run(agent(rain_tool(ran)), ASKED, run_config=run_config(app))).final_output
+
+        assert await app.node(work, step="support")() == "800 mm."
+        counts = provider.count("small"), provider.count("strong")
+    assert counts == (2, 2)
