@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SDK := .venv/sdk/bin
-INTEGRATIONS := langchain openai-agents pydantic-ai
+INTEGRATIONS := langchain crewai openai-agents pydantic-ai
 TESTS_langchain := tests/runtime/test_langchain_messages.py
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 

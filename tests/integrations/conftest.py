@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 NEEDS = {
+    "crewai": "crewai",
     "langchain": "langchain_tests",
     "openai_agents": "agents.tool",  # `agents` alone is a folder of ours
     "pydantic_ai": "pydantic_ai",

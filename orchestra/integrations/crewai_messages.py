@@ -1,0 +1,148 @@
+"""CrewAI's messages, tools and usage, and ours: what a model of ours wrote keeps its state beside the calls."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Literal, cast
+
+from crewai.tools.tool_failure import ToolFailureRecord
+from pydantic import BaseModel
+
+from orchestra import types as t
+from orchestra.errors import ConfigError
+from orchestra.runtime.messages import canonical
+from orchestra.toolbox import Tool
+
+
+class Function(BaseModel):
+    """Name and arguments of a call, as CrewAI looks for them."""
+
+    name: str
+    arguments: str
+
+
+class Part(BaseModel):
+    """A call as CrewAI's executor takes it.
+
+    The executor keeps objects of a class of this name with the message in which it reports the calls, under
+    "raw_tool_call_parts"; so the reply travels with its history, through checkpoints too. Its first call has it whole.
+    """
+
+    id: str
+    type: Literal["function"] = "function"
+    function: Function
+    orchestra: Any = None
+
+
+def parts_of(reply: t.Reply) -> list[Part]:
+    """The reply's calls for CrewAI; `from_crewai` reads the very same message back."""
+    parts = [Part(id=call.id, function=Function(name=call.name, arguments=_written(call))) for call in reply.tool_calls]
+    parts[0].orchestra = t.to_json(reply.message)
+    return parts
+
+
+def from_crewai(messages: Sequence[Mapping[str, Any]], failed: Iterable[ToolFailureRecord]) -> tuple[t.Message, ...]:
+    """CrewAI's messages as canonical ones; results of the tools that `failed` say so.
+
+    Raises ConfigError for a message or a part of one that not every model of a fleet can be shown.
+    """
+    read = [_kept(message) or message for message in messages]
+    faults = {(one.tool_name, one.message) for one in failed}
+    return tuple(_marked(message, faults) for message in canonical(read))
+
+
+def failures(messages: Sequence[t.Message]) -> list[t.Verdict]:
+    """What the tools of the last turns failed with, oldest first; a turn in which none did is the end of it."""
+    found: list[t.Verdict] = []
+    for message in reversed(messages):
+        if message.role == "user" or message.role == "system":
+            break
+        results = [part for part in message.parts if isinstance(part, t.ToolResult)]
+        if bad := [one for one in results if one.is_error]:
+            found.append(t.Verdict(t.Trigger.tool_error, tuple(f"{one.name}: {_text(one)}" for one in bad)))
+        elif results:
+            break
+    return found[::-1]
+
+
+def tools_of(declared: Iterable[Any]) -> list[Tool]:
+    """CrewAI's declarations as tools of ours. Raises ConfigError for what is none."""
+    return [_tool(json.dumps(_function(one, at))) for at, one in enumerate(declared)]
+
+
+def metered(reply: t.Reply) -> dict[str, int] | None:
+    """What the call took in tokens, refused attempts included, as CrewAI counts it; None where nobody counted."""
+    counted = [one.usage for one in reply.attempts if one.usage]
+    if not counted:
+        return None
+    usage = sum(counted, t.Usage())
+    return {
+        "prompt_tokens": usage.input,
+        "completion_tokens": usage.output,
+        "total_tokens": usage.input + usage.output,
+        "cached_prompt_tokens": usage.cached_input,
+        "reasoning_tokens": usage.reasoning,
+        "cache_creation_tokens": usage.cache_write,
+    }
+
+
+def _written(call: t.ToolCall) -> str:
+    return json.dumps(call.arguments, ensure_ascii=False)
+
+
+def _kept(message: Mapping[str, Any]) -> t.Message | None:
+    """The reply that led to these calls; None where it is not ours, or someone has changed its calls since."""
+    parts: Any = message.get("raw_tool_call_parts")
+    kept: Any = (parts[0].get("orchestra") if isinstance(parts[0], dict) else parts[0].orchestra) if parts else None
+    if kept is None:
+        return None
+    found = t.from_json(t.Message, kept)
+    calls = [(part.id, part.name, _written(part)) for part in found.parts if isinstance(part, t.ToolCall)]
+    told = [(one["id"], one["function"]["name"], one["function"]["arguments"]) for one in message["tool_calls"]]
+    return found if calls == told else None
+
+
+def _marked(message: t.Message, faults: set[tuple[str, str]]) -> t.Message:
+    if message.role != "tool" or not faults:
+        return message
+    (result,) = cast("tuple[t.ToolResult]", message.parts)
+    text = _text(result)
+    failed = any(name == result.name and said in text for name, said in faults)
+    return t.Message("tool", (t.ToolResult(result.call_id, result.name, result.content, is_error=failed),))
+
+
+def _text(result: t.ToolResult) -> str:
+    return "".join(part.text for part in result.content if isinstance(part, t.Text))
+
+
+def _function(declared: Any, at: int) -> Mapping[str, Any]:
+    try:
+        function = declared["function"]
+        return {"name": function["name"], "description": function.get("description"), "at": function.get("parameters")}
+    except (KeyError, TypeError, AttributeError):
+        raise ConfigError(
+            f"tools[{at}]: expected {{'type': 'function', 'function': {{'name': …}}}}, got {declared!r}"
+        ) from None
+
+
+@lru_cache(maxsize=512)
+def _tool(declared: str) -> Tool:
+    """The tool of a declaration; keyed by content, since CrewAI sends the same ones with every call."""
+    function = json.loads(declared)
+    schema = _optional(function["at"] or {"type": "object", "properties": {}})
+    return Tool.from_schema(function["name"], function["description"] or "", schema)
+
+
+def _optional(schema: Any) -> Any:
+    """The schema that the tool has itself: CrewAI writes every parameter as required, those with a default too."""
+    if isinstance(schema, list):
+        return [_optional(one) for one in cast("list[Any]", schema)]
+    if not isinstance(schema, dict):
+        return schema
+    own = {name: _optional(one) for name, one in cast("dict[str, Any]", schema).items()}
+    known, required = cast("Any", own.get("properties")), cast("Any", own.get("required"))
+    if isinstance(known, dict) and isinstance(required, list):
+        own["required"] = [name for name in cast("list[str]", required) if "default" not in cast("Any", known)[name]]
+    return own

@@ -1,0 +1,44 @@
+"""A crew of one or several agents, and CrewAI's own way to the same model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crewai import LLM, Agent, Crew, Task
+from crewai.tools import BaseTool, tool
+
+from orchestra.testing import FakeProvider
+
+ASKED = "How much does it rain in Oslo?"
+
+
+def rain_tool(ran: list[str]) -> BaseTool:
+    """A look-up that writes down what it was asked."""
+
+    @tool("rain")
+    def rain(city: str, unit: str = "mm") -> str:
+        """Millimetres of rain in a year."""
+        ran.append(city)
+        return f"800 {unit}"
+
+    return rain
+
+
+def agent(llm: Any, *tools: BaseTool, role: str = "Researcher", **options: Any) -> Agent:
+    return Agent(role=role, goal="Find out.", backstory="You look it up.", llm=llm, tools=list(tools), **options)
+
+
+def task(agent: Agent | None, name: str | None = "research", **options: Any) -> Task:
+    options = {"description": ASKED, "expected_output": "a number"} | options
+    return Task(agent=agent, name=name, **options)
+
+
+def crew(llm: Any, *tools: BaseTool, **options: Any) -> Crew:
+    """One agent with one task."""
+    one = agent(llm, *tools, **options)
+    return Crew(agents=[one], tasks=[task(one)])
+
+
+def stock(provider: FakeProvider, model: str = "small") -> LLM:
+    """CrewAI's own way to the same model."""
+    return LLM(model=f"openai/{model}", base_url=provider.base_url, api_key="key", max_retries=0)

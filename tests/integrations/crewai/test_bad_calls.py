@@ -1,0 +1,81 @@
+"""Each kind of bad call from the cheap model: what CrewAI makes of it alone, and beside it what ours does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from crewai import Crew
+
+from orchestra.integrations.crewai import OrchestraLLM
+from orchestra.ledger import Judged
+from orchestra.testing import CallTool, FakeProvider, Say
+from tests.app.doubles import events, rows
+from tests.integrations.crewai.doubles import crew, rain_tool, stock
+from tests.integrations.fleets import world
+
+GOOD = CallTool("rain", city="Oslo")
+
+BAD: dict[str, tuple[Any, str, str]] = {  # what the cheap model says, our trigger, and what becomes of CrewAI's run
+    "an unknown tool": (CallTool("rainfall", city="Oslo"), "unknown_tool", "the bad call enters history"),
+    "arguments that do not fit": (CallTool("rain", town="Oslo"), "schema_violation", "the bad call enters history"),
+    "arguments that are no JSON": (
+        CallTool.written("rain", '{"city": "Oslo" and more}'),
+        "malformed_args",
+        "the bad call enters history",
+    ),
+    "arguments cut off": (
+        Say(calls=(CallTool.written("rain", '{"city": "Os'),), finish="length"),
+        "truncated",
+        "the bad call enters history",
+    ),
+    "an empty answer": ("", "empty", "ValueError"),
+    "a refusal": ("I'm sorry, but I can't assist with that.", "refusal", "a wrong answer"),
+    "a call in text": ('{"name": "rain", "arguments": {"city": "Oslo"}}', "no_call", "a wrong answer"),
+}
+
+KICKOFFS: dict[str, Callable[[Crew], Awaitable[Any]]] = {
+    "kickoff": lambda crew: asyncio.to_thread(crew.kickoff),
+    "kickoff_async": lambda crew: crew.kickoff_async(),
+    "akickoff": lambda crew: crew.akickoff(),
+}
+
+
+def results(provider: FakeProvider) -> list[str]:
+    """What the last request told the model of its tools."""
+    request = provider.requests[-1].body
+    return [message["content"] for message in request["messages"] if message["role"] == "tool"]
+
+
+@pytest.mark.parametrize("kind", BAD)
+async def test_what_crewai_makes_of_a_bad_call_alone(kind, tmp_path: Path, ran):
+    bad, _, expected = BAD[kind]
+    async with world(tmp_path, [bad, bad, bad, "800 mm."]) as (provider, _):
+        found = "a wrong answer"
+        try:
+            await crew(stock(provider), rain_tool(ran)).akickoff()
+        except ValueError as error:
+            found = type(error).__name__
+        if results(provider):
+            found = "the bad call enters history"
+    assert (found, ran) == (expected, [])
+
+
+@pytest.mark.parametrize("kickoff", KICKOFFS)
+@pytest.mark.parametrize("kind", BAD)
+async def test_ours_escalates_once_runs_the_tool_once_and_comes_back_down(kind, kickoff, tmp_path: Path, ran):
+    bad, trigger, _ = BAD[kind]
+    async with world(tmp_path, [bad, bad, "800 mm."], GOOD) as (provider, app):
+        result = await KICKOFFS[kickoff](crew(OrchestraLLM(app), rain_tool(ran)))
+        judged = [(one.model, one.trigger, one.action) for one in events(rows(app), Judged)]
+        assert results(provider) == ["800 mm"]
+    assert (result.raw, ran) == ("800 mm.", ["Oslo"])
+    assert judged == [
+        ("small", trigger, "repair"),
+        ("small", trigger, "escalate"),
+        ("strong", None, None),
+        ("small", None, None),
+    ]
