@@ -9,7 +9,7 @@ Bad calls are judged before CrewAI sees them; what a tool failed with takes the 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import aclosing, closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -153,17 +153,18 @@ class OrchestraLLM(BaseLLM):
         output: type[BaseModel] | None,
     ) -> Generator[_Call]:
         """A call between its first and its last event; a denial and a failure are told as such."""
+        said, offered = self._format_messages(messages), tools_of(tools or ())
         with llm_call_context():
             self._emit_call_started_event(
                 messages, tools, available_functions=functions, from_task=task, from_agent=agent
             )
             try:
-                said = self._format_messages(messages)
                 self._invoke_before_llm_call_hooks(said, agent)
                 read = from_crewai(cast("Any", said), collect_tool_failures(agent))
-                options = self._options(read, tools or (), functions, output)
-                options["step"] = self.step or _step(task, agent, options["tools"])
-                yield _Call(said, read, options, functions or {}, task, agent)
+                step = self.step or _step(task, agent, offered)
+                asked = {"step": step, "tools": offered, "failures": failures(read), "output": output}
+                once = {"parallel_tools": False} if functions else {}  # CrewAI has one function run here and now
+                yield _Call(said, read, self._settings() | once | asked, functions or {}, task, agent)
             except (HookAborted, LLMCallBlockedError) as denial:
                 self._emit_call_denied_event(denial, task, agent)
                 raise
@@ -173,26 +174,16 @@ class OrchestraLLM(BaseLLM):
                     raise LLMContextLengthExceededError(str(error)) from error
                 raise
 
-    def _options(
-        self,
-        messages: Sequence[t.Message],
-        tools: Iterable[Any],
-        functions: Mapping[str, Any] | None,
-        output: type[BaseModel] | None,
-    ) -> dict[str, Any]:
-        """The call's options for the app; a function that CrewAI has run here and now is called once."""
-        options = {
-            "output": output,
+    def _settings(self) -> dict[str, Any]:
+        """What each call of this instance says to the app."""
+        own = {
             "temperature": self.temperature,
             "max_tokens": self.max_tokens and int(self.max_tokens),
             "seed": self.seed,
             "stop": self.stop_sequences,
             "extra": self.additional_params,
-            "parallel_tools": False if functions else None,
-            **self.limits,
         }
-        known = {name: value for name, value in options.items() if value is not None}
-        return known | {"tools": tools_of(tools), "failures": failures(messages)}
+        return {name: value for name, value in own.items() if value is not None} | self.limits
 
     def _told(self, call: _Call, event: t.StreamEvent) -> bool:
         """Pass a stream's event on to CrewAI; False for the last one, which has the reply."""

@@ -99,6 +99,7 @@ _INSTEAD = {
     "stream_sync": "iterate over stream(...) with async for",
     "close": "await aclose()",
     "invoke": "await ainvoke(...)",
+    "call": "await acall(...)",
     "stream": "iterate over astream(...) with async for",
     "get_state": "await aget_state(...)",
     "get_state_history": "iterate over aget_state_history(...) with async for",

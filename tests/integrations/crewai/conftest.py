@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,13 +48,18 @@ def ran() -> list[str]:
 
 
 @pytest.fixture
-def heard() -> Iterator[list]:
-    """CrewAI's events about LLM calls, in order."""
-    found: list = []
+def heard() -> Iterator[Callable[[], list[Any]]]:
+    """CrewAI's events about LLM calls so far, in order."""
+    found: list[Any] = []
+
+    def so_far() -> list[Any]:
+        crewai_event_bus.flush()
+        return sorted(found, key=lambda event: event.emission_sequence)
+
     with crewai_event_bus.scoped_handlers():
         for kind in KINDS:
             crewai_event_bus.on(kind)(lambda source, event: found.append(event))
-        yield found
+        yield so_far
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

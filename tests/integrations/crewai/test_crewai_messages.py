@@ -1,0 +1,158 @@
+"""Calls go to CrewAI and come back with their reply, through checkpoints too; other messages are read as they stand."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from crewai.tools.tool_failure import ToolFailure, ToolFailureRecord
+from crewai.utilities.agent_utils import build_tool_calls_assistant_message
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestra.integrations.crewai_messages import failures, from_crewai, metered, parts_of, tools_of
+from orchestra.types import (
+    Attempt,
+    Image,
+    Message,
+    Origin,
+    Reasoning,
+    Reply,
+    Text,
+    ToolCall,
+    ToolResult,
+    Trigger,
+    Usage,
+    Verdict,
+)
+
+WORDS = st.text(st.characters(categories=["L"], max_codepoint=127), min_size=1, max_size=8).map(str.lower)
+ORIGINS = st.none() | st.builds(Origin, WORDS, WORDS, WORDS)
+STATES = st.none() | WORDS
+VALUES = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=5)
+CALLS = st.builds(ToolCall, WORDS, WORDS, st.dictionaries(WORDS, VALUES, max_size=2), WORDS, ORIGINS, STATES)
+OTHERS = st.builds(Text, WORDS, ORIGINS, STATES) | st.builds(Reasoning, WORDS, ORIGINS, STATES)
+REPLIES = st.tuples(st.lists(OTHERS, max_size=2), st.lists(CALLS, min_size=1, max_size=3)).map(
+    lambda parts: Message("assistant", (*parts[0], *parts[1]))
+)
+
+
+def reported(message: Message) -> dict[str, Any]:
+    """The message in which CrewAI reports the calls of a reply."""
+    calls = tuple(part for part in message.parts if isinstance(part, ToolCall))
+    written, _ = build_tool_calls_assistant_message(parts_of(Reply("", "small", message, tool_calls=calls)))
+    assert written is not None
+    return dict(written)
+
+
+def through_a_checkpoint(message: dict[str, Any]) -> dict[str, Any]:
+    return json.loads(json.dumps(message, default=lambda part: part.model_dump(mode="json")))
+
+
+@pytest.mark.parametrize("kept", [dict, through_a_checkpoint])
+@given(REPLIES)
+def test_a_reply_with_calls_comes_back_the_same(kept, message):
+    assert from_crewai([kept(reported(message))], ()) == (message,)
+
+
+SIGNED = Message("assistant", (Reasoning("hm", None, "signed"), ToolCall("1", "rain", {"city": "Oslo"}, "{}")))
+
+
+def test_of_calls_that_were_changed_since_what_stands_there_counts():
+    message = reported(SIGNED)
+    message["tool_calls"][0]["function"]["arguments"] = '{"city": "Bergen"}'
+    (read,) = from_crewai([message], ())
+    assert read == Message("assistant", (ToolCall("1", "rain", {"city": "Bergen"}, '{"city": "Bergen"}'),))
+
+
+def test_messages_of_other_models_are_read_as_they_stand():
+    call = {"id": "1", "type": "function", "function": {"name": "rain", "arguments": "{}"}}
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}}
+    assert from_crewai(
+        [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": [{"type": "text", "text": "Rain?"}, picture]},
+            {"role": "assistant", "content": None, "tool_calls": [call], "raw_tool_call_parts": [{"function_call": 1}]},
+            {"role": "tool", "tool_call_id": "1", "name": "rain", "content": "3"},
+        ],
+        (),
+    ) == (
+        Message("system", (Text("Be brief."),)),
+        Message("user", (Text("Rain?"), Image("image/png", data="QUJD"))),
+        Message("assistant", (ToolCall("1", "rain", {}, "{}"),)),
+        Message("tool", (ToolResult("1", "rain", (Text("3"),)),)),
+    )
+
+
+def record(name: str, said: str) -> ToolFailureRecord:
+    return ToolFailureRecord(tool_name=name, failure=ToolFailure(message=said))
+
+
+def result(call_id: str, name: str, content: str) -> dict[str, Any]:
+    return {"role": "tool", "tool_call_id": call_id, "name": name, "content": content}
+
+
+def test_a_result_is_a_failure_where_crewai_recorded_one_for_this_tool_and_text():
+    told = [
+        {"role": "user", "content": "?"},
+        result("1", "rain", "Error executing tool: locked"),
+        result("2", "snow", "Error executing tool: locked"),
+        result("3", "rain", "800"),
+    ]
+    read = from_crewai(told, [record("rain", "locked")])
+    results = [part for message in read for part in message.parts if isinstance(part, ToolResult)]
+    assert [one.is_error for one in results] == [True, False, False]
+
+
+def failed(name: str) -> Message:
+    return Message("tool", (ToolResult("1", name, (Text("locked"),), is_error=True),))
+
+
+CALLED = Message("assistant", (ToolCall("1", "rain", {}),))
+FINE = Message("tool", (ToolResult("1", "rain", (Text("800"),)),))
+
+
+@pytest.mark.parametrize(
+    ("messages", "names"),
+    [
+        ([Message.user("?"), CALLED, failed("a"), CALLED, failed("b")], ["a", "b"]),
+        ([Message.user("?"), CALLED, failed("a"), CALLED, FINE], []),
+        ([CALLED, FINE, CALLED, failed("b")], ["b"]),
+        ([CALLED, failed("a"), Message.user("And?"), CALLED, failed("b")], ["b"]),
+        ([CALLED, failed("a"), Message("system", (Text("x"),))], []),
+    ],
+)
+def test_failures_are_those_of_the_last_turns_that_failed(messages, names):
+    assert failures(messages) == [Verdict(Trigger.tool_error, (f"{name}: locked",)) for name in names]
+
+
+def test_a_parameter_with_a_default_is_not_required_wherever_it_stands():
+    inner = {
+        "type": "object",
+        "properties": {"a": {"type": "integer", "default": 1}, "b": {"type": "integer"}},
+        "required": ["a", "b"],
+    }
+    schema = {"type": "object", "properties": {"each": {"type": "array", "items": inner}}, "required": ["each"]}
+    (tool,) = tools_of([{"type": "function", "function": {"name": "rain", "parameters": schema}}])
+    assert tool.validate({"each": [{"b": 1}]}) == []
+    assert tool.validate({"each": [{"a": 1}]}) != []
+    assert tool.validate({}) != []
+
+
+def test_tokens_are_those_of_every_attempt():
+    usage = Usage(input=10, output=5, cached_input=4, reasoning=2, cache_write=3)
+    attempts = (
+        Attempt("1", "small", Trigger.empty, usage=usage),
+        Attempt("2", "small"),
+        Attempt("3", "small", usage=usage),
+    )
+    assert metered(Reply("hi", "small", Message.assistant("hi"), attempts=attempts)) == {
+        "prompt_tokens": 20,
+        "completion_tokens": 10,
+        "total_tokens": 30,
+        "cached_prompt_tokens": 8,
+        "reasoning_tokens": 4,
+        "cache_creation_tokens": 6,
+    }
+    assert metered(Reply("hi", "small", Message.assistant("hi"))) is None

@@ -1,0 +1,236 @@
+"""Crews on an app: steps, shared instances, managers, planners, failing tools, text calls, state, streams, crowds."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from crewai import Crew, Process, Task
+from crewai.agent.planning_config import PlanningConfig
+from crewai.tools import tool
+from crewai.tools.tool_failure import ToolFailure
+from pydantic import BaseModel
+
+from orchestra import StepPolicy
+from orchestra.integrations.crewai import OrchestraLLM
+from orchestra.ledger import AttemptEnded, Decided, Judged
+from orchestra.testing import CallTool, Say, ScriptedModel, scripted_app
+from orchestra.types import Capabilities
+from tests.app.doubles import events, rows
+from tests.integrations.crewai.doubles import ASKED, agent, crew, rain_tool, stock, task
+from tests.integrations.fleets import SEALED, spoken, world
+
+GOOD = CallTool("rain", city="Oslo")
+
+
+def steps(app: Any) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Name, kind and tags of the step of each call that the ledger has."""
+    found = [one.context.step for one in events(rows(app), Decided)]
+    return [(step.name, step.kind, step.tags) for step in found]
+
+
+def pair(llm: Any, other: Any = None) -> Crew:
+    """A researcher and a writer, with a task each."""
+    first, second = agent(llm), agent(other or llm, role="Writer")
+    return Crew(agents=[first, second], tasks=[task(first), task(second, "write")])
+
+
+async def test_the_step_is_the_tasks_name_or_the_agents_role(tmp_path: Path):
+    async with world(tmp_path, ["noted"]) as (_, app):
+        one = agent(OrchestraLLM(app))
+        await Crew(agents=[one], tasks=[task(one), task(one, None)]).akickoff()
+        await one.kickoff_async("And in Bergen?")
+        await OrchestraLLM(app).acall("Hi")
+        await OrchestraLLM(app, step="chat").acall("Hi")
+        assert steps(app) == [
+            ("research", "act", ("Researcher",)),
+            ("Researcher", "act", ("Researcher",)),
+            ("Researcher", "act", ("Researcher",)),
+            ("call", "act", ()),
+            ("chat", "chat", ()),
+        ]
+
+
+async def test_rules_of_the_fleet_choose_by_task_and_by_role(tmp_path: Path):
+    rules = [{"match": {"tags": ["Writer"]}, "prefer": ["strong"]}, {"prefer": ["small"]}]
+    async with world(tmp_path, ["noted"], ["written"], policies=[StepPolicy(rules)]) as (provider, app):
+        assert (await pair(OrchestraLLM(app)).akickoff()).raw == "written"
+        assert [request.model for request in provider.requests] == ["small", "strong"]
+
+
+async def test_a_manager_and_a_planner_are_steps_of_their_own_kind(tmp_path: Path):
+    plan = {"list_of_plans_per_task": [{"task_number": 1, "task": "rain", "plan": "look it up"}]}
+    async with world(tmp_path, [json.dumps(plan), "800 mm."]) as (_, app):
+        llm = OrchestraLLM(app)
+        work = [Task(description=ASKED, expected_output="a number", name="research")]
+        managed = Crew(
+            agents=[agent(llm)],
+            tasks=work,
+            process=Process.hierarchical,
+            manager_llm=llm,
+            planning=True,
+            planning_llm=llm,
+        )
+        await asyncio.to_thread(managed.kickoff)  # the planner cannot be run by akickoff
+        assert [kind for _, kind, _ in steps(app)] == ["plan", "manage"]
+
+
+async def test_an_agent_that_plans_by_itself_does_so_in_a_step_of_kind_plan(tmp_path: Path, ran):
+    plan = CallTool("create_reasoning_plan", plan="Look it up.", steps=[], ready=True)
+    async with world(tmp_path, [plan, GOOD, "800 mm."]) as (_, app):
+        planning = PlanningConfig(reasoning_effort="low", max_attempts=1)
+        result = await crew(OrchestraLLM(app), rain_tool(ran), planning_config=planning).akickoff()
+        assert [kind for _, kind, _ in steps(app)] == ["plan", "act", "act"]
+    assert (result.raw, ran) == ("800 mm.", ["Oslo"])
+
+
+async def test_of_an_instance_that_a_crew_shares_nothing_is_counted_twice(tmp_path: Path):
+    async with world(tmp_path, ["noted"]) as (provider, app):
+        theirs = await pair(stock(provider)).akickoff()
+        assert theirs.token_usage.successful_requests == 4  # of two: each agent tells what both have used
+        llm = OrchestraLLM(app)
+        shared = pair(llm)
+        ours = await shared.akickoff()
+    assert ours.token_usage.successful_requests == 2
+    each = [one.llm.get_token_usage_summary() for one in shared.agents]
+    assert [one.successful_requests for one in each] == [1, 1]
+    assert sum(one.prompt_tokens for one in each) == ours.token_usage.prompt_tokens
+    assert llm.get_token_usage_summary() == ours.token_usage
+
+
+async def test_copies_of_a_crew_count_what_each_has_used(tmp_path: Path):
+    async with world(tmp_path, ["noted"]) as (_, app):
+        llm = OrchestraLLM(app)
+        results = await crew(llm).kickoff_for_each_async([{}, {}, {}])
+    assert [one.token_usage.successful_requests for one in results] == [1, 1, 1]
+    assert llm.get_token_usage_summary().successful_requests == 3
+
+
+async def test_tokens_of_refused_attempts_are_counted_because_they_are_paid(tmp_path: Path):
+    async with world(tmp_path, ["", "noted"]) as (_, app):
+        result = await crew(OrchestraLLM(app), rain_tool([])).akickoff()
+        paid = [one.usage for one in events(rows(app), AttemptEnded)]
+    assert len(paid) == 2
+    assert result.token_usage.successful_requests == 1
+    assert result.token_usage.prompt_tokens == sum(usage.input for usage in paid)
+    assert result.token_usage.completion_tokens == sum(usage.output for usage in paid)
+
+
+class Broken(Exception):
+    pass
+
+
+def failing(way: str, times: int) -> Any:
+    """A look-up that fails this many times: by an exception, or by telling so."""
+    left = [times]
+
+    @tool("rain")
+    def rain(city: str) -> Any:
+        """Millimetres of rain in a year."""
+        if not left[0]:
+            return 800
+        left[0] -= 1
+        if way == "raised":
+            raise Broken("the database is locked")
+        return ToolFailure(message="the database is locked", code="busy")
+
+    return rain
+
+
+@pytest.mark.parametrize("way", ["raised", "returned"])
+async def test_what_a_tool_failed_with_takes_the_next_turns_up_the_ladder_and_back_down(way, tmp_path: Path):
+    async with world(tmp_path, [GOOD, CallTool("rain", city="oslo"), "800 mm."], [GOOD]) as (provider, app):
+        result = await crew(OrchestraLLM(app), failing(way, 2)).akickoff()
+        served = [request.model for request in provider.requests]
+        judged = [(one.model, one.trigger, one.action) for one in events(rows(app), Judged) if one.trigger]
+    assert (result.raw, served) == ("800 mm.", ["small", "small", "strong", "small"])
+    assert judged == [
+        ("small", "tool_error", "repair"),
+        ("small", "tool_error", "repair"),
+        ("small", "tool_error", "escalate"),
+    ]
+
+
+async def test_an_optional_argument_may_be_left_out(tmp_path: Path, ran):
+    async with world(tmp_path, [GOOD, "800 mm."]) as (provider, app):
+        await crew(OrchestraLLM(app), rain_tool(ran)).akickoff()
+        assert provider.count("small") == 2
+        sent = provider.requests[0].body["tools"][0]["function"]["parameters"]
+    assert (ran, sent["required"]) == (["Oslo"], ["city"])
+
+
+async def test_calls_of_one_reply_run_at_once_and_come_back_together(tmp_path: Path, ran):
+    both = Say(calls=(GOOD, CallTool("rain", city="Bergen")))
+    async with world(tmp_path, [both, "Bergen."]) as (provider, app):
+        result = await crew(OrchestraLLM(app), rain_tool(ran)).akickoff()
+        roles = [message["role"] for message in provider.requests[-1].body["messages"]]
+    assert (result.raw, sorted(ran)) == ("Bergen.", ["Bergen", "Oslo"])
+    assert roles == ["system", "user", "assistant", "tool", "tool"]
+
+
+TWO = CallTool.written("rain", '{"city": "Oslo"}{"city": "Bergen"}')
+
+
+async def test_two_calls_written_as_one_are_an_error_to_crewai_and_two_calls_to_us(tmp_path: Path, ran):
+    async with world(tmp_path, [TWO, "no idea"]) as (provider, _):
+        await crew(stock(provider), rain_tool(ran)).akickoff()
+    assert ran == []
+    async with world(tmp_path, [TWO, "800 mm each."]) as (provider, app):
+        result = await crew(OrchestraLLM(app), rain_tool(ran)).akickoff()
+        assert provider.count("strong") == 0
+    assert (result.raw, sorted(ran)) == ("800 mm each.", ["Bergen", "Oslo"])
+
+
+@pytest.mark.parametrize("dialect", SEALED)
+async def test_a_thought_goes_back_to_its_model_and_to_no_other(dialect, ran):
+    other = "openai-chat"
+    thought = Say(calls=(GOOD,), reasoning="hmm.")
+    async with spoken({dialect: [thought, "800 mm."], other: ["800 mm."]}) as (provider, app):
+        await crew(OrchestraLLM(app, step=dialect), rain_tool(ran)).akickoff()
+        again = json.dumps(provider.requests[-1].body)
+    assert SEALED[dialect] in again
+    assert ran == ["Oslo"]
+
+
+class Rain(BaseModel):
+    city: str
+    mm: int
+
+
+@pytest.mark.parametrize("tools", [0, 1], ids=["without tools", "with tools"])
+async def test_an_answer_in_a_pydantic_model_is_asked_again_until_it_fits(tools, tmp_path: Path, ran):
+    answers = ['{"city": "Oslo"}', '{"city": "Oslo", "mm": 800}']
+    async with world(tmp_path, ["It rains 800 mm in Oslo.", *answers] if tools else answers) as (_, app):
+        one = agent(OrchestraLLM(app), *[rain_tool(ran)][:tools])
+        result = await Crew(agents=[one], tasks=[task(one, output_pydantic=Rain)]).akickoff()
+    assert result.pydantic == Rain(city="Oslo", mm=800)
+
+
+async def test_where_no_model_can_call_tools_agents_call_in_text(ran):
+    said = ['Thought: look.\nAction: rain\nAction Input: {"city": "Oslo"}\nObservation: 3', "Final Answer: 800 mm."]
+    plain = ScriptedModel("plain", said, capabilities=Capabilities(tools="none"))
+    async with scripted_app(plain) as app:
+        result = await crew(OrchestraLLM(app), rain_tool(ran)).akickoff()
+    assert (result.raw, ran) == ("800 mm.", ["Oslo"])
+    assert all(not request.get("tools") for request in plain.requests)
+
+
+async def test_a_hundred_crews_at_once_keep_apart(tmp_path: Path):
+    def told(body: dict[str, Any]) -> str:
+        return json.dumps(body["messages"]).split("number ")[1].split(" ")[0]
+
+    async with world(tmp_path, told) as (_, app):
+        llm = OrchestraLLM(app)
+
+        async def one(number: int) -> str:
+            writer = agent(llm)
+            work = task(writer, description=f"Say number {number} .")
+            result = await Crew(agents=[writer], tasks=[work]).akickoff()
+            assert result.token_usage.successful_requests == 1
+            return result.raw
+
+        assert await asyncio.gather(*map(one, range(100))) == [str(number) for number in range(100)]
+    assert llm.get_token_usage_summary().successful_requests == 100

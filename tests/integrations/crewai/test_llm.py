@@ -1,0 +1,277 @@
+"""One call of the LLM: what CrewAI is told of it, what it may be set to, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from crewai.events.types.llm_events import (
+    LLMCallCompletedEvent,
+    LLMCallFailedEvent,
+    LLMCallStartedEvent,
+    LLMStreamChunkEvent,
+    LLMThinkingChunkEvent,
+)
+from crewai.hooks import register_before_llm_call_hook, unregister_before_llm_call_hook
+from crewai.llms.base_llm import LLMCallBlockedError
+from crewai.utilities.exceptions.context_window_exceeding_exception import LLMContextLengthExceededError
+from pydantic import BaseModel
+
+from orchestra import StepPolicy
+from orchestra.errors import CallError, ConfigError, SyncInLoop
+from orchestra.integrations.crewai import FLEET, OrchestraLLM
+from orchestra.testing import CallTool, Error, FakeProvider, Say, ScriptedModel, scripted_app
+from orchestra.types import Capabilities
+from tests.app.doubles import app_of, fleet_file
+
+RAIN = {
+    "type": "function",
+    "function": {
+        "name": "rain",
+        "description": "Millimetres of rain.",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    },
+}
+
+Ask = Callable[..., Awaitable[Any]]
+
+
+async def called(llm: OrchestraLLM, *args: Any, **options: Any) -> Any:
+    return await asyncio.to_thread(llm.call, *args, **options)
+
+
+async def acalled(llm: OrchestraLLM, *args: Any, **options: Any) -> Any:
+    return await llm.acall(*args, **options)
+
+
+@pytest.fixture(params=[called, acalled], ids=["call", "acall"])
+def ask(request: pytest.FixtureRequest) -> Ask:
+    return request.param
+
+
+def scripted(replies: Any, **card: Any) -> tuple[ScriptedModel, Any]:
+    small = ScriptedModel("small", replies, **card)
+    return small, scripted_app(small)
+
+
+async def test_crewai_hears_of_a_call_from_its_start_to_its_end(ask, heard):
+    thought = Say("Hello there", reasoning="hm", usage=(10, 5), chunks=2)
+    _, app = scripted([thought])
+    async with app:
+        assert await ask(OrchestraLLM(app, stream=True), "Hi") == "Hello there"
+    first, *chunks, last = heard()
+    assert (type(first), type(last)) == (LLMCallStartedEvent, LLMCallCompletedEvent)
+    assert "".join(event.chunk for event in chunks if isinstance(event, LLMStreamChunkEvent)) == "Hello there"
+    assert "".join(event.chunk for event in chunks if isinstance(event, LLMThinkingChunkEvent)) == "hm"
+    assert len({event.call_id for event in heard()}) == 1
+    assert (first.model, last.model) == ("orchestra", "small")
+    assert (last.usage["total_tokens"], last.finish_reason) == (15, "stop")
+
+
+async def test_a_call_that_fails_is_told_as_failed(ask, heard):
+    _, app = scripted([Error(400)])
+    async with app:
+        with pytest.raises(CallError):
+            await ask(OrchestraLLM(app), "Hi")
+    assert [type(event) for event in heard()] == [LLMCallStartedEvent, LLMCallFailedEvent]
+
+
+async def test_a_hook_may_forbid_a_call(ask, heard):
+    small, app = scripted(["never"])
+
+    def forbid(context: Any) -> bool:
+        return False
+
+    register_before_llm_call_hook(forbid)
+    try:
+        async with app:
+            with pytest.raises(LLMCallBlockedError):
+                await ask(OrchestraLLM(app), "Hi")
+    finally:
+        unregister_before_llm_call_hook(forbid)
+    assert small.requests == []
+    assert "denied" in heard()[-1].error
+
+
+async def test_calls_come_as_crewai_takes_them_and_their_event_says_so(ask, heard):
+    _, app = scripted([CallTool("rain", city="Oslo")])
+    async with app:
+        (call,) = await ask(OrchestraLLM(app), "Rain?", tools=[RAIN])
+    assert (call.function.name, call.function.arguments) == ("rain", '{"city": "Oslo"}')
+    assert isinstance(heard()[-1], LLMCallCompletedEvent)
+    assert heard()[-1].call_type.value == "tool_call"
+
+
+async def test_a_function_that_crewai_hands_over_is_run_once(ask):
+    asked = []
+    _, app = scripted([Say(calls=(CallTool("rain", city="Oslo"),))])
+    async with app:
+        llm = OrchestraLLM(app)
+        said = await ask(
+            llm, "Rain?", tools=[RAIN], available_functions={"rain": lambda city: asked.append(city) or 800}
+        )
+    assert (said, asked) == ("800", ["Oslo"])
+
+
+async def test_of_a_function_that_fails_the_replys_text_is_the_answer(ask):
+    _, app = scripted([Say("Let me see.", calls=(CallTool("rain", city="Oslo"),))])
+
+    def broken(city: str) -> int:
+        raise OSError(city)
+
+    async with app:
+        said = await ask(OrchestraLLM(app), "Rain?", tools=[RAIN], available_functions={"rain": broken})
+    assert said == "Let me see."
+
+
+class Rain(BaseModel):
+    city: str
+    mm: int
+
+
+async def test_an_answer_in_a_model_is_an_instance_of_it(ask):
+    small, app = scripted(['{"city": "Oslo"}', '{"city": "Oslo", "mm": 800}'])
+    async with app:
+        assert await ask(OrchestraLLM(app), "Rain?", response_model=Rain) == Rain(city="Oslo", mm=800)
+    assert len(small.requests) == 2
+
+
+async def test_settings_and_limits_of_an_instance_reach_the_wire_and_the_app(ask):
+    small, app = scripted(["A stop B"])
+    async with app:
+        llm = OrchestraLLM(
+            app,
+            temperature=0.5,
+            max_tokens=7,
+            seed=1,
+            stop=["stop"],
+            mode="cost",
+            budget=1.0,
+            additional_params={"scripted.top_p": 0.5},
+        )
+        assert await ask(llm, "Hi") == "A"
+    (request,) = small.requests
+    assert (request["temperature"], request["seed"], request["stop"], request["top_p"]) == (0.5, 1, ["stop"], 0.5)
+    assert llm.limits == {"mode": "cost", "budget": 1.0}
+
+
+async def test_crewai_does_not_ask_again_for_what_the_app_has_given_up():
+    tried = []
+
+    def limited(body: dict[str, Any]) -> Error:
+        tried.append(body)
+        return Error(429, "Rate limit reached, too many requests")
+
+    small = ScriptedModel("small", limited)
+    async with scripted_app(small) as app:
+        with pytest.raises(CallError, match="ate limit"):
+            await called(OrchestraLLM(app, deadline=0.5), "Hi")
+        first = len(tried)
+        tried.clear()
+        with pytest.raises(CallError):
+            await app.complete("Hi", deadline=0.5)
+    assert first == len(tried)
+
+
+@pytest.mark.parametrize("short", ["x " * 4000, None], ids=["by count", "by the provider"])
+async def test_a_history_that_fits_no_model_is_for_crewai_to_shorten(short, ask):
+    said = [Error(400, "This model's maximum context length is 1000 tokens")] if short is None else ["never"]
+    _, app = scripted(said, window=1000, max_output=100)
+    async with app:
+        with pytest.raises(LLMContextLengthExceededError):
+            await ask(OrchestraLLM(app), short or "Hi")
+
+
+async def test_a_sync_call_inside_a_running_loop_says_what_to_do():
+    _, app = scripted(["never"])
+    async with app:
+        with pytest.raises(
+            SyncInLoop, match=r"call was called inside a running event loop; await acall\(\.\.\.\) instead"
+        ):
+            OrchestraLLM(app).call("Hi")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"top_p": 0.5}, "top_p: no option of OrchestraLLM"),
+        ({"temprature": 0.5}, "temprature: no option of OrchestraLLM; did you mean 'temperature'"),
+        ({"step": "reserch"}, "step 'reserch' is in no rule; did you mean 'research'"),
+        ({"step": ""}, "step: expected a name"),
+    ],
+)
+async def test_a_setting_that_makes_no_sense_is_refused(settings, said):
+    policies = [StepPolicy([{"match": {"name": "research"}, "prefer": ["small"]}])]
+    async with scripted_app(ScriptedModel("small", []), policies=policies) as app:
+        with pytest.raises(ConfigError, match=said):
+            OrchestraLLM(app, **settings)
+
+
+@pytest.mark.parametrize("tool", ["rain", {"name": "rain"}, {"type": "web_search"}])
+async def test_a_tool_that_is_none_is_refused(tool, ask):
+    _, app = scripted(["never"])
+    async with app:
+        with pytest.raises(ConfigError, match=r"tools\[0\]: expected"):
+            await ask(OrchestraLLM(app), "Hi", tools=[tool])
+
+
+async def test_a_tool_without_a_schema_takes_no_arguments(ask):
+    _, app = scripted([CallTool("now")])
+    async with app:
+        (call,) = await ask(OrchestraLLM(app), "Hi", tools=[{"type": "function", "function": {"name": "now"}}])
+    assert call.function.arguments == "{}"
+
+
+@pytest.mark.parametrize(
+    ("messages", "said"),
+    [
+        ([], "the list is empty"),
+        (["Hi"], "must be a dictionary"),
+        ([{"role": "critic", "content": "x"}], "role 'critic' is unknown"),
+        ([{"role": "user", "content": [{"type": "audio"}]}], "a part of type 'audio' is unknown"),
+    ],
+)
+async def test_messages_that_nobody_can_read_are_refused(messages, said, ask):
+    _, app = scripted(["never"])
+    async with app:
+        with pytest.raises((ConfigError, ValueError), match=said):
+            await ask(OrchestraLLM(app), messages)
+
+
+async def test_an_instance_tells_what_its_fleet_can():
+    _, app = scripted([], window=1000, capabilities=Capabilities(images=True))
+    async with app:
+        llm = OrchestraLLM(app)
+        assert llm.supports_function_calling()
+        assert llm.supports_multimodal()
+        assert llm.supports_stop_words()
+        assert llm.get_context_window_size() == 850
+        assert 0 < llm.get_input_tokens_count("Hi") < llm.get_input_tokens_count("Hi", tools=[RAIN])
+
+
+async def test_a_copy_is_counted_by_itself_and_in_the_whole():
+    async with app_of(["hi"] * 3) as app:
+        llm = OrchestraLLM(app)
+        await llm.acall("Hi")
+        twin = copy.copy(llm)
+        await twin.acall("Hi")
+        await copy.copy(twin).acall("Hi")
+    counted = [one.get_token_usage_summary().successful_requests for one in (llm, twin)]
+    assert counted == [3, 2]
+
+
+async def test_without_an_app_the_fleet_of_the_environment_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(ConfigError, match="no app; write OrchestraLLM"):
+        OrchestraLLM()
+    async with FakeProvider({"small": ["hi"], "strong": ["hi"]}) as provider:
+        monkeypatch.setenv(FLEET, str(fleet_file(tmp_path, provider)))
+        monkeypatch.setenv("ORCHESTRA_LEDGER", str(tmp_path / "l.db"))
+        llm = OrchestraLLM(**OrchestraLLM(step="chat", mode="cost").to_config_dict())
+        assert await llm.acall("Hi") == "hi"
+        assert (llm.step, llm.limits) == ("chat", {"mode": "cost"})
+        assert OrchestraLLM().app is llm.app
+        await llm.app.aclose()
