@@ -16,6 +16,7 @@ from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from crewai.agents.agent_builder import base_agent
 from crewai.events.event_bus import crewai_event_bus
 from crewai.events.types.llm_events import LLMCallCompletedEvent, LLMCallType
 from crewai.hooks.dispatch import HookAborted
@@ -45,6 +46,10 @@ __all__ = ["FLEET", "OrchestraLLM"]
 FLEET = "ORCHESTRA_FLEET"
 """The environment variable of the fleet.toml for an LLM that CrewAI makes itself, from a checkpoint of a crew."""
 
+_TYPE = "orchestra"
+_REGISTERED: dict[str, str] = vars(base_agent)["_LLM_TYPE_REGISTRY"]
+_REGISTERED[_TYPE] = f"{__name__}.OrchestraLLM"  # CrewAI has no other way to read an LLM of ours from a checkpoint
+
 T = TypeVar("T")
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -67,7 +72,7 @@ class OrchestraLLM(BaseLLM):
     summary tells all that went through it. Tokens are those of every attempt. The app stays yours to close.
     """
 
-    llm_type: str = "orchestra"
+    llm_type: str = _TYPE
     app: Any = Field(default=None, exclude=True, repr=False)
     step: str | None = None
     limits: dict[str, Any] = Field(default_factory=dict)

@@ -9,7 +9,21 @@ from crewai.tools import BaseTool, tool
 
 from orchestra.testing import FakeProvider
 
+RAN: list[str] = []
+"""What RainTool was asked, over all its copies."""
+
 ASKED = "How much does it rain in Oslo?"
+
+
+class RainTool(BaseTool):
+    """A look-up that a checkpoint can name."""
+
+    name: str = "rain"
+    description: str = "Millimetres of rain in a year."
+
+    def _run(self, city: str) -> str:
+        RAN.append(city)
+        return "800 mm"
 
 
 def rain_tool(ran: list[str]) -> BaseTool:
