@@ -18,7 +18,7 @@ from turns import PEERS, Side, interval, peer_python
 ROUNDS = 30
 PROMISED = 0.5  # ms
 ROOT = Path(__file__).parents[1]
-SIDES = {"langchain": "langchain", "openai-agents": "agents.tool", "pydantic-ai": "pydantic_ai"}
+SIDES = {"langchain": "langchain", "crewai": "crewai", "openai-agents": "agents.tool", "pydantic-ai": "pydantic_ai"}
 """Framework, by its extra → the module that shows it is there; its side is benchmarks/peer/<module>_side.py."""
 
 

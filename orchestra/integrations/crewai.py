@@ -286,6 +286,15 @@ class OrchestraLLM(BaseLLM):
         return "openai"
 
     @override
+    def _process_message_files(self, messages: list[LLMMessage], *, api: str | None = None) -> list[LLMMessage]:
+        """CrewAI's own way, which leaves out what the format cannot say; so what is no image is refused."""
+        for message in messages:
+            for name, file in cast("dict[str, Any]", dict(message).get("files") or {}).items():
+                if not file.content_type.startswith("image/"):
+                    raise ConfigError(f"input_files[{name!r}]: {file.content_type} cannot be shown; known: images")
+        return super()._process_message_files(messages, api=api)
+
+    @override
     def to_config_dict(self) -> dict[str, Any]:
         """What makes this LLM again, with the app of ORCHESTRA_FLEET."""
         return self.model_dump(exclude_none=True)

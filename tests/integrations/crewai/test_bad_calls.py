@@ -64,6 +64,20 @@ async def test_what_crewai_makes_of_a_bad_call_alone(kind, tmp_path: Path, ran):
     assert (found, ran) == (expected, [])
 
 
+HALF = Say(calls=(GOOD, CallTool("rain", town="Bergen")))
+
+
+async def test_of_two_calls_the_good_one_runs_twice_with_crewai_alone_and_once_with_ours(tmp_path: Path, ran):
+    both = Say(calls=(GOOD, CallTool("rain", city="Bergen")))
+    async with world(tmp_path, [HALF, both, "800 mm each."]) as (provider, _):
+        await crew(stock(provider), rain_tool(ran)).akickoff()
+    assert sorted(ran) == ["Bergen", "Oslo", "Oslo"]
+    ran.clear()
+    async with world(tmp_path, [HALF, both, "800 mm each."]) as (_, app):
+        await crew(OrchestraLLM(app), rain_tool(ran)).akickoff()
+    assert sorted(ran) == ["Bergen", "Oslo"]
+
+
 @pytest.mark.parametrize("kickoff", KICKOFFS)
 @pytest.mark.parametrize("kind", BAD)
 async def test_ours_escalates_once_runs_the_tool_once_and_comes_back_down(kind, kickoff, tmp_path: Path, ran):

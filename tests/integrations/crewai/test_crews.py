@@ -12,6 +12,7 @@ from crewai import Crew, Process, Task
 from crewai.agent.planning_config import PlanningConfig
 from crewai.tools import tool
 from crewai.tools.tool_failure import ToolFailure
+from crewai.utilities.agent_utils import build_tool_calls_assistant_message, convert_tools_to_openai_schema
 from pydantic import BaseModel
 
 from orchestra import StepPolicy
@@ -154,6 +155,13 @@ async def test_what_a_tool_failed_with_takes_the_next_turns_up_the_ladder_and_ba
     ]
 
 
+async def test_a_failure_that_a_crew_ignores_is_none(tmp_path: Path):
+    async with world(tmp_path, [GOOD, CallTool("rain", city="oslo"), "800 mm."]) as (provider, app):
+        result = await crew(OrchestraLLM(app), failing("raised", 2), tool_failure_policy="ignore").akickoff()
+        assert provider.count("strong") == 0
+    assert result.raw == "800 mm."
+
+
 async def test_an_optional_argument_may_be_left_out(tmp_path: Path, ran):
     async with world(tmp_path, [GOOD, "800 mm."]) as (provider, app):
         await crew(OrchestraLLM(app), rain_tool(ran)).akickoff()
@@ -234,3 +242,53 @@ async def test_a_hundred_crews_at_once_keep_apart(tmp_path: Path):
 
         assert await asyncio.gather(*map(one, range(100))) == [str(number) for number in range(100)]
     assert llm.get_token_usage_summary().successful_requests == 100
+
+
+async def test_within_a_node_a_crew_is_one_run_with_one_budget(tmp_path: Path, ran):
+    async with world(tmp_path, [GOOD, "800 mm."]) as (_, app):
+        work = crew(OrchestraLLM(app), rain_tool(ran))
+
+        async def answer() -> str:
+            return (await work.akickoff()).raw
+
+        assert await app.node(answer, step="support", budget=1.0)() == "800 mm."
+        (run,) = app.ledger.runs()
+        assert len(events(rows(app), AttemptEnded)) == 2
+        assert run.state == "done"
+
+
+async def test_a_crew_streams_what_its_models_write(tmp_path: Path):
+    async with world(tmp_path, [Say("It rains a lot in Oslo.", chunks=4)]) as (_, app):
+        one = agent(OrchestraLLM(app))
+        streamed = await Crew(agents=[one], tasks=[task(one)], stream=True).kickoff_async()
+        written = "".join([chunk.content async for chunk in streamed])
+    assert written == streamed.result.raw == "It rains a lot in Oslo."
+
+
+async def test_tasks_that_run_at_once_keep_their_own_steps_and_failures(tmp_path: Path, ran):
+    def model(body: dict[str, Any]) -> Any:
+        return "done" if body["messages"][-1]["role"] == "tool" else GOOD
+
+    async with world(tmp_path, model, GOOD) as (_, app):
+        llm = OrchestraLLM(app)
+        good, bad = agent(llm, rain_tool(ran)), agent(llm, failing("raised", 1), role="Unlucky")
+        at_once = [task(good, "first", async_execution=True), task(bad, "second", async_execution=True)]
+        await Crew(agents=[good, bad], tasks=[*at_once, task(good, "last")]).akickoff()
+        judged = {(row.step, row.event.trigger) for row in rows(app) if isinstance(row.event, Judged)}
+    assert judged == {("first", None), ("second", None), ("second", "tool_error"), ("last", None)}
+
+
+async def test_a_thread_goes_on_with_a_model_of_another_provider(ran):
+    first, then = "anthropic", "gemini"
+    thought = Say(calls=(GOOD,), reasoning="hmm.")
+    async with spoken({first: thought, then: "800 mm."}) as (provider, app):
+        declared, _, _ = convert_tools_to_openai_schema([rain_tool(ran)])
+        asked: list[Any] = [{"role": "user", "content": ASKED}]
+        calls = await OrchestraLLM(app, step=first).acall(asked, tools=declared)
+        reported, _ = build_tool_calls_assistant_message(calls)
+        told = {"role": "tool", "tool_call_id": calls[0].id, "name": "rain", "content": "800 mm"}
+        assert await OrchestraLLM(app, step=then).acall([*asked, reported, told], tools=declared) == "800 mm."
+        sent = json.dumps(provider.requests[-1].body)
+    assert "hmm." not in sent
+    assert SEALED[first] not in sent
+    assert "Oslo" in sent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import copy
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from crewai.events.types.llm_events import (
 from crewai.hooks import register_before_llm_call_hook, unregister_before_llm_call_hook
 from crewai.llms.base_llm import LLMCallBlockedError
 from crewai.utilities.exceptions.context_window_exceeding_exception import LLMContextLengthExceededError
+from crewai_files import ImageFile, PDFFile
 from pydantic import BaseModel
 
 from orchestra import StepPolicy
@@ -240,6 +242,23 @@ async def test_messages_that_nobody_can_read_are_refused(messages, said, ask):
     async with app:
         with pytest.raises((ConfigError, ValueError), match=said):
             await ask(OrchestraLLM(app), messages)
+
+
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+)
+
+
+async def test_images_are_shown_and_other_files_are_refused_instead_of_left_out(ask):
+    small, app = scripted(["A dot."], capabilities=Capabilities(images=True))
+    async with app:
+        llm = OrchestraLLM(app)
+        seen = {"role": "user", "content": "See?", "files": {"dot": ImageFile(source=PIXEL)}}
+        assert await ask(llm, [seen]) == "A dot."
+        with pytest.raises(ConfigError, match=r"input_files\['terms'\]: application/pdf cannot be shown"):
+            await ask(llm, [{"role": "user", "content": "See?", "files": {"terms": PDFFile(source=b"%PDF-1.4")}}])
+    (request,) = small.requests
+    assert [part["type"] for part in request["messages"][0]["content"]] == ["text", "image_url"]
 
 
 async def test_an_instance_tells_what_its_fleet_can():
