@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from crewai.task import Task
     from crewai.utilities.types import LLMMessage
 
-warn_untested("CrewAI", "crewai", ">=1.15,<2")
+warn_untested("CrewAI", "crewai", ">=1.15.30,<1.16")
 
 __all__ = ["FLEET", "OrchestraLLM"]
 
@@ -47,7 +47,7 @@ FLEET = "ORCHESTRA_FLEET"
 """The environment variable of the fleet.toml for an LLM that CrewAI makes itself, from a checkpoint of a crew."""
 
 _TYPE = "orchestra"
-_REGISTERED: dict[str, str] = vars(base_agent)["_LLM_TYPE_REGISTRY"]
+_REGISTERED: dict[str, str] = vars(base_agent).get("_LLM_TYPE_REGISTRY", {})
 _REGISTERED[_TYPE] = f"{__name__}.OrchestraLLM"  # CrewAI has no other way to read an LLM of ours from a checkpoint
 
 T = TypeVar("T")

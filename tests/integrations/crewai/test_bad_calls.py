@@ -78,12 +78,14 @@ async def test_of_two_calls_the_good_one_runs_twice_with_crewai_alone_and_once_w
     assert sorted(ran) == ["Bergen", "Oslo"]
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("kickoff", KICKOFFS)
 @pytest.mark.parametrize("kind", BAD)
-async def test_ours_escalates_once_runs_the_tool_once_and_comes_back_down(kind, kickoff, tmp_path: Path, ran):
+async def test_ours_escalates_once_runs_the_tool_once_and_comes_back_down(kind, kickoff, stream, tmp_path: Path, ran):
     bad, trigger, _ = BAD[kind]
     async with world(tmp_path, [bad, bad, "800 mm."], GOOD) as (provider, app):
-        result = await KICKOFFS[kickoff](crew(OrchestraLLM(app), rain_tool(ran)))
+        llm = OrchestraLLM(app, stream=stream, hold=True)
+        result = await KICKOFFS[kickoff](crew(llm, rain_tool(ran)))
         judged = [(one.model, one.trigger, one.action) for one in events(rows(app), Judged)]
         assert results(provider) == ["800 mm"]
     assert (result.raw, ran) == ("800 mm.", ["Oslo"])
