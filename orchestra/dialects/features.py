@@ -66,10 +66,15 @@ class Features:
     user_turns: bool = False
 
     def takes(self, part: Image | Document, *, in_result: bool) -> bool:
-        """Whether an image or a document is of a media type that may be sent, in a user's message or in a result."""
+        """Whether an image or a document is of a media type that may be sent, in a user's message or in a result.
+
+        An address of an image that nobody said the type of (`image/*`) may be sent wherever images may.
+        """
         types = self.image_types if isinstance(part, Image) else self.document_types
         if in_result and self.result_types is not None:
             types = types & self.result_types
+        if part.url and part.media_type == "image/*":
+            return any(one.startswith("image/") for one in types)
         return part.media_type in types or f"{part.media_type.partition('/')[0]}/*" in types
 
 

@@ -129,7 +129,8 @@ class _Spelling:
         if isinstance(part, Document) and part.name:
             self.notes.append(f"document name {part.name!r} left out: Gemini has no place for it")
         if part.url is not None:
-            return {"fileData": {"mimeType": part.media_type, "fileUri": part.url}}
+            known = {} if part.media_type == "image/*" else {"mimeType": part.media_type}
+            return {"fileData": known | {"fileUri": part.url}}
         return {"inlineData": {"mimeType": part.media_type, "data": part.data}}
 
 

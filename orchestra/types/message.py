@@ -42,7 +42,7 @@ class Reasoning:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image: base64 `data` or a `url`, exactly one of them."""
+    """An image: base64 `data` or a `url`, exactly one of them; of a URL the type may be unknown: `image/*`."""
 
     type: ClassVar[str] = "image"
     media_type: str

@@ -1,9 +1,11 @@
 """What all dialects share of a request: it is cut once, and what was left out is noted."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
+from orchestra.dialects import CODECS
 from orchestra.dialects.asked import asked, output_bound
 from orchestra.dialects.features import FEATURES
 from orchestra.types import (
@@ -135,6 +137,21 @@ def test_a_type_that_is_taken_in_messages_may_not_be_in_results() -> None:
     said = asked(Request(turns, tools=(LOOK,)), card("gemini", documents=True))
     assert said.messages[0].parts[1] == sound
     assert said.notes == ("document a left out: Gemini generateContent takes no audio/mp3 in a result",)
+
+
+@pytest.mark.parametrize("dialect", [name for name, each in FEATURES.items() if "url" in each.images])
+def test_an_address_of_an_image_is_sent_although_nobody_said_of_which_type(dialect: str) -> None:
+    address, bare = Image("image/*", url="https://x/y"), Image("image/*", data="QUJD")
+    request = Request((Message("user", (Text("see"), address, bare)),))
+    said = asked(request, card(dialect, images=True))
+    assert said.messages[0].parts[1] == address
+    assert said.notes == (f"image left out: {FEATURES[dialect].title} takes no image/*",)
+
+
+def test_gemini_finds_out_itself_of_which_type_an_address_is() -> None:
+    shown = Request((Message("user", (Image("image/*", url="https://x/y"),)),))
+    body = json.loads(CODECS["gemini"].encode(shown, card("gemini", images=True)).body)
+    assert body["contents"][0]["parts"] == [{"fileData": {"fileUri": "https://x/y"}}]
 
 
 @pytest.mark.parametrize("written", ["image/jpg", "IMAGE/JPEG", "image/jpeg; q=1"])
