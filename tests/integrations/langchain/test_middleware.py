@@ -126,6 +126,12 @@ def test_whatever_model_the_agent_was_given_is_not_asked_and_the_apps_own_keeps_
     assert [one.get("temperature") for one in bodies] == [None, 0.5]
 
 
+def test_a_turn_is_of_the_middlewares_step_whatever_the_config_says(tmp_path):
+    with agent_of([look("a"), ANSWER], app={"ledger": tmp_path / "l.db"}) as (app, agent):
+        agent.invoke(ASKED, {"metadata": {"orchestra_step": "another"}})
+        assert {one.step for one in run_of(app)} == {"", "look"}
+
+
 def test_the_state_is_plain_json_and_shows_in_neither_input_nor_output():
     saver = InMemorySaver()
     with agent_of([look("bad"), ANSWER], agent={"checkpointer": saver}) as (_, agent):
