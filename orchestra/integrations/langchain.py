@@ -33,7 +33,7 @@ from orchestra.errors import ConfigError
 from orchestra.integrations.langchain_messages import Chunks, ai_message, to_canonical, to_langchain
 from orchestra.integrations.langchain_tools import langchain_tools
 from orchestra.integrations.tested import warn_untested
-from orchestra.runtime.node_run import enclosing
+from orchestra.runtime.node_run import NodeRun, enclosing
 from orchestra.toolbox import Tool, as_tools
 from orchestra.types import Json, Mode
 
@@ -153,7 +153,7 @@ class ChatOrchestra(BaseChatModel):
         known = ensure_config(config)
         configurable: Mapping[str, Any] = known.get("configurable") or {}
         told = {name: configurable[name] for name in _CONFIGURABLE if configurable.get(name) is not None}
-        step = self.step or _step_of(known.get("metadata") or {}, inside=enclosing(self.app.engine) is not None)
+        step = self.step or _step_of(known.get("metadata") or {}, enclosing(self.app.engine))
         return told | {"step": step} if step else told
 
     @override
@@ -218,7 +218,8 @@ class ChatOrchestra(BaseChatModel):
         if "response_format" in options:
             options["output"] = _output(options.pop("response_format"))
         if "tools" in options:
-            options["tools"] = [_tool(json.dumps(tool)) for tool in options["tools"]]
+            declared = (_declaration(tool, at) for at, tool in enumerate(options["tools"]))
+            options["tools"] = [_tool(json.dumps(tool)) for tool in declared]
         if "tool_choice" in options:
             options["tool_choice"] = _tool_choice(options["tool_choice"])
         return options
@@ -313,19 +314,27 @@ _CONFIGURABLE = ("mode", "budget", "tenant")
 _OWN = ("step", *_CONFIGURABLE, "temperature", "max_tokens", "timeout", "seed")
 _ALIASES = {"parallel_tool_calls": "parallel_tools", "max_completion_tokens": "max_tokens"}
 _NOT_OURS = frozenset({"strict", "stream"})  # the codec proves what may be strict; each reply is streamed where it can
+_FORMATS: Mapping[str, Any] = {"json_object": {"type": "object"}, "text": None}  # OpenAI's response formats
 _METHODS = ("json_schema", "function_calling", "json_mode")
 
 
-def _step_of(metadata: Mapping[str, Any], *, inside: bool) -> str | None:
-    """The step that LangGraph's metadata name; the node's own name only where no `app.node` says better."""
+def _step_of(metadata: Mapping[str, Any], node: NodeRun | None) -> str | None:
+    """The step that LangGraph's metadata name; the node's own name only where no `app.node` says better.
+
+    A turn of EscalationMiddleware's is of its step alone, or the step would be in two places of the ledger.
+    """
+    if node is not None and node.stand is not None:
+        return None
     if said := metadata.get("orchestra_step"):
         return said
     outer = str(metadata.get("langgraph_checkpoint_ns") or "").partition("|")[0].partition(":")[0]
-    return None if inside else outer or None
+    return None if node else outer or None
 
 
 def _declaration(tool: Any, at: int) -> Mapping[str, Any]:
     """The tool as OpenAI-style JSON, which bindings and traces can hold; its schema stays what it was."""
+    if isinstance(tool, Mapping) and "function" in tool:
+        return cast("Mapping[str, Any]", tool)
     if isinstance(tool, Mapping | type):
         declared = convert_to_openai_tool(cast("Any", tool))
         if "function" not in declared:
@@ -363,6 +372,8 @@ def _output(schema: Any) -> Any:
     if not isinstance(schema, Mapping):
         return schema if hasattr(schema, "model_json_schema") else convert_to_json_schema(schema)
     said = cast("dict[str, Any]", schema)
+    if said.get("type") in _FORMATS:
+        return _FORMATS[said["type"]]
     if "json_schema" in said:
         return said["json_schema"]["schema"]
     return convert_to_json_schema(said) if {"function", "parameters", "input_schema"} & said.keys() else said

@@ -186,6 +186,14 @@ async def test_tools_of_every_kind_are_declared_with_the_schema_they_have():
     assert request["parallel_tool_calls"] is False
 
 
+@pytest.mark.parametrize("offered", [rain, weather, {"name": "rain", "input_schema": {"type": "object"}}])
+async def test_a_call_may_bring_its_tools_itself(offered):
+    small = ScriptedModel("small", ["none"])
+    async with scripted_app(small) as app:
+        await app.chat_model().ainvoke("x", tools=[offered])
+    assert small.requests[0]["tools"][0]["function"]["name"] in ("rain", "weather")
+
+
 @pytest.mark.parametrize(
     ("offered", "error", "said"),
     [
@@ -224,6 +232,13 @@ async def test_an_answer_in_json_schema_is_the_parsed_json_even_where_it_came_fe
         assert (await model.ainvoke("x", response_format=given)).text == '{"lines": 4}'
         function = {"name": "verse", "parameters": schema}
         assert await model.with_structured_output(function).ainvoke("x") == {"lines": 5}
+
+
+async def test_each_response_format_of_openais_is_understood():
+    async with app_of(["no JSON", '{"a": 1}', "words"]) as app:
+        model = app.chat_model(step="s")
+        assert (await model.ainvoke("x", response_format={"type": "json_object"})).text == '{"a": 1}'
+        assert (await model.ainvoke("x", response_format={"type": "text"})).text == "words"
 
 
 @pytest.mark.parametrize(
