@@ -25,6 +25,7 @@ from orchestra.ledger import (
     ToolEnded,
     ToolStarted,
     new_run_id,
+    totals,
 )
 from orchestra.ledger.process import here
 from orchestra.runtime.cap import budget_question
@@ -108,7 +109,8 @@ class Turns:
 class Turn:
     """One model turn: `with turn.tried():` is left without `after` where it is to be tried again with more money.
 
-    `after` is what the state carries after it. What a turn spends before it fails counts when it is made once more.
+    `after` is what the state carries after it. What a turn spends before it fails or is killed counts when it is made
+    once more.
     """
 
     def __init__(self, turns: Turns, carried: Carried, failed: Verdict, *, asks: bool, unsound: int) -> None:
@@ -121,7 +123,7 @@ class Turn:
         self._answered = before.answered if before else 0
         if before is None:
             return
-        self.spent = max(self.spent, before.spent)
+        self.spent = max(self.spent, before.spent, self._recorded())
         for place, question in enumerate(self._asked):  # in the order in which LangGraph gives back the answers
             self._take(question, place)
         turns.record(carried, "", RunResumed(turns.agent, str(here())))
@@ -130,6 +132,8 @@ class Turn:
     def tried(self) -> Generator[None]:
         """Calls in this block are the turn's. Raises GraphInterrupt where a person is asked to raise the budget."""
         node = self._node()
+        if self.budget is not None:
+            self._keep()  # whoever finds it where the state stands before this turn asks the ledger what it spent
         try:
             with within(node):
                 yield
@@ -211,6 +215,10 @@ class Turn:
     def _keep(self) -> None:
         before = _Before(self.spent, self._asked, self._answered)
         self._ledger.keep(self.carried.run, self.turns.step.id, self._key, before)
+
+    def _recorded(self) -> float:
+        """USD that the run has spent as the ledger knows it, also in turns whose end no checkpoint has."""
+        return totals(self._ledger.events(self.carried.run)).cost.usd or 0.0
 
     @property
     def _key(self) -> str:

@@ -158,6 +158,17 @@ async def test_the_budget_is_one_for_all_turns_and_a_turn_that_failed_has_spent_
         assert turns.open(carried, Verdict(), asks=False).spent == pytest.approx(0.02)
 
 
+async def test_money_of_a_turn_that_no_checkpoint_has_counts_when_it_is_made_again(tmp_path):
+    """As after a kill: the ledger has the attempt, the thread's state is still that from before it."""
+    async with app_of(lambda _: DEAR, price=CENT, ledger=tmp_path / "l.db") as app:
+        turns = turns_of(app, budget=0.035)
+        _, carried = await turn(app, turns, turns.begin("go"))
+        await turn(app, turns, carried)
+        assert turns.open(carried, GOOD, asks=False).spent == pytest.approx(0.02)
+        _, carried = await turn(app, turns, carried)
+        assert carried.spent == pytest.approx(0.03)
+
+
 async def test_within_a_node_a_turn_has_the_nodes_options_and_never_more_than_its_money():
     seen: list[Any] = []
 
