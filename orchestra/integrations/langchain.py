@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
 from functools import lru_cache, partial
 from operator import itemgetter
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput, ModelProfile
 from langchain_core.language_models.base import LangSmithParams
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda, RunnableMap, RunnablePassthrough
 from langchain_core.runnables.config import ensure_config
@@ -33,6 +33,7 @@ from orchestra.errors import ConfigError
 from orchestra.integrations.langchain_messages import Chunks, ai_message, to_canonical, to_langchain
 from orchestra.integrations.langchain_tools import langchain_tools
 from orchestra.integrations.tested import warn_untested
+from orchestra.runtime.messages import messages_of
 from orchestra.runtime.node_run import NodeRun, enclosing
 from orchestra.toolbox import Tool, as_tools
 from orchestra.types import Json, Mode
@@ -218,8 +219,7 @@ class ChatOrchestra(BaseChatModel):
         if "response_format" in options:
             options["output"] = _output(options.pop("response_format"))
         if "tools" in options:
-            declared = (_declaration(tool, at) for at, tool in enumerate(options["tools"]))
-            options["tools"] = [_tool(json.dumps(tool)) for tool in declared]
+            options["tools"] = _tools(options["tools"])
         if "tool_choice" in options:
             options["tool_choice"] = _tool_choice(options["tool_choice"])
         return options
@@ -265,6 +265,18 @@ class ChatOrchestra(BaseChatModel):
         parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | read, parsing_error=lambda _: None)
         unparsed = RunnablePassthrough.assign(parsed=lambda _: None)
         return RunnableMap(raw=asked) | parsed.with_fallbacks([unparsed], exception_key="parsing_error")
+
+    @override
+    def get_num_tokens(self, text: str) -> int:
+        """As `get_num_tokens_from_messages`, of a single message."""
+        return self.get_num_tokens_from_messages([HumanMessage(text)])
+
+    @override
+    def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
+        """About how many tokens these are for the model with the largest window, as far as is known of it."""
+        widest = max(self.app.fleet.models.values(), key=lambda card: card.window)
+        specs = [tool.spec for tool in _tools(tools or ())]
+        return self.app.engine.counter.count(widest, messages_of(messages), specs).tokens
 
     @override
     def _resolve_model_profile(self) -> ModelProfile:
@@ -347,6 +359,10 @@ def _declaration(tool: Any, at: int) -> Mapping[str, Any]:
         "type": "function",
         "function": {"name": spec.name, "description": spec.description, "parameters": spec.schema},
     }
+
+
+def _tools(offered: Iterable[Any]) -> list[Tool]:
+    return [_tool(json.dumps(_declaration(tool, at))) for at, tool in enumerate(offered)]
 
 
 @lru_cache(maxsize=512)

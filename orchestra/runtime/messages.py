@@ -31,13 +31,17 @@ def canonical(messages: Messages) -> tuple[Message, ...]:
     forms, naming its place.
     """
     several = isinstance(messages, Sequence) and not isinstance(messages, str | bytes)
-    items = cast("Sequence[Any]", messages if several else [messages])
-    found = tuple(_message(item, i) for i, item in enumerate(items))
+    found = messages_of(cast("Sequence[Any]", messages if several else [messages]))
     if not found:
         raise ConfigError("messages: the list is empty; give a string or at least one message")
     if not any(_says(part) for message in found for part in message.parts):
         raise ConfigError("messages: every text is blank; give a prompt that says something")
     return found
+
+
+def messages_of(items: Sequence[Any]) -> tuple[Message, ...]:
+    """Each of the items as `canonical` has it, even where they say nothing."""
+    return tuple(_message(item, i) for i, item in enumerate(items))
 
 
 def _says(part: Part) -> bool:

@@ -6,13 +6,14 @@ import asyncio
 import json
 from functools import reduce
 from operator import add
+from pathlib import Path
 from typing import Any, TypedDict
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler, UsageMetadataCallbackHandler
 from langchain_core.language_models.chat_model_stream import ChatModelStream
 from langchain_core.load import dumpd, load
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, trim_messages
 from langchain_core.tools import tool as langchain_tool
 from pydantic import BaseModel, field_validator
 
@@ -317,6 +318,25 @@ async def test_a_call_is_told_of_an_option_that_nobody_knows():
     async with two() as app:
         with pytest.raises(ConfigError, match="top_k: no option of a call"):
             await app.chat_model().ainvoke("x", top_k=3)
+
+
+async def test_a_history_is_trimmed_by_the_tokens_that_the_app_counts():
+    async with two() as app:
+        model = app.chat_model()
+        history = [SystemMessage(""), HumanMessage("long ago " * 100), AIMessage("so"), HumanMessage("now")]
+        kept = trim_messages(history, max_tokens=80, token_counter=model, include_system=True, start_on="human")
+        assert [one.text for one in kept] == ["", "now"]
+        assert model.get_num_tokens("long ago " * 100) > 80 > model.get_num_tokens("now") > 0
+        assert model.get_num_tokens_from_messages(history, [rain]) > model.get_num_tokens_from_messages(history)
+
+
+async def test_a_stream_that_is_left_early_is_a_cancelled_run(tmp_path: Path):
+    async with app_of(["a b c d"] * 2, ledger=tmp_path / "l.db") as app:
+        model = app.chat_model(step="s")
+        async for _ in model.astream("x"):
+            break
+        await asyncio.to_thread(lambda: next(iter(model.stream("x"))))
+        assert [one.state for one in app.ledger.runs()] == ["cancelled"] * 2
 
 
 async def test_usage_is_counted_under_the_model_that_really_served():
