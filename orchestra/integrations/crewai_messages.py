@@ -95,7 +95,8 @@ def _written(call: t.ToolCall) -> str:
 def _kept(message: Mapping[str, Any]) -> t.Message | None:
     """The reply that led to these calls; None where it is not ours, or someone has changed its calls since."""
     parts: Any = message.get("raw_tool_call_parts")
-    kept: Any = (parts[0].get("orchestra") if isinstance(parts[0], dict) else parts[0].orchestra) if parts else None
+    first: Any = parts[0] if parts else None
+    kept = cast("Any", first).get("orchestra") if isinstance(first, dict) else getattr(first, "orchestra", None)
     if kept is None:
         return None
     found = t.from_json(t.Message, kept)
@@ -144,5 +145,7 @@ def _optional(schema: Any) -> Any:
     own = {name: _optional(one) for name, one in cast("dict[str, Any]", schema).items()}
     known, required = cast("Any", own.get("properties")), cast("Any", own.get("required"))
     if isinstance(known, dict) and isinstance(required, list):
-        own["required"] = [name for name in cast("list[str]", required) if "default" not in cast("Any", known)[name]]
+        own["required"] = [
+            name for name in cast("list[str]", required) if "default" not in cast("Any", known).get(name, ())
+        ]
     return own

@@ -66,6 +66,14 @@ def test_of_calls_that_were_changed_since_what_stands_there_counts():
     assert read == Message("assistant", (ToolCall("1", "rain", {"city": "Bergen"}, '{"city": "Bergen"}'),))
 
 
+def test_calls_that_another_llm_of_crewais_kept_something_with_are_read_as_they_stand():
+    """Gemini's LLM keeps objects of its SDK there."""
+    message = reported(SIGNED) | {"raw_tool_call_parts": [object()]}
+    (read,) = from_crewai([message], ())
+    assert [part.id for part in read.parts if isinstance(part, ToolCall)] == ["1"]
+    assert all(part.origin is None for part in read.parts)
+
+
 def test_messages_of_other_models_are_read_as_they_stand():
     call = {"id": "1", "type": "function", "function": {"name": "rain", "arguments": "{}"}}
     picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}}
@@ -138,6 +146,13 @@ def test_a_parameter_with_a_default_is_not_required_wherever_it_stands():
     assert tool.validate({"each": [{"b": 1}]}) == []
     assert tool.validate({"each": [{"a": 1}]}) != []
     assert tool.validate({}) != []
+
+
+def test_a_parameter_may_be_required_that_is_not_described():
+    (tool,) = tools_of(
+        [{"function": {"name": "f", "parameters": {"type": "object", "properties": {}, "required": ["a"]}}}]
+    )
+    assert tool.schema["required"] == ["a"]
 
 
 def test_tokens_are_those_of_every_attempt():
