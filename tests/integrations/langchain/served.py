@@ -24,6 +24,7 @@ def answering(dialect: str) -> Any:
     def model(body: dict[str, Any]) -> Say:
         turns = body.get("messages") or body.get("contents") or body.get("input")
         asked = json.dumps(turns[-1], ensure_ascii=False)
+        assert " left out: " not in json.dumps(turns), "media that the suite sends were not shown"
         if schema := WIRES[dialect].schema(body):
             return Say(json.dumps(sample(schema, asked), ensure_ascii=False))
         for name, schema in tools(body):

@@ -16,6 +16,7 @@ from langchain_core.messages import AIMessage
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
 
+from orchestra.dialects.features import FEATURES
 from orchestra.integrations.langchain import FLEET, ChatOrchestra
 from tests.integrations.langchain.served import app
 
@@ -36,7 +37,9 @@ ALL_SERIALIZABLE_MAPPINGS[PLACE] = PLACE  # the suite loads what LangChain lists
 
 
 class Dialect:
-    """What the suite is told of a dialect: everything is on but audio and video, which no canonical part can hold."""
+    """What the suite is told of a dialect: all is on but audio and video, which no canonical part can hold, and media
+    that the dialect itself cannot carry.
+    """
 
     dialect: ClassVar[str]
 
@@ -56,13 +59,20 @@ class Dialect:
 
     supports_json_mode = True
     supports_image_inputs = True
-    supports_image_urls = True
-    supports_pdf_inputs = True
     supports_image_tool_message = True
-    supports_pdf_tool_message = True
     supports_anthropic_inputs = True
     model_override_value = "other"
     supported_usage_metadata_details: ClassVar[dict[str, list[str]]] = {"invoke": COUNTED, "stream": COUNTED}
+
+    @property
+    def supports_image_urls(self) -> bool:
+        return "url" in FEATURES[self.dialect].images
+
+    @property
+    def supports_pdf_inputs(self) -> bool:
+        return bool(FEATURES[self.dialect].documents)
+
+    supports_pdf_tool_message = supports_pdf_inputs
 
     def invoke_with_reasoning_output(self, *, stream: bool = False) -> AIMessage:
         model = self.chat_model_class(**self.chat_model_params)
