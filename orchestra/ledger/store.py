@@ -37,7 +37,7 @@ class Store:
 
         What cannot be written is held on, for the next write.
         """
-        if self.path and not os.path.exists(self.path):  # SQLite would go on writing into the removed file  # noqa: PTH110
+        if self.path and not os.path.exists(self.path):  # SQLite would go on writing into the removed file  # noqa: PTH110  # quick, as each write asks
             raise LedgerError(f"cannot append to the ledger {self.path}: it was removed while it was open; run again")
         return self.use("append to", lambda db: self._written(db, statements))
 

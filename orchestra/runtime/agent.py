@@ -63,7 +63,7 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
         return self._saver or self.checkpoints.saver()
 
     @checkpointer.setter
-    def checkpointer(self, saver: Any) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def checkpointer(self, saver: Any) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]  # LangGraph has an attribute there
         self._saver = saver
 
     def copy(self, update: dict[str, Any] | None = None) -> Self:
@@ -114,12 +114,12 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
         finally:
             self.runs.leave(run)
 
-    def invoke(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Any:  # noqa: A002
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Any:  # noqa: A002  # LangGraph's own name
         """`ainvoke` for synchronous code. Raises SyncInLoop inside a running event loop."""
         graph: Any = self
         return self.portal.run("invoke", lambda: graph.ainvoke(input, config, **options))
 
-    def stream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Iterator[Any]:  # noqa: A002
+    def stream(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Iterator[Any]:  # noqa: A002  # LangGraph's own name
         """`astream` for synchronous code. Raises SyncInLoop inside a running event loop."""
         refuse_in_loop("stream")
         return self.portal.iterate("stream", lambda: self.astream(input, config, **options))

@@ -114,7 +114,7 @@ async def run_step(engine: Engine, scope: RunScope, job: Job) -> StepResult:
     if kept := run.journal.get(END):
         return from_json(StepResult, kept)
     if not run.journal.begun:
-        run.journal.record(StepStarted(job.step.goal, job.step.kind, job.step.needs), "begun", True)  # noqa: FBT003
+        run.journal.record(StepStarted(job.step.goal, job.step.kind, job.step.needs), "begun", True)  # noqa: FBT003  # the flag is the entry's value
     return run.end(_blocked(job) or await run.result())
 
 

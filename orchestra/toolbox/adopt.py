@@ -12,7 +12,7 @@ from orchestra.types import Json
 
 def as_tools(objects: Iterable[object]) -> tuple[Tool, ...]:
     """The objects as Tools, in order. Raises ToolError for what is no tool, and for a name given twice."""
-    if not isinstance(objects, Iterable) or isinstance(objects, str):  # type: ignore[redundant-expr]
+    if not isinstance(objects, Iterable) or isinstance(objects, str):  # type: ignore[redundant-expr]  # strangers call it
         raise ToolError(f"tools: expected a list of tools, got {type(objects).__name__}; write tools=[...]")
     tools: dict[str, Tool] = {}
     for item in objects:

@@ -15,7 +15,7 @@ from typing import Any, cast
 from orchestra.toolbox.faults import ToolTimeout
 
 
-async def run(fn: Callable[..., Any], arguments: Mapping[str, Any], *, timeout: float | None) -> object:  # noqa: ASYNC109
+async def run(fn: Callable[..., Any], arguments: Mapping[str, Any], *, timeout: float | None) -> object:  # noqa: ASYNC109  # the tool's own limit
     """What `fn(**arguments)` returns, awaited where it is awaitable. `timeout` in seconds, None: no limit.
 
     Raises ToolTimeout, or what the function raises. An async function is cancelled at its timeout. A thread
@@ -34,7 +34,7 @@ async def run(fn: Callable[..., Any], arguments: Mapping[str, Any], *, timeout: 
 
 
 def _is_async(fn: Callable[..., Any]) -> bool:
-    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(type(fn), "__call__", None))  # noqa: B004
+    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(type(fn), "__call__", None))  # noqa: B004  # what __call__ is, not whether there is one
 
 
 async def _in_thread(work: Callable[[], object]) -> object:

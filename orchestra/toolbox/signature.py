@@ -86,7 +86,7 @@ def _hints(
 ) -> dict[str, Any]:
     # Only the parameters: a return annotation may name what exists for type checkers alone.
     holder = types.SimpleNamespace(__annotations__={key: p.annotation for key, p in parameters.items()})
-    target = inspect.unwrap(fn.func if isinstance(fn, functools.partial) else fn)  # type: ignore[arg-type]
+    target = inspect.unwrap(fn.func if isinstance(fn, functools.partial) else fn)  # type: ignore[arg-type]  # a partial has what the stubs miss
     module = getattr(target, "__globals__", None) or getattr(type(target).__call__, "__globals__", {})
     try:
         return typing.get_type_hints(holder, cast("dict[str, Any]", module), dict(known), include_extras=True)
@@ -119,7 +119,7 @@ def _schema(
     from pydantic.json_schema import GenerateJsonSchema
 
     class Untitled(GenerateJsonSchema):  # a field's title only repeats its name, in every request
-        def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
+        def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002  # pydantic calls it with it
             return False
 
     schemas, shared = TypeAdapter.json_schemas(

@@ -193,7 +193,7 @@ def tool(
 
 
 def _inner(fn: Any) -> Any:
-    return fn.func if isinstance(fn, functools.partial) else fn  # type: ignore[return-value]
+    return fn.func if isinstance(fn, functools.partial) else fn  # type: ignore[return-value]  # the stubs know no such form
 
 
 def _name(fn: Callable[..., Any]) -> str:

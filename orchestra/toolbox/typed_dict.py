@@ -15,7 +15,7 @@ def readable(hint: Any) -> Any:
     if not args or origin is Literal:
         return hint
     if origin is Annotated:
-        return Annotated[(readable(args[0]), *args[1:])]  # type: ignore[return-value]
+        return Annotated[(readable(args[0]), *args[1:])]  # type: ignore[return-value]  # the stubs know no such form
     inner = tuple(readable(arg) for arg in args)
     if inner == args:
         return hint
@@ -34,4 +34,4 @@ def _twin(hint: Any) -> Any:
         else:
             mark = typing.Required if key in hint.__required_keys__ else typing.NotRequired
         fields[key] = mark[readable(inner)]
-    return typing_extensions.TypedDict(hint.__name__, fields)  # type: ignore[operator]
+    return typing_extensions.TypedDict(hint.__name__, fields)  # type: ignore[operator]  # made while running

@@ -61,7 +61,7 @@ def main(job: str) -> NoReturn:  # pragma: no cover (in the caged process)
 
 def probe() -> None:  # pragma: no cover (in the caged process)
     """Print, as a JSON list, the layers that this system's kernel grants."""
-    print(json.dumps([layer for layer, enter in _LAYERS.items() if _granted(enter)]))  # noqa: T201
+    print(json.dumps([layer for layer, enter in _LAYERS.items() if _granted(enter)]))  # noqa: T201  # the answer goes out on stdout
 
 
 def _run_code(settings: dict[str, Any], tell: Tell) -> NoReturn:  # pragma: no cover (in the caged process)
@@ -78,7 +78,7 @@ def _run_code(settings: dict[str, Any], tell: Tell) -> NoReturn:  # pragma: no c
 
 
 def _enter(layers: Sequence[str], folder: str, seconds: float) -> None:  # pragma: no cover (in the caged process)
-    read = [path for path in (*sys.path, *_SYSTEM, *_DEVICES) if os.path.exists(path)]  # noqa: PTH110
+    read = [path for path in (*sys.path, *_SYSTEM, *_DEVICES) if os.path.exists(path)]  # noqa: PTH110  # these are texts
     limit(seconds, _processes(layers))
     if _LINUX:
         kernel.die_with_supervisor()
