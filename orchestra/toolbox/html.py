@@ -16,7 +16,7 @@ _STARTS = {"li": "- ", "td": " | ", "th": " | "} | {f"h{level}": "#" * level + "
 def readable_text(page: str) -> str:
     """The text of an HTML page, one block a line; the title first, list items and headings marked, tables by bars."""
     reader = _Reader()
-    reader.feed(page)
+    reader.feed(page.replace("<![", "<! ["))  # a comment to a browser; html.parser raises on an unknown section's name
     reader.close()
     lines = (re.sub(r"[ \t]+", " ", line).strip().removeprefix("| ") for line in "".join(reader.pieces).split("\n"))
     return "\n".join(line for line in lines if line.strip("-#| "))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orchestra.toolbox.html import readable_text
@@ -33,6 +33,15 @@ def test_text_without_tags_is_itself() -> None:
     assert readable_text("") == ""
 
 
-@given(st.text())
+def test_a_marked_section_is_a_comment() -> None:
+    assert readable_text("<p>one<![if !IE]>two<![endif]></p><![CDATA[three]]>four") == "onetwo\nfour"
+
+
+MARKUP = st.lists(st.sampled_from(["<", ">", "!", "[", "]", "--", "/", "p", "A", "CDATA", "doctype", "&#", " ", '"']))
+
+
+@given(st.one_of(st.text(), MARKUP.map("".join)))
+@example("<![")
+@example("<![A")
 def test_no_page_is_too_broken(page: str) -> None:
     assert "<script>" not in readable_text(f"<p>{page}</p>".replace("<script>", ""))
