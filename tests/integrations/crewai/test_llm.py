@@ -17,7 +17,13 @@ from crewai.events.types.llm_events import (
     LLMStreamChunkEvent,
     LLMThinkingChunkEvent,
 )
-from crewai.hooks import register_before_llm_call_hook, unregister_before_llm_call_hook
+from crewai.hooks import (
+    register_after_llm_call_hook,
+    register_before_llm_call_hook,
+    unregister_after_llm_call_hook,
+    unregister_before_llm_call_hook,
+)
+from crewai.hooks.dispatch import HookAborted
 from crewai.llms.base_llm import LLMCallBlockedError
 from crewai.utilities.exceptions.context_window_exceeding_exception import LLMContextLengthExceededError
 from crewai_files import ImageFile, PDFFile
@@ -26,7 +32,7 @@ from pydantic import BaseModel
 from orchestra import StepPolicy
 from orchestra.errors import CallError, ConfigError, SyncInLoop
 from orchestra.integrations.crewai import FLEET, OrchestraLLM
-from orchestra.testing import CallTool, Error, FakeProvider, Say, ScriptedModel, scripted_app
+from orchestra.testing import CallTool, Error, FakeProvider, Say, ScriptedModel, Silence, scripted_app
 from orchestra.types import Capabilities
 from tests.app.doubles import app_of, fleet_file
 
@@ -82,6 +88,53 @@ async def test_a_call_that_fails_is_told_as_failed(ask, heard):
     assert [type(event) for event in heard()] == [LLMCallStartedEvent, LLMCallFailedEvent]
 
 
+async def test_a_call_that_is_cancelled_is_told_as_failed(heard):
+    sent = asyncio.Event()
+
+    def silent(body: dict[str, Any]) -> Silence:
+        sent.set()
+        return Silence()
+
+    _, app = scripted(silent)
+    async with app:
+        asked = asyncio.create_task(OrchestraLLM(app).acall("Hi"))
+        await sent.wait()
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+    assert [type(event) for event in heard()] == [LLMCallStartedEvent, LLMCallFailedEvent]
+    assert heard()[-1].error == "CancelledError"
+
+
+async def test_a_call_whose_answer_a_hook_denies_has_one_end(ask, heard):
+    _, app = scripted(["Hello"])
+
+    def deny(context: Any) -> str:
+        raise HookAborted("not this")
+
+    register_after_llm_call_hook(deny)
+    try:
+        async with app:
+            with pytest.raises(HookAborted):
+                await ask(OrchestraLLM(app), "Hi")
+    finally:
+        unregister_after_llm_call_hook(deny)
+    assert [type(event) for event in heard()] == [LLMCallStartedEvent, LLMCallFailedEvent]
+
+
+async def test_a_stream_tells_of_a_call_once_it_was_judged(ask, heard):
+    both = Say(calls=(CallTool("rain", city="Oslo"), CallTool("rain", city="Bergen")))
+    _, app = scripted([CallTool("rain", town="Oslo"), both])
+    async with app:
+        calls = await ask(OrchestraLLM(app, stream=True), "Rain?", tools=[RAIN])
+    chunks = [event for event in heard() if isinstance(event, LLMStreamChunkEvent)]
+    assert [(one.call_type.value, one.chunk) for one in chunks] == [
+        ("tool_call", '{"city": "Oslo"}'),
+        ("tool_call", '{"city": "Bergen"}'),
+    ]
+    assert [(one.tool_call.index, one.tool_call.id) for one in chunks] == [(0, calls[0].id), (1, calls[1].id)]
+
+
 async def test_a_hook_may_forbid_a_call(ask, heard):
     small, app = scripted(["never"])
 
@@ -119,7 +172,7 @@ async def test_a_function_that_crewai_hands_over_is_run_once(ask):
     assert (said, asked) == ("800", ["Oslo"])
 
 
-async def test_of_a_function_that_fails_the_replys_text_is_the_answer(ask):
+async def test_of_a_function_that_fails_the_replys_text_is_the_answer_and_the_call_ends_once(ask, heard):
     _, app = scripted([Say("Let me see.", calls=(CallTool("rain", city="Oslo"),))])
 
     def broken(city: str) -> int:
@@ -128,6 +181,7 @@ async def test_of_a_function_that_fails_the_replys_text_is_the_answer(ask):
     async with app:
         said = await ask(OrchestraLLM(app), "Rain?", tools=[RAIN], available_functions={"rain": broken})
     assert said == "Let me see."
+    assert [type(event) for event in heard()] == [LLMCallStartedEvent, LLMCallFailedEvent]
 
 
 class Rain(BaseModel):
@@ -204,6 +258,7 @@ async def test_a_sync_call_inside_a_running_loop_says_what_to_do():
         ({"temprature": 0.5}, "temprature: no option of OrchestraLLM; did you mean 'temperature'"),
         ({"step": "reserch"}, "step 'reserch' is in no rule; did you mean 'research'"),
         ({"step": ""}, "step: expected a name"),
+        ({"model": "openai/gpt-5"}, "model 'openai/gpt-5' is the fleet's to choose; leave it out, or write step="),
     ],
 )
 async def test_a_setting_that_makes_no_sense_is_refused(settings, said):
@@ -211,6 +266,15 @@ async def test_a_setting_that_makes_no_sense_is_refused(settings, said):
     async with scripted_app(ScriptedModel("small", []), policies=policies) as app:
         with pytest.raises(ConfigError, match=said):
             OrchestraLLM(app, **settings)
+
+
+async def test_a_setting_that_no_call_would_heed_cannot_be_set_later_either():
+    async with app_of(["hi"]) as app:
+        llm = OrchestraLLM(app)
+        llm.temperature, llm.n = 0.5, None
+        with pytest.raises(ConfigError, match="presence_penalty: no option of OrchestraLLM"):
+            llm.presence_penalty = 1.0
+    assert (llm.temperature, llm.presence_penalty) == (0.5, None)
 
 
 @pytest.mark.parametrize("tool", ["rain", {"name": "rain"}, {"type": "web_search"}])
@@ -270,6 +334,27 @@ async def test_an_instance_tells_what_its_fleet_can():
         assert llm.supports_stop_words()
         assert llm.get_context_window_size() == 850
         assert 0 < llm.get_input_tokens_count("Hi") < llm.get_input_tokens_count("Hi", tools=[RAIN])
+
+
+async def test_a_deep_copy_has_settings_of_its_own_and_the_same_app():
+    async with app_of(["A one B two"] * 3) as app:
+        llm = copy.copy(whole := OrchestraLLM(app, stop=["one"]))
+        twin = copy.deepcopy(llm)
+        twin.stop.append("two")
+        await twin.acall("Hi")
+    assert (twin.app, llm.stop, twin.stop) == (app, ["one"], ["one", "two"])
+    counted = [one.get_token_usage_summary().successful_requests for one in (whole, llm, twin)]
+    assert counted == [1, 1, 1]
+
+
+async def test_tokens_of_a_call_that_failed_are_counted_because_they_are_paid(ask):
+    async with app_of([Say("", usage=(10, 5))] * 2, [Say("", usage=(10, 5))] * 2) as app:
+        llm = OrchestraLLM(app)
+        with pytest.raises(CallError) as failed:
+            await ask(llm, "Hi")
+    summary, paid = llm.get_token_usage_summary(), len(failed.value.attempts)
+    assert (summary.prompt_tokens, summary.completion_tokens, summary.successful_requests) == (10 * paid, 5 * paid, 0)
+    assert paid > 1
 
 
 async def test_a_copy_is_counted_by_itself_and_in_the_whole():
