@@ -33,7 +33,7 @@ from orchestra import StepPolicy
 from orchestra.errors import CallError, ConfigError, SyncInLoop
 from orchestra.integrations.crewai import FLEET, OrchestraLLM
 from orchestra.testing import CallTool, Error, FakeProvider, Say, ScriptedModel, Silence, scripted_app
-from orchestra.types import Capabilities
+from orchestra.types import Capabilities, Price
 from tests.app.doubles import app_of, fleet_file
 
 RAIN = {
@@ -215,7 +215,15 @@ async def test_settings_and_limits_of_an_instance_reach_the_wire_and_the_app(ask
     assert llm.limits == {"mode": "cost", "budget": 1.0}
 
 
-async def test_crewai_does_not_ask_again_for_what_the_app_has_given_up():
+async def test_a_limit_of_an_instance_holds_for_its_calls(ask):
+    small, app = scripted(["never"], price=Price(1.0, 10.0))
+    async with app:
+        with pytest.raises(CallError, match="is left"):
+            await ask(OrchestraLLM(app, budget=1e-9), "Hi")
+    assert small.requests == []
+
+
+async def test_crewai_does_not_ask_again_for_what_the_app_has_given_up(ask):
     tried = []
 
     def limited(body: dict[str, Any]) -> Error:
@@ -225,7 +233,7 @@ async def test_crewai_does_not_ask_again_for_what_the_app_has_given_up():
     small = ScriptedModel("small", limited)
     async with scripted_app(small) as app:
         with pytest.raises(CallError, match="ate limit"):
-            await called(OrchestraLLM(app, deadline=0.5), "Hi")
+            await ask(OrchestraLLM(app, deadline=0.5), "Hi")
         first = len(tried)
         tried.clear()
         with pytest.raises(CallError):
