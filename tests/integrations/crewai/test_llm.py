@@ -163,13 +163,14 @@ async def test_calls_come_as_crewai_takes_them_and_their_event_says_so(ask, hear
 
 async def test_a_function_that_crewai_hands_over_is_run_once(ask):
     asked = []
-    _, app = scripted([Say(calls=(CallTool("rain", city="Oslo"),))])
+    small, app = scripted([Say(calls=(CallTool("rain", city="Oslo"),))])
     async with app:
         llm = OrchestraLLM(app)
         said = await ask(
             llm, "Rain?", tools=[RAIN], available_functions={"rain": lambda city: asked.append(city) or 800}
         )
     assert (said, asked) == ("800", ["Oslo"])
+    assert small.requests[0]["parallel_tool_calls"] is False
 
 
 async def test_of_a_function_that_fails_the_replys_text_is_the_answer_and_the_call_ends_once(ask, heard):
