@@ -10,6 +10,7 @@ import dataclasses
 import json
 import re
 import typing
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from functools import cache, lru_cache, partial
@@ -162,7 +163,17 @@ _CARDS = 256
 
 
 def _has_marker(text: str) -> bool:
-    return any(map(text.lower().__contains__, _MARKERS))
+    return _MARKER.search(text.lower()) is not None
+
+
+def _any_of(markers: Iterable[str]) -> re.Pattern[str]:
+    """Finds one of the markers in lower case: their rarest characters are looked for, and only there the rest."""
+    at: defaultdict[str, list[str]] = defaultdict(list)
+    for marker in markers:
+        rarest = max(marker, key=_RARER.index)
+        before, after = marker.split(rarest, 1)
+        at[rarest].append((f"(?<={re.escape(before + rarest)})" if before else "") + re.escape(after))
+    return re.compile("|".join(f"{re.escape(one)}(?:{'|'.join(rest)})" for one, rest in at.items()))
 
 
 def _untouched(value: Any) -> Any:
@@ -209,6 +220,8 @@ _MARKERS = (
     "xox", "xapp-", "hf_", "gsk_", "ya29.", "eyj", "bearer", "key", "token", "secret", "passw", "passphrase", "pwd",
     "authorization", "credential", "cookie", "@", "signature", "sig=",
 )  # fmt: skip
+_RARER = "eatsdnoc92limrfpub.-gywh_xv=jkz@"  # the further on, the rarer in the JSON of events
+_MARKER = _any_of(_MARKERS)
 
 _OWN_NAMES = ('"key":', '"tokens":', '"max_tokens":')  # hold a marker, and name no secret in any mapping
 # 212A is the one character beyond ASCII that another case turns into a letter of a marker.
