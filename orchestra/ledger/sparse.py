@@ -11,12 +11,18 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, cast
 
+import orjson
+
 from orchestra.types import Candidate, Decision, ModelCard, Plan, Step, StepContext
 
 
 def text(value: Any) -> str:
     """The value's JSON text. Raises TypeError, ValueError or RecursionError for what is not plain JSON."""
-    return _JSON.encode(value)
+    try:
+        quick = orjson.dumps(value, _plain, _AS_JSON_DOES)
+    except TypeError:  # a huge number, half a character, a key that is no text, or what is refused below
+        return _JSON.encode(value)
+    return _JSON.encode(value) if b"null" in quick else quick.decode()  # it writes infinities as null too
 
 
 @cache
@@ -63,5 +69,6 @@ def _default(field: dataclasses.Field[Any]) -> Any:
     return field.default if factory is dataclasses.MISSING else factory()
 
 
+_AS_JSON_DOES = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 # A circle ends in a RecursionError; to look for one in everything that has none takes longer.
 _JSON = json.JSONEncoder(default=_plain, separators=(",", ":"), check_circular=False)
