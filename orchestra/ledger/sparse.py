@@ -17,7 +17,10 @@ from orchestra.types import Candidate, Decision, ModelCard, Plan, Step, StepCont
 
 
 def text(value: Any) -> str:
-    """The value's JSON text. Raises TypeError, ValueError or RecursionError for what is not plain JSON."""
+    """The value's JSON text; a UUID or an enum's member is its own text or number there.
+
+    Raises TypeError, ValueError or RecursionError for what is not plain JSON.
+    """
     try:
         quick = orjson.dumps(value, _plain, _AS_JSON_DOES)
     except TypeError:  # a huge number, half a character, a key that is no text, or what is refused below

@@ -208,13 +208,14 @@ SECRETS = [
 
 
 @pytest.mark.parametrize("said", [*SECRETS, PLANTED["openai"], "x\nsk-Zq8PLANTED012345", "my toKen: PLANTED"])
+@pytest.mark.parametrize("beside", [None, 1])  # json's text and orjson's
 @pytest.mark.parametrize("content", [False, True])
 def test_a_secret_is_found_in_the_text_that_is_written_however_json_escapes_it(
-    file: Path, said: str, content: bool
+    file: Path, said: str, content: bool, beside: Json
 ) -> None:
     ledger = Ledger(file, content=content, secrets=SECRETS)
     ledger.append("run", "s", Judged("a", "m", reason=f"before {said} after"))
-    ledger.append("run", "s", ToolStarted("c", "t", arguments={"a": {said: [said]}}))
+    ledger.append("run", "s", ToolStarted("c", "t", arguments={"a": {said: [said, beside]}}))
     first, second = (row.event for row in ledger.events("run"))
     assert isinstance(first, Judged)
     assert isinstance(second, ToolStarted)
@@ -248,7 +249,8 @@ def test_what_a_visit_would_change_is_suspected_in_its_json(value: Json) -> None
 def test_no_character_but_one_turns_into_a_letter_of_a_marker_in_lower_case() -> None:
     beyond = (chr(code) for code in range(128, 0x110000))
     assert [c for c in beyond if c.lower().isascii()] == ["\N{KELVIN SIGN}"]
-    assert Redactor().suspects(text({"a": "to\N{KELVIN SIGN}en=PLANTED"}))
+    for beside in (None, 1):  # json's text and orjson's
+        assert Redactor().suspects(text({"a": "to\N{KELVIN SIGN}en=PLANTED", "b": beside}))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import json
+import math
 from types import MappingProxyType
 from typing import get_args
 
@@ -144,6 +146,23 @@ def test_without_content_nothing_that_people_or_models_wrote_is_stored() -> None
     assert decode("planned", stored_without[1]) == Planned(Plan("", (Step("a", "goal"),)))
 
 
+@pytest.mark.parametrize("number", [math.inf, -math.inf, 10**30, 6e-05, -0.0], ids=str)
+def test_a_number_that_json_does_not_know_or_spells_otherwise_is_read_back_as_it_was(number: float) -> None:
+    event = Decided(StepContext(Step("s"), signals={"n": [number]}), Decision("m", "t", "cost"))
+    assert repr(decode(event.type, encode(event))) == repr(event)
+
+
+@pytest.mark.parametrize(
+    "said", ["鍵 \u2028 ключ", "half \ud800 of one", "\x00\x7f\x1b"], ids=["beyond ASCII", "half", "control"]
+)
+def test_text_is_read_back_by_any_reader_of_json_however_it_is_written(said: str) -> None:
+    assert json.loads(encode(ToolStarted("c", said, arguments={said: said})))["arguments"] == {said: said}
+
+
+def test_a_key_that_is_a_number_is_its_text_in_the_file() -> None:
+    assert '"arguments":{"1":2}' in encode(ToolStarted("c", "t", arguments={1: 2}))  # type: ignore[dict-item]
+
+
 def test_mappings_of_any_kind_are_stored_as_objects() -> None:
     event = ToolStarted("c", "t", arguments=MappingProxyType({"a": (1, 2)}))
     assert decode("tool_started", encode(event)) == ToolStarted("c", "t", arguments={"a": [1, 2]})
@@ -156,7 +175,9 @@ def _loop() -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"a": object()}, {"a": {1, 2}}, _loop(), {("a",): 1}], ids=["object", "set", "loop", "key"]
+    "wrong",
+    [{"a": object()}, {"a": {1, 2}}, _loop(), {("a",): 1}, {"a": dt.date.min}],
+    ids=["object", "set", "loop", "key", "date"],
 )
 def test_what_is_not_json_is_refused_naming_the_event(wrong: dict[str, object]) -> None:
     with pytest.raises(LedgerError, match="'tool_started' holds something that is not plain JSON"):
