@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 from orchestra.errors import LedgerError
 from orchestra.ledger.events import Decided, Event, Planned
-from orchestra.ledger.sparse import fields, sparse, text
+from orchestra.ledger.sparse import fields, row_text, sparse
 from orchestra.ledger.weighed import Cards
 from orchestra.types import from_json
 
@@ -34,7 +34,7 @@ def encode(event: Event, cards: Cards, *, content: bool = True) -> str:
             values["decision"] = sparse(event.decision) | cards.pack(event.decision.candidates)
         elif isinstance(event, Planned) and not content:
             values["plan"] = dataclasses.replace(event.plan, task="")
-        return text(values)
+        return row_text(values)
     except (TypeError, ValueError, RecursionError) as error:
         raise LedgerError(f"ledger: event {event.type!r} holds something that is not plain JSON: {error}") from None
 

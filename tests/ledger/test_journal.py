@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -115,7 +116,7 @@ def test_mappings_of_any_kind_and_tuples_are_kept_as_plain_json(book: Ledger) ->
     assert book.kept("run", "s") == {"k": {"a": [1, {"b": 2}]}}
 
 
-@pytest.mark.parametrize("wrong", [object(), {"a": {1, 2}}, {("a",): 1}])
+@pytest.mark.parametrize("wrong", [object(), {"a": {1, 2}}, {("a",): 1}, {"id": UUID(int=1)}])
 def test_what_is_not_json_is_refused_and_its_event_is_not_recorded(ledger: Ledger, wrong: object) -> None:
     heard: list[Row] = []
     ledger.subscribe("run", heard.append)
