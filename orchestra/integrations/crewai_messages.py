@@ -55,20 +55,6 @@ def from_crewai(messages: Sequence[Mapping[str, Any]], failed: Iterable[ToolFail
     return tuple(_marked(message, faults) for message in canonical(read))
 
 
-def failures(messages: Sequence[t.Message]) -> list[t.Verdict]:
-    """What the tools of the last turns failed with, oldest first; a turn in which none did is the end of it."""
-    found: list[t.Verdict] = []
-    for message in reversed(messages):
-        if message.role == "user" or message.role == "system":
-            break
-        results = [part for part in message.parts if isinstance(part, t.ToolResult)]
-        if bad := [one for one in results if one.is_error]:
-            found.append(t.Verdict(t.Trigger.tool_error, tuple(f"{one.name}: {_text(one)}" for one in bad)))
-        elif results:
-            break
-    return found[::-1]
-
-
 def tools_of(declared: Iterable[Any]) -> list[Tool]:
     """CrewAI's declarations as tools of ours. Raises ConfigError for what is none."""
     return [_tool(json.dumps(_function(one, at))) for at, one in enumerate(declared)]

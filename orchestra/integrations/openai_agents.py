@@ -36,9 +36,10 @@ from agents import (
 )
 from orchestra import types as t
 from orchestra.errors import ConfigError
-from orchestra.integrations.openai_agents_items import answer_items, failures, from_items, tell_failure
+from orchestra.integrations.openai_agents_items import answer_items, from_items, tell_failure
 from orchestra.integrations.openai_agents_stream import Written, usage_of
 from orchestra.integrations.tested import warn_untested
+from orchestra.recovery import failures
 from orchestra.runtime.options import check_step
 from orchestra.toolbox import Tool as OrchestraTool
 
