@@ -254,6 +254,6 @@ def _attempts(attempts: Sequence[t.Attempt]) -> Iterator[ModelRequestAttempt]:
                 error=f"{one.trigger}: {'; '.join(one.evidence)}",
                 timestamp=begun,
                 duration=took,
-                usage=_usage(one.usage, one.cost.usd) if one.usage else None,
+                usage=_usage(one.usage, one.cost.usd) if one.usage or one.cost.usd else None,
             )
         begun += took

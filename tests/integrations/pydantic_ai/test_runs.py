@@ -45,7 +45,7 @@ from orchestra import NoCandidate, StepPolicy
 from orchestra.errors import ConfigError
 from orchestra.integrations.pydantic_ai import OrchestraModel, OrchestraSettings, select_step
 from orchestra.ledger import AttemptEnded, Decided, Judged
-from orchestra.testing import CallTool, Error, Say, ScriptedModel, scripted_app
+from orchestra.testing import CallTool, CutStream, Error, Say, ScriptedModel, scripted_app
 from orchestra.types import Capabilities, Step
 from tests.app.doubles import LOW, app_of, events, rows
 from tests.integrations.fleets import world
@@ -242,6 +242,45 @@ async def test_a_setting_that_a_run_relies_on_and_not_every_model_has_is_warned_
         await agent.run("hi", model_settings=ModelSettings(extra_body={"x": 1}))
 
 
+LEFT_OUT: dict[str, Any] = {
+    "top_p": 0.5,
+    "top_k": 5,
+    "presence_penalty": 0.1,
+    "frequency_penalty": 0.1,
+    "logit_bias": {"7": 1},
+    "service_tier": "priority",
+    "thinking": "high",
+    "citations": True,
+    "anthropic_thinking": {"type": "adaptive"},
+    "openai_reasoning_effort": "high",
+}
+
+
+@pytest.mark.parametrize("whose", ["the agent's", "the run's", "the model's"])
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("name", LEFT_OUT)
+async def test_a_setting_of_which_the_framework_says_nothing_is_left_out_with_a_warning(name, stream, whose):
+    setting: Any = {name: LEFT_OUT[name]}
+    small, _, app = pair(["hi"])
+    model = OrchestraModel(app, "research", settings=setting if whose == "the model's" else None)
+    agent = Agent(model, model_settings=setting if whose == "the agent's" else None)
+    given = setting if whose == "the run's" else None
+    with pytest.warns(UnsupportedSettingWarning, match=f"`{name}` setting is left out") as warned:
+        if stream:
+            async with agent.run_stream("hi", model_settings=given) as streamed:
+                await streamed.get_output()
+        else:
+            await agent.run("hi", model_settings=given)
+    assert len(warned) == 1
+    assert name not in small.requests[0]
+
+
+async def test_settings_that_the_framework_heeds_itself_go_without_a_warning():
+    settings = ModelSettings(request_timeout=60, first_event_timeout=60, framing_announcement="never", cache=True)
+    _, _, app = pair(["hi"])
+    assert (await Agent(OrchestraModel(app, "research")).run("hi", model_settings=settings)).output == "hi"
+
+
 # ---- what a run does
 
 
@@ -331,6 +370,23 @@ async def test_usage_and_cost_count_every_attempt_once_and_the_response_names_wh
     assert failed == [("small", "rejected", "empty")] * 2
     begun = [one.timestamp for one in response.failed_attempts]
     assert begun == sorted(begun)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_what_an_attempt_cost_that_was_cut_off_is_the_runs_cost_too(stream, tmp_path: Path):
+    async with world(tmp_path, CutStream(Say("one two three four")), Say("hi", usage=(200, 20))) as (_, app):
+        agent = Agent(OrchestraModel(app, "research", hold=True))
+        if stream:
+            async with agent.run_stream("hi") as streamed:
+                await streamed.get_output()
+            used = streamed.usage
+        else:
+            used = (await agent.run("hi")).usage
+        (run,) = app.ledger.runs()
+    assert (used.input_tokens, used.unmeasured_requests) == (200, run.attempts - 1)
+    assert run.cost.usd is not None
+    assert float(used.cost or 0) == pytest.approx(run.cost.usd)
+    assert run.cost.estimated
 
 
 async def test_where_the_provider_counts_nothing_the_response_says_so():
