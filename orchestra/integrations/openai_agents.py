@@ -44,6 +44,7 @@ from orchestra.integrations.tested import warn_untested
 from orchestra.recovery import failures
 from orchestra.runtime.options import as_step, check_step
 from orchestra.toolbox import Tool as OrchestraTool
+from orchestra.toolbox.defaults import defaults_optional
 
 if TYPE_CHECKING:
     from orchestra.app import Orchestra
@@ -181,12 +182,18 @@ def _tool(tool: Tool) -> OrchestraTool:
             f"tool {tool.name!r}: a {type(tool).__name__} runs at OpenAI, and another model of the fleet could not "
             "call it; give a function_tool or an MCP server of your own"
         )
-    return OrchestraTool.from_schema(tool.name, tool.description, tool.params_json_schema or _NO_ARGUMENTS)
+    schema = _own(tool.params_json_schema, strict=tool.strict_json_schema)
+    return OrchestraTool.from_schema(tool.name, tool.description, schema)
 
 
 def _handoff(handoff: Handoff[Any, Any]) -> OrchestraTool:
-    schema = handoff.input_json_schema or _NO_ARGUMENTS
+    schema = _own(handoff.input_json_schema, strict=handoff.strict_json_schema)
     return OrchestraTool.from_schema(handoff.tool_name, handoff.tool_description, schema)
+
+
+def _own(schema: Mapping[str, t.Json], *, strict: bool) -> Mapping[str, t.Json]:
+    """The schema that the arguments are read with: for OpenAI's strict mode the SDK has written all as required."""
+    return (defaults_optional(schema) if strict else schema) or _NO_ARGUMENTS
 
 
 _NO_ARGUMENTS: Mapping[str, t.Json] = {"type": "object", "properties": {}}

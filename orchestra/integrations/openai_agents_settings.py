@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, cast
 
 from agents.models.default_models import get_default_model_settings
 
@@ -32,8 +33,10 @@ def options_of(settings: ModelSettings) -> dict[str, Any]:
             text = f"model_settings.{name} is left out: not every model of a fleet has it"
             warnings.warn(f"{text}; {_INSTEAD.get(name, _ANYTHING)}", IgnoredSetting, stacklevel=1)
     extra = dict(settings.extra_args or {})
-    ours = extra.pop(_OURS, {})
-    check_names(ours, CallOptions.__annotations__, f"extra_args[{_OURS!r}]")
+    ours: object = extra.pop(_OURS, {})
+    if not isinstance(ours, Mapping):
+        raise ConfigError(f"extra_args[{_OURS!r}]: expected options of a call by name, got {ours!r}")
+    check_names(cast("Mapping[str, Any]", ours), CallOptions.__annotations__, f"extra_args[{_OURS!r}]")
     return {
         "tool_choice": settings.tool_choice,
         "parallel_tools": settings.parallel_tool_calls,

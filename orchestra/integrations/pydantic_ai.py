@@ -30,12 +30,12 @@ from orchestra import types as t
 from orchestra.errors import ConfigError
 from orchestra.integrations.pydantic_ai_messages import NAME, failures, folded, from_messages, part_of, response
 from orchestra.integrations.tested import warn_untested
-from orchestra.runtime.options import check_step
+from orchestra.runtime.options import CallOptions, check_names, check_step
 from orchestra.toolbox import Tool
 
 if TYPE_CHECKING:
     from orchestra.app import Orchestra
-    from orchestra.runtime.options import CallOptions, NodeOptions
+    from orchestra.runtime.options import NodeOptions
 
 warn_untested("pydantic-ai", "pydantic-ai-slim", ">=2.68,<3")
 
@@ -154,6 +154,8 @@ class OrchestraModel(Model[None]):
     ) -> tuple[tuple[t.Message, ...], CallOptions]:
         given = cast("OrchestraSettings", settings or {})
         standing = [part.content for part in self._get_instruction_parts(messages, parameters) or ()]
+        ours = given.get("orchestra", {})
+        check_names(ours, CallOptions.__annotations__, "model_settings['orchestra']")
         last = messages[-1]
         options: dict[str, Any] = {
             "failures": (last.metadata or {}).get(NAME) or failures(messages),
@@ -166,7 +168,7 @@ class OrchestraModel(Model[None]):
             "output": parameters.output_object and parameters.output_object.json_schema,
             **_offered(given, parameters),
             **self._limits,
-            **given.get("orchestra", {}),
+            **ours,
         }
         kept = {name: value for name, value in options.items() if value is not None}
         return from_messages(messages, standing), cast("CallOptions", kept)

@@ -234,9 +234,16 @@ async def test_the_sdks_own_defaults_for_openais_models_are_nobodys_wish():
     assert "verbosity" not in small.requests[0]
 
 
-async def test_options_of_ours_that_no_call_has_are_refused_by_name():
-    asked = agent(model_settings=ModelSettings(extra_args={"orchestra": {"step": "x"}}))
-    with pytest.raises(ConfigError, match=r"step: no option of extra_args\['orchestra'\]"):
+@pytest.mark.parametrize(
+    ("ours", "said"),
+    [
+        ({"step": "x"}, r"step: no option of extra_args\['orchestra'\]"),
+        ("cost", r"extra_args\['orchestra'\]: expected options of a call by name, got 'cost'"),
+    ],
+)
+async def test_options_of_ours_that_no_call_has_are_refused_by_name(ours, said):
+    asked = agent(model_settings=ModelSettings(extra_args={"orchestra": ours}))
+    with pytest.raises(ConfigError, match=said):
         await Runner.run(asked, "hi", run_config=run_config(app_of(["hi"])))
 
 
@@ -529,6 +536,20 @@ async def test_a_tool_choice_that_names_no_tool_is_refused_with_the_tools_there_
     asked = agent(rain_tool(ran), model_settings=ModelSettings(tool_choice="snow"))
     with pytest.raises(ConfigError, match="tool_choice 'snow' is unknown; known: auto, required, none, rain"):
         await Runner.run(asked, ASKED, run_config=run_config(app_of(["hi"])))
+
+
+@pytest.mark.parametrize("strict", [True, False])
+async def test_a_call_without_what_the_function_has_a_default_for_is_a_good_one(strict, tmp_path: Path):
+    @function_tool(strict_mode=strict)
+    def rain(city: str, days: int = 365) -> str:
+        """Rain."""
+        return f"{city} {days}"
+
+    async with world(tmp_path, [CallTool("rain", city="Oslo"), "800 mm."]) as (_, app):
+        result = await Runner.run(agent(rain), ASKED, run_config=run_config(app))
+        triggers = [one.trigger for one in events(rows(app), Judged)]
+    assert triggers == [None, None]
+    assert [one["output"] for one in result.to_input_list() if "output" in one] == ["Oslo 365"]
 
 
 async def test_a_tool_without_a_schema_takes_no_arguments(ran):

@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import BaseModel, field_validator
@@ -256,6 +256,14 @@ LEFT_OUT: dict[str, Any] = {
 }
 
 
+async def finished(agent: Agent[None, str], settings: Any, *, stream: bool) -> None:
+    if not stream:
+        await agent.run("hi", model_settings=settings)
+        return
+    async with agent.run_stream("hi", model_settings=settings) as streamed:
+        await streamed.get_output()
+
+
 @pytest.mark.parametrize("whose", ["the agent's", "the run's", "the model's"])
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("name", LEFT_OUT)
@@ -266,13 +274,15 @@ async def test_a_setting_of_which_the_framework_says_nothing_is_left_out_with_a_
     agent = Agent(model, model_settings=setting if whose == "the agent's" else None)
     given = setting if whose == "the run's" else None
     with pytest.warns(UnsupportedSettingWarning, match=f"`{name}` setting is left out") as warned:
-        if stream:
-            async with agent.run_stream("hi", model_settings=given) as streamed:
-                await streamed.get_output()
-        else:
-            await agent.run("hi", model_settings=given)
+        await finished(agent, given, stream=stream)
     assert len(warned) == 1
     assert name not in small.requests[0]
+
+
+async def test_options_of_ours_that_no_call_has_are_refused_by_name():
+    agent = Agent(OrchestraModel(app_of(["hi"]), "research"))
+    with pytest.raises(ConfigError, match=r"step: no option of model_settings\['orchestra'\]"):
+        await agent.run("hi", model_settings=cast("Any", {"orchestra": {"step": "x"}}))
 
 
 async def test_settings_that_the_framework_heeds_itself_go_without_a_warning():
