@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from agents import (
     FunctionTool,
     ModelSettings,
     ModelTimeoutError,
+    ModelTracing,
     MultiProvider,
     RunConfig,
     Runner,
@@ -36,8 +38,8 @@ from orchestra.integrations.openai_agents import (
     tell_failure,
 )
 from orchestra.ledger import AttemptEnded, Decided, Judged, StepStarted
-from orchestra.testing import CallTool, Error, Say, ScriptedModel, Silence, scripted_app
-from orchestra.types import End
+from orchestra.testing import CallTool, Error, Say, ScriptedModel, Silence, Stall, scripted_app
+from orchestra.types import Attempt, End, Trigger
 from tests.app.doubles import LOW, app_of, events, rows
 from tests.integrations.fleets import world
 from tests.integrations.openai_agents.doubles import agent, rain_tool
@@ -318,6 +320,39 @@ async def test_a_request_that_was_refused_counts_without_tokens(stream, tmp_path
         asked = len(provider.requests)
     used = result.context_wrapper.usage
     assert (used.requests, used.input_tokens, len(used.request_usage_entries)) == (asked, 90, 1)
+
+
+async def test_a_request_that_was_never_sent_does_not_count():
+    reply = await app_of(["hi"]).complete("hi")
+    unsent = Attempt("1", "small", Trigger.connection, sent="no")
+
+    class Unsent:
+        async def complete(self, *_: Any, **__: Any) -> Any:
+            return replace(reply, attempts=(unsent, *reply.attempts))
+
+    result = await Runner.run(agent(model=OrchestraModel(Unsent(), "x")), "hi", run_config=QUIET)
+    assert result.context_wrapper.usage.requests == 1
+
+
+async def test_a_stream_that_is_closed_ends_its_call_at_once(tmp_path: Path):
+    async with world(tmp_path, Stall("one two three four")) as (_, app):
+        events = OrchestraModel(app, "x").stream_response(
+            None,
+            "count",
+            ModelSettings(),
+            [],
+            None,
+            [],
+            ModelTracing.DISABLED,
+            previous_response_id=None,
+            conversation_id=None,
+            prompt=None,
+        )
+        async with aclosing(events):
+            async for event in events:
+                if event.type == "response.output_text.delta":
+                    break
+        assert [run.state for run in app.ledger.runs()] == ["cancelled"]
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -45,7 +45,7 @@ from orchestra import NoCandidate, StepPolicy
 from orchestra.errors import ConfigError
 from orchestra.integrations.pydantic_ai import OrchestraModel, OrchestraSettings, select_step
 from orchestra.ledger import AttemptEnded, Decided, Judged
-from orchestra.testing import CallTool, CutStream, Error, Say, ScriptedModel, scripted_app
+from orchestra.testing import CallTool, CutStream, Error, Say, ScriptedModel, Stall, scripted_app
 from orchestra.types import Capabilities, Step
 from tests.app.doubles import LOW, app_of, events, rows
 from tests.integrations.fleets import world
@@ -178,7 +178,9 @@ async def test_tools_that_must_be_called_are_the_only_ones_shown(choice, shown, 
 
     small, _, app = pair([CallTool(shown[-1], city="Oslo") if shown else "none", "3 cm."])
     parameters = await _parameters(Agent(tools=[rain_tool(ran), snow]))
-    settings = ModelSettings(tool_choice=choice, parallel_tool_calls=False, max_tokens=50, temperature=0.5, seed=7)
+    settings = ModelSettings(
+        tool_choice=choice, parallel_tool_calls=False, max_tokens=50, temperature=0.5, seed=7, stop_sequences=["END"]
+    )
     await model_request(
         OrchestraModel(app, "research"),
         [ModelRequest.user_text_prompt(ASKED)],
@@ -187,11 +189,12 @@ async def test_tools_that_must_be_called_are_the_only_ones_shown(choice, shown, 
     )
     (first,) = small.requests
     assert (named(first), first.get("tool_choice")) == (shown, wanted)
-    assert (first["temperature"], first["seed"]) == (0.5, 7)
+    assert (first["temperature"], first["seed"], first["stop"]) == (0.5, 7, ["END"])
+    assert first.get("parallel_tool_calls") == (False if shown else None)
     assert 50 in (first.get("max_tokens"), first.get("max_completion_tokens"))
 
 
-async def _parameters(agent: Agent[None, str]) -> ModelRequestParameters:
+async def _parameters(agent: Agent[None, Any]) -> ModelRequestParameters:
     """What an agent with these tools asks of its model."""
     seen: list[ModelRequestParameters] = []
 
@@ -205,7 +208,8 @@ async def _parameters(agent: Agent[None, str]) -> ModelRequestParameters:
 
 async def test_a_forced_call_leaves_out_the_output_tools(ran):
     small, _, app = pair([CallTool("rain", city="Oslo")])
-    parameters = await _parameters(Agent(tools=[rain_tool(ran)]))
+    parameters = await _parameters(Agent(tools=[rain_tool(ran)], output_type=[str, ToolOutput(Rain)]))
+    assert parameters.output_tools
     await model_request(
         OrchestraModel(app, "research"),
         [ModelRequest.user_text_prompt(ASKED)],
@@ -439,6 +443,21 @@ async def test_a_stream_can_be_cancelled_and_keeps_what_had_come():
         assert streamed.response.state == "interrupted"
         assert streamed.response.model_name == "research"
         assert "one two three four".startswith(streamed.response.text or "?")
+
+
+@pytest.mark.parametrize("how", ["cancelled", "left"])
+async def test_a_stream_that_nobody_reads_on_ends_its_call_at_once(how, tmp_path: Path):
+    def states() -> list[str]:
+        return [run.state for run in app.ledger.runs()]
+
+    async with world(tmp_path, Stall("one two three four")) as (_, app):
+        async with Agent(OrchestraModel(app, "research")).run_stream("count") as streamed:
+            async for _ in streamed.stream_text(delta=True, debounce_by=None):
+                break
+            if how == "cancelled":
+                await streamed.cancel()
+                assert states() == ["cancelled"]
+        assert states() == ["cancelled"]
 
 
 async def test_a_run_that_waits_for_approval_in_the_middle_of_an_escalation_goes_on_from_stored_messages(
