@@ -151,6 +151,12 @@ async def test_an_output_type_is_held_against_its_schema_before_the_agent_sees_i
     assert (found, triggers) == (Rain(city="Oslo", mm=800), [trigger, trigger, None])
 
 
+async def test_a_structured_answer_enters_history_without_what_was_around_it():
+    _, _, app = pair([GOOD])
+    result = await Agent(OrchestraModel(app, "research"), output_type=NativeOutput(Rain)).run(ASKED)
+    assert result.response.text == '{"city": "Oslo", "mm": 800}'
+
+
 @pytest.mark.parametrize("mode", MODES)
 async def test_what_only_the_types_own_validators_see_is_sent_back_and_takes_the_retry_up_the_ladder(mode):
     output, good, _ = MODES[mode]
@@ -563,6 +569,14 @@ async def test_a_provider_that_is_down_is_gone_around_and_the_response_tells_it(
         result = await Agent(OrchestraModel(app, "research")).run("hi")
     assert result.output == "from strong"
     assert [one.outcome for one in result.response.failed_attempts] == ["error", "error"]
+
+
+@pytest.mark.parametrize(("strong", "degraded"), [("from strong", False), (Error(503), True)])
+async def test_an_answer_of_a_lower_tier_than_was_chosen_says_so(strong, degraded, tmp_path: Path):
+    async with world(tmp_path, "from small", strong, policies=[StepPolicy([{"prefer": ["strong"]}])]) as (_, app):
+        result = await Agent(OrchestraModel(app, "research")).run("hi")
+    assert result.response.provider_details is not None
+    assert result.response.provider_details["degraded"] is degraded
 
 
 async def test_an_image_in_a_prompt_reaches_the_model():
