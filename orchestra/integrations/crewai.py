@@ -30,8 +30,9 @@ from typing_extensions import override
 from orchestra import types as t
 from orchestra.app import LEDGER, Orchestra
 from orchestra.errors import CallError, ConfigError, NoCandidate, Refused
-from orchestra.integrations.crewai_messages import failures, from_crewai, metered, parts_of, streamed, tools_of, written
+from orchestra.integrations.crewai_messages import from_crewai, metered, parts_of, streamed, tools_of, written
 from orchestra.integrations.tested import warn_untested
+from orchestra.recovery import failures
 from orchestra.runtime.options import NodeOptions, check_names, check_step
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from orchestra import types as t
 from orchestra.errors import ConfigError
 from orchestra.runtime.messages import canonical
 from orchestra.toolbox import Tool
+from orchestra.toolbox.defaults import defaults_optional
 from orchestra.types.json import JsonMismatch
 
 
@@ -53,20 +54,6 @@ def from_crewai(messages: Sequence[Mapping[str, Any]], failed: Iterable[ToolFail
     read = [_kept(message, at) or message for at, message in enumerate(messages)]
     faults = {(one.tool_name, one.message) for one in failed}
     return tuple(_marked(message, faults) for message in canonical(read))
-
-
-def failures(messages: Sequence[t.Message]) -> list[t.Verdict]:
-    """What the tools of the last turns failed with, oldest first; a turn in which none did is the end of it."""
-    found: list[t.Verdict] = []
-    for message in reversed(messages):
-        if message.role == "user" or message.role == "system":
-            break
-        results = [part for part in message.parts if isinstance(part, t.ToolResult)]
-        if bad := [one for one in results if one.is_error]:
-            found.append(t.Verdict(t.Trigger.tool_error, tuple(f"{one.name}: {_text(one)}" for one in bad)))
-        elif results:
-            break
-    return found[::-1]
 
 
 def tools_of(declared: Iterable[Any]) -> list[Tool]:
@@ -159,20 +146,5 @@ def _function(declared: Any, at: int) -> Mapping[str, Any]:
 def _tool(declared: str) -> Tool:
     """The tool of a declaration; keyed by content, since CrewAI sends the same ones with every call."""
     function = json.loads(declared)
-    schema = _optional(function["at"] or {"type": "object", "properties": {}})
+    schema = defaults_optional(function["at"] or {"type": "object", "properties": {}})
     return Tool.from_schema(function["name"], function["description"] or "", schema)
-
-
-def _optional(schema: Any) -> Any:
-    """The schema that the tool has itself: CrewAI writes every parameter as required, those with a default too."""
-    if isinstance(schema, list):
-        return [_optional(one) for one in cast("list[Any]", schema)]
-    if not isinstance(schema, dict):
-        return schema
-    own = {name: _optional(one) for name, one in cast("dict[str, Any]", schema).items()}
-    known, required = cast("Any", own.get("properties")), cast("Any", own.get("required"))
-    if isinstance(known, dict) and isinstance(required, list):
-        own["required"] = [
-            name for name in cast("list[str]", required) if "default" not in cast("Any", known).get(name, ())
-        ]
-    return own

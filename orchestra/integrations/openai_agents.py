@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from agents.items import TResponseStreamEvent
@@ -31,16 +32,19 @@ from agents import (
     RunConfig,
     Tool,
     TResponseInputItem,
-    Usage,
     generation_span,
 )
 from orchestra import types as t
 from orchestra.errors import ConfigError
-from orchestra.integrations.openai_agents_items import answer_items, failures, from_items, tell_failure
-from orchestra.integrations.openai_agents_stream import Written, usage_of
+from orchestra.integrations.openai_agents_items import answer_items, from_items, tell_failure
+from orchestra.integrations.openai_agents_settings import IgnoredSetting, options_of
+from orchestra.integrations.openai_agents_stream import Written
+from orchestra.integrations.openai_agents_usage import told, usage_of
 from orchestra.integrations.tested import warn_untested
-from orchestra.runtime.options import check_step
+from orchestra.recovery import failures
+from orchestra.runtime.options import as_step, check_step
 from orchestra.toolbox import Tool as OrchestraTool
+from orchestra.toolbox.defaults import defaults_optional
 
 if TYPE_CHECKING:
     from orchestra.app import Orchestra
@@ -48,7 +52,7 @@ if TYPE_CHECKING:
 
 warn_untested("openai-agents", "openai-agents", ">=0.24,<0.25")
 
-__all__ = ["OrchestraModel", "OrchestraProvider", "run_config", "tell_failure"]
+__all__ = ["IgnoredSetting", "OrchestraModel", "OrchestraProvider", "run_config", "tell_failure"]
 
 PREFIX = "orchestra/"
 
@@ -108,10 +112,10 @@ class OrchestraModel(Model):
         messages = from_items(input, system_instructions)
         options = self._options(messages, model_settings, tools, output_schema, handoffs)
         with generation_span(disabled=tracing.is_disabled()) as span:
-            reply = await self._app.complete(messages, step=self._step, **options)
+            reply = await self._app.complete(messages, step=self._step_of(model_settings), **options)
             output = answer_items(reply)
             _trace(span.span_data, tracing, reply, input, output)
-        return ModelResponse(output=output, usage=_usage(reply), response_id=None, request_id=reply.run)
+        return ModelResponse(output=output, usage=usage_of(reply), response_id=None, request_id=reply.run)
 
     async def stream_response(
         self,
@@ -134,8 +138,8 @@ class OrchestraModel(Model):
         written = Written()
         with generation_span(disabled=tracing.is_disabled()) as span:
             yield written.created()
-            found = cast("AsyncGenerator[t.StreamEvent]", self._app.stream(messages, step=self._step, **options))
-            async with aclosing(found) as events:
+            found = self._app.stream(messages, step=self._step_of(model_settings), **options)
+            async with aclosing(cast("AsyncGenerator[t.StreamEvent]", found)) as events:
                 async for event in events:
                     if isinstance(event, t.End):
                         _trace(span.span_data, tracing, event.reply, input, answer_items(event.reply))
@@ -152,15 +156,15 @@ class OrchestraModel(Model):
     ) -> CallOptions:
         given: dict[str, Any] = {
             "tools": [*map(_tool, tools), *map(_handoff, handoffs)],
-            "tool_choice": settings.tool_choice,
-            "parallel_tools": settings.parallel_tool_calls,
-            "max_tokens": settings.max_tokens,
-            "temperature": settings.temperature,
             "output": None if schema is None or schema.is_plain_text() else _Output(schema),
-            **_extra(settings),
+            **options_of(settings),
         }
         options = {"failures": failures(messages), **self._limits, **given}
         return cast("CallOptions", {name: value for name, value in options.items() if value is not None})
+
+    def _step_of(self, settings: ModelSettings) -> t.Step:
+        step = as_step(self._step)
+        return replace(step, metadata={**step.metadata, **(settings.metadata or {})})
 
 
 def _here(**kept_elsewhere: object) -> None:
@@ -178,40 +182,21 @@ def _tool(tool: Tool) -> OrchestraTool:
             f"tool {tool.name!r}: a {type(tool).__name__} runs at OpenAI, and another model of the fleet could not "
             "call it; give a function_tool or an MCP server of your own"
         )
-    return OrchestraTool.from_schema(tool.name, tool.description, tool.params_json_schema or _NO_ARGUMENTS)
+    schema = _own(tool.params_json_schema, strict=tool.strict_json_schema)
+    return OrchestraTool.from_schema(tool.name, tool.description, schema)
 
 
 def _handoff(handoff: Handoff[Any, Any]) -> OrchestraTool:
-    schema = handoff.input_json_schema or _NO_ARGUMENTS
+    schema = _own(handoff.input_json_schema, strict=handoff.strict_json_schema)
     return OrchestraTool.from_schema(handoff.tool_name, handoff.tool_description, schema)
 
 
+def _own(schema: Mapping[str, t.Json], *, strict: bool) -> Mapping[str, t.Json]:
+    """The schema that the arguments are read with: for OpenAI's strict mode the SDK has written all as required."""
+    return (defaults_optional(schema) if strict else schema) or _NO_ARGUMENTS
+
+
 _NO_ARGUMENTS: Mapping[str, t.Json] = {"type": "object", "properties": {}}
-
-
-def _extra(settings: ModelSettings) -> dict[str, Any]:
-    """Options among the extra arguments. Raises ConfigError for a setting that would be lost."""
-    for name in _PROVIDERS_OWN:
-        if getattr(settings, name) is not None:
-            raise ConfigError(
-                f"model_settings.{name}: not every model of a fleet has it; give it to the provider that does: "
-                f'extra_args={{"openai.{name}": …}}, or set it in fleet.toml'
-            )
-    extra = dict(settings.extra_args or {})
-    return {**extra.pop(_OURS, {}), "extra": extra or None}
-
-
-_OURS = "orchestra"  # the key of our own options
-_PROVIDERS_OWN = (
-    "top_p",
-    "frequency_penalty",
-    "presence_penalty",
-    "top_logprobs",
-    "extra_query",
-    "extra_body",
-    "extra_headers",
-    "context_management",
-)
 
 
 class _Output:
@@ -233,28 +218,13 @@ class _Output:
         return value
 
 
-def _usage(reply: t.Reply) -> Usage:
-    said = usage_of(reply)
-    if said is None:
-        return Usage(requests=1)
-    return Usage(
-        requests=1,
-        input_tokens=said.input_tokens,
-        output_tokens=said.output_tokens,
-        total_tokens=said.total_tokens,
-        input_tokens_details=said.input_tokens_details,
-        output_tokens_details=said.output_tokens_details,
-    )
-
-
 def _trace(
     data: Any, tracing: ModelTracing, reply: t.Reply, given: str | list[TResponseInputItem], output: list[Any]
 ) -> None:
     """What a span tells: who really served, and what was said only where that may be kept."""
     data.model = reply.wire_model or reply.model
     data.model_config = {"step_model": reply.model, "run": reply.run, "attempts": len(reply.attempts)}
-    if used := usage_of(reply):
-        data.usage = used.model_dump()
+    data.usage = told(usage_of(reply)).model_dump()
     if tracing.include_data():
         data.input = [{"role": "user", "content": given}] if isinstance(given, str) else given
         data.output = [item.model_dump() for item in output]

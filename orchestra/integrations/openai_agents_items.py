@@ -47,20 +47,6 @@ def to_items(message: t.Message) -> list[TResponseOutputItem]:
     return [item for part in message.parts for item in part_items(part)]
 
 
-def failures(messages: Sequence[t.Message]) -> list[t.Verdict]:
-    """What the tools of the last turns failed with, oldest first; a turn in which none did is the end of it."""
-    found: list[t.Verdict] = []
-    for message in reversed(messages):
-        if message.role == "tool":
-            bad = [part for part in message.parts if isinstance(part, t.ToolResult) and part.is_error]
-            if not bad:
-                break
-            found.append(t.Verdict(t.Trigger.tool_error, tuple(f"{one.name}: {_text(one)}" for one in bad)))
-        elif message.role != "assistant":
-            break
-    return found[::-1]
-
-
 def answer_items(reply: t.Reply) -> list[TResponseOutputItem]:
     """The reply's items; a structured answer without what was around it, for the runner parses the text."""
     if reply.output is None:
@@ -75,10 +61,6 @@ _TURNS = frozenset({"assistant", "tool"})  # of which each is several items
 _ROLES: dict[str, t.Role] = {"user": "user", "system": "system", "developer": "system", "assistant": "assistant"}
 _FAILED = "The tool failed: "
 _STATE = "orchestra"  # the key, in an item's provider_data, of what no other provider may see
-
-
-def _text(result: t.ToolResult) -> str:
-    return "".join(part.text for part in result.content if isinstance(part, t.Text))
 
 
 def _read(item: Mapping[str, Any], names: dict[str, str]) -> tuple[t.Role, Sequence[t.Part]]:

@@ -26,12 +26,11 @@ from openai.types.responses import (
     ResponseReasoningSummaryTextDoneEvent,
     ResponseTextDeltaEvent,
     ResponseTextDoneEvent,
-    ResponseUsage,
 )
-from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
 
 from orchestra import types as t
 from orchestra.integrations.openai_agents_items import answer_items, part_items
+from orchestra.integrations.openai_agents_usage import told, usage_of
 
 
 class Written:
@@ -135,20 +134,6 @@ class Written:
         yield ResponseOutputItemDoneEvent(type="response.output_item.done", item=item, **self._at())
 
 
-def usage_of(reply: t.Reply) -> ResponseUsage | None:
-    """What the accepted attempt took; None where the provider counted nothing."""
-    if (used := reply.usage) is None:
-        return None
-    details = InputTokensDetails(cached_tokens=used.cached_input, cache_write_tokens=used.cache_write)
-    return ResponseUsage(
-        input_tokens=used.input,
-        output_tokens=used.output,
-        total_tokens=used.input + used.output,
-        input_tokens_details=details,
-        output_tokens_details=OutputTokensDetails(reasoning_tokens=used.reasoning),
-    )
-
-
 def response(reply: t.Reply | None) -> Response:
     """The reply as a whole response; without one, what a response is before anything was said."""
     found = Response(
@@ -157,7 +142,7 @@ def response(reply: t.Reply | None) -> Response:
         model=(reply.wire_model or reply.model) if reply else "",
         object="response",
         output=answer_items(reply) if reply else [],
-        usage=usage_of(reply) if reply else None,
+        usage=told(usage_of(reply)) if reply else None,
         tools=[],
         tool_choice="auto",
         parallel_tool_calls=True,

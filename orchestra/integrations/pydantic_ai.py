@@ -9,6 +9,7 @@ next request up the ladder.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -18,22 +19,23 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 
 from pydantic_ai import RunContext
 from pydantic_ai.capabilities import SelectModel
+from pydantic_ai.exceptions import UnsupportedSettingWarning
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, ModelResponseStreamEvent
 from pydantic_ai.models import Model, ModelRequestParameters, ModelSelectionContext, StreamedResponse
 from pydantic_ai.profiles import ModelProfile
-from pydantic_ai.settings import ModelSettings, ToolOrOutput
+from pydantic_ai.settings import ModelSettings, ToolOrOutput, merge_model_settings
 from pydantic_ai.tools import ToolDefinition
 
 from orchestra import types as t
 from orchestra.errors import ConfigError
 from orchestra.integrations.pydantic_ai_messages import NAME, failures, folded, from_messages, part_of, response
 from orchestra.integrations.tested import warn_untested
-from orchestra.runtime.options import check_step
+from orchestra.runtime.options import CallOptions, check_names, check_step
 from orchestra.toolbox import Tool
 
 if TYPE_CHECKING:
     from orchestra.app import Orchestra
-    from orchestra.runtime.options import CallOptions, NodeOptions
+    from orchestra.runtime.options import NodeOptions
 
 warn_untested("pydantic-ai", "pydantic-ai-slim", ">=2.68,<3")
 
@@ -71,22 +73,12 @@ def select_step(
 
 
 class OrchestraModel(Model[None]):
-    """The model of one step: whichever of the fleet the app routes each request to. The app stays yours to close."""
+    """The model of one step: whichever of the fleet the app routes each request to. The app stays yours to close.
 
-    unsupported_settings = frozenset(
-        {
-            "timeout",
-            "max_retries",
-            "extra_headers",
-            "extra_body",
-            "top_p",
-            "top_k",
-            "presence_penalty",
-            "frequency_penalty",
-            "logit_bias",
-            "service_tier",
-        }
-    )
+    Settings that not every model has are left out with an UnsupportedSettingWarning.
+    """
+
+    unsupported_settings = frozenset({"timeout", "max_retries", "extra_headers", "extra_body"})
 
     def __init__(
         self,
@@ -129,6 +121,7 @@ class OrchestraModel(Model[None]):
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
         """One judged reply. Raises a CallError with `attempts`; ConfigError for what not every model can read."""
+        self._warn_of_the_rest(model_settings)
         settings, parameters = self.prepare_request(model_settings, model_request_parameters)
         asked, options = self._asked(messages, settings, parameters)
         return response(await self._app.complete(asked, step=self._step, **options))
@@ -142,17 +135,27 @@ class OrchestraModel(Model[None]):
         run_context: RunContext[Any] | None = None,  # noqa: ARG002  # the framework's seam
     ) -> AsyncGenerator[StreamedResponse]:
         """The reply as it arrives. Raises as `request`, and StreamCut after the first text."""
+        self._warn_of_the_rest(model_settings)
         settings, parameters = self.prepare_request(model_settings, model_request_parameters)
         asked, options = self._asked(messages, settings, parameters)
         events = cast("AsyncGenerator[t.StreamEvent]", self._app.stream(asked, step=self._step, **options))
         async with aclosing(events):
             yield OrchestraStream(parameters, events, self.model_name)
 
+    def _warn_of_the_rest(self, settings: ModelSettings | None) -> None:
+        """The framework itself warns of a few settings only, and is silent about a provider's own and finer ones."""
+        for name in (merge_model_settings(self.settings, settings) or {}).keys() - _HEEDED - self.unsupported_settings:
+            instead = _INSTEAD.get(name, 'give it to the provider that does: orchestra_extra={"anthropic.…": …}')
+            text = f"The `{name}` setting is left out: not every model of a fleet has it; {instead}"
+            warnings.warn(text, UnsupportedSettingWarning, stacklevel=1)
+
     def _asked(
         self, messages: Sequence[ModelMessage], settings: ModelSettings | None, parameters: ModelRequestParameters
     ) -> tuple[tuple[t.Message, ...], CallOptions]:
         given = cast("OrchestraSettings", settings or {})
         standing = [part.content for part in self._get_instruction_parts(messages, parameters) or ()]
+        ours = given.get("orchestra", {})
+        check_names(ours, CallOptions.__annotations__, "model_settings['orchestra']")
         last = messages[-1]
         options: dict[str, Any] = {
             "failures": (last.metadata or {}).get(NAME) or failures(messages),
@@ -165,7 +168,7 @@ class OrchestraModel(Model[None]):
             "output": parameters.output_object and parameters.output_object.json_schema,
             **_offered(given, parameters),
             **self._limits,
-            **given.get("orchestra", {}),
+            **ours,
         }
         kept = {name: value for name, value in options.items() if value is not None}
         return from_messages(messages, standing), cast("CallOptions", kept)
@@ -181,6 +184,25 @@ _PROFILE = ModelProfile(
     supports_video_input=False,
     context_window=None,  # each model of a fleet has its own, and routing knows them
 )
+
+
+_HEEDED = frozenset(
+    {
+        "orchestra",
+        "orchestra_extra",
+        "max_tokens",
+        "temperature",
+        "seed",
+        "stop_sequences",
+        "parallel_tool_calls",
+        "tool_choice",
+        "request_timeout",  # this and what follows is the framework's own affair
+        "first_event_timeout",
+        "framing_announcement",
+        "cache",  # each codec has its provider cache what stays
+    }
+)
+_INSTEAD = {"thinking": "a rule for the step says how much is thought: reasoning_effort in fleet.toml"}
 
 
 def _offered(settings: ModelSettings, parameters: ModelRequestParameters) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from pydantic_ai.messages import (
     FinishReason,
     ImageUrl,
     ModelMessage,
+    ModelRequest,
     ModelRequestAttempt,
     ModelRequestPart,
     ModelResponse,
@@ -37,6 +38,7 @@ from pydantic_ai.usage import RequestUsage
 from orchestra import types as t
 from orchestra.dialects.loose import parse_object
 from orchestra.errors import ConfigError
+from orchestra.recovery import unbroken
 
 NAME = "orchestra"
 """Of the integration as a provider, and the key of what no other provider may see."""
@@ -71,15 +73,8 @@ def to_parts(message: t.Message) -> list[ModelResponsePart]:
 
 def failures(messages: Sequence[ModelMessage]) -> list[t.Verdict]:
     """What was sent back for another try in the last turns, oldest first; a turn in which nothing was is the end."""
-    found: list[t.Verdict] = []
-    for message in reversed(messages):
-        if isinstance(message, ModelResponse):
-            continue
-        bad = [failed for part in message.parts if (failed := _failed(part))]
-        if not bad:
-            break
-        found.append(t.Verdict(bad[0].trigger, tuple(line for one in bad for line in one.evidence)))
-    return found[::-1]
+    requests = (message for message in reversed(messages) if isinstance(message, ModelRequest))
+    return unbroken([failed for part in message.parts if (failed := _failed(part))] for message in requests)
 
 
 _TOOL_FAULTS = {
@@ -259,6 +254,6 @@ def _attempts(attempts: Sequence[t.Attempt]) -> Iterator[ModelRequestAttempt]:
                 error=f"{one.trigger}: {'; '.join(one.evidence)}",
                 timestamp=begun,
                 duration=took,
-                usage=_usage(one.usage, one.cost.usd) if one.usage else None,
+                usage=_usage(one.usage, one.cost.usd) if one.usage or one.cost.usd else None,
             )
         begun += took

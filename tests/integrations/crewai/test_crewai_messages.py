@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestra.errors import ConfigError
-from orchestra.integrations.crewai_messages import failures, from_crewai, metered, parts_of, tools_of
+from orchestra.integrations.crewai_messages import from_crewai, metered, parts_of, tools_of
 from orchestra.types import (
     Attempt,
     Image,
@@ -25,7 +25,6 @@ from orchestra.types import (
     ToolResult,
     Trigger,
     Usage,
-    Verdict,
 )
 
 WORDS = st.text(st.characters(categories=["L"], max_codepoint=127), min_size=1, max_size=8).map(str.lower)
@@ -127,28 +126,6 @@ def test_a_result_is_a_failure_where_crewai_recorded_one_for_this_tool_and_text(
     read = from_crewai(told, [record("rain", "locked")])
     results = [part for message in read for part in message.parts if isinstance(part, ToolResult)]
     assert [one.is_error for one in results] == [True, False, False]
-
-
-def failed(name: str) -> Message:
-    return Message("tool", (ToolResult("1", name, (Text("locked"),), is_error=True),))
-
-
-CALLED = Message("assistant", (ToolCall("1", "rain", {}),))
-FINE = Message("tool", (ToolResult("1", "rain", (Text("800"),)),))
-
-
-@pytest.mark.parametrize(
-    ("messages", "names"),
-    [
-        ([Message.user("?"), CALLED, failed("a"), CALLED, failed("b")], ["a", "b"]),
-        ([Message.user("?"), CALLED, failed("a"), CALLED, FINE], []),
-        ([CALLED, FINE, CALLED, failed("b")], ["b"]),
-        ([CALLED, failed("a"), Message.user("And?"), CALLED, failed("b")], ["b"]),
-        ([CALLED, failed("a"), Message("system", (Text("x"),))], []),
-    ],
-)
-def test_failures_are_those_of_the_last_turns_that_failed(messages, names):
-    assert failures(messages) == [Verdict(Trigger.tool_error, (f"{name}: locked",)) for name in names]
 
 
 def test_a_parameter_with_a_default_is_not_required_wherever_it_stands():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from agents import (
     Agent,
     FunctionTool,
     ModelSettings,
+    ModelTimeoutError,
+    ModelTracing,
     MultiProvider,
     RunConfig,
     Runner,
@@ -27,9 +30,16 @@ from agents import (
 )
 from orchestra import NoCandidate, StepPolicy
 from orchestra.errors import ConfigError, SyncInLoop
-from orchestra.integrations.openai_agents import OrchestraModel, OrchestraProvider, run_config, tell_failure
+from orchestra.integrations.openai_agents import (
+    IgnoredSetting,
+    OrchestraModel,
+    OrchestraProvider,
+    run_config,
+    tell_failure,
+)
 from orchestra.ledger import AttemptEnded, Decided, Judged, StepStarted
-from orchestra.testing import CallTool, Error, Say, ScriptedModel, scripted_app
+from orchestra.testing import CallTool, Error, Say, ScriptedModel, Silence, Stall, scripted_app
+from orchestra.types import Attempt, End, Trigger
 from tests.app.doubles import LOW, app_of, events, rows
 from tests.integrations.fleets import world
 from tests.integrations.openai_agents.doubles import agent, rain_tool
@@ -182,6 +192,63 @@ async def test_options_and_provider_parameters_go_with_an_agents_settings(tmp_pa
     assert (decided.context.tenant, decided.context.mode) == ("acme", "cost")
 
 
+async def test_metadata_is_the_steps_for_rules_to_match(tmp_path: Path):
+    by_plan = StepPolicy([{"match": {"metadata": {"plan": "gold"}}, "prefer": ["strong"]}, {"prefer": ["small"]}])
+    async with world(tmp_path, "from small", "from strong", policies=[by_plan]) as (_, app):
+        for plan, expected in (("gold", "from strong"), ("free", "from small")):
+            asked = agent(model_settings=ModelSettings(metadata={"plan": plan}))
+            assert (await Runner.run(asked, "hi", run_config=run_config(app))).final_output == expected
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_call_that_takes_longer_than_its_timeout_ends_as_the_sdk_ends_it(stream, tmp_path: Path):
+    async with world(tmp_path, Silence()) as (_, app):
+        with pytest.raises(ModelTimeoutError):
+            await ended(agent(model_settings=ModelSettings(timeout=0.05)), run_config(app), stream=stream)
+        (run,), ends = app.ledger.runs(), events(rows(app), AttemptEnded)
+    assert (run.state, len(ends)) == ("cancelled", 1)
+
+
+IGNORED = {
+    "reasoning": {"effort": "high"},
+    "verbosity": "high",
+    "truncation": "auto",
+    "store": False,
+    "response_include": ["reasoning.encrypted_content"],
+    "prompt_cache_retention": "24h",
+    "preserve_raw_usage": True,
+}
+
+
+@pytest.mark.parametrize("name", IGNORED)
+async def test_a_setting_of_openais_api_alone_is_left_out_with_a_warning(name):
+    small, _, app = pair(["hi"])
+    with pytest.warns(IgnoredSetting, match=f"model_settings.{name} is left out"):
+        await Runner.run(agent(model_settings={name: IGNORED[name]}), "hi", run_config=run_config(app))
+    assert name not in small.requests[0]
+
+
+async def test_the_sdks_own_defaults_for_openais_models_are_nobodys_wish():
+    small, _, app = pair(["hi"])
+    asked = Agent(name="Research")
+    assert asked.model_settings.verbosity
+    assert (await Runner.run(asked, "hi", run_config=run_config(app))).final_output == "hi"
+    assert "verbosity" not in small.requests[0]
+
+
+@pytest.mark.parametrize(
+    ("ours", "said"),
+    [
+        ({"step": "x"}, r"step: no option of extra_args\['orchestra'\]"),
+        ("cost", r"extra_args\['orchestra'\]: expected options of a call by name, got 'cost'"),
+    ],
+)
+async def test_options_of_ours_that_no_call_has_are_refused_by_name(ours, said):
+    asked = agent(model_settings=ModelSettings(extra_args={"orchestra": ours}))
+    with pytest.raises(ConfigError, match=said):
+        await Runner.run(asked, "hi", run_config=run_config(app_of(["hi"])))
+
+
 # ---- what a run does
 
 
@@ -222,29 +289,85 @@ async def test_a_stream_tells_thoughts_text_and_calls_in_the_sdks_events(ran):
     assert result.final_output == "800 mm."
 
 
+async def ended(asked: Any, config: RunConfig, *, stream: bool, given: Any = "hi") -> Any:
+    if not stream:
+        return await Runner.run(asked, given, run_config=config)
+    result = Runner.run_streamed(asked, given, run_config=config)
+    async for _ in result.stream_events():
+        pass
+    return result
+
+
 @pytest.mark.parametrize("stream", [False, True])
-async def test_usage_is_what_the_provider_counted_and_the_response_names_the_ledgers_run(stream, tmp_path: Path):
-    async with world(tmp_path, [Say("hi", usage=(70, 5))]) as (_, app):
-        if stream:
-            result: Any = Runner.run_streamed(agent(), "hi", run_config=run_config(app))
-            async for _ in result.stream_events():
-                pass
-        else:
-            result = await Runner.run(agent(), "hi", run_config=run_config(app))
+async def test_usage_counts_every_request_that_was_paid_for_and_the_response_names_the_ledgers_run(
+    stream, tmp_path: Path
+):
+    small = [Say("", usage=(70, 5)), Say("", usage=(80, 6))]
+    async with world(tmp_path, small, Say("hi", usage=(90, 7))) as (_, app):
+        result = await ended(agent(), run_config(app), stream=stream)
         (run,) = app.ledger.runs()
+        totals = [(one.usage.input, one.usage.output) for one in events(rows(app), AttemptEnded)]
     used, (response,) = result.context_wrapper.usage, result.raw_responses
-    assert (used.requests, used.input_tokens, used.output_tokens, used.total_tokens) == (1, 70, 5, 75)
+    assert (used.requests, used.input_tokens, used.output_tokens, used.total_tokens) == (3, 240, 18, 258)
+    assert [(one.input_tokens, one.output_tokens) for one in used.request_usage_entries] == totals
     assert (response.request_id, response.response_id in (None, "__fake_id__")) == (run.run, True)
 
 
-async def test_where_the_provider_counts_nothing_the_request_counts():
-    uncounted = replace(await app_of(["hi"]).complete("hi"), usage=None)
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_request_that_was_refused_counts_without_tokens(stream, tmp_path: Path):
+    async with world(tmp_path, Error(503), Say("hi", usage=(90, 7))) as (provider, app):
+        result = await ended(agent(), run_config(app), stream=stream)
+        asked = len(provider.requests)
+    used = result.context_wrapper.usage
+    assert (used.requests, used.input_tokens, len(used.request_usage_entries)) == (asked, 90, 1)
+
+
+async def test_a_request_that_was_never_sent_does_not_count():
+    reply = await app_of(["hi"]).complete("hi")
+    unsent = Attempt("1", "small", Trigger.connection, sent="no")
+
+    class Unsent:
+        async def complete(self, *_: Any, **__: Any) -> Any:
+            return replace(reply, attempts=(unsent, *reply.attempts))
+
+    result = await Runner.run(agent(model=OrchestraModel(Unsent(), "x")), "hi", run_config=QUIET)
+    assert result.context_wrapper.usage.requests == 1
+
+
+async def test_a_stream_that_is_closed_ends_its_call_at_once(tmp_path: Path):
+    async with world(tmp_path, Stall("one two three four")) as (_, app):
+        events = OrchestraModel(app, "x").stream_response(
+            None,
+            "count",
+            ModelSettings(),
+            [],
+            None,
+            [],
+            ModelTracing.DISABLED,
+            previous_response_id=None,
+            conversation_id=None,
+            prompt=None,
+        )
+        async with aclosing(events):
+            async for event in events:
+                if event.type == "response.output_text.delta":
+                    break
+        assert [run.state for run in app.ledger.runs()] == ["cancelled"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_where_the_provider_counts_nothing_the_request_counts(stream):
+    reply = await app_of(["hi"]).complete("hi")
+    uncounted = replace(reply, usage=None, attempts=tuple(replace(one, usage=None) for one in reply.attempts))
 
     class Uncounted:
         async def complete(self, *_: Any, **__: Any) -> Any:
             return uncounted
 
-    result = await Runner.run(agent(model=OrchestraModel(Uncounted(), "x")), "hi", run_config=QUIET)
+        async def stream(self, *_: Any, **__: Any) -> Any:
+            yield End(uncounted)
+
+    result = await ended(agent(model=OrchestraModel(Uncounted(), "x")), QUIET, stream=stream)
     assert (result.context_wrapper.usage.requests, result.context_wrapper.usage.total_tokens) == (1, 0)
 
 
@@ -448,6 +571,20 @@ async def test_a_tool_choice_that_names_no_tool_is_refused_with_the_tools_there_
     asked = agent(rain_tool(ran), model_settings=ModelSettings(tool_choice="snow"))
     with pytest.raises(ConfigError, match="tool_choice 'snow' is unknown; known: auto, required, none, rain"):
         await Runner.run(asked, ASKED, run_config=run_config(app_of(["hi"])))
+
+
+@pytest.mark.parametrize("strict", [True, False])
+async def test_a_call_without_what_the_function_has_a_default_for_is_a_good_one(strict, tmp_path: Path):
+    @function_tool(strict_mode=strict)
+    def rain(city: str, days: int = 365) -> str:
+        """Rain."""
+        return f"{city} {days}"
+
+    async with world(tmp_path, [CallTool("rain", city="Oslo"), "800 mm."]) as (_, app):
+        result = await Runner.run(agent(rain), ASKED, run_config=run_config(app))
+        triggers = [one.trigger for one in events(rows(app), Judged)]
+    assert triggers == [None, None]
+    assert [one["output"] for one in result.to_input_list() if "output" in one] == ["Oslo 365"]
 
 
 async def test_a_tool_without_a_schema_takes_no_arguments(ran):

@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import BaseModel, field_validator
@@ -45,7 +45,7 @@ from orchestra import NoCandidate, StepPolicy
 from orchestra.errors import ConfigError
 from orchestra.integrations.pydantic_ai import OrchestraModel, OrchestraSettings, select_step
 from orchestra.ledger import AttemptEnded, Decided, Judged
-from orchestra.testing import CallTool, Error, Say, ScriptedModel, scripted_app
+from orchestra.testing import CallTool, CutStream, Error, Say, ScriptedModel, Stall, scripted_app
 from orchestra.types import Capabilities, Step
 from tests.app.doubles import LOW, app_of, events, rows
 from tests.integrations.fleets import world
@@ -151,6 +151,12 @@ async def test_an_output_type_is_held_against_its_schema_before_the_agent_sees_i
     assert (found, triggers) == (Rain(city="Oslo", mm=800), [trigger, trigger, None])
 
 
+async def test_a_structured_answer_enters_history_without_what_was_around_it():
+    _, _, app = pair([GOOD])
+    result = await Agent(OrchestraModel(app, "research"), output_type=NativeOutput(Rain)).run(ASKED)
+    assert result.response.text == '{"city": "Oslo", "mm": 800}'
+
+
 @pytest.mark.parametrize("mode", MODES)
 async def test_what_only_the_types_own_validators_see_is_sent_back_and_takes_the_retry_up_the_ladder(mode):
     output, good, _ = MODES[mode]
@@ -178,7 +184,9 @@ async def test_tools_that_must_be_called_are_the_only_ones_shown(choice, shown, 
 
     small, _, app = pair([CallTool(shown[-1], city="Oslo") if shown else "none", "3 cm."])
     parameters = await _parameters(Agent(tools=[rain_tool(ran), snow]))
-    settings = ModelSettings(tool_choice=choice, parallel_tool_calls=False, max_tokens=50, temperature=0.5, seed=7)
+    settings = ModelSettings(
+        tool_choice=choice, parallel_tool_calls=False, max_tokens=50, temperature=0.5, seed=7, stop_sequences=["END"]
+    )
     await model_request(
         OrchestraModel(app, "research"),
         [ModelRequest.user_text_prompt(ASKED)],
@@ -187,11 +195,12 @@ async def test_tools_that_must_be_called_are_the_only_ones_shown(choice, shown, 
     )
     (first,) = small.requests
     assert (named(first), first.get("tool_choice")) == (shown, wanted)
-    assert (first["temperature"], first["seed"]) == (0.5, 7)
+    assert (first["temperature"], first["seed"], first["stop"]) == (0.5, 7, ["END"])
+    assert first.get("parallel_tool_calls") == (False if shown else None)
     assert 50 in (first.get("max_tokens"), first.get("max_completion_tokens"))
 
 
-async def _parameters(agent: Agent[None, str]) -> ModelRequestParameters:
+async def _parameters(agent: Agent[None, Any]) -> ModelRequestParameters:
     """What an agent with these tools asks of its model."""
     seen: list[ModelRequestParameters] = []
 
@@ -205,7 +214,8 @@ async def _parameters(agent: Agent[None, str]) -> ModelRequestParameters:
 
 async def test_a_forced_call_leaves_out_the_output_tools(ran):
     small, _, app = pair([CallTool("rain", city="Oslo")])
-    parameters = await _parameters(Agent(tools=[rain_tool(ran)]))
+    parameters = await _parameters(Agent(tools=[rain_tool(ran)], output_type=[str, ToolOutput(Rain)]))
+    assert parameters.output_tools
     await model_request(
         OrchestraModel(app, "research"),
         [ModelRequest.user_text_prompt(ASKED)],
@@ -240,6 +250,55 @@ async def test_a_setting_that_a_run_relies_on_and_not_every_model_has_is_warned_
     agent = Agent(OrchestraModel(app_of(["hi"]), "research"))
     with pytest.warns(UnsupportedSettingWarning, match="extra_body"):
         await agent.run("hi", model_settings=ModelSettings(extra_body={"x": 1}))
+
+
+LEFT_OUT: dict[str, Any] = {
+    "top_p": 0.5,
+    "top_k": 5,
+    "presence_penalty": 0.1,
+    "frequency_penalty": 0.1,
+    "logit_bias": {"7": 1},
+    "service_tier": "priority",
+    "thinking": "high",
+    "citations": True,
+    "anthropic_thinking": {"type": "adaptive"},
+    "openai_reasoning_effort": "high",
+}
+
+
+async def finished(agent: Agent[None, str], settings: Any, *, stream: bool) -> None:
+    if not stream:
+        await agent.run("hi", model_settings=settings)
+        return
+    async with agent.run_stream("hi", model_settings=settings) as streamed:
+        await streamed.get_output()
+
+
+@pytest.mark.parametrize("whose", ["the agent's", "the run's", "the model's"])
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("name", LEFT_OUT)
+async def test_a_setting_of_which_the_framework_says_nothing_is_left_out_with_a_warning(name, stream, whose):
+    setting: Any = {name: LEFT_OUT[name]}
+    small, _, app = pair(["hi"])
+    model = OrchestraModel(app, "research", settings=setting if whose == "the model's" else None)
+    agent = Agent(model, model_settings=setting if whose == "the agent's" else None)
+    given = setting if whose == "the run's" else None
+    with pytest.warns(UnsupportedSettingWarning, match=f"`{name}` setting is left out") as warned:
+        await finished(agent, given, stream=stream)
+    assert len(warned) == 1
+    assert name not in small.requests[0]
+
+
+async def test_options_of_ours_that_no_call_has_are_refused_by_name():
+    agent = Agent(OrchestraModel(app_of(["hi"]), "research"))
+    with pytest.raises(ConfigError, match=r"step: no option of model_settings\['orchestra'\]"):
+        await agent.run("hi", model_settings=cast("Any", {"orchestra": {"step": "x"}}))
+
+
+async def test_settings_that_the_framework_heeds_itself_go_without_a_warning():
+    settings = ModelSettings(request_timeout=60, first_event_timeout=60, framing_announcement="never", cache=True)
+    _, _, app = pair(["hi"])
+    assert (await Agent(OrchestraModel(app, "research")).run("hi", model_settings=settings)).output == "hi"
 
 
 # ---- what a run does
@@ -333,6 +392,23 @@ async def test_usage_and_cost_count_every_attempt_once_and_the_response_names_wh
     assert begun == sorted(begun)
 
 
+@pytest.mark.parametrize("stream", [True, False])
+async def test_what_an_attempt_cost_that_was_cut_off_is_the_runs_cost_too(stream, tmp_path: Path):
+    async with world(tmp_path, CutStream(Say("one two three four")), Say("hi", usage=(200, 20))) as (_, app):
+        agent = Agent(OrchestraModel(app, "research", hold=True))
+        if stream:
+            async with agent.run_stream("hi") as streamed:
+                await streamed.get_output()
+            used = streamed.usage
+        else:
+            used = (await agent.run("hi")).usage
+        (run,) = app.ledger.runs()
+    assert (used.input_tokens, used.unmeasured_requests) == (200, run.attempts - 1)
+    assert run.cost.usd is not None
+    assert float(used.cost or 0) == pytest.approx(run.cost.usd)
+    assert run.cost.estimated
+
+
 async def test_where_the_provider_counts_nothing_the_response_says_so():
     uncounted = replace(await app_of(["hi"]).complete("hi"), usage=None, attempts=())
 
@@ -373,6 +449,21 @@ async def test_a_stream_can_be_cancelled_and_keeps_what_had_come():
         assert streamed.response.state == "interrupted"
         assert streamed.response.model_name == "research"
         assert "one two three four".startswith(streamed.response.text or "?")
+
+
+@pytest.mark.parametrize("how", ["cancelled", "left"])
+async def test_a_stream_that_nobody_reads_on_ends_its_call_at_once(how, tmp_path: Path):
+    def states() -> list[str]:
+        return [run.state for run in app.ledger.runs()]
+
+    async with world(tmp_path, Stall("one two three four")) as (_, app):
+        async with Agent(OrchestraModel(app, "research")).run_stream("count") as streamed:
+            async for _ in streamed.stream_text(delta=True, debounce_by=None):
+                break
+            if how == "cancelled":
+                await streamed.cancel()
+                assert states() == ["cancelled"]
+        assert states() == ["cancelled"]
 
 
 async def test_a_run_that_waits_for_approval_in_the_middle_of_an_escalation_goes_on_from_stored_messages(
@@ -478,6 +569,14 @@ async def test_a_provider_that_is_down_is_gone_around_and_the_response_tells_it(
         result = await Agent(OrchestraModel(app, "research")).run("hi")
     assert result.output == "from strong"
     assert [one.outcome for one in result.response.failed_attempts] == ["error", "error"]
+
+
+@pytest.mark.parametrize(("strong", "degraded"), [("from strong", False), (Error(503), True)])
+async def test_an_answer_of_a_lower_tier_than_was_chosen_says_so(strong, degraded, tmp_path: Path):
+    async with world(tmp_path, "from small", strong, policies=[StepPolicy([{"prefer": ["strong"]}])]) as (_, app):
+        result = await Agent(OrchestraModel(app, "research")).run("hi")
+    assert result.response.provider_details is not None
+    assert result.response.provider_details["degraded"] is degraded
 
 
 async def test_an_image_in_a_prompt_reaches_the_model():
