@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any, NoReturn, TypeGuard
 
 from orchestra.checks.strict import DEPTH
@@ -96,9 +97,29 @@ def json_text(value: object) -> str:
     return _ENCODER.encode(value)
 
 
+class Written(list[Any]):
+    """A list that no longer changes, so that it has to be written only once."""
+
+    @cached_property
+    def text(self) -> str:
+        """It as JSON. Raises as `json_text` does."""
+        return json_text(self)
+
+
+def object_text(members: Mapping[str, Any]) -> str:
+    """The object as `json_text` gives it, without writing again the first of its members that is `Written`."""
+    names, kinds = list(members), list(map(type, members.values()))
+    if Written not in kinds:
+        return json_text(members)
+    at = kinds.index(Written)
+    before, after = ({name: members[name] for name in some} for some in (names[:at], names[at + 1 :]))
+    pieces = (json_text(before)[1:-1], f"{json_text(names[at])}: {members[names[at]].text}", json_text(after)[1:-1])
+    return f"{{{', '.join(filter(None, pieces))}}}"
+
+
 def written(value: object) -> bytes:
     """The value as JSON in UTF-8, lone surrogates replaced. Raises ValueError for NaN and infinities."""
-    return scalars(json_text(value)).encode()
+    return scalars(object_text(value) if is_object(value) else json_text(value)).encode()
 
 
 def _no_json(constant: str) -> NoReturn:
