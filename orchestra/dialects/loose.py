@@ -18,7 +18,9 @@ def parse(text: str | bytes, levels: int = 128) -> Any:
     """
     try:
         text = text.decode(json.detect_encoding(text)) if isinstance(text, bytes) else text
-        value = _DECODER.decode(text)
+        value, end = _DECODER.raw_decode(text) if text.startswith(("{", "[")) else (None, -1)
+        if end < 0 or text[end:].strip(_SPACE):  # `decode` looks for white space before and behind every value
+            value = _DECODER.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if text.count("{") + text.count("[") > levels and _deeper(value, levels):
@@ -66,7 +68,7 @@ def is_count(value: object) -> TypeGuard[int | float]:
 
 def count(value: object) -> int:
     """The number of tokens, or 0 where that is none."""
-    return int(value) if is_count(value) else 0
+    return int(value) if value and is_count(value) else 0
 
 
 def logprobs(found: Iterable[object]) -> list[float]:
@@ -131,6 +133,7 @@ def _finite(number: str) -> float:
     return value if math.isfinite(value) else _no_json(number)
 
 
+_SPACE = " \t\r\n"
 _MOST_TOKENS = 2**40
 _IMPROBABLE = -1e6  # servers write -9999 for what cannot be; what lies far below is no logarithm, but a mistake
 # json.dumps and json.loads would build one for every request, and for every event of a stream.
