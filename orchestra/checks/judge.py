@@ -13,7 +13,7 @@ from orchestra.checks.naming import overlooked
 from orchestra.checks.output import read_output
 from orchestra.checks.refusal import is_refusal
 from orchestra.checks.wording import cut, listing
-from orchestra.types import Document, Image, Json, ModelReply, Trigger, Verdict
+from orchestra.types import Document, Image, Json, ModelReply, ToolCall, Trigger, Verdict
 
 Finding: TypeAlias = tuple[Trigger, tuple[str, ...]]
 
@@ -27,11 +27,11 @@ def judge(reply: ModelReply, expect: Expect) -> Verdict:
     source). `mend_calls` is expected to have run
     before.
     """
-    mended = reply.mended
-    for check in _OF_CALLS if reply.tool_calls else _OF_AN_ANSWER:
+    mended, calls = reply.mended, ToolCall in map(type, reply.parts)
+    for check in _OF_CALLS if calls else _OF_AN_ANSWER:
         if (finding := check(reply, expect)) is not None:
             return Verdict(*finding, mended=mended)
-    structured = expect.output_schema is not None and not reply.tool_calls and reply.finish in WHOLE
+    structured = expect.output_schema is not None and not calls and reply.finish in WHOLE
     _, notes = (mend(reply.text) if structured else None) or (None, ())
     return Verdict(mended=mended + notes)
 
@@ -59,8 +59,7 @@ def _declined(reply: ModelReply, _: Expect) -> Finding | None:
 
 
 def _empty(reply: ModelReply, expect: Expect) -> Finding | None:
-    media = any(isinstance(part, Image | Document) for part in reply.parts)
-    if expect.allow_empty or media or reply.text.strip():
+    if expect.allow_empty or reply.text.strip() or not _MEDIA.isdisjoint(map(type, reply.parts)):
         return None
     only = "only reasoning, no answer" if reply.reasoning.strip() else "nothing"
     return Trigger.empty, (f"the reply holds {only}",)
@@ -83,14 +82,13 @@ def _no_call(reply: ModelReply, expect: Expect) -> Finding | None:
 
 def _call_in_text(reply: ModelReply, expect: Expect) -> str | None:
     """The name of a known tool whose call is the whole text: what models without native calls do."""
-    names = {tool.name for tool in expect.tools}
-    if not names or expect.output_schema is not None or not reply.text.strip().endswith(("}", "```")):
+    if not expect.tools or expect.output_schema is not None or not reply.text.strip().endswith(("}", "```")):
         return None
     value = (mend(reply.text) or (None,))[0]
     if not isinstance(value, Mapping) or not ({"arguments", "parameters"} & value.keys()):
         return None
     name = cast("Mapping[str, Json]", value).get("name", value.get("tool"))
-    return name if isinstance(name, str) and name in names else None
+    return name if isinstance(name, str) and any(tool.name == name for tool in expect.tools) else None
 
 
 def _bad_output(reply: ModelReply, expect: Expect) -> Finding | None:
@@ -133,6 +131,7 @@ def _invented(reply: ModelReply, expect: Expect) -> Finding | None:
     return Trigger.low_confidence, (f"{listing(missing)} {stands} neither in what was given nor in a tool's result",)
 
 
+_MEDIA = frozenset((Image, Document))
 _Check: TypeAlias = Callable[[ModelReply, Expect], Finding | None]
 _HOW_IT_ENDED: tuple[_Check, ...] = (_filtered, _cut, _declined)
 _OF_CALLS = (*_HOW_IT_ENDED, judge_calls, _unsure, _overlooked)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Final
 
 from orchestra.dialects.anthropic_schema import answer_schema
@@ -40,19 +39,20 @@ class _Written:
 
     def spelled(self) -> Spelled:
         """It as written so far."""
-        said, body = replace(self.said, extra=self._extra), self._body()
+        said, body = self.said._replace(extra=self._extra), self._body()
         notes = (*self._notes, *self._settled.notes, *self._conversation.notes)
         version = ("anthropic-version", self.version)
         return Spelled(said, "/v1/messages", body, said.card.capabilities.streaming, notes, (version,))
 
     def _body(self) -> dict[str, Any]:
         said, conversation = self.said, self._conversation
-        tools = [dict(tool.declaration) for tool in said.compiled.values()]
-        self._mark(tools)
+        marked = "cache_control" not in self._extra  # the mark that the provider places itself is one of four, too
+        if marked:
+            self._mark()
         wanted = {
             "system": conversation.system,
             "messages": [turn.block() for turn in conversation.turns],
-            "tools": tools,
+            "tools": said.declared(_marked if marked else list),
             "tool_choice": self._tool_choice(),
             "thinking": self._settled.thinking,
             "output_config": self._output_config(),
@@ -65,13 +65,10 @@ class _Written:
             | {"stream": said.card.capabilities.streaming}
         )
 
-    def _mark(self, tools: list[dict[str, Any]]) -> None:
+    def _mark(self) -> None:
         said, conversation = self.said, self._conversation
-        if "cache_control" in self._extra:  # the mark that the provider places itself is one of four, too
-            return
-        for blocks in (tools, conversation.system):
-            if blocks:
-                blocks[-1] |= CACHED
+        if conversation.system:
+            conversation.system[-1] |= CACHED
         if said.compiled or said.json_tools or len(conversation.turns) > 1:
             conversation.mark()
 
@@ -119,6 +116,10 @@ class _Written:
             del self._extra[name]
             self._notes.append(f"extra {name!r} left out: {self.said.card.model} takes none, or none while it thinks")
         return VERSION
+
+
+def _marked(declarations: list[Any]) -> list[Any]:
+    return [*declarations[:-1], *(one | CACHED for one in declarations[-1:])]
 
 
 _SAMPLING = frozenset({"temperature", "top_p", "top_k"})

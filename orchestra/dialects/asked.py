@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeVar
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from orchestra.dialects import json_tools
 from orchestra.dialects.chat_profiles import features_of
 from orchestra.dialects.features import Features
 from orchestra.dialects.history import viewed
-from orchestra.dialects.loose import is_object, mapping
+from orchestra.dialects.loose import Written, is_object, mapping
 from orchestra.dialects.tool_names import wire_names
 from orchestra.dialects.tool_schema import CompiledTool, compile_tools
 from orchestra.types import Json, Message, ModelCard, Request, ToolCall, ToolChoice, ToolSpec
+from orchestra.types.same import Same
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """A request as `card` can be asked it in this dialect; a codec only has to spell it.
 
     `compiled` are the tools to declare, by canonical name; where models write their calls as JSON (`json_tools`) they
@@ -35,19 +35,19 @@ class Asked:
     compiled: Mapping[str, CompiledTool]
     names: Mapping[str, str]
     ids: Mapping[str, str]
-    json_tools: bool = False
-    told: bool = False
-    tool_choice: ToolChoice = "auto"
-    parallel_tools: bool | None = None
-    output_schema: Mapping[str, Json] | None = None
-    max_tokens: int | None = None
-    reasoning_effort: str | None = None
-    temperature: float | None = None
-    seed: int | None = None
-    stop: tuple[str, ...] = ()
-    logprobs: bool = False
-    extra: Mapping[str, Json] = field(default_factory=dict[str, Json])
-    notes: tuple[str, ...] = ()
+    json_tools: bool
+    told: bool
+    tool_choice: ToolChoice
+    parallel_tools: bool | None
+    output_schema: Mapping[str, Json] | None
+    max_tokens: int | None
+    reasoning_effort: str | None
+    temperature: float | None
+    seed: int | None
+    stop: tuple[str, ...]
+    logprobs: bool
+    extra: Mapping[str, Json]
+    notes: tuple[str, ...]
 
     def arguments(self, call: ToolCall) -> Mapping[str, Json]:
         """A call's arguments as this dialect's model would have written them."""
@@ -56,11 +56,17 @@ class Asked:
         tool = self.compiled.get(call.name)
         return tool.encode(call.arguments) if tool else call.arguments
 
+    def declared(self, form: Callable[[list[Any]], list[Any]] = list) -> Written:
+        """The declarations of the compiled tools in the form in which a body holds them, written once for all requests.
+
+        `form` is a function of a module, given a list of its own; a codec adds to copies of what stands in it.
+        """
+        return _declared(Same(self.compiled.values()), form)
+
     def in_prompt(self, why: str) -> Asked:
         """The same with the answer's schema in the prompt only, where the dialect turns out unable to enforce it."""
         text = _ANSWER_WITH + json.dumps(self.output_schema)
-        return replace(
-            self,
+        return self._replace(
             messages=self.messages if self.told else json_tools.instructed(self.messages, text),
             output_schema=None,
             notes=(*self.notes, f"output_schema left out: {why}; it stands in the prompt"),
@@ -75,6 +81,11 @@ class Asked:
 def asked(request: Request, card: ModelCard) -> Asked:
     """The request cut to what the card's dialect and model can do. Raises ToolError for a tool that it cannot say."""
     return _Cut(request, card, features_of(card)).asked()
+
+
+@lru_cache(maxsize=256)
+def _declared(tools: Same[CompiledTool], form: Callable[[list[Any]], list[Any]]) -> Written:
+    return Written(form([tool.declaration for tool in tools.held]))
 
 
 def in_sections(
@@ -96,8 +107,11 @@ def in_sections(
 
 def output_bound(most: int | None, card: ModelCard) -> int:
     """Tokens that the card's model may really write where `most` are asked for; None: as many as it can."""
-    least = features_of(card).least_tokens
-    return card.max_output if most is None else max(least, min(most, card.max_output))
+    return card.max_output if most is None else _bound(most, card, features_of(card))
+
+
+def _bound(most: int, card: ModelCard, features: Features) -> int:
+    return max(features.least_tokens, min(most, card.max_output))
 
 
 class _Cut:
@@ -125,8 +139,8 @@ class _Cut:
             card=self.card,
             messages=messages,
             compiled=compiled,
-            names=wire_names((call.name for call in calls), known=known, spelling=features.tool_names),
-            ids=wire_names((call.id for call in calls), spelling=features.call_ids),
+            names=wire_names([call.name for call in calls], known=known, spelling=features.tool_names),
+            ids=wire_names([call.id for call in calls], spelling=features.call_ids),
             json_tools=self.json_tools,
             told=self.told,
             tool_choice=self._tool_choice(compiled),
@@ -201,7 +215,7 @@ class _Cut:
     def _max_tokens(self, most: int | None) -> int | None:
         if most is None:
             return None
-        said = output_bound(most, self.card)
+        said = _bound(most, self.card, self.features)
         if said < most:
             self.notes.append(f"max_tokens {most} lowered to {said}, the most {self.card.name} writes")
         elif said > most:
@@ -232,8 +246,10 @@ class _Cut:
 
     def _setting(self, name: str, value: T | None, *, can: bool = True) -> T | None:
         """A setting where both the dialect and the model have it."""
+        if value is None:
+            return None
         spoken = bool(getattr(self.features, name))
-        if value is None or (spoken and can):
+        if spoken and can:
             return value
         self._left_out(name, f"{self._who(dialect_can=spoken)} has no such setting")
         return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
@@ -27,7 +26,7 @@ def spelled(said: Asked) -> Spelled:
     stream = said.card.capabilities.streaming
     path = f"/model/{quote(said.card.model, safe='')}/converse{'-stream' if stream else ''}"
     body = _body(said, schema, notes)
-    placed = replace(said, extra=in_sections(said.extra, _section, notes))
+    placed = said._replace(extra=in_sections(said.extra, _section, notes))
     return Spelled(placed, path, body, stream, tuple(notes))
 
 

@@ -47,14 +47,14 @@ def features_of(card: ModelCard) -> Features:
     return profile_of(card).features if card.dialect == _CHAT else FEATURES[card.dialect]
 
 
-def path_of(card: ModelCard) -> str:
+def path_of(card: ModelCard, profile: ChatProfile) -> str:
     """The path below base_url.
 
     Azure's base_url ends in `/openai/v1`, or in `/openai` or `/openai/deployments/NAME` with `?api-version=…`, as
     openai's `AzureOpenAI` makes them (lib/azure.py); there the model is part of the path.
     """
-    base = (card.base_url or "").partition("?")[0].rstrip("/")
-    if profile_of(card).deployments and base.endswith("/openai"):
+    base = (card.base_url or "").partition("?")[0] if profile.deployments else ""
+    if base.rstrip("/").endswith("/openai"):
         return f"/deployments/{card.model}/chat/completions"
     return "/chat/completions"
 

@@ -30,10 +30,10 @@ class ChatReading:
         """Takes in a chunk."""
         draft, groq = self.draft, mapping(data.get("x_groq"))
         draft.model = string(data.get("model")) or draft.model
-        if said := mapping(data.get("usage")) or mapping(groq.get("usage")):
-            draft.usage = usage(said) or draft.usage
+        if said := data.get("usage") or groq.get("usage"):
+            draft.usage = usage(mapping(said)) or draft.usage
         choice = first_choice(data)
-        if message := mapping(choice.get("delta")) or mapping(choice.get("message")):
+        if message := mapping(choice.get("delta") or choice.get("message")):
             self._message(message)
         elif "text" in choice:
             return bad_reply("the choice is one of /completions, which holds a text and no message: check `base_url`")
@@ -63,8 +63,8 @@ class ChatReading:
             draft.keep(self._details.state, "reasoning", reasoning=True)
         if text:
             draft.say(text)
-        if refusal := string(message.get("refusal")):
-            draft.refuse(refusal)
+        if refusal := message.get("refusal"):
+            draft.refuse(string(refusal))
         self._calls.add(message)
 
 
@@ -135,11 +135,12 @@ def first_choice(data: dict[str, Any]) -> dict[str, Any]:
 
 def ended(choice: dict[str, Any], draft: Draft) -> CallFault | None:
     """Takes in how a choice has ended, if it has; OpenRouter reports what broke it off inside it."""
-    if said := mapping(choice.get("logprobs")):
-        draft.logprobs += token_logprobs(said.get("content"))
+    if said := choice.get("logprobs"):
+        draft.logprobs += token_logprobs(mapping(said).get("content"))
     if error := choice.get("error"):
         return stream_fault(error)
-    reason = string(choice.get("finish_reason"))
+    if not (reason := string(choice.get("finish_reason"))):
+        return None
     name = reason.rpartition(":")[2].strip().lower()  # Google: "content_filter: PROHIBITED_CONTENT"
     if name in ("", "null"):  # as some servers write null
         return None

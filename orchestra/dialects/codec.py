@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from orchestra.dialects.asked import Asked, asked
 from orchestra.dialects.encoded import Encoded, StreamReader
@@ -16,8 +16,7 @@ from orchestra.dialects.sse import EventStream
 from orchestra.types import CallFault, ModelCard, ModelReply, Request
 
 
-@dataclass(frozen=True, slots=True)
-class Spelled:
+class Spelled(NamedTuple):
     """A request in a dialect's words: below `path` of base_url, as this body, which is still to get `said.extra`.
 
     `said` is what was spelled, `notes` tells what could not be. `headers` are those besides the ones that all have;

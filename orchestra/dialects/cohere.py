@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 from orchestra.dialects.asked import Asked
@@ -41,15 +40,14 @@ def _system_first(said: Asked) -> Asked:
     first = Message.system("\n\n".join(message.text for message in said.messages[:leading]))
     rest = [amid(one) if one.role == "system" else one for one in said.messages[leading:]]
     moved = rest != list(said.messages[leading:])
-    return replace(said, messages=(first, *rest) if leading else tuple(rest), notes=said.notes + (AMID,) * moved)
+    return said._replace(messages=(first, *rest) if leading else tuple(rest), notes=said.notes + (AMID,) * moved)
 
 
 def _tools(said: Asked) -> dict[str, Any]:
     if not said.compiled:
         return {}
-    tools = list(said.compiled.values())
-    section: dict[str, Any] = {"tools": [tool.declaration for tool in tools]}
-    if all(tool.strict for tool in tools):
+    section: dict[str, Any] = {"tools": said.declared()}
+    if all(tool.strict for tool in said.compiled.values()):
         section["strict_tools"] = True
     return section if said.tool_choice == "auto" else section | {"tool_choice": said.tool_choice.upper()}
 

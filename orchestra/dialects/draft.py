@@ -57,7 +57,7 @@ class Draft:
     @property
     def calls(self) -> tuple[CallDraft, ...]:
         """The calls so far."""
-        return tuple(block for block in self._blocks.values() if isinstance(block, CallDraft))
+        return tuple([block for block in self._blocks.values() if isinstance(block, CallDraft)])
 
     def news(self) -> list[Delta]:
         """What can be handed on since this was last asked."""
@@ -113,8 +113,7 @@ class Draft:
         """The reply, which has ended."""
         assert self.finish is not None, "a reply that has not ended is none"
         parts, mended = self._parts()
-        called = any(isinstance(part, ToolCall) for part in parts)
-        finish = "tool_calls" if called and self.finish == "stop" else self.finish
+        finish = "tool_calls" if self.finish == "stop" and ToolCall in map(type, parts) else self.finish
         logprob = sum(self.logprobs) / len(self.logprobs) if self.logprobs else None
         return ModelReply(
             parts,
@@ -137,32 +136,32 @@ class Draft:
         return self._said(f"{at}'", reasoning=reasoning)
 
     def _written(self, *, reasoning: bool) -> str:
-        said = (block for block in self._blocks.values() if isinstance(block, _Said))
-        return "".join(block.pieces.text for block in said if block.reasoning is reasoning)
+        said = [block for block in self._blocks.values() if isinstance(block, _Said) and block.reasoning is reasoning]
+        return "".join([block.pieces.text for block in said])
 
     def _parts(self) -> tuple[tuple[Part, ...], tuple[str, ...]]:
         card = self.encoded.card
         origin = Origin(card.provider, card.dialect, card.model) if card else None
-        parts, mended, refusal = list(self._in_order()), (), self._refusal.text
+        parts, mended, refusal = list(self._in_order(origin)), (), self._refusal.text
         if self._answer and (text := self._written(reasoning=False)) and not refusal:
             said, mended = read(text, structured=self.encoded.structured)
             parts, twice = _with_said(parts, said)
             mended += twice
         if refusal:
             parts.append(Text(refusal))
-        return tuple(replace(part, origin=origin) for part in _identified(parts, self.encoded.body)), mended
+        return _identified(parts, origin, self.encoded.body), mended
 
-    def _in_order(self) -> Iterator[Part]:
+    def _in_order(self, origin: Origin | None) -> Iterator[Part]:
         for block in self._blocks.values():
             if isinstance(block, CallDraft):
                 yield from _calls(block, self.encoded)
             elif (text := block.pieces.text) or block.state is not None:
                 state = block.state() if callable(block.state) else block.state
-                yield (Reasoning if block.reasoning else Text)(text, provider_state=state)
+                yield (Reasoning if block.reasoning else Text)(text, origin, state)
 
     def _raw(self) -> str:
-        written = [self._written(reasoning=False) or self._refusal.text]
-        return "\n".join(piece for piece in (*written, *(f"{one.name}({one.raw})" for one in self.calls)) if piece)
+        written = self._written(reasoning=False) or self._refusal.text
+        return "\n".join(filter(None, (written, *[f"{one.name}({one.raw})" for one in self.calls])))
 
 
 @dataclass(slots=True)
@@ -201,6 +200,9 @@ class _Pieces:
 
     def add(self, piece: str) -> str:
         """What can be handed on now."""
+        if not self._held and piece.isascii():
+            self._pieces.append(piece)
+            return piece
         piece = self._held + piece
         self._held = piece[-1:] if "\ud800" <= piece[-1:] <= "\udbff" else ""
         piece = scalars(piece.removesuffix(self._held))
@@ -266,8 +268,8 @@ def _split(raw: str) -> list[str]:
     return found if len(found) > 1 else [raw]
 
 
-def _identified(parts: Sequence[Part], body: bytes) -> list[Part]:
-    """The parts, each call under an id that neither this reply nor the request uses already."""
+def _identified(parts: Sequence[Part], origin: Origin | None, body: bytes) -> tuple[Part, ...]:
+    """The parts with their origin, each call under an id that neither this reply nor the request uses already."""
     seen: set[str] = set()
     result: list[Part] = []
     for index, part in enumerate(parts):
@@ -276,7 +278,8 @@ def _identified(parts: Sequence[Part], body: bytes) -> list[Part]:
             known = not identity or identity in seen or written(identity) in body
             chosen = f"call_{hashlib.sha256(b'%d:%b' % (index, body)).hexdigest()[:16]}" if known else identity
             seen.add(chosen)
-            result.append(replace(part, id=chosen, name=scalars(part.name), raw=scalars(part.raw)))
+            name, raw = scalars(part.name), scalars(part.raw)
+            result.append(ToolCall(chosen, name, part.arguments, raw, origin, part.provider_state))
         else:
-            result.append(part)
-    return result
+            result.append(part if part.origin is origin else replace(part, origin=origin))
+    return tuple(result)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -29,7 +28,7 @@ def spelled(said: Asked) -> Spelled:
     turns, moved = contents(said)
     thinking, unthought = _thinking(said)
     misplaced: list[str] = []
-    placed = replace(said, extra=in_sections(said.extra, _section, misplaced)) if said.extra else said
+    placed = said._replace(extra=in_sections(said.extra, _section, misplaced)) if said.extra else said
     body = turns | _tools(said) | _config(said, thinking)
     return Spelled(placed, _path(card, stream=stream), body, stream, (*unenforced, *moved, *unthought, *misplaced))
 
@@ -52,19 +51,21 @@ def _answered(said: Asked) -> tuple[Asked, tuple[str, ...]]:
         schema, losses = gemini_answer(said.output_schema)
     except Unsayable as error:
         return said.in_prompt(str(error)), ()
-    return replace(said, output_schema=schema), tuple(f"output_schema: {loss}" for loss in losses)
+    return said._replace(output_schema=schema), tuple(f"output_schema: {loss}" for loss in losses)
 
 
 def _tools(said: Asked) -> dict[str, Any]:
     if not said.compiled:
         return {}
-    section: dict[str, Any] = {
-        "tools": [{"functionDeclarations": [tool.declaration for tool in said.compiled.values()]}]
-    }
+    section: dict[str, Any] = {"tools": said.declared(_together)}
     if said.tool_choice == "auto":
         return section
     mode = "ANY" if said.tool_choice == "required" else "NONE"
     return section | {"toolConfig": {"functionCallingConfig": {"mode": mode}}}
+
+
+def _together(declarations: list[Any]) -> list[Any]:
+    return [{"functionDeclarations": declarations}]
 
 
 def _config(said: Asked, thinking: dict[str, Any] | None) -> dict[str, Any]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeAlias, TypeVar
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from orchestra.dialects.chat_profiles import features_of
 from orchestra.dialects.features import Features
 from orchestra.dialects.pairing import NO_RESULT, media_after_results, paired
-from orchestra.types import Document, Image, Message, ModelCard, Part, Reasoning, Role, Text, ToolCall, ToolResult
+from orchestra.types import Document, Image, Message, ModelCard, Part, Reasoning, Text, ToolCall, ToolResult
 
 __all__ = ["NO_RESULT", "View", "view", "viewed"]
 
@@ -31,8 +31,7 @@ def view(messages: Iterable[Message], card: ModelCard) -> tuple[Message, ...]:
     return viewed(messages, card).messages
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """What a model may see, and notes on what it may not see or sees elsewhere than it was said."""
 
     messages: tuple[Message, ...]
@@ -41,13 +40,14 @@ class View:
 
 def viewed(messages: Iterable[Message], card: ModelCard) -> View:
     """`view`, with its notes."""
-    seeing = _Seeing(card)
-    visible = [seeing.message(message) for message in messages]
-    answered = paired(visible, seeing.notes)
-    features = features_of(card)
-    shown = answered if features.result_media else [*media_after_results(answered, seeing.notes)]
-    turns = _between_users(shown, features, seeing.notes) if features.user_turns else shown
-    return View(tuple(turns), tuple(dict.fromkeys(seeing.notes)))
+    turns, features, notes = list(messages), features_of(card), list[str]()
+    plain = all(map(_is_plain, turns))  # as nearly every history is
+    turns = paired(turns if plain else _Seeing(card, features, notes).messages(turns), notes)
+    if not (plain or features.result_media):
+        turns = [*media_after_results(turns, notes)]
+    if features.user_turns:
+        turns = _between_users(turns, features, notes)
+    return View(tuple(turns), tuple(dict.fromkeys(notes)))
 
 
 CONTINUE = "Continue."
@@ -76,16 +76,19 @@ def _between_users(messages: Iterable[Message], features: Features, notes: list[
 
 
 class _Seeing:
-    """One message after the other, cut to what a model may see; what is left out is noted."""
+    """Messages while they are cut to what a model may see; what is left out goes into `notes`."""
 
-    def __init__(self, card: ModelCard) -> None:
-        self._card, self._features = card, features_of(card)
+    def __init__(self, card: ModelCard, features: Features, notes: list[str]) -> None:
+        self._card, self._features, self._notes = card, features, notes
         self._origin = (card.provider, card.dialect, card.model)
-        self.notes: list[str] = []
 
-    def message(self, message: Message) -> Message:
+    def messages(self, messages: Iterable[Message]) -> list[Message]:
+        """What may be seen of each."""
+        return [self._message(message) for message in messages]
+
+    def _message(self, message: Message) -> Message:
         """The message; not made anew where it stays as it is, as nearly all of a history does at every turn."""
-        if _is_plain(message.parts, message.role):
+        if _is_plain(message):
             return message
         parts = tuple(_without_blanks(self._visible(message), signed=message.role == "assistant"))
         return message if parts == message.parts else replace(message, parts=parts)
@@ -97,12 +100,12 @@ class _Seeing:
                 if assistant and self._own(part):
                     yield part
                 else:
-                    self.notes.append("reasoning left out: it is not of this model")
+                    self._notes.append("reasoning left out: it is not of this model")
             elif isinstance(part, ToolCall):
                 if assistant:
                     yield self._stateless(part)
                 else:
-                    self.notes.append(f"tool call {part.id!r} left out: no model made it")
+                    self._notes.append(f"tool call {part.id!r} left out: no model made it")
             elif isinstance(part, ToolResult):
                 yield self._result(part)
             else:
@@ -123,7 +126,7 @@ class _Seeing:
         why = self._unreadable(kept, in_result=in_result) if media else "only the user's messages and results carry one"
         if not why:
             return kept
-        self.notes.append(f"{kind} left out: {why.removesuffix(f': {kept.url}')}")  # a URL may hold a key
+        self._notes.append(f"{kind} left out: {why.removesuffix(f': {kept.url}')}")  # a URL may hold a key
         return Text(f"[{kind} left out: {why}]")
 
     def _unreadable(self, part: Media, *, in_result: bool) -> str:
@@ -154,21 +157,22 @@ def _plainly(part: Media) -> Media:
     return part if plain == part.media_type else replace(part, media_type=plain)
 
 
-def _is_plain(parts: Sequence[Part], role: Role) -> bool:
-    """Whether any model may see these parts as they are: words, calls and results in words, and no opaque state."""
-    for part in parts:
-        match part:
-            case Text():
-                plain = part.text and not part.text.isspace()
-            case ToolCall():
-                plain = role == "assistant"
-            case ToolResult():
-                plain = _is_plain(part.content, "tool")
-            case _:
-                return False
-        if not plain or part.provider_state is not None:
+def _is_plain(message: Message) -> bool:
+    """Whether any model may see it as it is: words, calls and results in words, and no opaque state."""
+    for part in message.parts:
+        if isinstance(part, ToolCall):
+            plain = message.role == "assistant" and part.provider_state is None
+        elif isinstance(part, ToolResult):
+            plain = part.provider_state is None and all(map(_is_words, part.content))
+        else:
+            plain = _is_words(part)
+        if not plain:
             return False
     return True
+
+
+def _is_words(part: Part) -> bool:
+    return isinstance(part, Text) and part.provider_state is None and bool(part.text) and not part.text.isspace()
 
 
 def _without_blanks(parts: Iterable[Spoken], *, signed: bool) -> list[Spoken]:

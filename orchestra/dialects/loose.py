@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any, NoReturn, TypeGuard
 
 from orchestra.checks.strict import DEPTH
@@ -17,7 +18,9 @@ def parse(text: str | bytes, levels: int = 128) -> Any:
     """
     try:
         text = text.decode(json.detect_encoding(text)) if isinstance(text, bytes) else text
-        value = _DECODER.decode(text)
+        value, end = _DECODER.raw_decode(text) if text.startswith(("{", "[")) else (None, -1)
+        if end < 0 or text[end:].strip(_SPACE):  # `decode` looks for white space before and behind every value
+            value = _DECODER.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if text.count("{") + text.count("[") > levels and _deeper(value, levels):
@@ -65,7 +68,7 @@ def is_count(value: object) -> TypeGuard[int | float]:
 
 def count(value: object) -> int:
     """The number of tokens, or 0 where that is none."""
-    return int(value) if is_count(value) else 0
+    return int(value) if value and is_count(value) else 0
 
 
 def logprobs(found: Iterable[object]) -> list[float]:
@@ -96,9 +99,29 @@ def json_text(value: object) -> str:
     return _ENCODER.encode(value)
 
 
+class Written(list[Any]):
+    """A list that no longer changes, so that it has to be written only once."""
+
+    @cached_property
+    def text(self) -> str:
+        """It as JSON. Raises as `json_text` does."""
+        return json_text(self)
+
+
+def object_text(members: Mapping[str, Any]) -> str:
+    """The object as `json_text` gives it, without writing again the first of its members that is `Written`."""
+    names, kinds = list(members), list(map(type, members.values()))
+    if Written not in kinds:
+        return json_text(members)
+    at = kinds.index(Written)
+    before, after = ({name: members[name] for name in some} for some in (names[:at], names[at + 1 :]))
+    pieces = (json_text(before)[1:-1], f"{json_text(names[at])}: {members[names[at]].text}", json_text(after)[1:-1])
+    return f"{{{', '.join(filter(None, pieces))}}}"
+
+
 def written(value: object) -> bytes:
     """The value as JSON in UTF-8, lone surrogates replaced. Raises ValueError for NaN and infinities."""
-    return scalars(json_text(value)).encode()
+    return scalars(object_text(value) if is_object(value) else json_text(value)).encode()
 
 
 def _no_json(constant: str) -> NoReturn:
@@ -110,6 +133,7 @@ def _finite(number: str) -> float:
     return value if math.isfinite(value) else _no_json(number)
 
 
+_SPACE = " \t\r\n"
 _MOST_TOKENS = 2**40
 _IMPROBABLE = -1e6  # servers write -9999 for what cannot be; what lies far below is no logarithm, but a mistake
 # json.dumps and json.loads would build one for every request, and for every event of a stream.

@@ -45,7 +45,7 @@ def _path(base_url: str) -> str:
 def _tools(said: Asked) -> dict[str, Any]:
     if not said.compiled:
         return {}
-    section: dict[str, Any] = {"tools": [tool.declaration for tool in said.compiled.values()]}
+    section: dict[str, Any] = {"tools": said.declared()}
     if said.tool_choice != "auto":
         section["tool_choice"] = "any" if said.tool_choice == "required" else said.tool_choice
     return section if said.parallel_tools is None else section | {"parallel_tool_calls": said.parallel_tools}

@@ -29,29 +29,28 @@ def spelled(said: Asked) -> Spelled:
     if said.output_schema is not None and said.compiled and not profile.schema_beside_tools:
         said = said.in_prompt(f"{profile.features.title} takes none beside tools")
     stream = card.capabilities.streaming and (profile.schema_streamed or said.output_schema is None)
-    body, notes = _body(said, stream=stream), _unreturned(said, profile)
-    return Spelled(said, path_of(card), body, stream, notes, key_header=profile.key_header)
+    body, notes = _body(said, profile, stream=stream), _unreturned(said, profile)
+    return Spelled(said, path_of(card, profile), body, stream, notes, key_header=profile.key_header)
 
 
-def _body(said: Asked, *, stream: bool) -> dict[str, Any]:
+def _body(said: Asked, profile: ChatProfile, *, stream: bool) -> dict[str, Any]:
     """The sections in the order in which people read them."""
-    body: dict[str, Any] = {"model": said.card.model, "messages": _messages(said)}
-    body |= _tools(said) | _settings(said) | {"stream": stream}
+    body: dict[str, Any] = {"model": said.card.model, "messages": _messages(said, profile)}
+    body |= _tools(said) | _settings(said, profile) | {"stream": stream}
     return body | ({"stream_options": {"include_usage": True}} if stream else {})
 
 
 def _tools(said: Asked) -> dict[str, Any]:
     if not said.compiled:
         return {}
-    section: dict[str, Any] = {"tools": [tool.declaration for tool in said.compiled.values()]}
+    section: dict[str, Any] = {"tools": said.declared()}
     if said.tool_choice != "auto":
         section["tool_choice"] = said.tool_choice
     return section if said.parallel_tools is None else section | {"parallel_tool_calls": said.parallel_tools}
 
 
-def _settings(said: Asked) -> dict[str, Any]:
+def _settings(said: Asked, profile: ChatProfile) -> dict[str, Any]:
     schema = said.output_schema
-    profile = profile_of(said.card)
     # Reasoning models refuse max_tokens; everything else, older servers included, understands it.
     limit = "max_completion_tokens" if said.card.capabilities.reasoning_effort else "max_tokens"
     wanted: dict[str, Any] = {
@@ -62,37 +61,39 @@ def _settings(said: Asked) -> dict[str, Any]:
         "stop": list(said.stop) or None,
         "logprobs": said.logprobs or None,
     }
-    return {name: value for name, value in wanted.items() if value is not None} | _effort(said)
+    return {name: value for name, value in wanted.items() if value is not None} | _effort(said, profile)
 
 
-def _effort(said: Asked) -> dict[str, Any]:
+def _effort(said: Asked, profile: ChatProfile) -> dict[str, Any]:
     value: Any = said.reasoning_effort
-    for name in reversed(profile_of(said.card).effort):
+    for name in reversed(profile.effort):
         value = value and {name: value}
     return value or {}
 
 
 _ERROR = "Error: "  # a tool message has no error flag
+_MEDIA = frozenset((Image, Document))
 
 
-def _messages(said: Asked) -> list[dict[str, Any]]:
+def _messages(said: Asked, profile: ChatProfile) -> list[dict[str, Any]]:
     """One chat message for each turn, and one for each tool result."""
-    return [item for message in said.messages for item in _message(message, said)]
+    return [item for message in said.messages for item in _message(message, said, profile)]
 
 
-def _message(message: Message, said: Asked) -> list[dict[str, Any]]:
+def _message(message: Message, said: Asked, profile: ChatProfile) -> list[dict[str, Any]]:
     if message.role == "tool":
         return [_result(part, said) for part in message.parts if isinstance(part, ToolResult)]
     if message.role == "assistant":
-        return _assistant(message, said)
-    return [{"role": message.role, "content": _content(message.parts)}]
+        return _assistant(message, said, profile)
+    media = not _MEDIA.isdisjoint(map(type, message.parts))
+    return [{"role": message.role, "content": _content(message.parts) if media else message.text}]
 
 
-def _assistant(message: Message, said: Asked) -> list[dict[str, Any]]:
+def _assistant(message: Message, said: Asked, profile: ChatProfile) -> list[dict[str, Any]]:
     """The turn; none where all that it holds is reasoning that this server does not take back."""
     calls = [_call(part, said) for part in message.parts if isinstance(part, ToolCall)]
     thoughts = [part for part in message.parts if isinstance(part, Reasoning)]
-    text, thought = message.text, _thought(thoughts, profile_of(said.card), calls=bool(calls)) if thoughts else {}
+    text, thought = message.text, _thought(thoughts, profile, calls=bool(calls)) if thoughts else {}
     if not (text or calls or thought):
         return []
     item: dict[str, Any] = {"role": "assistant", "content": text or None}
@@ -115,13 +116,13 @@ def _details(thoughts: Iterable[Reasoning]) -> list[Any]:
 
 def _unreturned(said: Asked, profile: ChatProfile) -> tuple[str, ...]:
     """Notes where reasoning, or details that were kept of it, cannot go back."""
-    turns = [message.parts for message in said.messages if any(isinstance(part, Reasoning) for part in message.parts)]
+    turns = [message.parts for message in said.messages if Reasoning in map(type, message.parts)]
+    if not turns:
+        return ()
     states = [part.provider_state for parts in turns for part in parts if isinstance(part, Reasoning)]
     if profile.details and any(state and not returned(state) for state in states):
         return ("reasoning_details left out: what was kept of them is no list of objects",)
-    if profile.reasoning_turns == "calls" and not all(
-        any(isinstance(part, ToolCall) for part in turn) for turn in turns
-    ):
+    if profile.reasoning_turns == "calls" and not all(ToolCall in map(type, turn) for turn in turns):
         return (f"reasoning left out: {profile.features.title} takes it back on turns that call tools",)
     return ()
 
@@ -132,16 +133,13 @@ def _call(call: ToolCall, said: Asked) -> dict[str, Any]:
 
 
 def _result(result: ToolResult, said: Asked) -> dict[str, Any]:
-    text = "".join(part.text for part in result.content if isinstance(part, Text))
+    text = "".join([part.text for part in result.content if isinstance(part, Text)])
     content = f"{_ERROR}{text}" if result.is_error else text
     return {"role": "tool", "tool_call_id": said.ids[result.call_id], "content": content}
 
 
-def _content(parts: Iterable[Part]) -> str | list[dict[str, Any]]:
-    said = [part for part in parts if isinstance(part, Text | Image | Document)]
-    if all(isinstance(part, Text) for part in said):
-        return "".join(part.text for part in said if isinstance(part, Text))
-    return [_piece(part) for part in said]
+def _content(parts: Iterable[Part]) -> list[dict[str, Any]]:
+    return [_piece(part) for part in parts if isinstance(part, Text | Image | Document)]
 
 
 def _piece(part: Text | Image | Document) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def _body(said: Asked, items: list[dict[str, Any]]) -> dict[str, Any]:
 def _tools(said: Asked) -> dict[str, Any]:
     if not said.compiled:
         return {}
-    section: dict[str, Any] = {"tools": [tool.declaration for tool in said.compiled.values()]}
+    section: dict[str, Any] = {"tools": said.declared()}
     if said.tool_choice != "auto":
         section["tool_choice"] = said.tool_choice
     return section if said.parallel_tools is None else section | {"parallel_tool_calls": said.parallel_tools}

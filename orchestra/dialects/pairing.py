@@ -56,15 +56,21 @@ def _is_paired(messages: Sequence[Message]) -> bool:
     seen: set[str] = set()
     called: list[str] = []
     for message in messages:
-        results = [part.call_id for part in message.parts if isinstance(part, ToolResult)]
-        alone = len(results) == len(message.parts) if message.role == "tool" else bool(message.parts)
-        if results != called or bool(results) != (message.role == "tool") or not alone:
+        if message.role == "tool":
+            answered = [part.call_id for part in message.parts if isinstance(part, ToolResult)]
+            if not called or answered != called or len(answered) < len(message.parts):
+                return False
+            called = []
+        elif called or not message.parts:
             return False
-        called = [part.id for part in message.parts if isinstance(part, ToolCall)]
-        before = len(seen)
-        seen.update(called)
-        if len(seen) < before + len(called):
-            return False
+        for part in message.parts:
+            if isinstance(part, ToolCall):
+                if part.id in seen:
+                    return False
+                seen.add(part.id)
+                called.append(part.id)
+            elif isinstance(part, ToolResult) and message.role != "tool":
+                return False
     return not called
 
 

@@ -55,11 +55,12 @@ def wire_names(
     always give the same spellings, so the way back needs no record.
     """
     result = dict(known or {})
+    names = [name for name in dict.fromkeys(names) if name not in result]
+    if not names:
+        return result
     used = set(result.values())
     waiting: list[str] = []
-    for name in dict.fromkeys(names):
-        if name in result:
-            continue
+    for name in names:
         if name in used or not spelling.fits(name):
             waiting.append(name)
         else:

@@ -131,7 +131,8 @@ class _Tools:
     def __init__(self, tools: Iterable[Declared]) -> None:
         self.by_name: dict[str, Declared] = {}
         for tool in tools:
-            if self.by_name.setdefault(tool.name, tool) != tool:
+            known = self.by_name.setdefault(tool.name, tool)
+            if known is not tool and known != tool:
                 raise ToolError(f"two tools are named {tool.name!r}; rename one, so that a call says which it is for")
         self._schemas = [tool.schema for tool in self.by_name.values()]
         texts = [(name, tool.description) for name, tool in self.by_name.items()]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
-from orchestra.types import Document, Image, Message, Part, Reasoning, Text, ToolCall, ToolSpec
+from orchestra.types import Image, Message, Part, Reasoning, Text, ToolCall, ToolResult, ToolSpec
+from orchestra.types.same import Same
 
 BYTES_PER_TOKEN = 3.6  # English prose runs at 4 to 4.5, code and JSON at 3 to 3.5
 MESSAGE_TOKENS = 4  # role and separators
@@ -35,15 +37,18 @@ def message_tokens(
 
     `text_tokens` counts one text and `framing` is added for each message: a tokenizer's where there is one.
     """
-    said = sum(framing + sum(_part(part, text_tokens) for part in message.parts) for message in messages)
-    return said + sum(_declaration(tool, text_tokens) for tool in tools)
+    said = framing * len(messages)
+    for message in messages:
+        for part in message.parts:
+            said += _part(part, text_tokens)
+    return said + sum(map(text_tokens, _declared(Same(tools)))) if tools else said
 
 
 class Tally:
-    """The estimate of a history that grows: each message, and each tool, is looked at once."""
+    """The estimate of a history that grows: each message is looked at once."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[object, int]] = {}  # held, so that an id stays its own
+        self._known: dict[int, tuple[Message, int]] = {}  # held, so that an id stays its own
 
     def __call__(self, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()) -> int:
         """As `message_tokens`."""
@@ -51,24 +56,23 @@ class Tally:
         for message in messages:
             if id(message) not in known:
                 known[id(message)] = message, message_tokens((message,))
-        for tool in tools:
-            if id(tool) not in known:
-                known[id(tool)] = tool, _declaration(tool, estimate)
-        return sum([known[id(one)][1] for each in (messages, tools) for one in each])
+        return message_tokens((), tools) + sum([known[id(message)][1] for message in messages])
 
 
 def _part(part: Part, count: Callable[[str], int]) -> int:
-    if isinstance(part, Text | Reasoning):
+    if isinstance(part, Text):
         return count(part.text)
     if isinstance(part, ToolCall):
         written = part.raw if part.arguments is None else _JSON.encode(part.arguments)
         return count(part.name) + count(written)
-    if isinstance(part, Image):
-        return IMAGE_TOKENS
-    if isinstance(part, Document):
-        return DOCUMENT_TOKENS
-    return count(part.name) + sum(_part(item, count) for item in part.content)
+    if isinstance(part, ToolResult):
+        return count(part.name) + sum([_part(item, count) for item in part.content])
+    if isinstance(part, Reasoning):
+        return count(part.text)
+    return IMAGE_TOKENS if isinstance(part, Image) else DOCUMENT_TOKENS
 
 
-def _declaration(tool: ToolSpec, count: Callable[[str], int]) -> int:
-    return count(tool.name + tool.description) + count(_JSON.encode(tool.schema))
+@lru_cache(maxsize=256)
+def _declared(tools: Same[ToolSpec]) -> tuple[str, ...]:
+    """What a model reads of tools, as texts: their schemas are the most of many requests, and the same in all."""
+    return tuple(text for tool in tools.held for text in (tool.name + tool.description, _JSON.encode(tool.schema)))

@@ -4,7 +4,7 @@ import pytest
 
 from orchestra.checks import Expect, judge, mend_calls
 from orchestra.dialects import CODECS
-from orchestra.dialects.loose import parse, parse_object
+from orchestra.dialects.loose import Written, json_text, parse, parse_object, scalars, written
 from orchestra.testing import CallTool
 from orchestra.testing.wire import Exchange
 from orchestra.testing.wires import wire
@@ -81,3 +81,31 @@ def test_a_body_may_be_deeper_than_arguments_but_not_endless():
     for levels in (129, 100_000):
         with pytest.raises(ValueError, match="too deeply"):
             parse("[" * levels + "1" + "]" * levels)
+
+
+FIXED = Written([{"name": "ü", "tools": []}, 2**70])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"tools": FIXED},
+        {"model": "m", "tools": FIXED},
+        {"tools": FIXED, "stream": True},
+        {"model": "\ud83d", 'to"ols': FIXED, "stream": True},
+        {"first": FIXED, "second": FIXED},
+        {"within": {"tools": FIXED}, "none": Written()},
+        FIXED,
+    ],
+)
+def test_what_is_written_once_stands_where_it_was_put(value):
+    assert written(value) == scalars(json_text(value)).encode()
+
+
+@pytest.mark.parametrize("dialect", CODECS)
+def test_tools_are_declared_by_every_request_as_by_the_first(dialect):
+    card = ModelCard("m", "m", "p", dialect, "capable")
+    request = Request((Message.user("q"),), tools=(NESTED,))
+    first, second = (CODECS[dialect].encode(request, card).body for _ in range(2))
+    assert first == second
+    assert b"Nests." in first
