@@ -135,7 +135,7 @@ class LiveAttempt:
     def _open(self, admitted: Admitted, endpoint: Endpoint) -> Exchange:
         means, dialect, encoded, timeouts = self._means, admitted.dialect, admitted.encoded, admitted.way.card.timeouts
         self._deadlines = Deadlines(timeouts, self._call.deadline, means.clock, streamed=encoded.stream)
-        limits = partial(means.traffic.corrected, admitted.way.target, hold=admitted.rate)
+        limits = partial(means.traffic.corrected, admitted.way, hold=admitted.rate)
         exchange = Exchange(means.transport, dialect, encoded, endpoint, timeouts, self._deadlines, limits)
         self._exchange = exchange
         return exchange

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from orchestra.dispatch import Endpoint
-from orchestra.dispatch.target import targets
 from orchestra.types import CallFault, Deployment, Trigger
 from tests.dispatch.doubles import PRICED, Bench, Endpoints, MemoryTransport, card, decide
 
@@ -75,7 +74,11 @@ class Pool(Bench):
 
     def target(self, key):
         """That of the first model with this key."""
-        return next(one for one in targets(self.cards[0]) if one.key == key)
+        return self.lane(key).target
+
+    def lane(self, key):
+        """What is known of it."""
+        return next(one for one in self.traffic.lanes[self.cards[0].name] if one.target.key == key)
 
     def lose(self, model):
         """An attempt of another call fails there."""
