@@ -160,12 +160,20 @@ class Endpoints:
     def ready(self, card):
         return not any(key in self.unset for key in card.keys)
 
+    def at_hand(self, card):
+        """Where nothing is wrong with it."""
+        return None if card.name in self.broken else self.of(card)
+
+    def of(self, card):
+        """The endpoint."""
+        return Endpoint("http://provider.invalid/v1/", "sk-planted-key")
+
     async def resolve(self, card):
         if (why := self.broken.get(card.name)) is SILENCE:
             await hang(self.waiting)
         elif why is not None:
             raise why
-        return Endpoint("http://provider.invalid/v1/", "sk-planted-key")
+        return self.of(card)
 
 
 class Rows(list):

@@ -32,8 +32,8 @@ def elsewhere(name):
 class PooledEndpoints(Endpoints):
     """Each card's own place and key; a key's value is its name."""
 
-    async def resolve(self, card):
-        await super().resolve(card)
+    def of(self, card):
+        """With them."""
         key = next((key.removeprefix("env:") for key in card.keys), None)
         return Endpoint(card.base_url or "http://provider.invalid/v1", key)
 
