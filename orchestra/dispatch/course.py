@@ -11,7 +11,7 @@ from orchestra.dispatch.target import Target
 from orchestra.errors import OrchestraError
 from orchestra.ledger import Judged
 from orchestra.recovery import Ladder, Move
-from orchestra.types import Action, Attempt, AttemptChanged, CallFault, Cost, ModelReply, Verdict
+from orchestra.types import Action, Attempt, AttemptChanged, CallFault, ModelReply, Verdict
 
 
 @dataclass(slots=True)
@@ -43,7 +43,7 @@ class Course:
     def accept(self, attempt: Attempt, reply: ModelReply, verdict: Verdict) -> Accepted:
         """The call is over, well."""
         self.attempts.append(attempt)
-        cost = sum((one.cost for one in self.attempts), Cost(0.0))
+        cost = sum([one.cost for one in self.attempts[1:]], self.attempts[0].cost)
         accepted = Accepted(reply, verdict, self.ladder, tuple(self.attempts), cost, self.ladder.degraded)
         call, event = self.call, Judged(attempt.id, attempt.model, mended=verdict.mended)
         call.recorder.record(call.step, event, keep=call.keep(accepted) if call.keep else None)

@@ -157,10 +157,13 @@ class Traffic:
 
     def health(self) -> Mapping[str, float]:
         """What was measured, by model: of its best target, in [0, 1]; 0 where none is open. The rest is in health."""
-        now = self._clock()
+        now, measured = self._clock(), dict[str, float]()
         with self._lock:
-            scores = {name: max([one.score(now) for one in self._ways(name)]) for name in self._asked}
-        return {name: score for name, score in scores.items() if score < 1.0}
+            for name in self._asked:
+                score = max([one.score(now) for one in self._ways(name)])
+                if score < 1.0:
+                    measured[name] = score
+        return measured
 
     def _ways(self, name: str, tags: Collection[str] = ()) -> Sequence[Lane]:
         """Where data of these tags may go and the key is set; where none is, all: the endpoint says what is missing."""

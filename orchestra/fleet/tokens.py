@@ -35,8 +35,8 @@ def message_tokens(
 
     `text_tokens` counts one text and `framing` is added for each message: a tokenizer's where there is one.
     """
-    said = sum(framing + sum(_part(part, text_tokens) for part in message.parts) for message in messages)
-    return said + sum(_declaration(tool, text_tokens) for tool in tools)
+    said = sum([_part(part, text_tokens) for message in messages for part in message.parts])
+    return said + framing * len(messages) + sum([_declaration(tool, text_tokens) for tool in tools])
 
 
 class Tally:
