@@ -43,14 +43,11 @@ async def granted(
     try:
         while True:
             wait = _turn(limiter, line, clock(), tokens)
-            if wait == 0.0:
-                if hold := limiter.at_once(clock(), tokens):  # another thread may have been quicker
-                    return hold
-                continue
+            if wait == 0.0 and (hold := limiter.at_once(clock(), tokens)):  # another thread may have been quicker
+                return hold
             if fault := _refused(wait, tokens, until - clock()):
                 return fault
-            assert wait is not None, "what never fits is refused"
-            await _slept(limiter, sleep, wait)
+            await _slept(limiter, sleep, wait or 0.0)
     finally:
         line.leave(run)
 

@@ -120,7 +120,7 @@ class Recorded:
         self._recorder.record("", self._first)
 
     def __exit__(self, kind: object, end: BaseException | None, trace: object) -> None:
-        self._recorder.record("", self._ended(*(ending(end) if end else ())))
+        self._recorder.record("", self._ended(*ending(end)))
 
     async def __aenter__(self) -> None:
         self.__enter__()
@@ -129,9 +129,9 @@ class Recorded:
         if end is not None:
             self.__exit__(kind, end, trace)
         else:
-            await self._recorder.write("", self._ended())
+            await self._recorder.write("", self._ended("done", ""))
 
-    def _ended(self, state: RunState = "done", reason: str = "") -> RunEnded:
+    def _ended(self, state: RunState, reason: str) -> RunEnded:
         last = self._heard.last
         answer = last.text if last and state == "done" else ""
         return RunEnded(state, self._engine.clock() - self._started, reason, answer)
@@ -198,8 +198,10 @@ def _ended(heard: Heard, state: RunState, trigger: Trigger | None = None, eviden
     )
 
 
-def ending(end: BaseException) -> tuple[RunState, str]:
-    """How a run ended that an exception left; LangGraph's own exceptions are its way to go on elsewhere."""
+def ending(end: BaseException | None) -> tuple[RunState, str]:
+    """How a run ended that an exception left, if any; LangGraph's own are its way to go on elsewhere."""
+    if end is None:
+        return "done", ""
     if isinstance(end, OrchestraError):
         return "failed", str(end)
     if not isinstance(end, Exception):
