@@ -24,7 +24,7 @@ from orchestra.types import (
     ToolSpec,
 )
 
-SILENCE = object()
+SILENCE, LATER = object(), object()
 ROWS = ToolSpec(
     "rows", "Run a query", {"type": "object", "properties": {"sql": {"type": "string"}}, "required": ["sql"]}
 )
@@ -32,7 +32,7 @@ ROWS = ToolSpec(
 
 @dataclass
 class Served:
-    """A response: its pieces are bytes, an exception to raise, SILENCE, or something to call first."""
+    """A response: its pieces are bytes, an exception, SILENCE, LATER (some turns of the loop), or something to call."""
 
     pieces: list = field(default_factory=list)
     status: int = 200
@@ -116,6 +116,9 @@ class MemoryResponse:
         for piece in self._served.pieces:
             if piece is SILENCE:
                 await hang(self._transport.waiting)
+            elif piece is LATER:
+                for _ in range(5):
+                    await asyncio.sleep(0)
             elif isinstance(piece, BaseException):
                 raise piece
             elif callable(piece):
