@@ -5,6 +5,7 @@ import json
 import time
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from inspect import iscoroutinefunction
 
 from orchestra.checks import Expect
 from orchestra.dispatch import Accepted, Call, Dispatcher, Endpoint, Purse
@@ -24,7 +25,7 @@ from orchestra.types import (
     ToolSpec,
 )
 
-SILENCE, LATER = object(), object()
+SILENCE = object()
 ROWS = ToolSpec(
     "rows", "Run a query", {"type": "object", "properties": {"sql": {"type": "string"}}, "required": ["sql"]}
 )
@@ -32,7 +33,7 @@ ROWS = ToolSpec(
 
 @dataclass
 class Served:
-    """A response: its pieces are bytes, an exception, SILENCE, LATER (some turns of the loop), or something to call."""
+    """A response: its pieces are bytes, an exception, SILENCE, or something to call or to wait for."""
 
     pieces: list = field(default_factory=list)
     status: int = 200
@@ -116,9 +117,8 @@ class MemoryResponse:
         for piece in self._served.pieces:
             if piece is SILENCE:
                 await hang(self._transport.waiting)
-            elif piece is LATER:
-                for _ in range(5):
-                    await asyncio.sleep(0)
+            elif iscoroutinefunction(piece):
+                await piece()
             elif isinstance(piece, BaseException):
                 raise piece
             elif callable(piece):

@@ -14,7 +14,6 @@ from orchestra.types import Capabilities, Timeouts, Trigger
 from tests.dispatch.doubles import (
     CARDS,
     DONE,
-    LATER,
     SILENCE,
     Bench,
     Endpoints,
@@ -85,8 +84,23 @@ async def test_a_slow_reader_is_not_a_silent_model():
     assert bench.texts == ["a", "b", "c"]
 
 
+async def some_turns():
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def longer():
+    """Than SHORT, by the same clock."""
+    await asyncio.sleep(2 * SHORT)
+
+
+async def test_a_first_token_may_take_longer_than_what_is_silence_later():
+    bench = bench_with({"small": [Served([longer, *say("ok").pieces])]}, first_token=60.0, chunk=SHORT)
+    assert [one.trigger for one in (await bench.run()).attempts] == [None]
+
+
 async def test_the_silence_of_a_model_begins_when_it_is_asked_for_more():
-    pieces = [piece for text in "abc" for piece in (LATER, frame({"content": text}))]
+    pieces = [piece for text in "abc" for piece in (some_turns, frame({"content": text}))]
     bench = bench_with({"small": [Served([*pieces, frame(finish="stop"), DONE])]}, chunk=5.0)
     async for event in bench.dispatcher.stream(bench.call(commit=True)):
         bench.clock.move(60)
