@@ -29,8 +29,8 @@ from typing_extensions import override
 
 from orchestra import types as t
 from orchestra.app import LEDGER, Orchestra
-from orchestra.errors import ConfigError, NoCandidate, Refused
-from orchestra.integrations.crewai_messages import failures, from_crewai, metered, parts_of, tools_of
+from orchestra.errors import CallError, ConfigError, NoCandidate, Refused
+from orchestra.integrations.crewai_messages import failures, from_crewai, metered, parts_of, streamed, tools_of, written
 from orchestra.integrations.tested import warn_untested
 from orchestra.runtime.options import NodeOptions, check_names, check_step
 
@@ -90,14 +90,31 @@ class OrchestraLLM(BaseLLM):
         if (step := given.get("step")) is not None:
             check_step(step, app.policies)
         own: dict[str, Any] = {"model": f"orchestra/{step}" if step else "orchestra", "app": app, "limits": limits}
+        if (model := given.get("model", own["model"])) != own["model"]:
+            raise ConfigError(f"OrchestraLLM: model {model!r} is the fleet's to choose; leave it out, or write step=…")
         super().__init__(**given | own, provider="orchestra")
         self._whole: OrchestraLLM | None = None
 
+    @override
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Raises ConfigError for what the constructor refuses: no call would heed it."""
+        if name in BaseLLM.model_fields and value is not None:
+            check_names({name: value}, _SETTINGS, "OrchestraLLM")
+        super().__setattr__(name, value)
+
     def __copy__(self) -> OrchestraLLM:
         """The same LLM with an account of its own, which this one's contains."""
-        twin = super().__copy__()
-        twin._token_usage = dict.fromkeys(self._token_usage, 0)  # noqa: SLF001  # of the same class
-        twin._whole = self  # noqa: SLF001  # of the same class
+        return self._contained(super().__copy__())
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> OrchestraLLM:
+        """As `__copy__`, and settings that can be changed without this one's; the app is the same."""
+        known = {} if memo is None else memo
+        known |= {id(one): one for one in (self.app, self._whole)}
+        return self._contained(super().__deepcopy__(known))
+
+    def _contained(self, twin: OrchestraLLM) -> OrchestraLLM:
+        twin._token_usage = dict.fromkeys(self._token_usage, 0)  # of the same class
+        twin._whole = self  # of the same class
         return twin
 
     @_retried_by_the_app
@@ -173,8 +190,10 @@ class OrchestraLLM(BaseLLM):
             except (HookAborted, LLMCallBlockedError) as denial:
                 self._emit_call_denied_event(denial, task, agent)
                 raise
-            except Exception as error:
-                self._emit_call_failed_event(str(error), task, agent)
+            except BaseException as error:  # a call that was cancelled has ended, too
+                if isinstance(error, CallError):
+                    self._count(error.attempts, agent, answered=False)
+                self._emit_call_failed_event(str(error) or type(error).__name__, task, agent)
                 if _overflowed(error):
                     raise LLMContextLengthExceededError(str(error)) from error
                 raise
@@ -197,28 +216,31 @@ class OrchestraLLM(BaseLLM):
                 self._emit_stream_chunk_event(text, call.task, call.agent, call_type=LLMCallType.LLM_CALL)
             case t.ReasoningDelta(text):
                 self._emit_thinking_chunk_event(text, call.task, call.agent)
+            case t.End(reply):
+                for place, wish in enumerate(reply.tool_calls):
+                    told = streamed(wish) | {"index": place}
+                    self._emit_stream_chunk_event(written(wish), call.task, call.agent, told, LLMCallType.TOOL_CALL)
             case _:
-                return not isinstance(event, t.End)
-        return True
+                pass
+        return not isinstance(event, t.End)
 
     def _answer(self, call: _Call, reply: t.Reply) -> Any:
         """The reply as CrewAI takes it, counted and announced."""
-        if usage := metered(reply):
-            self._count(usage, call.agent)
+        self._count(reply.attempts, call.agent)
         if reply.tool_calls and call.functions:
             return self._run(call, reply)
         if reply.tool_calls:
             return self._completed(call, parts_of(reply), reply)
         if reply.output is not None:
             return self._completed(call, reply.output, reply)
-        text = self._completed(call, self._apply_stop_words(reply.text), reply)
-        return self._invoke_after_llm_call_hooks(call.said, text, call.agent)
+        text = self._invoke_after_llm_call_hooks(call.said, self._apply_stop_words(reply.text), call.agent)
+        return self._completed(call, text, reply)
 
     def _run(self, call: _Call, reply: t.Reply) -> str:
         """What CrewAI's own function says to the call; the reply's text where it failed, as with CrewAI's LLMs."""
         wish, functions = reply.tool_calls[0], dict(call.functions)
         said = self._handle_tool_execution(wish.name, dict(wish.arguments or {}), functions, call.task, call.agent)
-        return self._completed(call, reply.text, reply) if said is None else said
+        return reply.text if said is None else said  # CrewAI has announced either end
 
     def _completed(self, call: _Call, said: T, reply: t.Reply) -> T:
         """CrewAI's last event of a call, with the model that really served."""
@@ -230,19 +252,22 @@ class OrchestraLLM(BaseLLM):
             from_agent=call.agent,
             model=reply.wire_model or reply.model,
             call_id=get_current_call_id(),
-            usage=metered(reply),
+            usage=metered(reply.attempts),
             finish_reason=reply.finish,
             response_id=reply.run,
         )
         crewai_event_bus.emit(self, event=event)
         return said
 
-    def _count(self, usage: Mapping[str, int], agent: BaseAgent | None) -> None:
+    def _count(self, attempts: Sequence[t.Attempt], agent: BaseAgent | None, *, answered: bool = True) -> None:
         """Put a call's tokens on the account of the agent, and on all that contain it."""
+        if not (usage := metered(attempts)):
+            return
         with _ACCOUNTS:
             account = self._account(agent)
             while account is not None:
-                account._track_token_usage_internal(dict(usage))  # noqa: SLF001  # of the same class
+                for name, count in {**usage, "successful_requests": int(answered)}.items():
+                    account._token_usage[name] += count  # noqa: SLF001  # of the same class
                 account = account._whole  # noqa: SLF001  # of the same class
 
     def _account(self, agent: Any) -> OrchestraLLM:
@@ -314,7 +339,7 @@ class _Call:
 
 _LIMITS = frozenset(NodeOptions.__annotations__)
 _OWN = ("temperature", "max_tokens", "seed", "stop", "stop_sequences", "stream", "additional_params", "prefer_upload")
-_SETTINGS = frozenset({*_OWN, "step", "llm_type", "model", "is_litellm"})
+_SETTINGS = frozenset({*_OWN, "step", "llm_type", "model", "provider", "is_litellm"})
 _ACCOUNTS = Lock()
 _PLANNERS = frozenset({"Task Execution Planner"})  # CrewAI's own agent, made for Crew(planning=True)
 _PLANNING = "create_reasoning_plan"  # the function by which an agent with a planning_config plans
@@ -336,7 +361,7 @@ def _kind(agent: Any, role: str, tools: Sequence[Any]) -> str:
     return "manage" if crew and crew.manager_agent is agent else "act"
 
 
-def _overflowed(error: Exception) -> bool:
+def _overflowed(error: BaseException) -> bool:
     """Whether CrewAI can mend this by a shorter history."""
     if isinstance(error, NoCandidate):
         return bool(error.rejections) and all(one.gate == "window" for one in error.rejections)

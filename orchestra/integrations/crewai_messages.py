@@ -14,6 +14,7 @@ from orchestra import types as t
 from orchestra.errors import ConfigError
 from orchestra.runtime.messages import canonical
 from orchestra.toolbox import Tool
+from orchestra.types.json import JsonMismatch
 
 
 class Function(BaseModel):
@@ -38,7 +39,7 @@ class Part(BaseModel):
 
 def parts_of(reply: t.Reply) -> list[Part]:
     """The reply's calls for CrewAI; `from_crewai` reads the very same message back."""
-    parts = [Part(id=call.id, function=Function(name=call.name, arguments=_written(call))) for call in reply.tool_calls]
+    parts = [Part(id=call.id, function=Function(name=call.name, arguments=written(call))) for call in reply.tool_calls]
     parts[0].orchestra = t.to_json(reply.message)
     return parts
 
@@ -46,9 +47,10 @@ def parts_of(reply: t.Reply) -> list[Part]:
 def from_crewai(messages: Sequence[Mapping[str, Any]], failed: Iterable[ToolFailureRecord]) -> tuple[t.Message, ...]:
     """CrewAI's messages as canonical ones; results of the tools that `failed` say so.
 
-    Raises ConfigError for a message or a part of one that not every model of a fleet can be shown.
+    Raises ConfigError for a message or a part of one that not every model of a fleet can be shown, and for a kept reply
+    that is none any more.
     """
-    read = [_kept(message) or message for message in messages]
+    read = [_kept(message, at) or message for at, message in enumerate(messages)]
     faults = {(one.tool_name, one.message) for one in failed}
     return tuple(_marked(message, faults) for message in canonical(read))
 
@@ -72,9 +74,9 @@ def tools_of(declared: Iterable[Any]) -> list[Tool]:
     return [_tool(json.dumps(_function(one, at))) for at, one in enumerate(declared)]
 
 
-def metered(reply: t.Reply) -> dict[str, int] | None:
-    """What the call took in tokens, refused attempts included, as CrewAI counts it; None where nobody counted."""
-    counted = [one.usage for one in reply.attempts if one.usage]
+def metered(attempts: Iterable[t.Attempt]) -> dict[str, int] | None:
+    """What a call took in tokens, refused attempts included, as CrewAI counts it; None where nobody counted."""
+    counted = [one.usage for one in attempts if one.usage]
     if not counted:
         return None
     usage = sum(counted, t.Usage())
@@ -88,21 +90,46 @@ def metered(reply: t.Reply) -> dict[str, int] | None:
     }
 
 
-def _written(call: t.ToolCall) -> str:
+def streamed(call: t.ToolCall) -> dict[str, Any]:
+    """A call as CrewAI tells it in messages and streams."""
+    return _call(call.id, call.name, written(call))
+
+
+def written(call: t.ToolCall) -> str:
+    """The arguments as CrewAI reads them."""
     return json.dumps(call.arguments, ensure_ascii=False)
 
 
-def _kept(message: Mapping[str, Any]) -> t.Message | None:
+def _call(call_id: str, name: str, arguments: str) -> dict[str, Any]:
+    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def _kept(message: Mapping[str, Any], at: int) -> t.Message | None:
     """The reply that led to these calls; None where it is not ours, or someone has changed its calls since."""
     parts: Any = message.get("raw_tool_call_parts")
     first: Any = parts[0] if parts else None
     kept = cast("Any", first).get("orchestra") if isinstance(first, dict) else getattr(first, "orchestra", None)
     if kept is None:
         return None
-    found = t.from_json(t.Message, kept)
-    calls = [(part.id, part.name, _written(part)) for part in found.parts if isinstance(part, t.ToolCall)]
-    told = [(one["id"], one["function"]["name"], one["function"]["arguments"]) for one in message["tool_calls"]]
-    return found if calls == told else None
+    try:
+        found = t.from_json(t.Message, kept)
+    except JsonMismatch as error:
+        raise ConfigError(
+            f"messages[{at}]: raw_tool_call_parts[0].orchestra is no reply of a model: {error}; "
+            "put it back as it was, or leave raw_tool_call_parts out"
+        ) from None
+    calls = [streamed(part) for part in found.parts if isinstance(part, t.ToolCall)]
+    return found if calls == _told(message) else None
+
+
+def _told(message: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """The calls that the message reports; None where they cannot be read so."""
+    try:
+        return [
+            _call(one["id"], one["function"]["name"], one["function"]["arguments"]) for one in message["tool_calls"]
+        ]
+    except (KeyError, TypeError):
+        return None
 
 
 def _marked(message: t.Message, faults: set[tuple[str, str]]) -> t.Message:

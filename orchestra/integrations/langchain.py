@@ -6,11 +6,10 @@ and climbs to a stronger model and back down by itself. `to_canonical` and `to_l
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
-from functools import lru_cache, partial
+from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -23,20 +22,19 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda, RunnableMap, RunnablePassthrough
 from langchain_core.runnables.config import ensure_config
 from langchain_core.tools import BaseTool
-from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
 from pydantic import BaseModel, Field, field_validator
 from typing_extensions import override
 
 from orchestra.app import LEDGER, Orchestra
-from orchestra.checks import parse_output
 from orchestra.errors import ConfigError
 from orchestra.integrations.langchain_messages import Chunks, ai_message, to_canonical, to_langchain
+from orchestra.integrations.langchain_schemas import declaration, output_of, parsed_as, tool_choice_of, tools_of
 from orchestra.integrations.langchain_tools import langchain_tools
 from orchestra.integrations.tested import warn_untested
 from orchestra.runtime.messages import messages_of
 from orchestra.runtime.node_run import NodeRun, enclosing
-from orchestra.toolbox import Tool, as_tools
-from orchestra.types import Json, Mode
+from orchestra.toolbox import Tool
+from orchestra.types import Mode
 
 if TYPE_CHECKING:
     from orchestra.integrations.langchain_middleware import EscalationMiddleware
@@ -95,6 +93,12 @@ class ChatOrchestra(BaseChatModel):
     @classmethod
     def _open(cls, app: Any) -> Any:
         return _opened(app) if isinstance(app, str | Path) else app
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> ChatOrchestra:
+        """A model with settings of its own; the app is the same."""
+        known = {} if memo is None else memo
+        known[id(self.app)] = self.app
+        return super().__deepcopy__(known)
 
     @override
     def invoke(
@@ -217,11 +221,11 @@ class ChatOrchestra(BaseChatModel):
         if "timeout" in options:
             options["deadline"] = options.pop("timeout")
         if "response_format" in options:
-            options["output"] = _output(options.pop("response_format"))
+            options["output"] = output_of(options.pop("response_format"))
         if "tools" in options:
-            options["tools"] = _tools(options["tools"])
+            options["tools"] = tools_of(options["tools"])
         if "tool_choice" in options:
-            options["tool_choice"] = _tool_choice(options["tool_choice"])
+            options["tool_choice"] = tool_choice_of(options["tool_choice"])
         return options
 
     @override
@@ -237,7 +241,7 @@ class ChatOrchestra(BaseChatModel):
         `tool_choice` is auto, any (or required), none, or the name of the one tool to call. Raises ConfigError for a
         tool that cannot be declared, such as one a provider runs itself.
         """
-        declared = [_declaration(tool, at) for at, tool in enumerate(tools)]
+        declared = [declaration(tool, at) for at, tool in enumerate(tools)]
         chosen = {} if tool_choice is None else {"tool_choice": tool_choice}
         return self.bind(tools=declared, **chosen, **kwargs)
 
@@ -257,9 +261,9 @@ class ChatOrchestra(BaseChatModel):
             return super().with_structured_output(schema, include_raw=include_raw, **kwargs)
         if unknown := kwargs.keys() - {"strict"}:
             raise ConfigError(f"with_structured_output: {', '.join(sorted(unknown))} unknown; known: method, strict")
-        output = _output(schema)
+        output = output_of(schema)
         asked = self.bind(output=output, ls_structured_output_format={"kwargs": {"method": method}, "schema": schema})
-        read = RunnableLambda(partial(_parsed, schema, output))
+        read = RunnableLambda(partial(parsed_as, schema, output))
         if not include_raw:
             return asked | read
         parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | read, parsing_error=lambda _: None)
@@ -275,7 +279,7 @@ class ChatOrchestra(BaseChatModel):
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
         """About how many tokens these are for the model with the largest window, as far as is known of it."""
         widest = max(self.app.fleet.models.values(), key=lambda card: card.window)
-        specs = [tool.spec for tool in _tools(tools or ())]
+        specs = [tool.spec for tool in tools_of(tools or ())]
         return self.app.engine.counter.count(widest, messages_of(messages), specs).tokens
 
     @override
@@ -326,7 +330,6 @@ _CONFIGURABLE = ("mode", "budget", "tenant")
 _OWN = ("step", *_CONFIGURABLE, "temperature", "max_tokens", "timeout", "seed")
 _ALIASES = {"parallel_tool_calls": "parallel_tools", "max_completion_tokens": "max_tokens"}
 _NOT_OURS = frozenset({"strict", "stream"})  # the codec proves what may be strict; each reply is streamed where it can
-_FORMATS: Mapping[str, Any] = {"json_object": {"type": "object"}, "text": None}  # OpenAI's response formats
 _METHODS = ("json_schema", "function_calling", "json_mode")
 
 
@@ -341,68 +344,6 @@ def _step_of(metadata: Mapping[str, Any], node: NodeRun | None) -> str | None:
         return said
     outer = str(metadata.get("langgraph_checkpoint_ns") or "").partition("|")[0].partition(":")[0]
     return None if node else outer or None
-
-
-def _declaration(tool: Any, at: int) -> Mapping[str, Any]:
-    """The tool as OpenAI-style JSON, which bindings and traces can hold; its schema stays what it was."""
-    if isinstance(tool, Mapping) and "function" in tool:
-        return cast("Mapping[str, Any]", tool)
-    if isinstance(tool, Mapping | type):
-        declared = convert_to_openai_tool(cast("Any", tool))
-        if "function" not in declared:
-            raise ConfigError(
-                f"tools[{at}]: {declared.get('type')!r} runs at one provider; give a function, a tool or a schema"
-            )
-        return declared
-    spec = as_tools([tool])[0].spec
-    return {
-        "type": "function",
-        "function": {"name": spec.name, "description": spec.description, "parameters": spec.schema},
-    }
-
-
-def _tools(offered: Iterable[Any]) -> list[Tool]:
-    return [_tool(json.dumps(_declaration(tool, at))) for at, tool in enumerate(offered)]
-
-
-@lru_cache(maxsize=512)
-def _tool(declared: str) -> Tool:
-    """The tool of a declaration; keyed by content, since a model is bound once and called often."""
-    function = json.loads(declared)["function"]
-    schema: Mapping[str, Json] = function.get("parameters") or {"type": "object", "properties": {}}
-    return Tool.from_schema(function["name"], function.get("description") or "", schema)
-
-
-def _tool_choice(choice: Any) -> Any:
-    """LangChain's, OpenAI's and Anthropic's ways to say it as ours."""
-    if isinstance(choice, bool):
-        return "required" if choice else "auto"
-    if isinstance(choice, Mapping):
-        said = cast("dict[str, Any]", choice)
-        choice = said.get("name") or said.get("function", {}).get("name") or said.get("type")
-    return "required" if choice == "any" else choice
-
-
-def _output(schema: Any) -> Any:
-    """A pydantic model or JSON Schema to hold answers to; what other forms say becomes JSON Schema."""
-    if not isinstance(schema, Mapping):
-        return schema if hasattr(schema, "model_json_schema") else convert_to_json_schema(schema)
-    said = cast("dict[str, Any]", schema)
-    if said.get("type") in _FORMATS:
-        return _FORMATS[said["type"]]
-    if "json_schema" in said:
-        return said["json_schema"]["schema"]
-    return convert_to_json_schema(said) if {"function", "parameters", "input_schema"} & said.keys() else said
-
-
-def _parsed(schema: Any, output: Any, message: AIMessage) -> Any:
-    """The answer as the schema's value; the checks have found that it fits."""
-    wanted = cast("Mapping[str, Json]", output if isinstance(output, Mapping) else output.model_json_schema())
-    value, _ = parse_output(message.text, wanted)
-    for read in ("model_validate", "parse_obj"):  # pydantic 2, pydantic 1
-        if isinstance(schema, type) and hasattr(schema, read):
-            return getattr(schema, read)(value)
-    return value
 
 
 def __getattr__(name: str) -> Any:

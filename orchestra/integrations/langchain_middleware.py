@@ -26,6 +26,7 @@ from langgraph.types import Command
 from typing_extensions import override
 
 from orchestra.app import Orchestra
+from orchestra.checks import no_progress
 from orchestra.integrations.langchain import ChatOrchestra
 from orchestra.integrations.langchain_tools import LangChainTool, ToolEndedBadly
 from orchestra.runtime.options import NodeOptions, as_step, check_step
@@ -212,11 +213,29 @@ def _marked(message: ToolMessage, trigger: Trigger, *, acted: bool) -> ToolMessa
 
 def _failed(messages: Sequence[BaseMessage]) -> Verdict:
     """What the tools that were called last have shown."""
-    last = takewhile(lambda one: isinstance(one, ToolMessage), reversed(messages))
-    bad = [one for one in reversed(list(last)) if TRIGGER in one.additional_kwargs]
+    last = list(takewhile(lambda one: isinstance(one, ToolMessage), reversed(messages)))
+    if last and not (stuck := no_progress(_told(messages))).accepted:
+        return stuck
+    bad = [one for one in reversed(last) if TRIGGER in one.additional_kwargs]
     if not bad:
         return Verdict()
     return Verdict(Trigger(bad[0].additional_kwargs[TRIGGER]), tuple(one.text for one in bad))
+
+
+def _told(messages: Sequence[BaseMessage]) -> list[tuple[ToolCall, str]]:
+    """The last calls of the task that one and the same model made, with their results."""
+    calls: dict[str | None, ToolCall] = {}
+    told: list[tuple[ToolCall, str]] = []
+    server: str | None = None
+    task = list(takewhile(lambda one: not isinstance(one, HumanMessage), reversed(messages)))
+    for one in reversed(task):
+        if isinstance(one, AIMessage):
+            before, server = server, one.response_metadata.get("model_name")
+            told = told if server == before else []
+            calls |= {call["id"]: ToolCall(call["id"] or "", call["name"], call["args"]) for call in one.tool_calls}
+        elif isinstance(one, ToolMessage) and one.tool_call_id in calls:
+            told.append((calls[one.tool_call_id], one.text))
+    return told
 
 
 def _unsound(messages: Sequence[BaseMessage]) -> int:

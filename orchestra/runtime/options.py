@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from orchestra.errors import ConfigError
 from orchestra.routing import Policy, declared_steps
 from orchestra.runtime.scope import Limits, words
 from orchestra.types import Json, Mode, Priority, Step, ToolChoice, Verdict
+
+if TYPE_CHECKING:
+    from langchain_core.caches import BaseCache
 
 
 class NodeOptions(TypedDict, total=False):
@@ -60,7 +63,8 @@ class ChatSettings(TypedDict, total=False):
     """What a chat model says in each of its calls; `timeout` is a call's deadline in seconds.
 
     `disable_streaming` is LangChain's: with "tool_calling" a reply that may call tools is handed on whole, so that no
-    bad call can cut a stream of which something was shown already.
+    bad call can cut a stream of which something was shown already. `cache` is LangChain's, too: what it knows
+    the answer to is not asked.
     """
 
     mode: Mode
@@ -72,6 +76,7 @@ class ChatSettings(TypedDict, total=False):
     seed: int
     stop: list[str]
     disable_streaming: bool | Literal["tool_calling"]
+    cache: BaseCache | bool
 
 
 def check_names(options: Mapping[str, Any], known: Collection[str], owner: str) -> None:

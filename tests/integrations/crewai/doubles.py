@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from crewai import LLM, Agent, Crew, Task
@@ -56,3 +58,11 @@ def crew(llm: Any, *tools: BaseTool, **options: Any) -> Crew:
 def stock(provider: FakeProvider, model: str = "small") -> LLM:
     """CrewAI's own way to the same model."""
     return LLM(model=f"openai/{model}", base_url=provider.base_url, api_key="key", max_retries=0)
+
+
+KICKOFFS: dict[str, Callable[[Crew], Awaitable[Any]]] = {
+    "kickoff": lambda crew: asyncio.to_thread(crew.kickoff),
+    "kickoff_async": lambda crew: crew.kickoff_async(),
+    "akickoff": lambda crew: crew.akickoff(),
+}
+"""The ways to start a crew."""

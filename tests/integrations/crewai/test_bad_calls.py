@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from crewai import Crew
 
 from orchestra.integrations.crewai import OrchestraLLM
 from orchestra.ledger import Judged
 from orchestra.testing import CallTool, FakeProvider, Say
 from tests.app.doubles import events, rows
-from tests.integrations.crewai.doubles import crew, rain_tool, stock
+from tests.integrations.crewai.doubles import KICKOFFS, crew, rain_tool, stock
 from tests.integrations.fleets import world
 
 GOOD = CallTool("rain", city="Oslo")
@@ -35,12 +32,6 @@ BAD: dict[str, tuple[Any, str, str]] = {  # what the cheap model says, our trigg
     "an empty answer": ("", "empty", "ValueError"),
     "a refusal": ("I'm sorry, but I can't assist with that.", "refusal", "a wrong answer"),
     "a call in text": ('{"name": "rain", "arguments": {"city": "Oslo"}}', "no_call", "a wrong answer"),
-}
-
-KICKOFFS: dict[str, Callable[[Crew], Awaitable[Any]]] = {
-    "kickoff": lambda crew: asyncio.to_thread(crew.kickoff),
-    "kickoff_async": lambda crew: crew.kickoff_async(),
-    "akickoff": lambda crew: crew.akickoff(),
 }
 
 

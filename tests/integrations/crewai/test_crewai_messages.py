@@ -11,6 +11,7 @@ from crewai.utilities.agent_utils import build_tool_calls_assistant_message
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestra.errors import ConfigError
 from orchestra.integrations.crewai_messages import failures, from_crewai, metered, parts_of, tools_of
 from orchestra.types import (
     Attempt,
@@ -64,6 +65,21 @@ def test_of_calls_that_were_changed_since_what_stands_there_counts():
     message["tool_calls"][0]["function"]["arguments"] = '{"city": "Bergen"}'
     (read,) = from_crewai([message], ())
     assert read == Message("assistant", (ToolCall("1", "rain", {"city": "Bergen"}, '{"city": "Bergen"}'),))
+
+
+@pytest.mark.parametrize("calls", [["rain"], [{"id": "1"}], [{"id": "1", "function": {"arguments": "{}"}}]])
+def test_calls_that_are_none_are_an_error_although_a_reply_was_kept_with_them(calls):
+    with pytest.raises(ConfigError, match=r"messages\[0\]\.tool_calls"):
+        from_crewai([reported(SIGNED) | {"tool_calls": calls}], ())
+
+
+@pytest.mark.parametrize("kept", ["rain", {"role": "assistant"}, {"role": "assistant", "parts": [{"type": "code"}]}])
+def test_a_kept_reply_that_was_tampered_with_says_where_and_what_to_do(kept):
+    message = through_a_checkpoint(reported(SIGNED))
+    message["raw_tool_call_parts"][0]["orchestra"] = kept
+    where = r"messages\[1\]: raw_tool_call_parts\[0\]\.orchestra is no reply of a model: .*; put it back as it was"
+    with pytest.raises(ConfigError, match=where):
+        from_crewai([{"role": "user", "content": "Rain?"}, message], ())
 
 
 def test_calls_that_another_llm_of_crewais_kept_something_with_are_read_as_they_stand():
@@ -162,7 +178,7 @@ def test_tokens_are_those_of_every_attempt():
         Attempt("2", "small"),
         Attempt("3", "small", usage=usage),
     )
-    assert metered(Reply("hi", "small", Message.assistant("hi"), attempts=attempts)) == {
+    assert metered(attempts) == {
         "prompt_tokens": 20,
         "completion_tokens": 10,
         "total_tokens": 30,
@@ -170,4 +186,4 @@ def test_tokens_are_those_of_every_attempt():
         "reasoning_tokens": 4,
         "cache_creation_tokens": 6,
     }
-    assert metered(Reply("hi", "small", Message.assistant("hi"))) is None
+    assert metered(()) is None

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import pytest
 from crewai import Crew, Process, Task
 from crewai.agent.planning_config import PlanningConfig
+from crewai.core.providers.human_input import SyncHumanInputProvider, reset_provider, set_provider
+from crewai.flow.async_feedback import HumanFeedbackPending, PendingFeedbackContext
+from crewai.flow.flow import Flow, listen, start
+from crewai.flow.human_feedback import HumanFeedbackResult, human_feedback
+from crewai.flow.persistence import SQLiteFlowPersistence
+from crewai.memory.unified_memory import Memory
 from crewai.tools import tool
 from crewai.tools.tool_failure import ToolFailure
 from crewai.utilities.agent_utils import build_tool_calls_assistant_message, convert_tools_to_openai_schema
@@ -21,7 +28,7 @@ from orchestra.ledger import AttemptEnded, Decided, Judged
 from orchestra.testing import CallTool, Say, ScriptedModel, scripted_app
 from orchestra.types import Capabilities
 from tests.app.doubles import events, rows
-from tests.integrations.crewai.doubles import ASKED, agent, crew, rain_tool, stock, task
+from tests.integrations.crewai.doubles import ASKED, KICKOFFS, agent, crew, rain_tool, stock, task
 from tests.integrations.fleets import SEALED, spoken, world
 
 GOOD = CallTool("rain", city="Oslo")
@@ -276,6 +283,92 @@ async def test_tasks_that_run_at_once_keep_their_own_steps_and_failures(tmp_path
         await Crew(agents=[good, bad], tasks=[*at_once, task(good, "last")]).akickoff()
         judged = {(row.step, row.event.trigger) for row in rows(app) if isinstance(row.event, Judged)}
     assert judged == {("first", None), ("second", None), ("second", "tool_error"), ("last", None)}
+
+
+class Reviewer(SyncHumanInputProvider):
+    """A person who wants a first answer shortened and takes the second."""
+
+    @classmethod
+    def _prompt_input(cls, crew: Any) -> str:
+        return next(SAID)
+
+    @classmethod
+    async def _prompt_input_async(cls, crew: Any) -> str:
+        return next(SAID)
+
+
+SAID = cycle(["Shorter, please.", ""])
+
+
+@pytest.mark.parametrize("kickoff", KICKOFFS)
+async def test_a_person_sends_an_answer_back_and_the_same_step_answers_again(kickoff, tmp_path: Path, ran):
+    async with world(tmp_path, [GOOD, "It rains 800 mm.", "800 mm."]) as (provider, app):
+        one = agent(OrchestraLLM(app), rain_tool(ran))
+        token = set_provider(Reviewer())
+        try:
+            result = await KICKOFFS[kickoff](Crew(agents=[one], tasks=[task(one, human_input=True)]))
+        finally:
+            reset_provider(token)
+        assert "Shorter, please." in json.dumps(provider.requests[-1].body["messages"])
+        assert {name for name, _, _ in steps(app)} == {"research"}
+    assert (result.raw, ran, result.token_usage.successful_requests) == ("800 mm.", ["Oslo"], 3)
+
+
+class Later:
+    """A person who is asked elsewhere: the flow waits on disk."""
+
+    def request_feedback(self, context: PendingFeedbackContext, flow: Any) -> str:
+        raise HumanFeedbackPending(context=context)
+
+
+async def test_a_flow_that_waits_for_a_person_goes_on_with_what_they_said(tmp_path: Path):
+    async with world(tmp_path, ["a draft", "the final text"]) as (provider, app):
+        writer = agent(OrchestraLLM(app))
+
+        class Letter(Flow[Any]):
+            @start()
+            @human_feedback(message="Is it good?", provider=Later())
+            async def draft(self) -> str:
+                return (await writer.kickoff_async("Write.")).raw
+
+            @listen(draft)
+            async def revise(self, reviewed: HumanFeedbackResult) -> str:
+                return (await writer.kickoff_async(f"Mend {reviewed.output}: {reviewed.feedback}")).raw
+
+        kept = SQLiteFlowPersistence(str(tmp_path / "flows.db"))
+        paused = await Letter(persistence=kept).kickoff_async()
+        assert (type(paused), provider.count("small")) == (HumanFeedbackPending, 1)
+        again = Letter.from_pending(paused.context.flow_id, kept)
+        assert await again.resume_async("Shorter, please.") == "the final text"
+        assert "Mend a draft: Shorter, please." in json.dumps(provider.requests[-1].body["messages"])
+
+
+class Alike:
+    """Every text means the same."""
+
+    def __call__(self, texts: list[str]) -> list[list[float]]:
+        return [[0.5] * 4 for _ in texts]
+
+
+@pytest.mark.parametrize(
+    ("kickoff", "kept"),
+    [
+        ("kickoff", "Oslo is wet."),
+        ("kickoff_async", "Oslo is wet."),
+        ("akickoff", f"Task: {ASKED}\nAgent: Researcher\nExpected result: a number\nResult: 800 mm."),
+    ],
+)
+async def test_a_crew_remembers_by_the_same_llm_but_where_crewai_would_block_the_loop(kickoff, kept, tmp_path: Path):
+    def model(body: dict[str, Any]) -> str:
+        return json.dumps({"memories": ["Oslo is wet."]}) if body.get("response_format") else "800 mm."
+
+    async with world(tmp_path, model) as (_, app):
+        memory = Memory(llm=(llm := OrchestraLLM(app)), embedder=Alike(), storage=str(tmp_path / "memory"))
+        one = agent(llm)
+        result = await KICKOFFS[kickoff](Crew(agents=[one], tasks=[task(one)], memory=memory))
+        memory.drain_writes()
+        assert [record.content for record in memory.list_records()] == [kept]
+    assert (result.raw, result.token_usage.successful_requests) == ("800 mm.", 1)
 
 
 async def test_a_thread_goes_on_with_a_model_of_another_provider(ran):

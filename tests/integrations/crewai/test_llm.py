@@ -17,7 +17,13 @@ from crewai.events.types.llm_events import (
     LLMStreamChunkEvent,
     LLMThinkingChunkEvent,
 )
-from crewai.hooks import register_before_llm_call_hook, unregister_before_llm_call_hook
+from crewai.hooks import (
+    register_after_llm_call_hook,
+    register_before_llm_call_hook,
+    unregister_after_llm_call_hook,
+    unregister_before_llm_call_hook,
+)
+from crewai.hooks.dispatch import HookAborted
 from crewai.llms.base_llm import LLMCallBlockedError
 from crewai.utilities.exceptions.context_window_exceeding_exception import LLMContextLengthExceededError
 from crewai_files import ImageFile, PDFFile
@@ -26,8 +32,8 @@ from pydantic import BaseModel
 from orchestra import StepPolicy
 from orchestra.errors import CallError, ConfigError, SyncInLoop
 from orchestra.integrations.crewai import FLEET, OrchestraLLM
-from orchestra.testing import CallTool, Error, FakeProvider, Say, ScriptedModel, scripted_app
-from orchestra.types import Capabilities
+from orchestra.testing import CallTool, Error, FakeProvider, Say, ScriptedModel, Silence, scripted_app
+from orchestra.types import Capabilities, Price
 from tests.app.doubles import app_of, fleet_file
 
 RAIN = {
@@ -82,6 +88,53 @@ async def test_a_call_that_fails_is_told_as_failed(ask, heard):
     assert [type(event) for event in heard()] == [LLMCallStartedEvent, LLMCallFailedEvent]
 
 
+async def test_a_call_that_is_cancelled_is_told_as_failed(heard):
+    sent = asyncio.Event()
+
+    def silent(body: dict[str, Any]) -> Silence:
+        sent.set()
+        return Silence()
+
+    _, app = scripted(silent)
+    async with app:
+        asked = asyncio.create_task(OrchestraLLM(app).acall("Hi"))
+        await sent.wait()
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+    assert [type(event) for event in heard()] == [LLMCallStartedEvent, LLMCallFailedEvent]
+    assert heard()[-1].error == "CancelledError"
+
+
+async def test_a_call_whose_answer_a_hook_denies_has_one_end(ask, heard):
+    _, app = scripted(["Hello"])
+
+    def deny(context: Any) -> str:
+        raise HookAborted("not this")
+
+    register_after_llm_call_hook(deny)
+    try:
+        async with app:
+            with pytest.raises(HookAborted):
+                await ask(OrchestraLLM(app), "Hi")
+    finally:
+        unregister_after_llm_call_hook(deny)
+    assert [type(event) for event in heard()] == [LLMCallStartedEvent, LLMCallFailedEvent]
+
+
+async def test_a_stream_tells_of_a_call_once_it_was_judged(ask, heard):
+    both = Say(calls=(CallTool("rain", city="Oslo"), CallTool("rain", city="Bergen")))
+    _, app = scripted([CallTool("rain", town="Oslo"), both])
+    async with app:
+        calls = await ask(OrchestraLLM(app, stream=True), "Rain?", tools=[RAIN])
+    chunks = [event for event in heard() if isinstance(event, LLMStreamChunkEvent)]
+    assert [(one.call_type.value, one.chunk) for one in chunks] == [
+        ("tool_call", '{"city": "Oslo"}'),
+        ("tool_call", '{"city": "Bergen"}'),
+    ]
+    assert [(one.tool_call.index, one.tool_call.id) for one in chunks] == [(0, calls[0].id), (1, calls[1].id)]
+
+
 async def test_a_hook_may_forbid_a_call(ask, heard):
     small, app = scripted(["never"])
 
@@ -110,16 +163,17 @@ async def test_calls_come_as_crewai_takes_them_and_their_event_says_so(ask, hear
 
 async def test_a_function_that_crewai_hands_over_is_run_once(ask):
     asked = []
-    _, app = scripted([Say(calls=(CallTool("rain", city="Oslo"),))])
+    small, app = scripted([Say(calls=(CallTool("rain", city="Oslo"),))])
     async with app:
         llm = OrchestraLLM(app)
         said = await ask(
             llm, "Rain?", tools=[RAIN], available_functions={"rain": lambda city: asked.append(city) or 800}
         )
     assert (said, asked) == ("800", ["Oslo"])
+    assert small.requests[0]["parallel_tool_calls"] is False
 
 
-async def test_of_a_function_that_fails_the_replys_text_is_the_answer(ask):
+async def test_of_a_function_that_fails_the_replys_text_is_the_answer_and_the_call_ends_once(ask, heard):
     _, app = scripted([Say("Let me see.", calls=(CallTool("rain", city="Oslo"),))])
 
     def broken(city: str) -> int:
@@ -128,6 +182,7 @@ async def test_of_a_function_that_fails_the_replys_text_is_the_answer(ask):
     async with app:
         said = await ask(OrchestraLLM(app), "Rain?", tools=[RAIN], available_functions={"rain": broken})
     assert said == "Let me see."
+    assert [type(event) for event in heard()] == [LLMCallStartedEvent, LLMCallFailedEvent]
 
 
 class Rain(BaseModel):
@@ -161,7 +216,15 @@ async def test_settings_and_limits_of_an_instance_reach_the_wire_and_the_app(ask
     assert llm.limits == {"mode": "cost", "budget": 1.0}
 
 
-async def test_crewai_does_not_ask_again_for_what_the_app_has_given_up():
+async def test_a_limit_of_an_instance_holds_for_its_calls(ask):
+    small, app = scripted(["never"], price=Price(1.0, 10.0))
+    async with app:
+        with pytest.raises(CallError, match="is left"):
+            await ask(OrchestraLLM(app, budget=1e-9), "Hi")
+    assert small.requests == []
+
+
+async def test_crewai_does_not_ask_again_for_what_the_app_has_given_up(ask):
     tried = []
 
     def limited(body: dict[str, Any]) -> Error:
@@ -171,7 +234,7 @@ async def test_crewai_does_not_ask_again_for_what_the_app_has_given_up():
     small = ScriptedModel("small", limited)
     async with scripted_app(small) as app:
         with pytest.raises(CallError, match="ate limit"):
-            await called(OrchestraLLM(app, deadline=0.5), "Hi")
+            await ask(OrchestraLLM(app, deadline=0.5), "Hi")
         first = len(tried)
         tried.clear()
         with pytest.raises(CallError):
@@ -204,6 +267,7 @@ async def test_a_sync_call_inside_a_running_loop_says_what_to_do():
         ({"temprature": 0.5}, "temprature: no option of OrchestraLLM; did you mean 'temperature'"),
         ({"step": "reserch"}, "step 'reserch' is in no rule; did you mean 'research'"),
         ({"step": ""}, "step: expected a name"),
+        ({"model": "openai/gpt-5"}, "model 'openai/gpt-5' is the fleet's to choose; leave it out, or write step="),
     ],
 )
 async def test_a_setting_that_makes_no_sense_is_refused(settings, said):
@@ -211,6 +275,15 @@ async def test_a_setting_that_makes_no_sense_is_refused(settings, said):
     async with scripted_app(ScriptedModel("small", []), policies=policies) as app:
         with pytest.raises(ConfigError, match=said):
             OrchestraLLM(app, **settings)
+
+
+async def test_a_setting_that_no_call_would_heed_cannot_be_set_later_either():
+    async with app_of(["hi"]) as app:
+        llm = OrchestraLLM(app)
+        llm.temperature, llm.n = 0.5, None
+        with pytest.raises(ConfigError, match="presence_penalty: no option of OrchestraLLM"):
+            llm.presence_penalty = 1.0
+    assert (llm.temperature, llm.presence_penalty) == (0.5, None)
 
 
 @pytest.mark.parametrize("tool", ["rain", {"name": "rain"}, {"type": "web_search"}])
@@ -270,6 +343,27 @@ async def test_an_instance_tells_what_its_fleet_can():
         assert llm.supports_stop_words()
         assert llm.get_context_window_size() == 850
         assert 0 < llm.get_input_tokens_count("Hi") < llm.get_input_tokens_count("Hi", tools=[RAIN])
+
+
+async def test_a_deep_copy_has_settings_of_its_own_and_the_same_app():
+    async with app_of(["A one B two"] * 3) as app:
+        llm = copy.copy(whole := OrchestraLLM(app, stop=["one"]))
+        twin = copy.deepcopy(llm)
+        twin.stop.append("two")
+        await twin.acall("Hi")
+    assert (twin.app, llm.stop, twin.stop) == (app, ["one"], ["one", "two"])
+    counted = [one.get_token_usage_summary().successful_requests for one in (whole, llm, twin)]
+    assert counted == [1, 1, 1]
+
+
+async def test_tokens_of_a_call_that_failed_are_counted_because_they_are_paid(ask):
+    async with app_of([Say("", usage=(10, 5))] * 2, [Say("", usage=(10, 5))] * 2) as app:
+        llm = OrchestraLLM(app)
+        with pytest.raises(CallError) as failed:
+            await ask(llm, "Hi")
+    summary, paid = llm.get_token_usage_summary(), len(failed.value.attempts)
+    assert (summary.prompt_tokens, summary.completion_tokens, summary.successful_requests) == (10 * paid, 5 * paid, 0)
+    assert paid > 1
 
 
 async def test_a_copy_is_counted_by_itself_and_in_the_whole():

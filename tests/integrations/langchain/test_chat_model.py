@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 from functools import reduce
 from operator import add
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 import pytest
+from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler, UsageMetadataCallbackHandler
 from langchain_core.language_models.chat_model_stream import ChatModelStream
 from langchain_core.load import dumpd, load
@@ -384,6 +386,26 @@ async def test_a_model_is_written_down_without_its_app_and_loaded_onto_another()
         loaded = load(written, secrets_map={FLEET: other}, **known)
         assert (loaded.app, loaded.step, loaded.mode) == (other, "research", "cost")
         assert await served(loaded) == "strong"
+
+
+async def test_a_deep_copy_has_settings_of_its_own_and_the_same_app():
+    async with two() as app:
+        model = app.chat_model(step="research", stop=["\n"])
+        twin = copy.deepcopy(model)
+        twin.stop.append(".")
+        assert (twin.app, twin.step, twin.stop, model.stop) == (app, "research", ["\n", "."], ["\n"])
+        assert await served(twin) == await served(model) == "strong"
+
+
+async def test_what_a_cache_knows_is_not_asked_again_unless_it_is_asked_of_another_step():
+    small, strong = ScriptedModel("small", echo), ScriptedModel("strong", echo, tier="capable")
+    cache = InMemoryCache()
+    async with scripted_app(small, strong, policies=[STEPS]) as app:
+        for step in ("chat", "chat", "research"):
+            await app.chat_model(step=step, cache=cache).ainvoke("Hi")
+        await app.chat_model(step="chat", cache=cache).ainvoke("Hi", {"configurable": {"tenant": "acme"}})
+        app.chat_model(cache=False)
+    assert (len(small.requests), len(strong.requests)) == (2, 1)
 
 
 def test_without_an_app_and_without_its_variable_there_is_no_model(monkeypatch: pytest.MonkeyPatch):

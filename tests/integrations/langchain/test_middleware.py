@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import pytest
 from langchain.agents import create_agent
-from langchain.agents.middleware import HumanInTheLoopMiddleware, ToolRetryMiddleware
+from langchain.agents.middleware import AgentState, HumanInTheLoopMiddleware, ToolRetryMiddleware
 from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
@@ -319,6 +319,32 @@ def test_a_structured_answer_is_judged_before_langchain_sees_it():
     with agent_of(["no idea", '{"value": "many"}'], ['{"value": 42}'], agent=options) as (_, agent):
         out = agent.invoke(ASKED)
     assert (out["structured_response"].value, served(out)) == (42, ["strong"])
+
+
+@tool
+def search(words: str) -> str:
+    """Search the shelves."""
+    return "3 books" if words == "whales" else "Error: the index is closed"
+
+
+def test_a_model_to_which_a_tool_tells_the_same_error_as_a_success_is_told_and_then_relieved():
+    small = [CallTool("search", words=words) for words in ("a", "b", "c", "d")]
+    right = CallTool("search", words="whales")
+    with agent_of([*small, ANSWER], [right], agent={"tools": [search]}) as (app, agent):
+        out = agent.invoke(ASKED)
+        fourth = json.dumps(app.transport._models["small"].requests[3]["messages"])
+    assert served(out) == ["small"] * 4 + ["strong", "small"]
+    assert "search: the same error 3 times in a row: Error: the index is closed" in fourth
+
+
+@pytest.mark.parametrize(("own", "runs"), [(None, 3), (True, 1)])
+def test_an_agent_in_another_graph_is_one_run_where_it_has_a_checkpointer_of_its_own(own, runs, tmp_path):
+    options: Any = {"app": {"ledger": tmp_path / "l.db"}, "agent": {"checkpointer": own}}
+    with agent_of(lambda body: ANSWER, **options) as (app, agent):
+        outer = StateGraph(AgentState).add_node("ask", agent).add_edge(START, "ask").compile(InMemorySaver())
+        for _ in range(3):
+            outer.invoke(ASKED, thread())
+        assert len(app.ledger.runs()) == runs
 
 
 CENT = Price(1.0, 10.0)
