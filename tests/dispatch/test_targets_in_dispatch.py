@@ -172,6 +172,24 @@ async def test_the_least_bad_is_asked_once_and_no_more():
     assert [one.sent for one in end.value.attempts] == ["no", "yes"]
 
 
+async def test_where_the_last_key_closes_the_one_that_failed_before_is_asked_again():
+    pool = Pool({"A": [TransportFault(Trigger.timeout, "late", sent="unknown"), say("ok")]}, keyed("A", "B"))
+
+    async def closing(_):
+        pool.lane("B").dead_until = pool.clock() + 60.0
+
+    pool.dispatcher._sleep = closing  # between the move to B and the attempt there
+    await pool.run()
+    assert pool.asked == ["A", "A"]
+
+
+async def test_what_a_provider_asked_for_is_waited_for_even_where_nothing_else_is_left():
+    pool = Pool({"A": OK}, keyed("A"))
+    pool.lane("A").paused_until = pool.clock() + 20.0
+    await pool.run()
+    assert (pool.asked, pool.clock.slept) == (["A"], [20.0])
+
+
 async def test_a_target_that_closes_while_a_call_waits_for_its_slot_is_not_asked():
     pool = Pool({"B": OK, "D": OK}, keyed("A", "B", concurrency=1), keyed("D", name="twin"), providers=quick())
     held = await pool.dispatcher._means.slots.hold("small")

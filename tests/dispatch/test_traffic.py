@@ -222,6 +222,14 @@ def test_a_key_that_could_never_take_the_request_is_the_last_to_be_asked():
     assert known.key(request=large) == "A"  # to be told why it is refused
 
 
+@pytest.mark.parametrize(("end", "next_key"), [(ANSWER, "B"), (CallFault(Trigger.bad_reply, "what?"), "A")])
+def test_a_conversation_stays_where_it_was_answered_not_where_it_failed(end, next_key):
+    known = Known(keyed("A", "B"))
+    known.ends(end, key="B")
+    known.clock.move(600.0)  # whatever the failure closed is open again
+    assert known.key() == next_key
+
+
 def test_among_keys_with_room_the_one_with_the_least_to_do_is_asked():
     known = Known(keyed("A", "B", "C"), requests_per_minute=1)
     a, b, _ = known.traffic.lanes["small"]
