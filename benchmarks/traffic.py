@@ -389,14 +389,13 @@ def _attempt(keys: int) -> Callable[[], None]:
     def attempt() -> None:
         way = traffic.way(card, request)
         assert isinstance(way, Way)
-        rate, now = traffic.rate(way.target), next(clock) / 512
+        rate, now = way.lane.key.rate, next(clock) / 512
         assert rate is not None
-        tokens = rate.tokens(request, now)
-        assert rate.limiter.wait(now, tokens) == 0.0
-        hold = rate.limiter.reserve(now, tokens)
+        hold = rate.limiter.at_once(now, rate.tokens(request, now))
+        assert hold is not None
         passed = traffic.enter(way)
         assert passed is not None
-        traffic.settled(way.target, hold, 170)
+        traffic.settled(way, hold, 170)
         traffic.leave(passed, reply, 1.0, 0.3)
         traffic.judged(way, accepted=True)
 

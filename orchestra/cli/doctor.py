@@ -110,10 +110,12 @@ def _models(fleet: Path | None) -> Iterator[Finding]:
 
 
 def _address(card: ModelCard) -> Finding:
+    from orchestra.dispatch.target import served
     from orchestra.runtime.endpoints import base_url
 
     try:
-        return Finding(f"address of {card.name}", "ok", base_url(card))
+        there = dict.fromkeys(base_url(one) for one in served(card).values())
+        return Finding(f"address of {card.name}", "ok", ", ".join(there))
     except ConfigError as error:
         return Finding(f"address of {card.name}", "missing", str(error))
 

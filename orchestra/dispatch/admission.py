@@ -21,6 +21,8 @@ from orchestra.ledger import Waited, WaitReason
 from orchestra.transport import Transport
 from orchestra.types import CallFault, Cost, ModelCard, Request, Usage
 
+NOTHING = Cost(0.0)
+
 TOLD = 0.01
 """Seconds of waiting from which the ledger tells of it."""
 
@@ -59,7 +61,7 @@ class Admitted:
         self.reservation.settle(charged)
         if self.rate is not None:
             tokens = usage.input + usage.output if usage else self.rate.tokens
-            self.means.traffic.settled(self.way.target, self.rate, tokens if sent else None)
+            self.means.traffic.settled(self.way, self.rate, tokens if sent else None)
 
 
 def choose(means: Means, course: Course, request: Request) -> Way | CallFault:
@@ -80,10 +82,10 @@ async def admit(means: Means, course: Course, request: Request, way: Way) -> Adm
     Raises BudgetExceeded, DeadlineExceeded where the wait takes too long, ConfigError for a tool that its dialect
     cannot say, LedgerError.
     """
-    dialect = codec(way.card.dialect)
+    dialect = codec(way.lane.card.dialect)
     waiting = _Waiting(means, course, way)
     try:
-        encoded, reservation = await waiting.money(_for(way.card, request), dialect)
+        encoded, reservation = await waiting.money(_for(way.lane.card, request), dialect)
         rate = await waiting.granted(request)
         if isinstance(rate, CallFault):
             return rate
@@ -106,20 +108,25 @@ class _Waiting:
 
     async def money(self, request: Request, dialect: Codec) -> tuple[Encoded, Reservation]:
         """The request as it is written for the money that is left, and that money."""
-        with self._told("money", "other attempts held the money"):
-            encoded, reservation = await afford(self._purse(), request, self._way.card, dialect, within=self._left)
-            self.undo.append(partial(reservation.settle, Cost(0.0)))
+        purse, card = self._purse(), self._way.lane.card
+        if not purse.capped:
+            encoded, reservation = dialect.encode(request, card), purse.reserve(None)
+        else:
+            with self._told("money", "other attempts held the money"):
+                encoded, reservation = await afford(purse, request, card, dialect, within=self._left)
+        self.undo.append(partial(reservation.settle, NOTHING))
         return encoded, reservation
 
     async def granted(self, request: Request) -> Hold | CallFault | None:
         """A place within the limits of the key; None where there are none."""
-        means, call, target = self._means, self._call, self._way.target
-        if (rate := means.traffic.rate(target)) is None:
+        means, call, rate = self._means, self._call, self._way.lane.key.rate
+        if rate is None:
             return None
+        tokens = rate.tokens(request, means.clock())
         with self._told("rate_limit", "the key's rate limits held"):
             hold = await granted(
                 rate.limiter,
-                rate.tokens(request, means.clock()),
+                tokens,
                 line=rate.line,
                 run=call.recorder.run,
                 rank=call.rank,
@@ -129,12 +136,14 @@ class _Waiting:
                 sleep=means.sleep,
             )
             if isinstance(hold, Hold):
-                self.undo.append(partial(means.traffic.settled, target, hold, None))
+                self.undo.append(partial(means.traffic.settled, self._way, hold, None))
         return hold
 
     async def slot(self) -> Slot:
         """A slot of the model."""
-        call, model = self._call, self._way.target.model
+        call, model = self._call, self._way.lane.target.model
+        if free := self._means.slots.at_once(model):
+            return free
         weight = WEIGHTS[call.priority]
         with self._told("slot", f"other calls held every slot of {model}"):
             held = self._means.slots.hold(
@@ -149,7 +158,7 @@ class _Waiting:
         return self._call.deadline - self._means.clock()
 
     def _purse(self) -> Purse:
-        means, call, target = self._means, self._call, self._way.target
+        means, call, target = self._means, self._call, self._way.lane.target
         if not means.caps.budgets:
             return call.purse
         return means.caps.purse_for(means.now(), replace(call.labels, model=target.model, key=target.key), call.purse)

@@ -23,14 +23,12 @@ IMAGE_BOUND = 4_096
 async def afford(
     purse: Purse, request: Request, card: ModelCard, codec: Codec, *, within: float
 ) -> tuple[Encoded, Reservation]:
-    """Encode `request` for `card` and reserve the most it can cost.
+    """Encode `request` for `card` and reserve the most it can cost, of a purse that is capped.
 
     Waits for concurrent attempts to give back what they do not need before it shrinks `max_tokens`. Raises
     BudgetExceeded where not even `MIN_OUTPUT` tokens fit, or the price is unknown under a cap; TimeoutError where that
     is still open `within` seconds.
     """
-    if not purse.capped:
-        return codec.encode(request, card), purse.reserve(None)
     wanted = output_bound(request.settings.max_tokens, card)
     asked = request.settings.max_tokens
     encoded = codec.encode(_with_max_tokens(request, wanted) if asked is None else request, card)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+import os
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
-from secrets import token_hex
 
 from orchestra.dialects import Delta
-from orchestra.dispatch.admission import Admitted, Means, admit, choose
+from orchestra.dispatch.admission import NOTHING, Admitted, Means, admit, choose
 from orchestra.dispatch.call import Endpoint
 from orchestra.dispatch.course import Course
 from orchestra.dispatch.deadlines import Deadlines
@@ -25,8 +24,9 @@ from orchestra.types import Attempt, CallFault, Cost, Message, ModelCard, ModelR
 
 
 class LiveAttempt:
-    """One request to one model. After `deltas` has ended, `outcome` is the reply or the fault, `record` the rest.
+    """One request to one model: `more` until it is `over`, then `aclose`, whatever happened.
 
+    `outcome` is then the reply or the fault, `record` the rest.
     `way` is where it went or should have gone; None where nothing was open, or no other key or place would help.
     `error` is what stands behind the fault of a model that could not be asked at all: the ConfigError, or the
     BudgetExceeded of a budget that is the model's or the key's own. `handed_on` are the texts that were handed on (""
@@ -36,14 +36,17 @@ class LiveAttempt:
     def __init__(self, means: Means, course: Course) -> None:
         self._means, self._course, self._call, self._ladder = means, course, course.call, course.ladder
         self._request = _with_feedback(course.call.request, course.feedback)
+        self._opening = Opening(course.call)
         self._started = means.clock()
+        self._began = False
+        self._admitted: Admitted | None = None
         self._exchange: Exchange | None = None
         self._deadlines: Deadlines | None = None
         self._result: ModelReply | CallFault | None = None
         self.way: Way | None = None
         self.error: ConfigError | BudgetExceeded | None = None
         self.handed_on: list[str] = []
-        self.record = Attempt(token_hex(6), course.ladder.model)
+        self.record = Attempt(os.urandom(6).hex(), course.ladder.model)
 
     @property
     def outcome(self) -> ModelReply | CallFault:
@@ -51,30 +54,53 @@ class LiveAttempt:
         assert self._result is not None, "only a cancelled attempt has no outcome"
         return self._result
 
-    async def deltas(self) -> AsyncGenerator[Delta, None]:
-        """The pieces to hand on, as they arrive. Raises BudgetExceeded and DeadlineExceeded before anything is sent."""
-        admitted = await self._admitted()
-        charged, opening = Cost(0.0), Opening(self._call)
-        try:
-            await self._announce(admitted)
-            self._started = self._means.clock()  # the wait for money, a slot and the file is not the model's time
-            if admitted and (endpoint := await self._resolve(admitted.way.card)):
-                async with aclosing(self._open(admitted, endpoint)) as exchange:
-                    while exchange.result is None:
-                        for delta in opening.through(await exchange.more()):
-                            self.handed_on.append(delta.text if isinstance(delta, TextDelta) else "")
-                            yield delta
-                self._result = exchange.result
-        finally:  # also when cancelled: then there is no result
-            changed = None
-            if admitted:
-                charged = self._cost(admitted.way.card)
-                changed = self._give_back(admitted, charged)
-            self._end(charged)
-            if changed:
-                self._write(changed)
+    @property
+    def over(self) -> bool:
+        """Whether nothing more comes."""
+        return self._result is not None
 
-    async def _admitted(self) -> Admitted | None:
+    async def more(self) -> Iterable[Delta]:
+        """The next pieces to hand on. Raises BudgetExceeded and DeadlineExceeded before anything is sent."""
+        exchange = self._exchange or await self._begin()
+        if exchange is None:
+            return ()
+        pieces = self._opening.through(await exchange.more())
+        self._result = exchange.result
+        if pieces:
+            self.handed_on += [delta.text if isinstance(delta, TextDelta) else "" for delta in pieces]
+        return pieces
+
+    async def aclose(self) -> None:
+        """Give back what is held and write down how it ended; without a result it was cancelled."""
+        if not self._began:
+            return
+        try:
+            if self._exchange is not None:
+                await self._exchange.aclose()
+                self._result = self._exchange.result
+        finally:
+            self._finish()
+
+    async def _begin(self) -> Exchange | None:
+        """Send the request; None where the model cannot be asked, with the reason as the result."""
+        self._admitted = admitted = await self._admission()
+        self._began = True
+        await self._announce(admitted)
+        self._started = self._means.clock()  # the wait for money, a slot and the file is not the model's time
+        if admitted is None or (endpoint := await self._resolve(admitted.way.lane.card)) is None:
+            return None
+        return self._open(admitted, endpoint)
+
+    def _finish(self) -> None:
+        admitted, charged, changed = self._admitted, NOTHING, None
+        if admitted is not None:
+            charged = self._cost(admitted.way.lane.card)
+            changed = self._give_back(admitted, charged)
+        self._end(charged)
+        if changed:
+            self._write(changed)
+
+    async def _admission(self) -> Admitted | None:
         """What the exchange needs; None where the model cannot be asked, with the reason as the result."""
         try:
             return await self._admit()
@@ -99,7 +125,7 @@ class LiveAttempt:
             self.way = way
             admitted = await admit(self._means, self._course, self._request, way)
             if isinstance(admitted, Admitted):
-                self._earn(way.target.provider)
+                self._earn(way.lane.target.provider)
                 return admitted
             if admitted is not None:
                 self._result = admitted
@@ -120,9 +146,12 @@ class LiveAttempt:
         return self._means.traffic.leave(admitted.passed, result, seconds, first_token)
 
     async def _resolve(self, card: ModelCard) -> Endpoint | None:
+        endpoints = self._means.endpoints
         try:
+            if endpoint := endpoints.at_hand(card):
+                return endpoint
             async with asyncio.timeout(self._left()):
-                return await self._means.endpoints.resolve(card)
+                return await endpoints.resolve(card)
         except ConfigError as error:
             self._cannot_ask(error)
         except TimeoutError:
@@ -133,9 +162,14 @@ class LiveAttempt:
         return None
 
     def _open(self, admitted: Admitted, endpoint: Endpoint) -> Exchange:
-        means, dialect, encoded, timeouts = self._means, admitted.dialect, admitted.encoded, admitted.way.card.timeouts
+        means, dialect, encoded, timeouts = (
+            self._means,
+            admitted.dialect,
+            admitted.encoded,
+            admitted.way.lane.card.timeouts,
+        )
         self._deadlines = Deadlines(timeouts, self._call.deadline, means.clock, streamed=encoded.stream)
-        limits = partial(means.traffic.corrected, admitted.way.target, hold=admitted.rate)
+        limits = partial(means.traffic.corrected, admitted.way, hold=admitted.rate)
         exchange = Exchange(means.transport, dialect, encoded, endpoint, timeouts, self._deadlines, limits)
         self._exchange = exchange
         return exchange
@@ -158,7 +192,7 @@ class LiveAttempt:
         self._result = CallFault(Trigger.quota, str(error), sent="no")
 
     async def _announce(self, admitted: Admitted | None) -> None:
-        ladder, target = self._ladder, admitted.way.target if admitted else None
+        ladder, target = self._ladder, admitted.way.lane.target if admitted else None
         held = admitted is not None and admitted.reservation.capped
         await self._call.recorder.write(
             self._call.step,
@@ -182,7 +216,7 @@ class LiveAttempt:
         if isinstance(self._result, ModelReply) and self._result.usage is not None:
             return cost(card.price, self._result.usage)
         if self._exchange is None or not self._exchange.arrived:
-            return Cost(0.0)
+            return NOTHING
         read = message_tokens(self._request.messages, self._request.tools)
         return cost(card.price, Usage(read, estimate(self._raw())), estimated=True)
 

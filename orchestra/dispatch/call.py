@@ -53,6 +53,10 @@ class Endpoints(Protocol):
         """Whether its key is set; where not, no attempt is made there as long as the model has another target."""
         ...
 
+    def at_hand(self, card: ModelCard) -> Endpoint | None:
+        """As `resolve`, where there is nothing to wait for; else None."""
+        ...
+
     async def resolve(self, card: ModelCard) -> Endpoint:
         """The endpoint of a card. Raises ConfigError where a key or URL is missing, or weights cannot be had."""
         ...

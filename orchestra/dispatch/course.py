@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
-from secrets import token_hex
+from typing import Self
 
 from orchestra.dispatch.call import Accepted, Call
 from orchestra.dispatch.target import Target
+from orchestra.errors import OrchestraError
 from orchestra.ledger import Judged
 from orchestra.recovery import Ladder, Move
-from orchestra.types import Action, Attempt, AttemptChanged, CallFault, Cost, ModelReply, Verdict
+from orchestra.types import Action, Attempt, AttemptChanged, CallFault, ModelReply, Verdict
 
 
 @dataclass(slots=True)
@@ -28,12 +30,20 @@ class Course:
     stay: Target | None = None
     forced: bool = False
     asked: set[str] = field(default_factory=set[str])
-    id: str = field(default_factory=lambda: token_hex(6))
+    id: str = field(default_factory=lambda: os.urandom(6).hex())
+
+    def __enter__(self) -> Self:
+        """Whatever ends the call early says which attempts it took."""
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OrchestraError):
+            error.attempts = tuple(self.attempts)
 
     def accept(self, attempt: Attempt, reply: ModelReply, verdict: Verdict) -> Accepted:
         """The call is over, well."""
         self.attempts.append(attempt)
-        cost = sum((one.cost for one in self.attempts), Cost(0.0))
+        cost = sum([one.cost for one in self.attempts[1:]], self.attempts[0].cost)
         accepted = Accepted(reply, verdict, self.ladder, tuple(self.attempts), cost, self.ladder.degraded)
         call, event = self.call, Judged(attempt.id, attempt.model, mended=verdict.mended)
         call.recorder.record(call.step, event, keep=call.keep(accepted) if call.keep else None)

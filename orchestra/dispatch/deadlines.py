@@ -74,7 +74,8 @@ class Deadlines:
         self._until = loop.time() + min(self._ends, self._next_sign()) - self._clock()
         if self._timer is None or self._until < self._timer.when():
             self.close()
-            self._timer = loop.call_at(self._until, self._ring)
+            soonest = loop.time() + self._timeouts.chunk  # the next wait may be as short as that
+            self._timer = loop.call_at(min(self._until, soonest), self._ring)
 
     def _ring(self) -> None:
         self._timer = None

@@ -6,7 +6,6 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
 from dataclasses import replace
 
 from orchestra.checks import judge, mend_calls
@@ -70,25 +69,39 @@ class Dispatcher:
         LedgerError where an event cannot be recorded. Each carries the `attempts` until then.
         """
         course = Course(call, call.ladder)
-        try:
+        with course:
             while True:
                 attempt = self._attempt(course)
-                async with aclosing(attempt.deltas()) as deltas:
-                    async for delta in deltas:
-                        yield delta
+                try:
+                    while not attempt.over:
+                        for delta in await attempt.more():
+                            yield delta
+                finally:
+                    await attempt.aclose()
                 outcome = self._judged(course, attempt)
                 if isinstance(outcome, Accepted):
                     break
                 move, wait = self._refused(course, outcome, attempt)
                 yield course.change(move)
-                await self._waited(course, attempt, wait)
-                course.go_on(move)
-        except OrchestraError as end:
-            end.attempts = tuple(course.attempts)
-            raise
+                await self._go_on(course, attempt, move, wait)
         if call.commit and outcome.reply.text and not any(attempt.handed_on):
             yield TextDelta(outcome.reply.text)
         yield outcome
+
+    async def complete(self, call: Call) -> Accepted:
+        """What `stream` ends with, for a call of which nothing is handed on. Raises as it does."""
+        with Course(call, call.ladder) as course:
+            while True:
+                attempt = self._attempt(course)
+                try:
+                    while not attempt.over:
+                        await attempt.more()
+                finally:
+                    await attempt.aclose()
+                outcome = self._judged(course, attempt)
+                if isinstance(outcome, Accepted):
+                    return outcome
+                await self._go_on(course, attempt, *self._refused(course, outcome, attempt))
 
     def _attempt(self, course: Course) -> LiveAttempt:
         if self._clock() >= course.call.deadline:
@@ -105,10 +118,11 @@ class Dispatcher:
             raise self._end(course, attempt, move)
         return move, wait
 
-    async def _waited(self, course: Course, attempt: LiveAttempt, seconds: float) -> None:
-        if seconds:
-            waited(course, attempt.way, seconds, "backoff")
-        await self._sleep(seconds)
+    async def _go_on(self, course: Course, attempt: LiveAttempt, move: Move, wait: float) -> None:
+        if wait:
+            waited(course, attempt.way, wait, "backoff")
+        await self._sleep(wait)
+        course.go_on(move)
 
     def _judged(self, course: Course, attempt: LiveAttempt) -> Accepted | Verdict | CallFault:
         """What the attempt brought; a reply that was accepted ends the course."""

@@ -2,26 +2,87 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from orchestra.dispatch.breaker import Breaker, BreakerState
 from orchestra.dispatch.health import Health
+from orchestra.dispatch.line import Line
+from orchestra.dispatch.rates import RateLimiter
 from orchestra.dispatch.target import Target
+from orchestra.fleet import message_tokens
 from orchestra.ledger import BreakerChanged
-from orchestra.types import CallFault, Fault, ModelReply, Trigger
+from orchestra.types import CallFault, Fault, ModelCard, ModelReply, Request, Trigger
 
 REFUSED = frozenset({Trigger.auth, Trigger.quota})
 """Faults of the key: they say nothing of the place that told them."""
 
 
-@dataclass(slots=True)
+DEAD = 300.0
+"""Seconds for which a key that was refused is not tried while there is anything else."""
+
+
+@dataclass(slots=True, eq=False)
+class Rate:
+    """The rate limits of one key, and the line of those who wait for them."""
+
+    limiter: RateLimiter
+    line: Line = field(default_factory=lambda: Line(1))
+
+    def tokens(self, request: Request, now: float) -> int:
+        """About what the provider counts against its limits; what it really took is settled afterwards."""
+        if not self.limiter.counts_tokens(now):
+            return 0
+        return message_tokens(request.messages, request.tools) + (request.settings.max_tokens or 0)
+
+
+@dataclass(slots=True, eq=False)
+class Key:
+    """One key of a provider, for all of its models. No `rate` where nothing limits it: a model of one's own."""
+
+    rate: Rate | None
+    dead_until: float = -math.inf
+
+
+@dataclass(slots=True, eq=False)
 class Lane:
-    """A target's breaker and health. Pure: `now` is seconds on the caller's clock; there is no lock."""
+    """A target, the card as it is served there, its breaker and health; until when it may not be used, and why.
+
+    `tags` are those of data that may go there. Pure: `now` is seconds on the caller's clock; there is no lock.
+    """
 
     target: Target
+    card: ModelCard
+    tags: frozenset[str]
+    key: Key
     breaker: Breaker
     health: Health = field(default_factory=Health)
     calls: int = 0  # in flight
+    dead_until: float = -math.inf
+    paused_until: float = -math.inf  # as its provider asked
+
+    def wait(self, now: float) -> float:
+        """Seconds until breaker, key and its provider's word let an attempt pass."""
+        until = max(self.dead_until, self.key.dead_until, self.paused_until)
+        return max(0.0, until - now, self.breaker.wait(now))
+
+    def pause(self, now: float) -> float:
+        """Seconds for which its provider has asked to be sent nothing."""
+        return max(0.0, self.paused_until - now)
+
+    def dead(self, now: float) -> bool:
+        """Whether the key was refused, here or by its provider."""
+        return max(self.dead_until, self.key.dead_until) > now
+
+    def full(self, request: Request, now: float) -> float:
+        """Seconds until the limits of its key have room for the request."""
+        rate = self.key.rate
+        wait = rate.limiter.wait(now, rate.tokens(request, now)) if rate else 0.0
+        return math.inf if wait is None else wait
+
+    def score(self, now: float) -> float:
+        """Its health in [0, 1]; 0.0 where it may not be used."""
+        return 0.0 if self.wait(now) else self.health.score(now)
 
     def enter(self, now: float) -> int:
         """An attempt goes out; the breaker's pass for it."""
@@ -33,6 +94,10 @@ class Lane:
     ) -> BreakerChanged | None:
         """What came of it (None: it was cancelled); the breaker's change, where that made it change."""
         self.calls -= 1
+        if isinstance(result, ModelReply):
+            self.dead_until = self.key.dead_until = -math.inf
+        elif result is not None:
+            self._refused(now, result)
         fault = result if isinstance(result, CallFault) else None
         state = self.breaker.leave(
             now,
@@ -46,6 +111,14 @@ class Lane:
             trigger, tokens = fault.trigger if fault else None, usage.output if usage else None
             self.health.record(now, trigger=trigger, seconds=seconds, first_token=first_token, output_tokens=tokens)
         return self._changed(now, state, fault) if state else None
+
+    def _refused(self, now: float, fault: CallFault) -> None:
+        """A dead key is dead for all of its provider's models; by a 403, which is about this model, here alone."""
+        if fault.trigger in REFUSED and fault.sent == "yes":
+            dead = self if fault.status == 403 or not self.target.key else self.key
+            dead.dead_until = now + DEAD
+        elif fault.trigger is Trigger.rate_limited and fault.retry_after:
+            self.paused_until = max(self.paused_until, now + fault.retry_after)
 
     def _changed(self, now: float, state: BreakerState, fault: CallFault | None) -> BreakerChanged:
         reason = f"{fault.trigger}: {fault.text}" if fault else "its probes succeeded" if state == "closed" else "slow"

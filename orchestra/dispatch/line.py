@@ -46,6 +46,11 @@ class Line:
         with self._lock:
             return sum(len(one.waiters) for one in self._next)
 
+    @property
+    def free(self) -> bool:
+        """Whether a place is free: then nobody waits."""
+        return self._free > 0
+
     def enter_at_once(self) -> bool:
         """Take a place where one is free."""
         with self._lock:

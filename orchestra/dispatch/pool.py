@@ -8,8 +8,11 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import accumulate
+from typing import TypeVar
 
 from orchestra.dispatch.target import Target
+
+T = TypeVar("T")
 
 BOUND = 1.25
 """Times its share of the load that a target takes for prompts of one beginning (Mirrokni et al., arXiv:1608.01350)."""
@@ -53,7 +56,7 @@ def pick(
     return min(alike, key=lambda one: (one[1], one[0] is not drawn))[0]
 
 
-def least_bad(targets: Sequence[Target], *, wait: Callable[[Target], float]) -> Target | None:
+def least_bad(targets: Sequence[T], *, wait: Callable[[T], float]) -> T | None:
     """Where none may be used now, the one that may be soonest; None where none ever may."""
     waits = [(wait(target), target) for target in targets]
     seconds, target = min(waits, key=lambda one: one[0], default=(math.inf, None))

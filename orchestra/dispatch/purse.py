@@ -74,7 +74,7 @@ class Purse:
     @property
     def unspent(self) -> float | None:
         """USD that are not spent, reserved ones included: most of a reservation comes back. None without a cap."""
-        return _least(account.unspent for account in self.accounts)
+        return _least(account.unspent for account in self.accounts) if self.capped else None
 
     def fits(self, bound: float | None) -> bool:
         """True where `reserve(bound)` would succeed now."""

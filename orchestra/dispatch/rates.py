@@ -45,7 +45,7 @@ class RateLimiter:
     """The limits of one key; seconds on one clock that never goes back, tokens of input and output together.
 
     `freed` is called where something came back sooner than `wait` said; whoever waits sets it. Several threads may use
-    one limiter, but `wait` and the `reserve` that follows it belong together: a line lets one caller at a time do both.
+    one limiter.
     """
 
     def __init__(self, rules: RateRules) -> None:
@@ -62,14 +62,13 @@ class RateLimiter:
 
         With `ahead` others of its size before it, about that long.
         """
-        longest = 0.0
         with self._lock:
-            for window in self._windows:
-                seconds = window.wait(now, tokens if window.tokens else 1, ahead)
-                if seconds is None:
-                    return None
-                longest = max(longest, seconds)
-        return longest
+            return self._wait(now, tokens, ahead)
+
+    def at_once(self, now: float, tokens: int) -> Hold | None:
+        """`reserve` where one request of so many tokens fits now; None where it does not."""
+        with self._lock:
+            return self._reserve(now, tokens) if self._wait(now, tokens, 0) == 0.0 else None
 
     def counts_tokens(self, now: float) -> bool:
         """Whether a request's tokens matter now; else they need not be counted."""
@@ -87,19 +86,17 @@ class RateLimiter:
     def reserve(self, now: float, tokens: int) -> Hold:
         """Count one request of so many tokens, whether it fits or not."""
         with self._lock:
-            self._last = now
-            return Hold(tokens, [window.reserve(now, tokens if window.tokens else 1) for window in self._windows])
+            return self._reserve(now, tokens)
 
     def settle(self, hold: Hold, now: float, tokens: int | None) -> None:
         """Count the tokens it really took, more or fewer; None: it was never sent. Only the first call counts."""
         with self._lock:
             shares, hold.shares = hold.shares, []
             for share in shares:
-                share.window.expire(now)
                 if tokens is None:
-                    share.change(-hold.tokens if share.window.tokens else -1)
+                    share.change(now, -hold.tokens if share.window.tokens else -1)
                 elif share.window.tokens:
-                    share.change(tokens - hold.tokens)
+                    share.change(now, tokens - hold.tokens)
                     share.window.learn(hold.tokens, tokens)
         if tokens is None or tokens < hold.tokens:
             self.freed()
@@ -114,6 +111,19 @@ class RateLimiter:
                 if said.remaining is not None and (window := self._window(said)):
                     window.correct(now, said.remaining, said.reset, hold)
         self.freed()
+
+    def _wait(self, now: float, tokens: int, ahead: int) -> float | None:
+        longest = 0.0
+        for window in self._windows:
+            seconds = window.wait(now, tokens if window.tokens else 1, ahead)
+            if seconds is None:
+                return None
+            longest = max(longest, seconds)
+        return longest
+
+    def _reserve(self, now: float, tokens: int) -> Hold:
+        self._last = now
+        return Hold(tokens, [window.reserve(now, tokens if window.tokens else 1) for window in self._windows])
 
     def _window(self, said: RateLimit) -> _Window | None:
         """Headers do not say their period: it is the day where their limit is the day's rule, else the minute.
@@ -150,14 +160,16 @@ class _Share:
     """What one hold has of a window; `mark` is all that had been reserved of the window by then."""
 
     window: _Window
-    slice: _Slice
+    slice: _Slice | None  # None: the window has no rule
     mark: int
 
-    def change(self, by: int) -> None:
+    def change(self, now: float, by: int) -> None:
         window = self.window
-        if not self.slice.gone:
-            self.slice.amount += by
-            window.used += by
+        if self.slice is not None:
+            window.expire(now)
+            if not self.slice.gone:
+                self.slice.amount += by
+                window.used += by
         if self.mark > window.known:
             window.left -= by
 
@@ -217,6 +229,11 @@ class _Window:
         self.asked, self.took = MEMORY * self.asked + asked, MEMORY * self.took + took
 
     def reserve(self, now: float, amount: int) -> _Share:
+        self.reserved += amount
+        self.left -= amount
+        return _Share(self, None if self.limit is None else self._sliced(now, amount), self.reserved)
+
+    def _sliced(self, now: float, amount: int) -> _Slice:
         self.expire(now)
         if not self.slices or now - self.slices[-1].began >= self.span / SLICES:
             self.slices.append(_Slice(now))
@@ -224,9 +241,7 @@ class _Window:
         newest.last = now
         newest.amount += amount
         self.used += amount
-        self.reserved += amount
-        self.left -= amount
-        return _Share(self, newest, self.reserved)
+        return newest
 
     def expire(self, now: float) -> None:
         while self.slices and self.slices[0].last + self.span <= now:

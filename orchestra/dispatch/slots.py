@@ -32,6 +32,10 @@ class Slots:
         }
         self._others = all_models
 
+    def at_once(self, model: str) -> Slot | None:
+        """A slot of a model without a limit; None where it has one, which may have to be waited for."""
+        return None if self._lines.get(model, self._others) else FREE
+
     async def hold(
         self, model: str, *, run: str = "", rank: float = 0.0, weight: float = 1.0, within: float | None = None
     ) -> Slot:

@@ -2,43 +2,44 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass
 
 from orchestra.dialects import RateLimit
 from orchestra.dispatch.affinity import Affinity, Sessions, affinity
 from orchestra.dispatch.breaker import Breaker
-from orchestra.dispatch.lane import REFUSED, Lane
-from orchestra.dispatch.line import Line
+from orchestra.dispatch.lane import Key, Lane, Rate
 from orchestra.dispatch.pool import least_bad, pick
 from orchestra.dispatch.rates import Hold, RateLimiter, RateRules
 from orchestra.dispatch.retry_budget import RetryBudget
-from orchestra.dispatch.target import Target, served, targets
-from orchestra.fleet import Fleet, ProviderLimits, message_tokens
+from orchestra.dispatch.target import Target, served
+from orchestra.fleet import Fleet, ProviderLimits
+from orchestra.fleet.deployments import folded
 from orchestra.ledger import BreakerChanged
 from orchestra.types import CallFault, ModelCard, ModelReply, Request, Trigger
-
-Key: TypeAlias = tuple[str, str]
-"""A provider and the name of one of its keys."""
-
-DEAD = 300.0
-"""Seconds for which a key that was refused is not tried while there is anything else."""
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """Where an attempt goes: the target, the card as it is served there, the conversation it belongs to.
+    """Where an attempt goes: the target's lane, the conversation it belongs to.
 
     `forced`: nothing of the model was open, and nothing else was left to ask.
     """
 
-    target: Target
-    card: ModelCard
+    lane: Lane
     conversation: str = ""
     forced: bool = False
+
+    @property
+    def target(self) -> Target:
+        """The target."""
+        return self.lane.target
+
+    @property
+    def card(self) -> ModelCard:
+        """The card as it is served there."""
+        return self.lane.card
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +50,11 @@ class Pass:
     entered: int
 
 
-@dataclass(slots=True)
-class Rate:
-    """The rate limits of one key, and the line of those who wait for them."""
-
-    limiter: RateLimiter
-    line: Line = field(default_factory=lambda: Line(1))
-
-    def tokens(self, request: Request, now: float) -> int:
-        """About what the provider counts against its limits; what it really took is settled afterwards."""
-        if not self.limiter.counts_tokens(now):
-            return 0
-        return message_tokens(request.messages, request.tools) + (request.settings.max_tokens or 0)
-
-
 class Traffic:
     """Breakers, health, dead keys, rate limits and retry budgets of a fleet's targets; threads may share it.
 
     `clock` is in seconds, `draw` gives a random number in [0, 1). `ready` says whether a card can be asked as it is
-    served at one target: whether its key is set.
+    served at one target: whether its key is set. `lanes` are the targets of each model.
     """
 
     def __init__(
@@ -77,13 +64,10 @@ class Traffic:
         draw: Callable[[], float],
         ready: Callable[[ModelCard], bool],
     ) -> None:
-        self._fleet, self._clock, self._draw, self._ready = fleet, clock, draw, ready
-        self._served = {name: served(card) for name, card in fleet.models.items()}
-        self._lanes: dict[Target, Lane] = {}
-        self._rates: dict[Key, Rate] = {}
+        self._clock, self._draw, self._ready = clock, draw, ready
+        self.lanes = _lanes(fleet)
+        self._asked: set[str] = set()  # models of which anything is known
         self._budgets: dict[str, RetryBudget] = {}
-        self._dead: dict[Target | Key, float] = {}  # until when
-        self._paused: dict[Target, float] = {}  # until when, as its provider asked
         self._sessions = Sessions()
         self._lock = threading.Lock()
 
@@ -102,25 +86,26 @@ class Traffic:
         Only places that carry all data `tags` are considered, and none of those to `avoid`. It stays where it is sent
         again (`stay`) or where its conversation was, as long as that is open and has room.
         """
-        ways, now = self._ways(card, tags), self._clock()
-        name = affinity(request) if len(ways) > 1 else None
+        lanes, now = self._ways(card.name, tags), self._clock()
+        name = affinity(request) if len(lanes) > 1 else None
         with self._lock:
-            waits = {one: self._wait(one, now) for one in ways if one not in avoid}
+            waits = {lane: lane.wait(now) for lane in lanes if lane.target not in avoid}
             sticky = stay or (self._sessions.last(name.conversation, card.name) if name else None)
             found = self._pick([one for one, wait in waits.items() if not wait], request, name, sticky, now)
             if found is None and forced:
-                found = self._least_bad(waits, now)
+                found = _least_bad(waits, now)
             if found is None:
-                return self._closed(card, waits, now)
-        return Way(found, self._served[card.name][found], name.conversation if name else "", waits[found] > 0.0)
+                return _closed(card, waits, now)
+        return Way(found, name.conversation if name else "", waits[found] > 0.0)
 
     def enter(self, way: Way) -> Pass | None:
         """An attempt goes out there; `leave` is to tell how it ended. None where it was closed since it was found."""
-        now = self._clock()
+        now, lane = self._clock(), way.lane
         with self._lock:
-            if self._wait(way.target, now) and not way.forced:
+            if lane.wait(now) and not way.forced:
                 return None
-            return Pass(way, self._lane(way.target).enter(now))
+            self._asked.add(lane.card.name)
+            return Pass(way, lane.enter(now))
 
     def leave(
         self, passed: Pass, result: ModelReply | CallFault | None, seconds: float, first_token: float | None
@@ -128,32 +113,23 @@ class Traffic:
         """What came of an attempt (None: it was cancelled); the breaker's change, where that made it change."""
         now, way = self._clock(), passed.way
         with self._lock:
-            if isinstance(result, ModelReply):
-                self._answered(way)
-            elif result and result.trigger in REFUSED and result.sent == "yes":
-                self._dead[_refused(way.target, result)] = now + DEAD
-            elif result and result.trigger is Trigger.rate_limited and result.retry_after:
-                self._paused[way.target] = now + max(result.retry_after, self._pause(way.target, now))
-            return self._lane(way.target).leave(now, passed.entered, result, seconds, first_token)
+            if way.conversation and isinstance(result, ModelReply):
+                self._sessions.keep(way.conversation, way.lane.target)
+            return way.lane.leave(now, passed.entered, result, seconds, first_token)
 
     def judged(self, way: Way, *, accepted: bool) -> None:
         """The checks have said whether the reply may be used."""
         with self._lock:
-            self._lane(way.target).health.judged(self._clock(), accepted=accepted)
+            way.lane.health.judged(self._clock(), accepted=accepted)
 
-    def rate(self, target: Target) -> Rate | None:
-        """The rate limits of the target's key; None where nothing limits it: a model of one's own."""
-        with self._lock:
-            return self._rate(target)
-
-    def corrected(self, target: Target, limits: Iterable[RateLimit], hold: Hold | None) -> None:
+    def corrected(self, way: Way, limits: Iterable[RateLimit], hold: Hold | None) -> None:
         """What a reply's headers say is left of the key's limits; `hold` is that of the request, not yet settled."""
-        if rate := self.rate(target):
+        if rate := way.lane.key.rate:
             rate.limiter.correct(self._clock(), limits, hold=hold)
 
-    def settled(self, target: Target, hold: Hold, tokens: int | None) -> None:
+    def settled(self, way: Way, hold: Hold, tokens: int | None) -> None:
         """What a request has taken of the key's limits in the end; None: it was never sent."""
-        if rate := self.rate(target):
+        if rate := way.lane.key.rate:
             rate.limiter.settle(hold, self._clock(), tokens)
 
     def first(self, provider: str) -> None:
@@ -168,125 +144,97 @@ class Traffic:
 
     def soonest(self, names: Iterable[str], tags: Collection[str] = ()) -> str | None:
         """Of models that are closed the one that may be asked soonest; the first of equals."""
-        now, ways = self._clock(), {name: self._ways(self._fleet.models[name], tags) for name in names}
+        now, ways = self._clock(), {name: self._ways(name, tags) for name in names}
         with self._lock:
-            waits = {name: min(self._wait(one, now) for one in there) for name, there in ways.items() if there}
+            waits = {name: min(one.wait(now) for one in there) for name, there in ways.items() if there}
         return min(waits, key=waits.__getitem__, default=None)
 
     def pause(self, name: str, tags: Collection[str] = ()) -> float:
         """Seconds for which the model's provider has asked to be sent nothing; 0.0 where one of its targets may be."""
-        now, ways = self._clock(), self._ways(self._fleet.models[name], tags)
+        now, ways = self._clock(), self._ways(name, tags)
         with self._lock:
-            return min((self._pause(one, now) for one in ways), default=0.0)
+            return min((one.pause(now) for one in ways), default=0.0)
 
     def health(self) -> Mapping[str, float]:
         """What was measured, by model: of its best target, in [0, 1]; 0 where none is open. The rest is in health."""
-        now = self._clock()
+        now, measured = self._clock(), dict[str, float]()
         with self._lock:
-            asked = {target.model: self._ways(self._fleet.models[target.model]) for target in self._lanes}
-            scores = {name: max(self._score(one, now) for one in ways) for name, ways in asked.items()}
-        return {name: score for name, score in scores.items() if score < 1.0}
+            for name in self._asked:
+                score = max([one.score(now) for one in self._ways(name)])
+                if score < 1.0:
+                    measured[name] = score
+        return measured
 
-    def _ways(self, card: ModelCard, tags: Collection[str] = ()) -> Sequence[Target]:
+    def _ways(self, name: str, tags: Collection[str] = ()) -> Sequence[Lane]:
         """Where data of these tags may go and the key is set; where none is, all: the endpoint says what is missing."""
-        ways = self._served[card.name]
-        allowed = targets(card, tags) if tags else tuple(ways)
-        if len(allowed) < 2:
-            return allowed
-        return [one for one in allowed if self._ready(ways[one])] or allowed
+        lanes = self.lanes[name]
+        if tags:
+            demanded = folded(tags)
+            lanes = [one for one in lanes if demanded <= one.tags]
+        if len(lanes) < 2:
+            return lanes
+        return [one for one in lanes if self._ready(one.card)] or lanes
 
     def _pick(
-        self, unlocked: Sequence[Target], request: Request, name: Affinity | None, sticky: Target | None, now: float
-    ) -> Target | None:
+        self, unlocked: Sequence[Lane], request: Request, name: Affinity | None, sticky: Target | None, now: float
+    ) -> Lane | None:
         """Of those that are open one whose key has room; where none has, the one that will have it soonest."""
         if len(unlocked) < 2:
             return unlocked[0] if unlocked else None
+        lanes = {one.target: one for one in unlocked}
 
-        def among(some: Sequence[Target]) -> Target | None:
-            prefix = name.prefix if name else ""
-            return pick(some, load=self._load, wait=_none, affinity=prefix, sticky=sticky, draw=self._draw())
+        def among(some: Iterable[Lane]) -> Lane | None:
+            there, prefix = [one.target for one in some], name.prefix if name else ""
+            found = pick(there, load=load, wait=_none, affinity=prefix, sticky=sticky, draw=self._draw())
+            return lanes[found] if found else None
+
+        def load(target: Target) -> int:
+            return lanes[target].calls
 
         # Nearly always there is room, and only the limits of the one that was found have to be looked at.
-        if (found := among(unlocked)) and not self._full(found, request, now):
+        if (found := among(unlocked)) and not found.full(request, now):
             return found
-        full = {one: self._full(one, request, now) for one in unlocked}
+        full = {one: one.full(request, now) for one in unlocked}
         return among([one for one in unlocked if not full[one]]) or min(unlocked, key=full.__getitem__)
-
-    def _load(self, target: Target) -> int:
-        return self._lane(target).calls
-
-    def _lane(self, target: Target) -> Lane:
-        lane = self._lanes.get(target)
-        if lane is None:
-            lane = self._lanes[target] = Lane(target, Breaker(self._limits(target.provider).breaker))
-        return lane
-
-    def _rate(self, target: Target) -> Rate | None:
-        if target.provider == "local":
-            return None
-        key = target.provider, target.key
-        rate = self._rates.get(key)
-        if rate is None:
-            rate = self._rates[key] = Rate(RateLimiter(RateRules.of(self._limits(target.provider))))
-        return rate
-
-    def _limits(self, provider: str) -> ProviderLimits:
-        return self._fleet.providers.get(provider) or ProviderLimits(provider)
 
     def _budget(self, provider: str) -> RetryBudget:
         return self._budgets.setdefault(provider, RetryBudget())
 
-    def _wait(self, target: Target, now: float) -> float:
-        """Seconds until breaker, key and its provider's word let an attempt pass."""
-        lane = self._lanes.get(target)
-        until = max(self._dead_until(target), self._paused.get(target, -math.inf))
-        return max(0.0, until - now, lane.breaker.wait(now) if lane else 0.0)
 
-    def _pause(self, target: Target, now: float) -> float:
-        """Seconds for which its provider has asked to be sent nothing."""
-        return max(0.0, self._paused.get(target, now) - now)
+def _lanes(fleet: Fleet) -> Mapping[str, Sequence[Lane]]:
+    """Every model's, one for each of its targets; those of one provider's key share it."""
+    keys: dict[tuple[str, str], Key] = {}
 
-    def _least_bad(self, waits: Mapping[Target, float], now: float) -> Target | None:
-        """Of what is closed: nothing before the time its provider told, then what opens soonest."""
-        pauses = {one: self._pause(one, now) for one in waits}
-        shortest = min(pauses.values(), default=0.0)
-        return least_bad([one for one in waits if pauses[one] == shortest], wait=waits.__getitem__)
+    def lane(target: Target, card: ModelCard) -> Lane:
+        limits = fleet.providers.get(target.provider) or ProviderLimits(target.provider)
+        key = keys.setdefault((target.provider, target.key), _key(limits))
+        return Lane(target, card, folded((*card.tags, *card.regions)), key, Breaker(limits.breaker))
 
-    def _full(self, target: Target, request: Request, now: float) -> float:
-        """Seconds until the limits of its key have room for the request."""
-        rate = self._rate(target)
-        wait = rate.limiter.wait(now, rate.tokens(request, now)) if rate else 0.0
-        return math.inf if wait is None else wait
-
-    def _score(self, target: Target, now: float) -> float:
-        if self._wait(target, now):
-            return 0.0
-        return self._lanes[target].health.score(now) if target in self._lanes else 1.0
-
-    def _answered(self, way: Way) -> None:
-        for dead in (way.target, (way.target.provider, way.target.key)):
-            self._dead.pop(dead, None)
-        if way.conversation:
-            self._sessions.keep(way.conversation, way.target)
-
-    def _dead_until(self, target: Target) -> float:
-        if not self._dead:
-            return -math.inf
-        return max(self._dead.get(dead, -math.inf) for dead in (target, (target.provider, target.key)))
-
-    def _closed(self, card: ModelCard, waits: Mapping[Target, float], now: float) -> CallFault:
-        dead = all(self._dead_until(one) > now for one in waits)
-        paused = all(self._paused.get(one, now) > now for one in waits)
-        told = "; ".join(f"{one}: for {seconds:.3g} s more" for one, seconds in waits.items())
-        text = f"{card.name} is left alone after its failures ({told})" if told else f"no other way to {card.name}"
-        retry_after = min(waits.values(), default=None)
-        trigger = Trigger.auth if dead else Trigger.rate_limited if paused else Trigger.overloaded
-        return CallFault(trigger, text, sent="no", retry_after=retry_after)
+    return {
+        name: tuple([lane(target, there) for target, there in served(card).items()])
+        for name, card in fleet.models.items()
+    }
 
 
-def _refused(target: Target, fault: CallFault) -> Target | Key:
-    """What is dead: the key for all of its provider's models; by a 403, which is about this model, here alone."""
-    return target if fault.status == 403 or not target.key else (target.provider, target.key)
+def _key(limits: ProviderLimits) -> Key:
+    return Key(None if limits.name == "local" else Rate(RateLimiter(RateRules.of(limits))))
+
+
+def _least_bad(waits: Mapping[Lane, float], now: float) -> Lane | None:
+    """Of what is closed: nothing before the time its provider told, then what opens soonest."""
+    pauses = {one: one.pause(now) for one in waits}
+    shortest = min(pauses.values(), default=0.0)
+    return least_bad([one for one in waits if pauses[one] == shortest], wait=waits.__getitem__)
+
+
+def _closed(card: ModelCard, waits: Mapping[Lane, float], now: float) -> CallFault:
+    dead = all(one.dead(now) for one in waits)
+    paused = all(one.pause(now) for one in waits)
+    told = "; ".join(f"{one.target}: for {seconds:.3g} s more" for one, seconds in waits.items())
+    text = f"{card.name} is left alone after its failures ({told})" if told else f"no other way to {card.name}"
+    retry_after = min(waits.values(), default=None)
+    trigger = Trigger.auth if dead else Trigger.rate_limited if paused else Trigger.overloaded
+    return CallFault(trigger, text, sent="no", retry_after=retry_after)
 
 
 def _none(_: Target) -> float:

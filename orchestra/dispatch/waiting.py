@@ -29,6 +29,8 @@ async def granted(
     its order by `run`, `rank` and `weight`. What never fits, or not before `until` on `clock`, is refused at once, so
     that another key or model can be asked instead; `retry_after` is when this one would have been free.
     """
+    if line.free and (hold := limiter.at_once(clock(), tokens)):
+        return hold
     if not line.enter_at_once():
         wait = limiter.wait(clock(), tokens, ahead=line.ahead(run, weight))
         if fault := _refused(wait, tokens, until - clock()):
@@ -39,12 +41,13 @@ async def granted(
         except TimeoutError:
             return _limited(f"{tokens:,} tokens: others have waited for it longer than this call can")
     try:
-        while (wait := _turn(limiter, line, clock(), tokens)) != 0.0:
+        while True:
+            wait = _turn(limiter, line, clock(), tokens)
+            if wait == 0.0 and (hold := limiter.at_once(clock(), tokens)):  # another thread may have been quicker
+                return hold
             if fault := _refused(wait, tokens, until - clock()):
                 return fault
-            assert wait is not None, "what never fits is refused"
-            await _slept(limiter, sleep, wait)
-        return limiter.reserve(clock(), tokens)
+            await _slept(limiter, sleep, wait or 0.0)
     finally:
         line.leave(run)
 

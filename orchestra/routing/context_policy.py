@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import ClassVar, TypeAlias
 
@@ -41,17 +41,16 @@ class ContextPolicy:
     failures: int = 2
     documents: int = 3
     money_share: float = 0.25
+    fingerprint: str = field(init=False, repr=False, compare=False)  # the thresholds
 
     def __post_init__(self) -> None:
-        for threshold in fields(self):
-            value = getattr(self, threshold.name)
+        for name, value in self._thresholds():
             if not value > 0:
-                raise PolicyError(f"ContextPolicy: {threshold.name} must be positive, got {value!r}")
+                raise PolicyError(f"ContextPolicy: {name} must be positive, got {value!r}")
+        object.__setattr__(self, "fingerprint", repr(self))
 
-    @property
-    def fingerprint(self) -> str:
-        """The thresholds."""
-        return repr(self)
+    def _thresholds(self) -> Iterable[tuple[str, float]]:
+        return [(one.name, getattr(self, one.name)) for one in fields(self) if one.init]
 
     def __call__(self, context: StepContext, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
         """The candidates as the context moves them."""

@@ -14,7 +14,7 @@ from orchestra.runtime.ask import Ask
 from orchestra.runtime.conversation import Conversation
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.messages import Messages, canonical
-from orchestra.runtime.node_run import Heard, NodeRun, enclosing, recorded_call
+from orchestra.runtime.node_run import Heard, NodeRun, Recorded, enclosing
 from orchestra.runtime.options import CallOptions, as_step, check_names, limits_of
 from orchestra.runtime.scope import words
 from orchestra.toolbox import as_tools
@@ -66,7 +66,7 @@ class _Asked:
         engine, scope = self.talk.engine, self.talk.scope
         if self._node is not None:
             return _part(self._node, self.talk)
-        return recorded_call(engine, scope, "complete", self.talk.ask.messages[-1].text, self._heard)
+        return Recorded(engine, scope, "complete", self.talk.ask.messages[-1].text, self._heard)
 
     def read(self, reply: Reply) -> Reply:
         """The reply as users have it: its output read by whatever they asked for."""

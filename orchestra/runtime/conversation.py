@@ -181,14 +181,10 @@ class Conversation:
     async def reply(self, *, tool_choice: ToolChoice = "auto") -> Reply:
         """One accepted reply to the messages as they are, appended to them. Raises the CallError that ended it."""
         try:
-            async with aclosing(self.engine.dispatcher.stream(self._call(tool_choice, commit=False))) as events:
-                async for event in events:
-                    if isinstance(event, Accepted):
-                        return self._accept(event)
+            return self._accept(await self.engine.dispatcher.complete(self._call(tool_choice, commit=False)))
         except CallError as end:
             self._remember(end.attempts)
             raise
-        raise AssertionError("a call ends with Accepted or raises")
 
     async def stream(self, *, tool_choice: ToolChoice = "auto") -> AsyncGenerator[StreamEvent]:
         """As `reply`, as events: text is handed on as it arrives and is then final."""

@@ -31,10 +31,20 @@ class FleetEndpoints:
     ) -> None:
         self.servers, self.hide, self.environ, self.headers = servers, hide, environ, headers
         self._credentials = AwsCredentials()
+        self._hidden: set[str] = set()
 
     def ready(self, card: ModelCard) -> bool:
         """Whether requests can be authorised: a key is set, or the card names none, or may go without."""
         return not card.keys or any(self.environ.get(key[len("env:") :]) for key in card.keys) or _signed(card)
+
+    def at_hand(self, card: ModelCard) -> Endpoint | None:
+        """The endpoint of a card as one target serves it, where no server has to start and no signature is needed.
+
+        Raises ConfigError as `resolve`.
+        """
+        if _embedded(card) or card.dialect == "bedrock-converse":
+            return None
+        return Endpoint(base_url(card, self.environ), self._key(card), headers=self.headers(card.provider))
 
     async def resolve(self, card: ModelCard) -> Endpoint:
         """The endpoint of a card; of several the first that is ready: a key goes to no other endpoint than its own.
@@ -43,11 +53,9 @@ class FleetEndpoints:
         """
         if card.deployments:
             card = next(filter(self.ready, served(card).values()), card)
-        if card.provider == "local" and card.base_url is None:
+        if _embedded(card):
             return Endpoint(await self.servers.endpoint(card), None)
-        if card.dialect == "bedrock-converse":
-            return await self._bedrock(card)
-        return Endpoint(base_url(card, self.environ), self._key(card), headers=self.headers(card.provider))
+        return self.at_hand(card) or await self._bedrock(card)
 
     async def _bedrock(self, card: ModelCard) -> Endpoint:
         """With an API key; else signed, save at a server of one's own for which no region is known.
@@ -77,8 +85,14 @@ class FleetEndpoints:
         found = next(iter(self._set(card)), None)
         if names and found is None:
             raise ConfigError(f"model {card.name!r}: none of its keys is set; set {' or '.join(names)}")
-        self.hide([found] if found else [])
+        if found is not None and found not in self._hidden:
+            self.hide([found])
+            self._hidden.add(found)
         return found
+
+
+def _embedded(card: ModelCard) -> bool:
+    return card.provider == "local" and card.base_url is None
 
 
 def _signed(card: ModelCard) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
@@ -88,7 +88,7 @@ def node_run(engine: Engine, step: Step, options: NodeOptions) -> Generator[None
         options = {**outer.options, **options}
     scope = _scope(engine, options, outer)
     inner = NodeRun(engine, step, options, scope, heard)
-    run = recorded(engine, scope, step.name or step.id, step.goal, heard)
+    run = Recorded(engine, scope, step.name or step.id, step.goal, heard)
     with _streaming(engine, scope.run), run, within(inner), _step(scope, step, heard):
         yield
 
@@ -104,41 +104,37 @@ def within(node: NodeRun) -> Generator[None]:
         node.ended = True
 
 
-@contextmanager
-def recorded(engine: Engine, scope: RunScope, agent: str, task: str, heard: Heard) -> Generator[None]:
-    """A run from its first word in the ledger to its last, which says how the block ended."""
-    ended = _begun(engine, scope, agent, task, heard)
-    try:
-        yield
-    except BaseException as end:
-        scope.recorder.record("", ended(*ending(end)))
-        raise
-    scope.recorder.record("", ended())
+class Recorded:
+    """A run from its first word in the ledger to its last, which says how the block ended.
 
+    With `async with`, calls that end well at once share a transaction for their last words.
+    """
 
-@asynccontextmanager
-async def recorded_call(engine: Engine, scope: RunScope, agent: str, task: str, heard: Heard) -> AsyncGenerator[None]:
-    """As `recorded`; calls that end well at once share a transaction for their last words."""
-    ended = _begun(engine, scope, agent, task, heard)
-    try:
-        yield
-    except BaseException as end:
-        scope.recorder.record("", ended(*ending(end)))
-        raise
-    await scope.recorder.write("", ended())
+    def __init__(self, engine: Engine, scope: RunScope, agent: str, task: str, heard: Heard) -> None:
+        self._engine, self._recorder, self._heard = engine, scope.recorder, heard
+        mode = scope.limits.mode or engine.mode or engine.fleet.mode
+        self._first = RunStarted(agent, task, engine.fleet.fingerprint, mode)
 
+    def __enter__(self) -> None:
+        self._started = self._engine.clock()
+        self._recorder.record("", self._first)
 
-def _begun(engine: Engine, scope: RunScope, agent: str, task: str, heard: Heard) -> Callable[..., RunEnded]:
-    """Records the run's first word; what makes its last one, of a state and a reason."""
-    mode = scope.limits.mode or engine.mode or engine.fleet.mode
-    started = engine.clock()
-    scope.recorder.record("", RunStarted(agent, task, engine.fleet.fingerprint, mode))
+    def __exit__(self, kind: object, end: BaseException | None, trace: object) -> None:
+        self._recorder.record("", self._ended(*ending(end)))
 
-    def ended(state: RunState = "done", reason: str = "") -> RunEnded:
-        answer = heard.last.text if heard.last and state == "done" else ""
-        return RunEnded(state, engine.clock() - started, reason, answer)
+    async def __aenter__(self) -> None:
+        self.__enter__()
 
-    return ended
+    async def __aexit__(self, kind: object, end: BaseException | None, trace: object) -> None:
+        if end is not None:
+            self.__exit__(kind, end, trace)
+        else:
+            await self._recorder.write("", self._ended("done", ""))
+
+    def _ended(self, state: RunState, reason: str) -> RunEnded:
+        last = self._heard.last
+        answer = last.text if last and state == "done" else ""
+        return RunEnded(state, self._engine.clock() - self._started, reason, answer)
 
 
 _NODES: ContextVar[tuple[NodeRun, ...]] = ContextVar("orchestra_nodes", default=())
@@ -202,8 +198,10 @@ def _ended(heard: Heard, state: RunState, trigger: Trigger | None = None, eviden
     )
 
 
-def ending(end: BaseException) -> tuple[RunState, str]:
-    """How a run ended that an exception left; LangGraph's own exceptions are its way to go on elsewhere."""
+def ending(end: BaseException | None) -> tuple[RunState, str]:
+    """How a run ended that an exception left, if any; LangGraph's own are its way to go on elsewhere."""
+    if end is None:
+        return "done", ""
     if isinstance(end, OrchestraError):
         return "failed", str(end)
     if not isinstance(end, Exception):

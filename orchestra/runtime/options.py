@@ -111,6 +111,8 @@ _LIMITS = Limits()
 
 def limits_of(options: NodeOptions) -> Limits:
     """The limits among the options. Raises ConfigError for one that makes no sense."""
+    if NodeOptions.__annotations__.keys().isdisjoint(options):
+        return _LIMITS
     return Limits(
         deadline=options.get("deadline", _LIMITS.deadline),
         budget=options.get("budget"),

@@ -144,6 +144,12 @@ def test_an_address_that_is_missing_is_told_with_the_way_out(cli: Cli, monkeypat
     assert found(cli)["address of claude"] == ("ok", "https://bedrock-runtime.eu-west-1.amazonaws.com")
 
 
+def test_every_endpoint_of_a_model_is_told(cli: Cli, hosted: Path) -> None:
+    ways = "".join(f'[[models.m.endpoints]]\nbase_url = "http://{place}.invalid/v1"\n' for place in ("one", "two"))
+    hosted.write_text(f'[models.m]\nmodel = "m-1"\ndialect = "openai-chat"\nprovider = "own"\n{ways}')
+    assert found(cli)["address of m"] == ("ok", "http://one.invalid/v1, http://two.invalid/v1")
+
+
 @pytest.mark.usefixtures("elsewhere")
 def test_bedrock_needs_botocore_only_where_it_has_no_key(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "find_spec", lambda name: None)

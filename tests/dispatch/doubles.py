@@ -5,6 +5,7 @@ import json
 import time
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from inspect import iscoroutinefunction
 
 from orchestra.checks import Expect
 from orchestra.dispatch import Accepted, Call, Dispatcher, Endpoint, Purse
@@ -32,7 +33,7 @@ ROWS = ToolSpec(
 
 @dataclass
 class Served:
-    """A response: its pieces are bytes, an exception to raise, SILENCE, or something to call first."""
+    """A response: its pieces are bytes, an exception, SILENCE, or something to call or to wait for."""
 
     pieces: list = field(default_factory=list)
     status: int = 200
@@ -116,6 +117,8 @@ class MemoryResponse:
         for piece in self._served.pieces:
             if piece is SILENCE:
                 await hang(self._transport.waiting)
+            elif iscoroutinefunction(piece):
+                await piece()
             elif isinstance(piece, BaseException):
                 raise piece
             elif callable(piece):
@@ -160,12 +163,20 @@ class Endpoints:
     def ready(self, card):
         return not any(key in self.unset for key in card.keys)
 
+    def at_hand(self, card):
+        """Where nothing is wrong with it."""
+        return None if card.name in self.broken else self.of(card)
+
+    def of(self, card):
+        """The endpoint."""
+        return Endpoint("http://provider.invalid/v1/", "sk-planted-key")
+
     async def resolve(self, card):
         if (why := self.broken.get(card.name)) is SILENCE:
             await hang(self.waiting)
         elif why is not None:
             raise why
-        return Endpoint("http://provider.invalid/v1/", "sk-planted-key")
+        return self.of(card)
 
 
 class Rows(list):

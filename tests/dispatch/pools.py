@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from orchestra.dispatch import Endpoint
-from orchestra.dispatch.target import targets
 from orchestra.types import CallFault, Deployment, Trigger
 from tests.dispatch.doubles import PRICED, Bench, Endpoints, MemoryTransport, card, decide
 
@@ -33,8 +32,8 @@ def elsewhere(name):
 class PooledEndpoints(Endpoints):
     """Each card's own place and key; a key's value is its name."""
 
-    async def resolve(self, card):
-        await super().resolve(card)
+    def of(self, card):
+        """With them."""
         key = next((key.removeprefix("env:") for key in card.keys), None)
         return Endpoint(card.base_url or "http://provider.invalid/v1", key)
 
@@ -75,7 +74,11 @@ class Pool(Bench):
 
     def target(self, key):
         """That of the first model with this key."""
-        return next(one for one in targets(self.cards[0]) if one.key == key)
+        return self.lane(key).target
+
+    def lane(self, key):
+        """What is known of it."""
+        return next(one for one in self.traffic.lanes[self.cards[0].name] if one.target.key == key)
 
     def lose(self, model):
         """An attempt of another call fails there."""

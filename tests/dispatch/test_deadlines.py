@@ -11,7 +11,20 @@ from orchestra.dispatch.deadlines import Deadlines
 from orchestra.errors import DeadlineExceeded, StreamCut
 from orchestra.transport import TransportFault
 from orchestra.types import Capabilities, Timeouts, Trigger
-from tests.dispatch.doubles import CARDS, SILENCE, Bench, Endpoints, Served, card, decide, error, frame, hasty, say
+from tests.dispatch.doubles import (
+    CARDS,
+    DONE,
+    SILENCE,
+    Bench,
+    Endpoints,
+    Served,
+    card,
+    decide,
+    error,
+    frame,
+    hasty,
+    say,
+)
 
 SHORT = 0.01
 
@@ -69,6 +82,44 @@ async def test_a_slow_reader_is_not_a_silent_model():
         bench.clock.move(60)
         bench.events.append(event)
     assert bench.texts == ["a", "b", "c"]
+
+
+async def some_turns():
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def longer():
+    """Than SHORT, by the same clock."""
+    await asyncio.sleep(2 * SHORT)
+
+
+async def test_a_first_token_may_take_longer_than_what_is_silence_later():
+    bench = bench_with({"small": [Served([longer, *say("ok").pieces])]}, first_token=60.0, chunk=SHORT)
+    assert [one.trigger for one in (await bench.run()).attempts] == [None]
+
+
+async def test_the_silence_of_a_model_begins_when_it_is_asked_for_more():
+    pieces = [piece for text in "abc" for piece in (some_turns, frame({"content": text}))]
+    bench = bench_with({"small": [Served([*pieces, frame(finish="stop"), DONE])]}, chunk=5.0)
+    async for event in bench.dispatcher.stream(bench.call(commit=True)):
+        bench.clock.move(60)
+        bench.events.append(event)
+    assert bench.texts == ["a", "b", "c"]
+
+
+async def test_an_error_whose_body_never_comes_is_known_by_its_status():
+    bench = bench_with({"small": [Served([SILENCE], 503)], "twin": [say("ok")]}, first_token=60.0, chunk=SHORT)
+    accepted = await asyncio.wait_for(bench.run(), 5)
+    assert {one.trigger for one in accepted.attempts[:-1]} == {Trigger.overloaded}
+    assert bench.rows.ended[0].status == 503
+
+
+async def test_a_reply_that_is_read_whole_and_falls_silent_was_sent():
+    whole = Served([b'{"id', SILENCE], headers={"content-type": "application/json"})
+    bench = bench_with({"small": [whole], "twin": [say("ok")]}, chunk=SHORT)
+    accepted = await bench.run()
+    assert (accepted.attempts[0].trigger, accepted.attempts[0].sent) == (Trigger.timeout, "yes")
 
 
 async def test_an_attempt_ends_at_its_total_however_lively_the_stream_is():

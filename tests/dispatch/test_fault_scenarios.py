@@ -38,9 +38,9 @@ class Scenario:
         cards = [replace(one, timeouts=replace(PATIENT, **timeouts)) for one in CARDS]
         self.provider = provider
         self.bench = Bench(cards=tuple(cards), transport=transport, clock=clock)
-        self.bench.endpoints.resolve = self._resolve
+        self.bench.endpoints.of = self._of
 
-    async def _resolve(self, card):
+    def _of(self, card):
         return Endpoint(self.provider.base_url, None)
 
     async def run(self, **options):

@@ -172,6 +172,24 @@ async def test_the_least_bad_is_asked_once_and_no_more():
     assert [one.sent for one in end.value.attempts] == ["no", "yes"]
 
 
+async def test_where_the_last_key_closes_the_one_that_failed_before_is_asked_again():
+    pool = Pool({"A": [TransportFault(Trigger.timeout, "late", sent="unknown"), say("ok")]}, keyed("A", "B"))
+
+    async def closing(_):
+        pool.lane("B").dead_until = pool.clock() + 60.0
+
+    pool.dispatcher._sleep = closing  # between the move to B and the attempt there
+    await pool.run()
+    assert pool.asked == ["A", "A"]
+
+
+async def test_what_a_provider_asked_for_is_waited_for_even_where_nothing_else_is_left():
+    pool = Pool({"A": OK}, keyed("A"))
+    pool.lane("A").paused_until = pool.clock() + 20.0
+    await pool.run()
+    assert (pool.asked, pool.clock.slept) == (["A"], [20.0])
+
+
 async def test_a_target_that_closes_while_a_call_waits_for_its_slot_is_not_asked():
     pool = Pool({"B": OK, "D": OK}, keyed("A", "B", concurrency=1), keyed("D", name="twin"), providers=quick())
     held = await pool.dispatcher._means.slots.hold("small")
@@ -181,7 +199,7 @@ async def test_a_target_that_closes_while_a_call_waits_for_its_slot_is_not_asked
     held.release()
     await task
     assert (pool.asked, len(pool.accepted.attempts)) == (["B"], 1)
-    assert pool.traffic.rate(pool.way("small").target).limiter.wait(pool.clock(), 1) == 0.0
+    assert pool.way("small").lane.key.rate.limiter.wait(pool.clock(), 1) == 0.0
 
 
 async def test_a_used_up_retry_budget_sends_the_call_on_and_says_so():
@@ -267,7 +285,7 @@ async def test_what_a_reply_has_really_taken_is_settled_and_a_request_that_was_n
         await pool.run()
     del pool.endpoints.broken["small"]
     await pool.run()  # takes 110 tokens
-    limiter = pool.traffic.rate(pool.way("small").target).limiter
+    limiter = pool.way("small").lane.key.rate.limiter
     assert (limiter.wait(pool.clock(), 130), limiter.wait(pool.clock(), 131)) == (0.0, 60.0)
 
 
@@ -279,7 +297,7 @@ async def test_headers_say_what_is_left_of_a_key_as_soon_as_they_come():
     await pool.run()
     await pool.run(request=OTHER)
     assert pool.asked == ["A", "B"]
-    assert pool.traffic.rate(pool.target("A")).limiter.wait(pool.clock(), 1) == 5.0
+    assert pool.lane("A").key.rate.limiter.wait(pool.clock(), 1) == 5.0
 
 
 async def test_a_breaker_that_changes_is_told_after_the_attempt_that_changed_it():
@@ -394,7 +412,7 @@ async def test_a_wait_that_cannot_be_written_down_leaves_nothing_held():
         await pool.run(call)
     pool.rows.record = record
     assert (purse.open, purse.held) == (0, 0.0)
-    assert pool.traffic.rate(pool.way("small").target).limiter.wait(pool.clock(), 1) == 0.0
+    assert pool.way("small").lane.key.rate.limiter.wait(pool.clock(), 1) == 0.0
     async with asyncio.timeout(5):
         (await pool.dispatcher._means.slots.hold("small")).release()
 
@@ -420,7 +438,7 @@ def test_calls_of_several_threads_share_one_traffic():
     for thread in threads:
         thread.join()
     assert pool.asked.count("B") == 8
-    assert [lane.calls for lane in pool.traffic._lanes.values()] == [0, 0]
+    assert [lane.calls for lane in pool.traffic.lanes["small"]] == [0, 0]
     asyncio.run(pool.run(request=OTHER))
     assert pool.asked == ["B"]
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestra.dialects import RateLimit
+from orchestra.dispatch.breaker import Breaker
 from orchestra.dispatch.rates import Hold
 from orchestra.dispatch.target import targets
 from orchestra.dispatch.traffic import Traffic, Way
@@ -132,7 +133,8 @@ def test_the_trouble_of_a_key_opens_no_breaker_and_a_models_reply_closes_one():
 def test_calls_that_are_only_slow_open_a_breaker_that_says_so():
     known = Known(keyed("A"))
     policy = BreakerPolicy(minimum=1, slow=5.0)
-    known.traffic._fleet = replace(known.traffic._fleet, providers={"p": ProviderLimits("p", breaker=policy)})
+    [lane] = known.traffic.lanes["small"]
+    lane.breaker = Breaker(policy)
     changed = known.ends(ANSWER, seconds=6.0)
     assert (changed.state, changed.reason) == ("open", "slow")
 
@@ -140,7 +142,7 @@ def test_calls_that_are_only_slow_open_a_breaker_that_says_so():
 def test_a_cancelled_attempt_says_nothing_but_that_it_is_over():
     known = Known(keyed("A"))
     assert known.ends(None) is None
-    [lane] = known.traffic._lanes.values()
+    [lane] = known.traffic.lanes["small"]
     assert (lane.calls, lane.health.report(known.clock()).volume) == (0, 0.0)
 
 
@@ -187,17 +189,18 @@ def test_calls_under_way_count_as_load():
 
 def test_models_share_the_limits_of_a_key_and_keys_do_not():
     known = Known(keyed("A", "B"), keyed("A", name="twin"))
-    a, b = (known.traffic.rate(one) for one in targets(known.cards["small"]))
-    assert known.traffic.rate(targets(known.cards["twin"])[0]) is a
-    assert a is not b
+    a, b = known.traffic.lanes["small"]
+    [twin] = known.traffic.lanes["twin"]
+    assert twin.key.rate is a.key.rate
+    assert a.key.rate is not b.key.rate
 
 
 def test_nothing_limits_a_model_of_ones_own():
     known = Known(replace(card("small"), provider="local"))
-    [target] = targets(known.cards["small"])
-    assert known.traffic.rate(target) is None
-    known.traffic.corrected(target, [RateLimit("requests", None, 0, 60.0)], None)
-    known.traffic.settled(target, Hold(1, []), None)
+    way = known.way()
+    assert way.lane.key.rate is None
+    known.traffic.corrected(way, [RateLimit("requests", None, 0, 60.0)], None)
+    known.traffic.settled(way, Hold(1, []), None)
     assert isinstance(known.way(), Way)
 
 
@@ -209,9 +212,8 @@ def test_two_endpoints_of_the_embedded_server_have_room():
 def test_tokens_are_counted_only_where_something_limits_them():
     known, limited = Known(keyed("A")), Known(keyed("A"), tokens_per_minute=1_000)
     asked = replace(ASKED, settings=Settings(max_tokens=100))
-    [target] = targets(known.cards["small"])
-    assert known.traffic.rate(target).tokens(asked, known.clock()) == 0
-    assert limited.traffic.rate(target).tokens(asked, known.clock()) > 100
+    assert known.way().lane.key.rate.tokens(asked, known.clock()) == 0
+    assert limited.way().lane.key.rate.tokens(asked, known.clock()) > 100
 
 
 def test_a_key_that_could_never_take_the_request_is_the_last_to_be_asked():
@@ -220,12 +222,20 @@ def test_a_key_that_could_never_take_the_request_is_the_last_to_be_asked():
     assert known.key(request=large) == "A"  # to be told why it is refused
 
 
+@pytest.mark.parametrize(("end", "next_key"), [(ANSWER, "B"), (CallFault(Trigger.bad_reply, "what?"), "A")])
+def test_a_conversation_stays_where_it_was_answered_not_where_it_failed(end, next_key):
+    known = Known(keyed("A", "B"))
+    known.ends(end, key="B")
+    known.clock.move(600.0)  # whatever the failure closed is open again
+    assert known.key() == next_key
+
+
 def test_among_keys_with_room_the_one_with_the_least_to_do_is_asked():
     known = Known(keyed("A", "B", "C"), requests_per_minute=1)
-    a, b, _ = targets(known.cards["small"])
-    known.traffic.rate(a).limiter.reserve(known.clock(), 0)
-    known.traffic.enter(known.way(avoid=[a]))
-    assert known.traffic._lanes[b].calls == 1
+    a, b, _ = known.traffic.lanes["small"]
+    a.key.rate.limiter.reserve(known.clock(), 0)
+    known.traffic.enter(known.way(avoid=[a.target]))
+    assert b.calls == 1
     assert known.key() == "C"
 
 
@@ -302,6 +312,6 @@ def test_threads_share_it_without_losing_count():
         thread.start()
     for thread in threads:
         thread.join()
-    lanes = known.traffic._lanes.values()
+    lanes = known.traffic.lanes["small"]
     assert [lane.calls for lane in lanes] == [0, 0]
     assert sum(lane.health.report(known.clock()).volume for lane in lanes) == pytest.approx(800)

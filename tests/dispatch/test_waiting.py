@@ -72,6 +72,16 @@ async def test_what_does_not_fit_yet_waits_until_it_does():
 
 
 @virtual
+async def test_a_small_request_does_not_overtake_a_large_one_that_waits():
+    key = Key(tokens_per_minute=10)
+    await key.ask("first", 5)
+    large = key.start("large", 8)
+    await asyncio.sleep(0)
+    await asyncio.gather(large, key.start("small", 1))
+    assert key.names == ["first", "large", "small"]
+
+
+@virtual
 async def test_what_never_fits_is_refused_at_once_and_unsent():
     fault = await Key(tokens_per_minute=100).ask(tokens=1_001)
     assert isinstance(fault, CallFault)

@@ -298,9 +298,9 @@ def _held(app: Orchestra, holds: Iterable[Hold]) -> Iterator[str]:
     if unsettled := sum(bool(hold.shares) for hold in holds):
         yield f"{unsettled} of what was reserved of rate limits is left"
     means = app.engine.dispatcher._means
-    for target, lane in means.traffic._lanes.items():
+    for lane in (lane for lanes in means.traffic.lanes.values() for lane in lanes):
         if lane.calls or lane.breaker._probes:
-            yield f"{target} has {lane.calls} calls in flight, {lane.breaker._probes} places of probes are taken"
+            yield f"{lane.target} has {lane.calls} calls in flight, {lane.breaker._probes} places of probes are taken"
     for line in {line for lines in (*means.slots._lines.values(), means.slots._others) for line in lines}:
         if line._free != 64 or line.waiting:
             yield f"{line._free} of 64 slots are free, {line.waiting} wait"
