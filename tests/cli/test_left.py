@@ -55,9 +55,18 @@ def command(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
 
 def wait_until_it_reads(child: subprocess.Popen[str]) -> None:
     """A signal between a prompt and the read after it is only noticed with the next key."""
-    where = Path(f"/proc/{child.pid}/wchan")
-    while where.exists() and where.read_text() not in ("wait_woken", "n_tty_read", "0"):
+    process = Path(f"/proc/{child.pid}")
+    while process.exists() and not (_sleeps(process) and _where(process) in ("wait_woken", "n_tty_read", "0")):
         select.select([], [], [], 0.01)
+
+
+def _sleeps(process: Path) -> bool:
+    """What runs has "0" for its place too, as has everything where the kernel does not tell."""
+    return (process / "stat").read_text().rpartition(")")[2].split()[0] == "S"
+
+
+def _where(process: Path) -> str:
+    return (process / "wchan").read_text()
 
 
 @pytest.mark.parametrize(
