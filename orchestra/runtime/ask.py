@@ -96,3 +96,14 @@ def unmistakable(parts: Sequence[Part], calls: Iterable[ToolCall], turn: int) ->
         replace(part, id=f"{part.id}-{turn}") if isinstance(part, ToolCall) and part.id in taken else part
         for part in parts
     )
+
+
+def calls_in(messages: Iterable[Message]) -> list[ToolCall]:
+    """The calls that models made in these messages, in order."""
+    return [part for message in messages for part in message.parts if isinstance(part, ToolCall)]
+
+
+def since_asked(messages: Sequence[Message]) -> Iterable[Message]:
+    """What came after the user's last word: a call that an earlier question led to may be right for this one too."""
+    last = max((place for place, message in enumerate(messages) if message.role == "user"), default=0)
+    return messages[last:]

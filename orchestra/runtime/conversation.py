@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
 
-from orchestra.checks import Expect, parse_output
+from orchestra.checks import parse_output
 from orchestra.dialects import inexpressible
-from orchestra.dispatch import Accepted, Call
+from orchestra.dispatch import Accepted
 from orchestra.errors import CallError, Exhausted, HumanNeeded, Refused
 from orchestra.ledger import Judged
 from orchestra.recovery import Ladder, Move, feedback, next_move, tolerated
 from orchestra.routing import features, prompt_cache
-from orchestra.runtime.ask import Ask, KeptMove, KeptReply, unmistakable
+from orchestra.runtime.ask import Ask, KeptMove, KeptReply, calls_in, since_asked, unmistakable
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.journal import ANEW, Journal
 from orchestra.runtime.scope import RunScope
 from orchestra.runtime.shrinking import Shrinking
+from orchestra.runtime.turn_call import call_of
 from orchestra.types import (
     Action,
     Attempt,
@@ -26,19 +28,13 @@ from orchestra.types import (
     Earlier,
     End,
     Json,
-    Labels,
     Message,
     ModelReply,
     Reply,
-    Request,
-    Settings,
     StepContext,
     StreamEvent,
-    Text,
-    ToolCall,
     ToolCallReady,
     ToolChoice,
-    ToolResult,
     ToolSpec,
     Trigger,
     UsageReported,
@@ -66,7 +62,7 @@ class Conversation:
         self.engine, self.scope, self.ask, self.journal = engine, scope, ask, journal
         self.messages = list(ask.messages)
         self.tools = ask.tools
-        self.calls = _calls(_since_asked(ask.messages))
+        self.calls = calls_in(since_asked(ask.messages))
         self.sound = (len(self.messages), len(self.calls))  # messages and calls up to which nothing has failed
         self.attempts: list[Attempt] = []
         self.turns = 0
@@ -118,7 +114,7 @@ class Conversation:
             return
         self._ladder = stand.ladder
         kept = len(self.messages) - unsound
-        self.sound = (kept, max(0, len(self.calls) - len(_calls(self.messages[kept:]))))
+        self.sound = (kept, max(0, len(self.calls) - len(calls_in(self.messages[kept:]))))
         self.recover(verdict)
 
     @property
@@ -181,7 +177,7 @@ class Conversation:
     async def reply(self, *, tool_choice: ToolChoice = "auto") -> Reply:
         """One accepted reply to the messages as they are, appended to them. Raises the CallError that ended it."""
         try:
-            return self._accept(await self.engine.dispatcher.complete(self._call(tool_choice, commit=False)))
+            return self._accept(await self.engine.dispatcher.complete(call_of(self, tool_choice, commit=False)))
         except CallError as end:
             self._remember(end.attempts)
             raise
@@ -189,7 +185,7 @@ class Conversation:
     async def stream(self, *, tool_choice: ToolChoice = "auto") -> AsyncGenerator[StreamEvent]:
         """As `reply`, as events: text is handed on as it arrives and is then final."""
         try:
-            async with aclosing(self.engine.dispatcher.stream(self._call(tool_choice, commit=True))) as events:
+            async with aclosing(self.engine.dispatcher.stream(call_of(self, tool_choice, commit=True))) as events:
                 async for event in events:
                     if not isinstance(event, Accepted):
                         yield event
@@ -321,61 +317,16 @@ class Conversation:
         if tool not in self.tools:
             self.tools = (*self.tools, tool)
 
-    def _call(self, tool_choice: ToolChoice, *, commit: bool) -> Call:
-        ask, chosen = self.ask, self.decision.settings
-        settings = Settings(ask.max_tokens or chosen.max_tokens, chosen.reasoning_effort)
-        return Call(
-            request=Request(
-                messages=tuple(self.messages),
-                tools=self.tools,
-                tool_choice=tool_choice,
-                parallel_tools=ask.parallel_tools,
-                output_schema=ask.output_schema,
-                grammar=ask.grammar,
-                settings=settings,
-                temperature=ask.temperature,
-                seed=ask.seed,
-                stop=ask.stop,
-                logprobs=self.engine.min_logprob is not None,
-                extra=ask.extra,
-            ),
-            decision=self.decision,
-            expect=Expect(
-                # a step that calls again where it was told to answer makes no progress; elsewhere "none" means none
-                tools=self.tools if tool_choice != "none" or self.turns else (),
-                output_schema=ask.output_schema,
-                require_call=tool_choice == "required",
-                earlier_calls=tuple(self.calls),
-                min_logprob=self.engine.min_logprob,
-                check=ask.check,
-                grounds=tuple(_grounds(self.messages)) if ask.grounded else (),
-                goal=ask.step.goal if ask.grounded else "",
-            ),
-            ladder=self.ladder,
-            deadline=self.deadline,
-            purse=self.scope.purse,
-            recorder=self.scope.recorder,
-            step=ask.step.id,
-            turn=self.turns,
-            commit=commit,
-            hold=ask.hold,
-            rank=ask.turns + ask.behind,
-            priority=self.scope.limits.priority,
-            labels=self._labels(),
-            data_tags=self.scope.limits.data_tags,
-            keep=self._kept if self.journal else None,
-        )
+    @property
+    def keep(self) -> Callable[[Accepted], tuple[str, object]] | None:
+        """What makes the journal's entry of an accepted reply; None without a journal."""
+        return partial(self._kept, self.journal) if self.journal else None
 
-    def _labels(self) -> Labels:
-        limits, step = self.scope.limits, self.ask.step
-        return Labels(self.scope.run, limits.tenant or "", limits.feature or "", step.name or step.id)
-
-    def _kept(self, accepted: Accepted) -> tuple[str, object]:
-        assert self.journal is not None
+    def _kept(self, journal: Journal, accepted: Accepted) -> tuple[str, object]:
         reply = accepted.reply
         degraded = self.degraded or accepted.degraded
         turn = KeptReply(reply.parts, reply.finish, reply.usage, reply.wire_model, accepted.ladder, degraded)
-        return self.journal.key(f"{self.turns}.reply"), turn
+        return journal.key(f"{self.turns}.reply"), turn
 
     def _accept(self, accepted: Accepted) -> Reply:
         self._remember(accepted.attempts)
@@ -394,7 +345,7 @@ class Conversation:
 
     def _append(self, reply: ModelReply, ladder: Ladder) -> Reply:
         calls = reply.tool_calls
-        if calls and (parts := unmistakable(reply.parts, (*self.calls, *_calls(self.messages)), self.turns)):
+        if calls and (parts := unmistakable(reply.parts, (*self.calls, *calls_in(self.messages)), self.turns)):
             reply = replace(reply, parts=parts)
             calls = reply.tool_calls
         message = Message("assistant", reply.parts)
@@ -421,23 +372,3 @@ class Conversation:
         self.attempts.extend(attempts)
         step = self.ask.step.id
         self.scope.history.extend(Earlier(step, one.model, one.trigger) for one in attempts if one.trigger)
-
-
-def _calls(messages: Iterable[Message]) -> list[ToolCall]:
-    return [part for message in messages for part in message.parts if isinstance(part, ToolCall)]
-
-
-def _since_asked(messages: Sequence[Message]) -> Iterable[Message]:
-    """What came after the user's last word: a call that an earlier question led to may be right for this one too."""
-    last = max((place for place, message in enumerate(messages) if message.role == "user"), default=0)
-    return messages[last:]
-
-
-def _grounds(messages: Sequence[Message]) -> Iterator[str]:
-    """What an answer may be made of: what was given and what tools said; not rules, nor what a model said before."""
-    for message in messages:
-        if message.role == "user":
-            yield message.text
-        for part in message.parts:
-            if isinstance(part, ToolResult):
-                yield "".join([one.text for one in part.content if isinstance(one, Text)])

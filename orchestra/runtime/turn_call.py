@@ -1,0 +1,84 @@
+"""What a turn of a conversation asks of dispatch: the request, what its reply is judged by, and who pays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from orchestra.checks import Expect
+from orchestra.dispatch import Call
+from orchestra.types import Labels, Message, Request, Settings, Text, ToolChoice, ToolResult
+
+if TYPE_CHECKING:
+    from orchestra.runtime.conversation import Conversation
+
+
+def call_of(talk: Conversation, tool_choice: ToolChoice, *, commit: bool) -> Call:
+    """The conversation's next turn as a Call. Raises NoCandidate where no model may serve it, HumanNeeded."""
+    ask, scope = talk.ask, talk.scope
+    return Call(
+        request=_request(talk, tool_choice),
+        decision=talk.decision,
+        expect=_expected(talk, tool_choice),
+        ladder=talk.ladder,
+        deadline=talk.deadline,
+        purse=scope.purse,
+        recorder=scope.recorder,
+        step=ask.step.id,
+        turn=talk.turns,
+        commit=commit,
+        hold=ask.hold,
+        rank=ask.turns + ask.behind,
+        priority=scope.limits.priority,
+        labels=_labels(talk),
+        data_tags=scope.limits.data_tags,
+        keep=talk.keep,
+    )
+
+
+def _request(talk: Conversation, tool_choice: ToolChoice) -> Request:
+    ask, chosen = talk.ask, talk.decision.settings
+    return Request(
+        messages=tuple(talk.messages),
+        tools=talk.tools,
+        tool_choice=tool_choice,
+        parallel_tools=ask.parallel_tools,
+        output_schema=ask.output_schema,
+        grammar=ask.grammar,
+        settings=Settings(ask.max_tokens or chosen.max_tokens, chosen.reasoning_effort),
+        temperature=ask.temperature,
+        seed=ask.seed,
+        stop=ask.stop,
+        logprobs=talk.engine.min_logprob is not None,
+        extra=ask.extra,
+    )
+
+
+def _expected(talk: Conversation, tool_choice: ToolChoice) -> Expect:
+    ask = talk.ask
+    return Expect(
+        # a step that calls again where it was told to answer makes no progress; elsewhere "none" means none
+        tools=talk.tools if tool_choice != "none" or talk.turns else (),
+        output_schema=ask.output_schema,
+        require_call=tool_choice == "required",
+        earlier_calls=tuple(talk.calls),
+        min_logprob=talk.engine.min_logprob,
+        check=ask.check,
+        grounds=tuple(_grounds(talk.messages)) if ask.grounded else (),
+        goal=ask.step.goal if ask.grounded else "",
+    )
+
+
+def _labels(talk: Conversation) -> Labels:
+    limits, step = talk.scope.limits, talk.ask.step
+    return Labels(talk.scope.run, limits.tenant or "", limits.feature or "", step.name or step.id)
+
+
+def _grounds(messages: Sequence[Message]) -> Iterator[str]:
+    """What an answer may be made of: what was given and what tools said; not rules, nor what a model said before."""
+    for message in messages:
+        if message.role == "user":
+            yield message.text
+        for part in message.parts:
+            if isinstance(part, ToolResult):
+                yield "".join([one.text for one in part.content if isinstance(one, Text)])
