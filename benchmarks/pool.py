@@ -159,7 +159,7 @@ def ours() -> Picker:
     known = Sessions()
 
     def picker(now: Moment) -> Target:
-        name = str(now.turn.conversation)
+        name = now.turn.conversation
         target = _picked(now, affinity=str(now.turn.prompt), sticky=known.last(name, "model"))
         known.keep(name, target)
         return target
@@ -173,7 +173,7 @@ def weighted_least(now: Moment) -> Target:
 
 
 def _picked(now: Moment, affinity: str = "", sticky: Target | None = None) -> Target:
-    target = pick(now.pool, load=now.load, wait=lambda _: 0.0, affinity=affinity, sticky=sticky, draw=now.draw)
+    target = pick([(one, now.load(one)) for one in now.pool], affinity=affinity, sticky=sticky, draw=now.draw)
     assert target is not None
     return target
 

@@ -19,10 +19,13 @@ DECLARATION = 400
 
 @dataclass(frozen=True, slots=True)
 class Affinity:
-    """Names of what may be cached; equal names, equal text. `prefix` is "" where it is too short to be cached."""
+    """Names of what may be cached; equal names, equal text. `prefix` is "" where it is too short to be cached.
+
+    That of a prefix is the same in every process, that of a conversation in this one.
+    """
 
     prefix: str
-    conversation: str
+    conversation: int
 
 
 def affinity(request: Request) -> Affinity:
@@ -35,11 +38,13 @@ def affinity(request: Request) -> Affinity:
     names = "\0".join([tool.name for tool in request.tools])
     system = "\0".join([message.text for message in head])
     length = len(system) + DECLARATION * len(request.tools)
-    digest = blake2b(f"{names}\0{system}".encode(errors="surrogatepass"), digest_size=12)
-    prefix = digest.hexdigest() if length >= SHORTEST else ""
-    for first in request.messages[len(head) : len(head) + 1]:
-        digest.update(f"\0{first.text}".encode(errors="surrogatepass"))
-    return Affinity(prefix, digest.hexdigest())
+    prefix = _digest(f"{names}\0{system}") if length >= SHORTEST else ""
+    first = [message.text for message in request.messages[len(head) : len(head) + 1]]
+    return Affinity(prefix, hash((names, system, *first)))
+
+
+def _digest(text: str) -> str:
+    return blake2b(text.encode(errors="surrogatepass"), digest_size=12).hexdigest()
 
 
 class Sessions:
@@ -47,13 +52,13 @@ class Sessions:
 
     def __init__(self, most: int = 10_000) -> None:
         self._most = most
-        self._last: OrderedDict[tuple[str, str], Target] = OrderedDict()
+        self._last: OrderedDict[tuple[int, str], Target] = OrderedDict()
 
-    def last(self, conversation: str, model: str) -> Target | None:
+    def last(self, conversation: int, model: str) -> Target | None:
         """The target of this model that answered it last; None for a new or a forgotten one."""
         return self._last.get((conversation, model))
 
-    def keep(self, conversation: str, target: Target) -> None:
+    def keep(self, conversation: int, target: Target) -> None:
         """It was answered there: its prompt is cached there now."""
         self._last[conversation, target.model] = target
         self._last.move_to_end((conversation, target.model))

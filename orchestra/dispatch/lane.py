@@ -63,8 +63,8 @@ class Lane:
 
     def wait(self, now: float) -> float:
         """Seconds until breaker, key and its provider's word let an attempt pass."""
-        until = max(self.dead_until, self.key.dead_until, self.paused_until)
-        return max(0.0, until - now, self.breaker.wait(now))
+        breaker, until = self.breaker.wait(now), max(self.dead_until, self.key.dead_until, self.paused_until)
+        return max(breaker, until - now) if until > now else breaker
 
     def pause(self, now: float) -> float:
         """Seconds for which its provider has asked to be sent nothing."""

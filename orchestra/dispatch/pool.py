@@ -25,29 +25,23 @@ FEW = 4
 
 
 def pick(
-    targets: Sequence[Target],
-    *,
-    load: Callable[[Target], int],
-    wait: Callable[[Target], float],
-    affinity: str = "",
-    sticky: Target | None = None,
-    draw: float,
+    usable: Sequence[tuple[Target, int]], *, affinity: str = "", sticky: Target | None = None, draw: float
 ) -> Target | None:
-    """The target for one more call; None where none may be used now.
+    """Of the targets that may be used now, each with its calls in flight, the one for one more; None of none.
 
-    `load` is how many calls a target has in flight, `wait` the seconds until it may be used, 0.0 for now. `affinity`
-    names the beginning of the prompt, `sticky` is where the conversation was before, `draw` a random number in [0, 1).
+    `affinity` names the beginning of the prompt, `sticky` is the one of them where the conversation was before, `draw`
+    a random number in [0, 1).
 
     A target's share is that of its weight in all calls in flight, this one included. A conversation stays where it was.
     For a new one the weights decide first, by the draw; among targets of one weight it is the one where prompts of this
     beginning go, without `affinity` the one with the least to do. What is full, by the bounds above, is passed over.
     """
-    usable = [(target, load(target)) for target in targets if wait(target) <= 0.0]
     if len(usable) < 2:
         return usable[0][0] if usable else None
     share = (sum([calls for _, calls in usable]) + 1) / sum([target.weight for target, _ in usable])
-    if any(target == sticky and calls < max(FEW, STICKY_BOUND * share * target.weight) for target, calls in usable):
-        return sticky
+    for target, calls in usable:
+        if target is sticky and calls < max(FEW, STICKY_BOUND * share * target.weight):
+            return sticky
     free = [(target, calls) for target, calls in usable if calls < max(FEW, BOUND * share * target.weight)]
     drawn = _drawn([target for target, _ in free], draw)
     alike = [(target, calls) for target, calls in free if target.weight == drawn.weight]

@@ -22,13 +22,13 @@ from orchestra.types import CallFault, ModelCard, ModelReply, Request, Trigger
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """Where an attempt goes: the target's lane, the conversation it belongs to.
+    """Where an attempt goes: the target's lane, the conversation it belongs to where the model has several.
 
     `forced`: nothing of the model was open, and nothing else was left to ask.
     """
 
     lane: Lane
-    conversation: str = ""
+    conversation: int | None = None
     forced: bool = False
 
     @property
@@ -96,7 +96,7 @@ class Traffic:
                 found = _least_bad(waits, now)
             if found is None:
                 return _closed(card, waits, now)
-        return Way(found, name.conversation if name else "", waits[found] > 0.0)
+        return Way(found, name.conversation if name else None, waits[found] > 0.0)
 
     def enter(self, way: Way) -> Pass | None:
         """An attempt goes out there; `leave` is to tell how it ended. None where it was closed since it was found."""
@@ -113,7 +113,7 @@ class Traffic:
         """What came of an attempt (None: it was cancelled); the breaker's change, where that made it change."""
         now, way = self._clock(), passed.way
         with self._lock:
-            if way.conversation and isinstance(result, ModelReply):
+            if way.conversation is not None and isinstance(result, ModelReply):
                 self._sessions.keep(way.conversation, way.lane.target)
             return way.lane.leave(now, passed.entered, result, seconds, first_token)
 
@@ -181,15 +181,11 @@ class Traffic:
         """Of those that are open one whose key has room; where none has, the one that will have it soonest."""
         if len(unlocked) < 2:
             return unlocked[0] if unlocked else None
-        lanes = {one.target: one for one in unlocked}
 
-        def among(some: Iterable[Lane]) -> Lane | None:
-            there, prefix = [one.target for one in some], name.prefix if name else ""
-            found = pick(there, load=load, wait=_none, affinity=prefix, sticky=sticky, draw=self._draw())
-            return lanes[found] if found else None
-
-        def load(target: Target) -> int:
-            return lanes[target].calls
+        def among(some: Sequence[Lane]) -> Lane | None:
+            usable, prefix = [(one.target, one.calls) for one in some], name.prefix if name else ""
+            found = pick(usable, affinity=prefix, sticky=sticky, draw=self._draw())
+            return next((one for one in some if one.target is found), None)
 
         # Nearly always there is room, and only the limits of the one that was found have to be looked at.
         if (found := among(unlocked)) and not found.full(request, now):
@@ -235,7 +231,3 @@ def _closed(card: ModelCard, waits: Mapping[Lane, float], now: float) -> CallFau
     retry_after = min(waits.values(), default=None)
     trigger = Trigger.auth if dead else Trigger.rate_limited if paused else Trigger.overloaded
     return CallFault(trigger, text, sent="no", retry_after=retry_after)
-
-
-def _none(_: Target) -> float:
-    return 0.0

@@ -22,9 +22,7 @@ CANARY = Target("m", "lab", "NEW", weight=0.1)
 
 def picked(targets=POOL, load=None, wait=None, *, draw=0.5, **how):
     load, wait = load or {}, wait or {}
-    return pick(
-        targets, load=lambda one: load.get(one, 0), wait=lambda one: wait.get(one, 0.0), draw=draw, **how
-    )  # fmt: skip
+    return pick([(one, load.get(one, 0)) for one in targets if not wait.get(one)], draw=draw, **how)
 
 
 def test_the_only_target_that_may_be_used_is_taken_however_busy_it_is():
@@ -92,7 +90,7 @@ def test_another_process_sends_a_prompt_to_the_same_target():
     code = (
         "from orchestra.dispatch.pool import pick\nfrom orchestra.dispatch.target import Target\n"
         "pool = [Target('m', 'lab', key) for key in 'ABCD']\n"
-        "print(*[pick(pool, load=lambda _: 0, wait=lambda _: 0.0, affinity=str(n), draw=0.5).key for n in range(20)])"
+        "print(*[pick([(one, 0) for one in pool], affinity=str(n), draw=0.5).key for n in range(20)])"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.split() == [picked(affinity=str(number)).key for number in range(20)]

@@ -61,7 +61,7 @@ def refused(status):
 def test_a_model_with_one_target_costs_neither_a_draw_nor_a_look_at_the_request():
     known = Known(keyed("A"))
     way = known.way()
-    assert (way.target.key, way.conversation, known.drawn) == ("A", "", 0)
+    assert (way.target.key, way.conversation, known.drawn) == ("A", None, 0)
     assert way.card.keys == ("env:A",)
 
 
