@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, Literal, cast
 
 from crewai.tools.tool_failure import ToolFailureRecord
@@ -14,7 +13,7 @@ from orchestra import types as t
 from orchestra.errors import ConfigError
 from orchestra.runtime.messages import canonical
 from orchestra.toolbox import Tool
-from orchestra.toolbox.defaults import defaults_optional
+from orchestra.toolbox.declared import Declaration, declared
 from orchestra.types.json import JsonMismatch
 
 
@@ -56,9 +55,9 @@ def from_crewai(messages: Sequence[Mapping[str, Any]], failed: Iterable[ToolFail
     return tuple(_marked(message, faults) for message in canonical(read))
 
 
-def tools_of(declared: Iterable[Any]) -> list[Tool]:
+def tools_of(offered: Iterable[Any]) -> list[Tool]:
     """CrewAI's declarations as tools of ours. Raises ConfigError for what is none."""
-    return [_tool(json.dumps(_function(one, at))) for at, one in enumerate(declared)]
+    return declared(_declaration(one, at) for at, one in enumerate(offered))
 
 
 def metered(attempts: Iterable[t.Attempt]) -> dict[str, int] | None:
@@ -132,19 +131,11 @@ def _text(result: t.ToolResult) -> str:
     return "".join(part.text for part in result.content if isinstance(part, t.Text))
 
 
-def _function(declared: Any, at: int) -> Mapping[str, Any]:
+def _declaration(offered: Any, at: int) -> Declaration:
     try:
-        function = declared["function"]
-        return {"name": function["name"], "description": function.get("description"), "at": function.get("parameters")}
+        function = offered["function"]
+        return Declaration(function["name"], function.get("description"), function.get("parameters"), all_required=True)
     except (KeyError, TypeError, AttributeError):
         raise ConfigError(
-            f"tools[{at}]: expected {{'type': 'function', 'function': {{'name': …}}}}, got {declared!r}"
+            f"tools[{at}]: expected {{'type': 'function', 'function': {{'name': …}}}}, got {offered!r}"
         ) from None
-
-
-@lru_cache(maxsize=512)
-def _tool(declared: str) -> Tool:
-    """The tool of a declaration; keyed by content, since CrewAI sends the same ones with every call."""
-    function = json.loads(declared)
-    schema = defaults_optional(function["at"] or {"type": "object", "properties": {}})
-    return Tool.from_schema(function["name"], function["description"] or "", schema)

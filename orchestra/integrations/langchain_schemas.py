@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import Any, cast
 
 from langchain_core.messages import AIMessage
@@ -13,6 +11,7 @@ from langchain_core.utils.function_calling import convert_to_json_schema, conver
 from orchestra.checks import parse_output
 from orchestra.errors import ConfigError
 from orchestra.toolbox import Tool, as_tools
+from orchestra.toolbox.declared import Declaration, declared
 from orchestra.types import Json
 
 
@@ -24,12 +23,12 @@ def declaration(tool: Any, at: int) -> Mapping[str, Any]:
     if isinstance(tool, Mapping) and "function" in tool:
         return cast("Mapping[str, Any]", tool)
     if isinstance(tool, Mapping | type):
-        declared = convert_to_openai_tool(cast("Any", tool))
-        if "function" not in declared:
+        converted = convert_to_openai_tool(cast("Any", tool))
+        if "function" not in converted:
             raise ConfigError(
-                f"tools[{at}]: {declared.get('type')!r} runs at one provider; give a function, a tool or a schema"
+                f"tools[{at}]: {converted.get('type')!r} runs at one provider; give a function, a tool or a schema"
             )
-        return declared
+        return converted
     spec = as_tools([tool])[0].spec
     return {
         "type": "function",
@@ -39,7 +38,8 @@ def declaration(tool: Any, at: int) -> Mapping[str, Any]:
 
 def tools_of(offered: Iterable[Any]) -> list[Tool]:
     """What is offered as tools of ours. Raises ConfigError, ToolError."""
-    return [_tool(json.dumps(declaration(tool, at))) for at, tool in enumerate(offered)]
+    functions = [declaration(tool, at)["function"] for at, tool in enumerate(offered)]
+    return declared(Declaration(one["name"], one.get("description"), one.get("parameters")) for one in functions)
 
 
 def tool_choice_of(choice: Any) -> Any:
@@ -75,11 +75,3 @@ def parsed_as(schema: Any, output: Any, message: AIMessage) -> Any:
 
 
 _FORMATS: Mapping[str, Any] = {"json_object": {"type": "object"}, "text": None}  # OpenAI's response formats
-
-
-@lru_cache(maxsize=512)
-def _tool(declared: str) -> Tool:
-    """The tool of a declaration; keyed by content, since a model is bound once and called often."""
-    function = json.loads(declared)["function"]
-    schema: Mapping[str, Json] = function.get("parameters") or {"type": "object", "properties": {}}
-    return Tool.from_schema(function["name"], function.get("description") or "", schema)

@@ -9,7 +9,7 @@ Bad calls are judged before the runner sees them; what a tool failed with takes 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack, cast
@@ -43,8 +43,7 @@ from orchestra.integrations.openai_agents_usage import told, usage_of
 from orchestra.integrations.tested import warn_untested
 from orchestra.recovery import failures
 from orchestra.runtime.options import as_step, check_step
-from orchestra.toolbox import Tool as OrchestraTool
-from orchestra.toolbox.defaults import defaults_optional
+from orchestra.toolbox.declared import Declaration, declared
 
 if TYPE_CHECKING:
     from orchestra.app import Orchestra
@@ -155,7 +154,7 @@ class OrchestraModel(Model):
         handoffs: Sequence[Handoff[Any, Any]],
     ) -> CallOptions:
         given: dict[str, Any] = {
-            "tools": [*map(_tool, tools), *map(_handoff, handoffs)],
+            "tools": declared([*map(_tool, tools), *map(_handoff, handoffs)]),
             "output": None if schema is None or schema.is_plain_text() else _Output(schema),
             **options_of(settings),
         }
@@ -176,27 +175,19 @@ def _here(**kept_elsewhere: object) -> None:
             )
 
 
-def _tool(tool: Tool) -> OrchestraTool:
+def _tool(tool: Tool) -> Declaration:
     if not isinstance(tool, FunctionTool):
         raise ConfigError(
             f"tool {tool.name!r}: a {type(tool).__name__} runs at OpenAI, and another model of the fleet could not "
             "call it; give a function_tool or an MCP server of your own"
         )
-    schema = _own(tool.params_json_schema, strict=tool.strict_json_schema)
-    return OrchestraTool.from_schema(tool.name, tool.description, schema)
+    # for OpenAI's strict mode the SDK has written all as required; it reads the arguments by the tool's own schema
+    return Declaration(tool.name, tool.description, tool.params_json_schema, tool.strict_json_schema)
 
 
-def _handoff(handoff: Handoff[Any, Any]) -> OrchestraTool:
-    schema = _own(handoff.input_json_schema, strict=handoff.strict_json_schema)
-    return OrchestraTool.from_schema(handoff.tool_name, handoff.tool_description, schema)
-
-
-def _own(schema: Mapping[str, t.Json], *, strict: bool) -> Mapping[str, t.Json]:
-    """The schema that the arguments are read with: for OpenAI's strict mode the SDK has written all as required."""
-    return (defaults_optional(schema) if strict else schema) or _NO_ARGUMENTS
-
-
-_NO_ARGUMENTS: Mapping[str, t.Json] = {"type": "object", "properties": {}}
+def _handoff(handoff: Handoff[Any, Any]) -> Declaration:
+    schema, strict = handoff.input_json_schema, handoff.strict_json_schema
+    return Declaration(handoff.tool_name, handoff.tool_description, schema, strict)
 
 
 class _Output:

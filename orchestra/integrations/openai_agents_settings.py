@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import fields
+from functools import cache
 from typing import Any, cast
 
-from agents.models.default_models import get_default_model_settings
+from agents.models.default_models import get_default_model, get_default_model_settings
 
 from agents import ModelSettings
 from orchestra.errors import ConfigError
@@ -82,10 +82,15 @@ _ANYTHING = 'give it to the provider that does: extra_args={"openai.…": …}'
 
 def _given(settings: ModelSettings) -> list[str]:
     """What somebody has set: the defaults for OpenAI's models, which an agent without a model has, nobody has."""
-    given, nobodys = _set(settings), _set(get_default_model_settings())
-    return [name for name in given if not (nobodys.items() <= given.items() and name in nobodys)]
+    given, nobodys = _set(settings), _nobodys(get_default_model())
+    return [*given] if not nobodys.items() <= given.items() else [name for name in given if name not in nobodys]
+
+
+@cache
+def _nobodys(model: str) -> Mapping[str, Any]:
+    """The defaults of one of OpenAI's models, of which the SDK makes a deep copy each time it is asked."""
+    return _set(get_default_model_settings(model))
 
 
 def _set(settings: ModelSettings) -> dict[str, Any]:
-    values = {one.name: getattr(settings, one.name) for one in fields(settings)}
-    return {name: value for name, value in values.items() if value is not None}
+    return {name: value for name, value in vars(settings).items() if value is not None}

@@ -31,7 +31,7 @@ from orchestra.errors import ConfigError
 from orchestra.integrations.pydantic_ai_messages import NAME, failures, folded, from_messages, part_of, response
 from orchestra.integrations.tested import warn_untested
 from orchestra.runtime.options import CallOptions, check_names, check_step
-from orchestra.toolbox import Tool
+from orchestra.toolbox.declared import Declaration, declared
 
 if TYPE_CHECKING:
     from orchestra.app import Orchestra
@@ -220,7 +220,7 @@ def _offered(settings: ModelSettings, parameters: ModelRequestParameters) -> dic
             names, choice = [*chosen, *outputs], free
         case chosen:
             names, choice = chosen, "required"
-    tools = [_tool(known[name]) for name in names if name in known]
+    tools = declared(_declaration(known[name]) for name in names if name in known)
     if choice == "required" and not tools:
         raise ConfigError(
             f"tool_choice {settings.get('tool_choice')!r}: no such tool; known: {', '.join(known) or '-'}"
@@ -228,8 +228,8 @@ def _offered(settings: ModelSettings, parameters: ModelRequestParameters) -> dic
     return {"tools": tools, "tool_choice": choice if tools else "none"}
 
 
-def _tool(tool: ToolDefinition) -> Tool:
-    return Tool.from_schema(tool.name, tool.description or "", tool.parameters_json_schema)
+def _declaration(tool: ToolDefinition) -> Declaration:
+    return Declaration(tool.name, tool.description, tool.parameters_json_schema)
 
 
 @dataclass
