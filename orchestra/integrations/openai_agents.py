@@ -113,7 +113,8 @@ class OrchestraModel(Model):
         with generation_span(disabled=tracing.is_disabled()) as span:
             reply = await self._app.complete(messages, step=self._step_of(model_settings), **options)
             output = answer_items(reply)
-            _trace(span.span_data, tracing, reply, input, output)
+            if not tracing.is_disabled():
+                _trace(span.span_data, tracing, reply, input, output)
         return ModelResponse(output=output, usage=usage_of(reply), response_id=None, request_id=reply.run)
 
     async def stream_response(
@@ -140,7 +141,7 @@ class OrchestraModel(Model):
             found = self._app.stream(messages, step=self._step_of(model_settings), **options)
             async with aclosing(cast("AsyncGenerator[t.StreamEvent]", found)) as events:
                 async for event in events:
-                    if isinstance(event, t.End):
+                    if isinstance(event, t.End) and not tracing.is_disabled():
                         _trace(span.span_data, tracing, event.reply, input, answer_items(event.reply))
                     for one in written.of(event):
                         yield one
@@ -163,7 +164,7 @@ class OrchestraModel(Model):
 
     def _step_of(self, settings: ModelSettings) -> t.Step:
         step = as_step(self._step)
-        return replace(step, metadata={**step.metadata, **(settings.metadata or {})})
+        return replace(step, metadata={**step.metadata, **settings.metadata}) if settings.metadata else step
 
 
 def _here(**kept_elsewhere: object) -> None:

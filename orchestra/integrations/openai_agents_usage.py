@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from agents.usage import RequestUsage, Usage
 from openai.types.responses import ResponseUsage
 from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
@@ -11,11 +13,9 @@ from orchestra import types as t
 
 def usage_of(reply: t.Reply) -> Usage:
     """The requests that were sent, and the tokens that their providers counted, with an entry for each of them."""
-    whole = Usage()
-    for attempt in reply.attempts:
-        if attempt.sent != "no":
-            whole.add(_request(attempt.usage or t.Usage()))
-    return whole
+    used = [attempt.usage or t.Usage() for attempt in reply.attempts if attempt.sent != "no"]
+    entries = [RequestUsage(**_counts(one)) for one in used if one.input or one.output]
+    return Usage(requests=len(used), request_usage_entries=entries, **_counts(sum(used, t.Usage())))
 
 
 def told(usage: Usage) -> ResponseUsage:
@@ -27,15 +27,16 @@ def told(usage: Usage) -> ResponseUsage:
     return found
 
 
-def _request(used: t.Usage) -> Usage:
-    return Usage(
-        requests=1,
-        input_tokens=used.input,
-        output_tokens=used.output,
-        total_tokens=used.input + used.output,
-        input_tokens_details=InputTokensDetails(cached_tokens=used.cached_input, cache_write_tokens=used.cache_write),
-        output_tokens_details=OutputTokensDetails(reasoning_tokens=used.reasoning),
-    )
+def _counts(used: t.Usage) -> dict[str, Any]:
+    return {
+        "input_tokens": used.input,
+        "output_tokens": used.output,
+        "total_tokens": used.input + used.output,
+        "input_tokens_details": InputTokensDetails(
+            cached_tokens=used.cached_input, cache_write_tokens=used.cache_write
+        ),
+        "output_tokens_details": OutputTokensDetails(reasoning_tokens=used.reasoning),
+    }
 
 
 def _said(usage: Usage | RequestUsage) -> ResponseUsage:
