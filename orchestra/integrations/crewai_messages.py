@@ -52,7 +52,8 @@ def from_crewai(messages: Sequence[Mapping[str, Any]], failed: Iterable[ToolFail
     """
     read = [_kept(message, at) or message for at, message in enumerate(messages)]
     faults = {(one.tool_name, one.message) for one in failed}
-    return tuple(_marked(message, faults) for message in canonical(read))
+    found = canonical(read)
+    return tuple(_marked(message, faults) for message in found) if faults else found
 
 
 def tools_of(offered: Iterable[Any]) -> list[Tool]:
@@ -119,7 +120,7 @@ def _told(message: Mapping[str, Any]) -> list[dict[str, Any]] | None:
 
 
 def _marked(message: t.Message, faults: set[tuple[str, str]]) -> t.Message:
-    if message.role != "tool" or not faults:
+    if message.role != "tool":
         return message
     (result,) = cast("tuple[t.ToolResult]", message.parts)
     text = _text(result)

@@ -107,15 +107,11 @@ def _block(part: Text | Image | Document) -> dict[str, Any]:
 
 def _state(message: Message, plain: BaseMessage) -> dict[str, Any]:
     """What `plain` alone does not tell of the message: mostly who wrote it, else its parts as they are."""
-    read = from_langchain(plain, message.role, 0)
-    if read == message:
-        return {}
-    origin = message.parts[0].origin
-    if origin is not None and all(part.origin == origin for part in message.parts):
-        kept = {"origin": to_json(origin)}
-        plain.additional_kwargs[STATE] = kept
-        if from_langchain(plain, message.role, 0) == message:
-            return {STATE: kept}
+    origin = message.parts[0].origin if message.parts else None
+    kept: dict[str, Any] = {} if origin is None else {STATE: {"origin": to_json(origin)}}
+    plain.additional_kwargs |= kept
+    if from_langchain(plain, message.role, 0) == message:
+        return kept
     return {STATE: {"parts": to_json(message.parts)}}
 
 

@@ -70,8 +70,10 @@ def _from_dict(item: Mapping[str, Any], at: int) -> Message:
         if not isinstance(call_id := item.get("tool_call_id"), str):
             raise ConfigError(f"messages[{at}]: a tool's message needs the 'tool_call_id' it answers, got {call_id!r}")
         return _tool_result(call_id, str(item.get("name", "")), content, at)
-    calls = tuple(_openai_call(call, at) for call in _listed(item.get("tool_calls") or ()))
-    return Message(role, (*_parts(content, at), *calls))
+    parts = _parts(content, at)
+    if calls := item.get("tool_calls"):
+        parts += tuple(_openai_call(call, at) for call in _listed(calls))
+    return Message(role, parts)
 
 
 def _role(role: Any, at: int) -> Role:
