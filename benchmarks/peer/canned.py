@@ -15,10 +15,11 @@ from orchestra import Fleet, Orchestra
 from orchestra.testing import ScriptedModel
 
 CALLS = 50
-ASKED = "How much does it rain in Oslo?"
+ASKED = "Does it rain in Oslo?"
+SAID = "No"  # so short that no framework's fake streams it in more pieces than the provider does
 CHUNK = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "small"}
 PIECES = [
-    {"choices": [{"index": 0, "delta": {"role": "assistant", "content": "A lot."}, "finish_reason": None}]},
+    {"choices": [{"index": 0, "delta": {"role": "assistant", "content": SAID}, "finish_reason": None}]},
     {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
     {"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}},
 ]

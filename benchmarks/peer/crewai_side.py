@@ -8,7 +8,7 @@ from typing import Any
 
 os.environ.update(CREWAI_DISABLE_TELEMETRY="true", CREWAI_TRACING_ENABLED="false", OTEL_SDK_DISABLED="true")
 
-from canned import ASKED, canned_app, rounds  # the environment is read when crewai is imported
+from canned import ASKED, SAID, canned_app, rounds  # the environment is read when crewai is imported
 from crewai.events.types.llm_events import LLMCallType  # likewise
 from crewai.llms.base_llm import BaseLLM, llm_call_context  # likewise
 
@@ -22,7 +22,7 @@ TOOLS: list[Any] = [
     }
     for number in range(10)
 ]
-TURNS: list[Any] = [{"role": "user", "content": ASKED}, {"role": "assistant", "content": "A lot."}]
+TURNS: list[Any] = [{"role": "user", "content": ASKED}, {"role": "assistant", "content": SAID}]
 
 
 class Fake(BaseLLM):
@@ -35,8 +35,8 @@ class Fake(BaseLLM):
             said = self._format_messages(messages)
             usage = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}
             self._track_token_usage_internal(usage)
-            self._emit_call_completed_event("A lot.", LLMCallType.LLM_CALL, messages=said, usage=usage)
-            return "A lot."
+            self._emit_call_completed_event(SAID, LLMCallType.LLM_CALL, messages=said, usage=usage)
+            return SAID
 
     async def acall(self, messages: Any, tools: Any = None, *_: Any, **__: Any) -> str:
         """The answer."""

@@ -6,18 +6,19 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from canned import ASKED, canned_app, rounds
+from canned import ASKED, SAID, canned_app, rounds
 
 from agents import Agent, FunctionTool, Model, ModelResponse, RunConfig, Runner, Usage
+from orchestra import types as t
 from orchestra.integrations.openai_agents import OrchestraModel
 from orchestra.integrations.openai_agents_items import to_items
 from orchestra.integrations.openai_agents_stream import Written
-from orchestra.types import End, Message, Reply, TextDelta
 
-ANSWER = Message.assistant("A lot.")
+ANSWER = t.Message.assistant(SAID)
+REPLY = t.Reply(SAID, "fake", ANSWER, attempts=(t.Attempt("1", "fake", usage=t.Usage(9, 3)),))
 QUIET = RunConfig(tracing_disabled=True)
 SCHEMA = {"type": "object", "properties": {"key": {"type": "string"}}, "required": ["key"]}
-TURNS: list[Any] = [{"role": "user", "content": ASKED}, {"role": "assistant", "content": "A lot."}]
+TURNS: list[Any] = [{"role": "user", "content": ASKED}, {"role": "assistant", "content": SAID}]
 
 
 class Fake(Model):
@@ -25,13 +26,14 @@ class Fake(Model):
 
     async def get_response(self, *_: Any, **__: Any) -> ModelResponse:
         """The answer."""
-        return ModelResponse(output=to_items(ANSWER), usage=Usage(requests=1), response_id=None)
+        usage = Usage(requests=1, input_tokens=9, output_tokens=3, total_tokens=12)
+        return ModelResponse(output=to_items(ANSWER), usage=usage, response_id=None)
 
     async def stream_response(self, *_: Any, **__: Any) -> AsyncIterator[Any]:
         """The answer, in one piece."""
         written = Written()
         yield written.created()
-        for event in (TextDelta("A lot."), End(Reply("A lot.", "fake", ANSWER))):
+        for event in (t.TextDelta(SAID), t.End(REPLY)):
             for one in written.of(event):
                 yield one
 

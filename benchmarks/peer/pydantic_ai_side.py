@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from canned import ASKED, canned_app, rounds
+from canned import ASKED, SAID, canned_app, rounds
 from pydantic_ai import Agent, Tool
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart
 from pydantic_ai.models.test import TestModel
@@ -13,7 +13,7 @@ from pydantic_ai.models.test import TestModel
 from orchestra.integrations.pydantic_ai import OrchestraModel
 
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"key": {"type": "string"}}, "required": ["key"]}
-TURNS: list[ModelMessage] = [ModelRequest.user_text_prompt(ASKED), ModelResponse(parts=[TextPart("A lot.")])]
+TURNS: list[ModelMessage] = [ModelRequest.user_text_prompt(ASKED), ModelResponse(parts=[TextPart(SAID)])]
 
 
 def unused(**_: Any) -> str:
@@ -34,7 +34,7 @@ async def streamed(agent: Agent[None, str]) -> None:
 async def main() -> None:
     """Both models' CPU for every line that comes in."""
     async with canned_app() as app:
-        models = OrchestraModel(app, "rain"), TestModel(call_tools=[], custom_output_text="A lot.")
+        models = OrchestraModel(app, "rain"), TestModel(call_tools=[], custom_output_text=SAID)
         plain = [Agent(model) for model in models]
         tooled = [Agent(model, tools=TOOLS) for model in models]
         earlier = TURNS * 4
