@@ -60,7 +60,7 @@ def _one_result_each(message: Message) -> Iterable[Message]:
 
 def _made(message: Message) -> BaseMessage:
     made = _plain(message)
-    made.additional_kwargs |= _state(message, made)
+    made.additional_kwargs.update(_state(message, made))
     return made
 
 
@@ -109,7 +109,7 @@ def _state(message: Message, plain: BaseMessage) -> dict[str, Any]:
     """What `plain` alone does not tell of the message: mostly who wrote it, else its parts as they are."""
     origin = message.parts[0].origin if message.parts else None
     kept: dict[str, Any] = {} if origin is None else {STATE: {"origin": to_json(origin)}}
-    plain.additional_kwargs |= kept
+    plain.additional_kwargs.update(kept)
     if from_langchain(plain, message.role, 0) == message:
         return kept
     return {STATE: {"parts": to_json(message.parts)}}
