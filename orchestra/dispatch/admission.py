@@ -110,12 +110,10 @@ class _Waiting:
         """The request as it is written for the money that is left, and that money."""
         purse, card = self._purse(), self._way.lane.card
         if not purse.capped:
-            encoded, reservation = dialect.encode(request, card), purse.reserve(None)
-        else:
-            with self._told("money", "other attempts held the money"):
-                encoded, reservation = await afford(purse, request, card, dialect, within=self._left)
-        self.undo.append(partial(reservation.settle, NOTHING))
-        return encoded, reservation
+            return dialect.encode(request, card), self._held(purse.reserve(None))
+        with self._told("money", "other attempts held the money"):
+            encoded, reservation = await afford(purse, request, card, dialect, within=self._left)
+            return encoded, self._held(reservation)
 
     async def granted(self, request: Request) -> Hold | CallFault | None:
         """A place within the limits of the key; None where there are none."""
@@ -152,6 +150,10 @@ class _Waiting:
             slot = await held
             self.undo.append(slot.release)
         return slot
+
+    def _held(self, reservation: Reservation) -> Reservation:
+        self.undo.append(partial(reservation.settle, NOTHING))
+        return reservation
 
     @property
     def _left(self) -> float:

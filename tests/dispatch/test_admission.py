@@ -7,7 +7,7 @@ import pytest
 
 from orchestra.dispatch import Purse
 from orchestra.dispatch.admission import TOLD
-from orchestra.errors import DeadlineExceeded
+from orchestra.errors import DeadlineExceeded, LedgerError
 from orchestra.ledger import AttemptStarted, Waited
 from orchestra.types import Cost
 from tests.dispatch.doubles import CARDS, Bench, RealClock, card, decide, say
@@ -41,6 +41,19 @@ async def test_a_wait_for_money_is_told_too():
     call = bench.call(purse=purse)
     [told] = await waits_for(bench, call, seconds=2.0, until=lambda: held.settle(Cost(0.0)))
     assert (told.why, told.seconds) == ("money", 2.0)
+
+
+async def test_money_comes_back_where_the_wait_for_it_cannot_be_recorded():
+    bench, purse = Bench(OK), Purse(1.0)
+    held = purse.reserve(1.0)
+
+    def full(step, event, *, keep=None):
+        raise LedgerError("the disk is full")
+
+    bench.rows.record = full
+    with pytest.raises(LedgerError):
+        await waits_for(bench, bench.call(purse=purse), seconds=2.0, until=lambda: held.settle(Cost(0.0)))
+    assert (purse.open, purse.held) == (0, 0)
 
 
 @pytest.mark.parametrize(("seconds", "lines"), [(TOLD / 2, 0), (TOLD * 1.5, 1)])
