@@ -17,6 +17,7 @@ from functools import cache, lru_cache, partial
 from operator import is_
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin
 from urllib.parse import quote, quote_plus
+from uuid import UUID
 
 from orchestra.types import Json, ModelCard
 
@@ -66,7 +67,7 @@ class Redactor:
             return True
         for name in _OWN_NAMES:
             text = text.replace(name, "")
-        return "\\u212a" in text or _has_marker(text)
+        return ("\\u" in text and _ESCAPED_LETTER.search(text) is not None) or _has_marker(text)
 
     def text(self, text: str) -> str:
         """The text with each secret replaced by `[redacted]`; the same object where there is none."""
@@ -113,8 +114,10 @@ class Redactor:
         return visit(value)
 
     def _visitor(self, cls: Any) -> Callable[[Any], Any]:
+        if issubclass(cls, Enum | UUID):
+            return _untouched if issubclass(cls, str) else self._encoded
         if issubclass(cls, str):
-            return _untouched if issubclass(cls, Enum) else self.text
+            return self.text
         if issubclass(cls, tuple | list):
             return self._items
         if issubclass(cls, Mapping):
@@ -123,6 +126,12 @@ class Redactor:
             return _untouched
         names = _text_fields(cls)
         return partial(self._fields, names) if names else _untouched
+
+    def _encoded(self, value: Enum | UUID) -> Any:
+        """What is stored as text that it is not."""
+        said = str(value.value if isinstance(value, Enum) else value)
+        clean = self.text(said)
+        return value if clean is said else clean
 
     def _card(self, card: ModelCard) -> ModelCard:
         """A fleet's cards come with every decision: each is looked at once, and held so that its id stays its own."""
@@ -163,7 +172,13 @@ _CARDS = 256
 
 
 def _has_marker(text: str) -> bool:
-    return _MARKER.search(text.lower()) is not None
+    lower = text.lower()
+    return _MARKER.search(lower if lower.isascii() else _as_letters(lower)) is not None
+
+
+def _as_letters(lower: str) -> str:
+    """As patterns that ignore case read it: to them four characters beyond ASCII are letters; `lower` knows one."""
+    return lower.replace("\u017f", "s").replace("\u0131", "i").replace("i\u0307", "i")
 
 
 def _any_of(markers: Iterable[str]) -> re.Pattern[str]:
@@ -227,7 +242,7 @@ _RARER = "eatsdnoc92limrfpub.-gywh_xv=jkz@"  # the further on, the rarer in the 
 _MARKER = _any_of(_MARKERS)
 
 _OWN_NAMES = ('"key":', '"tokens":', '"max_tokens":')  # hold a marker, and name no secret in any mapping
-# 212A is the one character beyond ASCII that another case turns into a letter of a marker.
+_ESCAPED_LETTER = re.compile(r"\\u(?:0130|0131|017f|212a)")  # what `_as_letters` and `lower` make letters of
 
 # A key begins where a word begins; an escape such as \n or %2F before it is no part of a word.
 _EDGE = r"(?:(?<![A-Za-z])|(?<=\\[bfnrt])|(?<=%[0-9A-Fa-f]{2}))"
