@@ -30,10 +30,10 @@ class ChatReading:
         """Takes in a chunk."""
         draft, groq = self.draft, mapping(data.get("x_groq"))
         draft.model = string(data.get("model")) or draft.model
-        if said := data.get("usage") or groq.get("usage"):
-            draft.usage = usage(mapping(said)) or draft.usage
+        if said := mapping(data.get("usage")) or mapping(groq.get("usage")):
+            draft.usage = usage(said) or draft.usage
         choice = first_choice(data)
-        if message := mapping(choice.get("delta") or choice.get("message")):
+        if message := mapping(choice.get("delta")) or mapping(choice.get("message")):
             self._message(message)
         elif "text" in choice:
             return bad_reply("the choice is one of /completions, which holds a text and no message: check `base_url`")

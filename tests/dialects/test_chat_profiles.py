@@ -321,6 +321,7 @@ def test_a_query_of_base_url_joins_that_of_the_path():
     [
         ({"usage": {"prompt_tokens": 9, "completion_tokens": 2, "prompt_cache_hit_tokens": 5}}, Usage(9, 2, 5)),
         ({"x_groq": {"usage": {"prompt_tokens": 9, "completion_tokens": 2}}}, Usage(9, 2)),
+        ({"usage": "none", "x_groq": {"usage": {"prompt_tokens": 9, "completion_tokens": 2}}}, Usage(9, 2)),
     ],
 )
 def test_usage_is_found_where_the_server_puts_it(fields, usage):

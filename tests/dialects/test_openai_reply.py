@@ -233,6 +233,12 @@ def test_a_reply_that_was_broken_off_stays_so_whatever_a_later_chunk_says(finish
     assert read(stream(chunk({"content": "x"}, finish), chunk({}, "stop")), ASKED)[1].finish == finish
 
 
+@pytest.mark.parametrize("delta", [None, {}, "", "x", ["x"]])
+def test_a_message_is_read_beside_a_delta_that_is_none(delta):
+    whole = {"index": 0, "delta": delta, "message": {"content": "said"}, "finish_reason": "stop"}
+    assert read(stream({"choices": [whole]}), ASKED)[1].text == "said"
+
+
 @pytest.mark.parametrize("choices", [[], [{"index": 0, "delta": {}, "finish_reason": "stop"}]])
 def test_groqs_error_breaks_a_stream_off_whatever_stands_beside_it(choices):
     broken = {"choices": choices, "x_groq": {"id": "r", "error": "over_capacity"}}
