@@ -303,6 +303,13 @@ class ChatOrchestra(BaseChatModel):
             reasoning_output=any(one.reasoning_effort for one in can),
         )
 
+    @override
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+        """What LangChain's caches tell askers apart by: whatever is said nowhere in the call as well."""
+        node, fleet = enclosing(self.app.engine), self.app.fleet.fingerprint
+        around = (node.step, sorted(node.options.items())) if node else ()
+        return f"{super()._get_llm_string(stop, **kwargs)}---{fleet}{around}"
+
     @property
     @override
     def _llm_type(self) -> str:

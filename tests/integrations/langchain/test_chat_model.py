@@ -408,6 +408,31 @@ async def test_what_a_cache_knows_is_not_asked_again_unless_it_is_asked_of_anoth
     assert (len(small.requests), len(strong.requests)) == (2, 1)
 
 
+async def test_a_cache_tells_the_nodes_around_a_call_apart_by_step_and_limits():
+    small, strong = ScriptedModel("small", echo), ScriptedModel("strong", echo, tier="capable")
+    async with scripted_app(small, strong, policies=[STEPS]) as app:
+        model = app.chat_model(cache=InMemoryCache())
+
+        async def ask(said: str) -> str:
+            return (await model.ainvoke(said)).text
+
+        nodes = [
+            app.node(ask, step="chat"),
+            app.node(ask, step="research"),
+            app.node(ask, step="chat", tenant="acme"),
+        ]
+        said = [await node("Hi") for node in nodes * 2]
+    assert said == ["small: Hi", "strong: Hi", "small: Hi"] * 2
+    assert (len(small.requests), len(strong.requests)) == (2, 1)
+
+
+async def test_a_cache_tells_two_fleets_apart():
+    cache = InMemoryCache()
+    for name in ("small", "strong"):
+        async with scripted_app(ScriptedModel(name, echo)) as app:
+            assert (await app.chat_model(step="chat", cache=cache).ainvoke("Hi")).text == f"{name}: Hi"
+
+
 def test_without_an_app_and_without_its_variable_there_is_no_model(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv(FLEET, raising=False)
     with pytest.raises(ConfigError, match=r"write app\.chat_model\(step=…\), or set ORCHESTRA_FLEET"):
