@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 from orchestra.fleet.tokens import message_tokens
 from orchestra.types import Document, Image, Message, ModelCard, Part, ToolResult, ToolSpec
 
+_HOLDERS = frozenset((Image, Document, ToolResult))
 _FENCE = re.compile(r"^ {0,3}(```|~~~)", re.MULTILINE)  # CommonMark: a fence is indented by three spaces at most
 
 
@@ -29,11 +30,11 @@ def features(messages: Sequence[Message], tools: Sequence[ToolSpec] = ()) -> Fea
     `modalities` starts with "text", `documents` counts documents in messages and tool results.
     """
     media = [part for message in messages for part in _media(message.parts)]
-    documents = sum(isinstance(part, Document) for part in media)
+    documents = sum([isinstance(part, Document) for part in media])
     images = len(media) > documents
-    asked = [message.text for message in messages if message.role == "user"]
+    asked = next((message for message in reversed(messages) if message.role == "user"), None)
     return Features(
-        text=asked[-1] if asked else "",
+        text=asked.text if asked else "",
         tokens=message_tokens(messages, tools),
         modalities=("text", *(["image"] if images else []), *(["document"] if documents else [])),
         documents=documents,
@@ -67,9 +68,8 @@ def has_code_block(text: str) -> bool:
     return _FENCE.search(text) is not None
 
 
-def _media(parts: Sequence[Part]) -> Iterator[Image | Document]:
-    for part in parts:
-        if isinstance(part, Image | Document):
-            yield part
-        elif isinstance(part, ToolResult):
-            yield from _media(part.content)
+def _media(parts: Sequence[Part]) -> Sequence[Part]:
+    if _HOLDERS.isdisjoint(map(type, parts)):  # as most messages
+        return ()
+    inner = [part for result in parts if isinstance(result, ToolResult) for part in result.content]
+    return [part for part in (*parts, *inner) if isinstance(part, Image | Document)]
