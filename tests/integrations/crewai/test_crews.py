@@ -22,12 +22,12 @@ from crewai.tools.tool_failure import ToolFailure
 from crewai.utilities.agent_utils import build_tool_calls_assistant_message, convert_tools_to_openai_schema
 from pydantic import BaseModel
 
-from orchestra import StepPolicy
+from orchestra import Orchestra, StepPolicy
 from orchestra.integrations.crewai import OrchestraLLM
 from orchestra.ledger import AttemptEnded, Decided, Judged
-from orchestra.testing import CallTool, Say, ScriptedModel, scripted_app
+from orchestra.testing import CallTool, FakeProvider, Say, ScriptedModel, scripted_app
 from orchestra.types import Capabilities
-from tests.app.doubles import events, rows
+from tests.app.doubles import LOW, events, fleet_file, rows
 from tests.integrations.crewai.doubles import ASKED, KICKOFFS, agent, crew, rain_tool, stock, task
 from tests.integrations.fleets import SEALED, spoken, world
 
@@ -362,12 +362,13 @@ async def test_a_crew_remembers_by_the_same_llm_but_where_crewai_would_block_the
     def model(body: dict[str, Any]) -> str:
         return json.dumps({"memories": ["Oslo is wet."]}) if body.get("response_format") else "800 mm."
 
-    async with world(tmp_path, model) as (_, app):
-        memory = Memory(llm=(llm := OrchestraLLM(app)), embedder=Alike(), storage=str(tmp_path / "memory"))
-        one = agent(llm)
-        result = await KICKOFFS[kickoff](Crew(agents=[one], tasks=[task(one)], memory=memory))
-        memory.drain_writes()
-        assert [record.content for record in memory.list_records()] == [kept]
+    with FakeProvider({"small": model, "strong": model}) as provider:  # in a thread of its own: this loop is blocked
+        async with Orchestra.from_file(fleet_file(tmp_path, provider), policies=[LOW], ledger=None) as app:
+            memory = Memory(llm=(llm := OrchestraLLM(app)), embedder=Alike(), storage=str(tmp_path / "memory"))
+            one = agent(llm)
+            result = await KICKOFFS[kickoff](Crew(agents=[one], tasks=[task(one)], memory=memory))
+            memory.drain_writes()
+            assert [record.content for record in memory.list_records()] == [kept]
     assert (result.raw, result.token_usage.successful_requests) == ("800 mm.", 1)
 
 
