@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from orchestra.dialects.catalog import CODECS
 from orchestra.dialects.chat_profiles import PROFILES, ChatProfile
@@ -123,7 +123,7 @@ def _spelled(spelling: Spelling) -> str:
 def _field(value: object) -> str:
     if isinstance(value, bool):
         return _yes(value)
-    return f"`{'.'.join(value)}`" if isinstance(value, tuple) else f"`{value}`"  # type: ignore[reportUnknownVariableType,reportUnknownArgumentType]
+    return f"`{'.'.join(cast('tuple[str, ...]', value))}`" if isinstance(value, tuple) else f"`{value}`"
 
 
 _ROWS: Mapping[str, tuple[str, Shown]] = {
