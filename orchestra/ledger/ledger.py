@@ -81,49 +81,36 @@ class Ledger:
             if self._rows:
                 self._rows.look_again()
 
-    def append(self, run: str, step: str, event: Event, *, keep: tuple[str, object] | None = None) -> Row:
-        """Record an event of a run's step ("" for the run itself); the row as listeners see it, content included.
+    def append(self, run: str, step: str, event: Event, *, keep: tuple[str, object] | None = None) -> None:
+        """Record an event of a run's step ("" for the run itself).
 
-        `keep` is an entry for the step's journal, key and value: it and the event are written both or neither. Where
-        nobody listens, the row that is returned holds the event as it was given; in the file it has no secrets.
+        `keep` is an entry for the step's journal, key and value: it and the event are written both or neither.
 
         The row is in the file when this returns, but for those on which nothing outside rests yet (`MAY_WAIT`), where
-        nobody listens: they are written with the next row, and never later than in the event loop's next turn; their
-        number is 0.
+        nobody listens: they are written with the next row, and never later than in the event loop's next turn.
         """
-        run, step = self._place(run, step)
-        heard = self._listeners.heard(run)
-        if heard:
-            event = self._redactor.value(event)
-        now = self._clock()
-        if keep is None and not heard and type(event) in MAY_WAIT and self._held(run, step, event, now):
-            return Row(0, run, step, now, event)
-        row = Row(self._write(run, step, event, now, keep), run, step, now, event)
-        if heard:
-            self._listeners.tell(row)
-        return row
+        if keep or type(event) not in MAY_WAIT or not self._hold(run, step, event):
+            self._append(run, step, event, keep)
 
     async def write(self, run: str, step: str, event: Event) -> None:
         """Record an event as `append` does; it is in the file when this is done.
 
         All that tasks write so in one turn of their event loop shares a transaction.
         """
-        run, step = self._place(run, step)
-        rows, heard = self._rows, self._listeners.heard(run)
-        if heard or rows is None or not self._held(run, step, event, self._clock()):
-            self.append(run, step, event)
+        if self._store is None or not self._hold(run, step, event):
+            self._append(run, step, event)
             return
         import asyncio
 
-        held = rows.held
+        held = self._store.held
         await asyncio.sleep(0)  # the others of this turn add theirs, and then it ends
-        if rows.held is held:  # that failed, or another thread's turn lasts
+        if self._store.held is held:  # that failed, or another thread's turn lasts
             self.settle()
 
     def settle(self) -> None:
         """See that every row is in the file, those that may wait too."""
-        if self._rows:
-            self._rows.write_held()
+        if self._store:
+            self._store.write_held()
 
     def keep(self, run: str, step: str, key: str, value: object) -> None:
         """Write an entry into a step's journal, over an earlier one of that key; content whether asked for or not.
@@ -185,9 +172,20 @@ class Ledger:
     def _place(self, run: str, step: str) -> tuple[str, str]:
         return self._redactor.text(run), self._redactor.text(step)
 
-    def _held(self, run: str, step: str, event: Event, now: float) -> bool:
-        """Whether the row waits for the end of this turn of an event loop, if it is one."""
-        if self._rows is None or not (run.isascii() and step.isascii()):  # the file may refuse such a name
+    def _append(self, run: str, step: str, event: Event, keep: tuple[str, object] | None = None) -> None:
+        heard, now = self._listeners.heard(run), self._clock()
+        run, step = self._place(run, step)
+        if heard:
+            event = self._redactor.value(event)
+        seq = self._write(run, step, event, now, keep)
+        if heard:
+            self._listeners.tell(Row(seq, run, step, now, event))
+
+    def _hold(self, run: str, step: str, event: Event) -> bool:
+        """Whether nobody hears the row and it waits for the end of this turn of an event loop, if it is one."""
+        if self._rows is None or self._listeners.heard(run):
+            return False
+        if not (run.isascii() and step.isascii()):  # the file may refuse such a name
             return False
         import asyncio
 
@@ -195,7 +193,7 @@ class Ledger:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             return False
-        if self._rows.hold(run, step, now, event):
+        if self._rows.hold(run, step, self._clock(), event):
             loop.call_soon(self._end_turn)
         return True
 
@@ -235,9 +233,9 @@ class Recorder:
     ledger: Ledger
     run: str
 
-    def record(self, step: str, event: Event, *, keep: tuple[str, object] | None = None) -> Row:
+    def record(self, step: str, event: Event, *, keep: tuple[str, object] | None = None) -> None:
         """Record an event of a step ("" for the run itself), with an entry of its journal. Raises LedgerError."""
-        return self.ledger.append(self.run, step, event, keep=keep)
+        self.ledger.append(self.run, step, event, keep=keep)
 
     async def write(self, step: str, event: AttemptStarted | RunEnded) -> None:
         """Record an event and wait until it is in the file: something follows outside. Raises LedgerError."""

@@ -38,8 +38,8 @@ class Listeners:
         return remove
 
     def heard(self, run: str) -> bool:
-        """Whether anybody hears the rows of `run`."""
-        return bool(self._sinks) or run in self._of_run
+        """Whether anybody hears the rows of `run`, a name that may hold a secret."""
+        return bool(self._sinks) or (bool(self._of_run) and self._redactor.text(run) in self._of_run)
 
     def tell(self, row: Row) -> None:
         """Hand the row to all who want it. One that raises is logged, redacted, and stops nobody else."""

@@ -39,7 +39,7 @@ class Redactor:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._given: set[str] = set()
         self._known: list[str] = []
-        self._known_in_json: set[str] = set()
+        self._known_forms: set[str] = set()  # in a text and in JSON
         self._short = lru_cache(maxsize=2048)(self._clean)  # names and reasons come again and again
         self._visits: dict[type, Callable[[Any], Any]] = {ModelCard: self._card}
         self._cards: dict[int, tuple[ModelCard, ModelCard]] = {}
@@ -53,21 +53,21 @@ class Redactor:
         self._given |= new
         given = {form for secret in self._given for form in _forms(secret)}
         self._known = sorted(given, key=len, reverse=True)  # a secret that begins another must not leave its tail
-        self._known_in_json = {form for known in self._known for form in _in_json(known)}
+        self._known_forms = given | {form for known in given for form in _in_json(known)}
         self._short.cache_clear()
         self._cards.clear()
         return True
 
     def suspects(self, text: str) -> bool:
-        """Whether JSON text may hold what `value` would take out of the value that was written.
+        """Whether a text or JSON text may hold what `value` would take out of the value that was written.
 
         To look through the text once takes a fraction of the time of a visit to every string.
         """
-        if any(map(text.__contains__, self._known_in_json)):
+        if any(map(text.__contains__, self._known_forms)):
             return True
-        for name in _OWN_NAMES:
-            text = text.replace(name, "")
-        return ("\\u" in text and _ESCAPED_LETTER.search(text) is not None) or _has_marker(text)
+        if "\\u" in text and _ESCAPED_LETTER.search(text):
+            return True
+        return _has_marker(text) and _has_marker(_without_own_names(text))
 
     def text(self, text: str) -> str:
         """The text with each secret replaced by `[redacted]`; the same object where there is none."""
@@ -174,6 +174,12 @@ _CARDS = 256
 def _has_marker(text: str) -> bool:
     lower = text.lower()
     return _MARKER.search(lower if lower.isascii() else _as_letters(lower)) is not None
+
+
+def _without_own_names(text: str) -> str:
+    for name in _OWN_NAMES:
+        text = text.replace(name, "")
+    return text
 
 
 def _as_letters(lower: str) -> str:

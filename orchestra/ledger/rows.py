@@ -28,15 +28,6 @@ class Rows:
         """Write an event with the next that is added; whether no other is held yet."""
         return self._store.hold(self._fresh(run, step, time, event))
 
-    @property
-    def held(self) -> object:
-        """What stands for all that is held; another object once that is written."""
-        return self._store.held
-
-    def write_held(self) -> None:
-        """Write what is held."""
-        self._store.write_held()
-
     def look_again(self) -> None:
         """At what was taken to hold no secret: others are known now."""
         self._cards.look_again()
@@ -47,7 +38,9 @@ class Rows:
 
     def _fresh(self, run: str, step: str, time: float, event: Event) -> Fresh:
         data = encode(event, self._cards, content=self._content)
-        if self._redactor.suspects(data.replace(_OWN_NAME, "", 1) if isinstance(event, AttemptEnded) else data):
+        shown = data.replace(_OWN_NAME, "", 1) if isinstance(event, AttemptEnded) else data
+        if self._redactor.suspects(f"{run}\n{step}\n{shown}"):
+            run, step = self._redactor.text(run), self._redactor.text(step)
             data = encode(self._redactor.value(event), self._cards, content=self._content)
         return run, step, time, event.type, data
 

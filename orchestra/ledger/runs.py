@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Literal, TypeAlias
 
 from orchestra.ledger.events import (
@@ -93,11 +94,9 @@ def _end(rows: Sequence[Row]) -> RunEnded | None:
 
 def new_run_id() -> str:
     """A run id of 16 characters: ids sort by the microsecond they were made in, and end in 25 random bits."""
-    return _digits(time.time_ns() // 1000, 11) + _digits(secrets.randbits(25), 5)
+    number = time.time_ns() // 1000 << 25 | secrets.randbits(25)
+    return "".join([_PAIRS[number >> place & 1023] for place in range(70, -1, -10)])
 
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: nothing that reads like something else
-
-
-def _digits(number: int, width: int) -> str:
-    return "".join(_ALPHABET[number >> 5 * place & 31] for place in reversed(range(width)))
+_PAIRS = tuple(map("".join, product(_ALPHABET, repeat=2)))

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from operator import attrgetter
 from typing import Any, cast
 
 import orjson
@@ -30,19 +31,19 @@ def row_text(value: Any) -> str:
     return _JSON.encode(value) if b"null" in quick else quick.decode()  # it writes infinities as null too
 
 
-@cache
-def fields(cls: Any) -> tuple[tuple[str, Any], ...]:
-    """The names of the fields that are stored, each with its default."""
-    kept = [field for field in dataclasses.fields(cls) if cls is not ModelCard or field.name in _CARD]
-    return tuple((field.name, _default(field)) for field in kept)
+def fields(value: Any) -> Iterable[tuple[str, Any]]:
+    """The names of the fields that are stored, each with what the value has there."""
+    names, _, values = _stored(value.__class__)
+    return zip(names, values(value), strict=False)
 
 
 def sparse(value: Any) -> dict[str, Any]:
     """The value's fields that are not at their defaults."""
+    names, defaults, values = _stored(value.__class__)
     return {
         name: item
-        for name, default in fields(value.__class__)
-        if (item := getattr(value, name)) is not default and item != default  # most are the default itself
+        for name, default, item in zip(names, defaults, values(value), strict=False)
+        if item is not default and item != default  # most are the default itself
     }
 
 
@@ -54,9 +55,7 @@ _SPARSE = frozenset({StepContext, Decision, Candidate, ModelCard, Plan, Step})
 def _plain(value: Any) -> Any:
     cls = value.__class__
     if dataclasses.is_dataclass(cls):
-        return _tag(cls) | (
-            sparse(value) if cls in _SPARSE else {name: getattr(value, name) for name, _ in fields(cls)}
-        )
+        return _tag(cls) | (sparse(value) if cls in _SPARSE else dict(fields(value)))
     if isinstance(value, Mapping):
         return dict(cast("Mapping[Any, Any]", value))
     raise TypeError(f"{cls.__name__} is no value of orchestra")
@@ -67,6 +66,14 @@ def _tag(cls: Any) -> dict[str, str]:
     """What tells the members of a union apart when they are read back."""
     tag = getattr(cls, "type", None)
     return {"type": tag} if isinstance(tag, str) else {}
+
+
+@cache
+def _stored(cls: Any) -> tuple[tuple[str, ...], tuple[Any, ...], Callable[[Any], tuple[Any, ...]]]:
+    """Of the fields that are stored the names, the defaults, and what gives their values, and one value more."""
+    kept = [field for field in dataclasses.fields(cls) if cls is not ModelCard or field.name in _CARD]
+    names = tuple(field.name for field in kept)
+    return names, tuple(map(_default, kept)), attrgetter(*names, "__class__")  # of one name it would give no tuple
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:

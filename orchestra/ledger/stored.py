@@ -22,12 +22,10 @@ def encode(event: Event, cards: Cards, *, content: bool = True) -> str:
 
     Raises LedgerError for values that are not plain JSON.
     """
-    left_out = () if content else event.content
-    values = {
-        name: value
-        for name, _ in fields(type(event))
-        if (value := getattr(event, name)) is not None and name not in left_out
-    }
+    values = {name: value for name, value in fields(event) if value is not None}
+    if not content:
+        for name in event.content:
+            values.pop(name, None)
     try:
         if isinstance(event, Decided):
             values["context"] = _context(event, content=content)

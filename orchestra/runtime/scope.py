@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from orchestra.dispatch import Purse
 from orchestra.errors import ConfigError
-from orchestra.ledger import AttemptEnded, Event, Recorder, Row
+from orchestra.ledger import AttemptEnded, Event, Recorder
 from orchestra.types import Cost, Earlier, Mode, Priority, Usage
 
 AtCap: TypeAlias = Literal["fail", "pause"]
@@ -93,11 +93,11 @@ class RunRecorder(Recorder):
 
     spent: Spent = field(default_factory=Spent)
 
-    def record(self, step: str, event: Event, *, keep: tuple[str, object] | None = None) -> Row:
+    def record(self, step: str, event: Event, *, keep: tuple[str, object] | None = None) -> None:
         """Record an event of a step ("" for the run itself). Raises LedgerError."""
         if isinstance(event, AttemptEnded):
             self.spent.add(event.cost, event.usage)
-        return self.ledger.append(self.run, step, event, keep=keep)
+        self.ledger.append(self.run, step, event, keep=keep)
 
 
 @dataclass(frozen=True, slots=True)

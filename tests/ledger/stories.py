@@ -152,4 +152,10 @@ def call_story(*, usd: float | None = 0.0, metered: bool = True) -> Story:
 
 
 def write(ledger: Ledger, run: str, story: Story) -> list[Row]:
-    return [ledger.append(run, step, event) for step, event in story]
+    """Append the story's events; the rows as a listener hears them."""
+    heard: list[Row] = []
+    stop = ledger.subscribe(run, heard.append)
+    for step, event in story:
+        ledger.append(run, step, event)
+    stop()
+    return heard

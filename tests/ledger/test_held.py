@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from orchestra.errors import LedgerError
-from orchestra.ledger import AttemptEnded, AttemptStarted, Judged, Ledger, RunEnded, RunStarted
+from orchestra.ledger import AttemptEnded, AttemptStarted, Judged, Ledger, Row, RunEnded, RunStarted
 from orchestra.ledger.store import Store
 
 STARTED, ENDED = RunStarted("a"), RunEnded("done")
@@ -24,9 +24,9 @@ def _in_file(file: Path) -> list[str]:
 
 
 async def test_a_row_that_may_wait_is_written_with_the_next_and_before_it(file: Path, ledger: Ledger) -> None:
-    assert ledger.append("run", "", STARTED).seq == 0
+    ledger.append("run", "", STARTED)
     assert _in_file(file) == []
-    assert ledger.append("run", "s", AttemptStarted("a1", "m")).seq == 2
+    ledger.append("run", "s", AttemptStarted("a1", "m"))
     assert _in_file(file) == ["run_started", "attempt_started"]
 
 
@@ -146,7 +146,7 @@ async def test_what_its_writer_no_longer_waits_for_is_written_all_the_same(file:
 
 
 def test_where_no_event_loop_runs_nothing_waits(file: Path, ledger: Ledger) -> None:
-    assert ledger.append("run", "", STARTED).seq == 1
+    ledger.append("run", "", STARTED)
     assert _in_file(file) == ["run_started"]
 
 
@@ -162,3 +162,16 @@ def test_what_a_process_holds_is_not_written_by_its_fork(file: Path, monkeypatch
     assert store.hold(("child", "", 0.0, "run_started", "{}"))
     assert [row[1] for row in store.rows("run") + store.rows("child")] == ["child"]
     store.close()
+
+
+@pytest.mark.parametrize("secret", ["planted-secret", 'a "quoted" secret', "one\\with\\slashes", "gehe\u00efmnis"])
+async def test_no_secret_stands_in_the_names_of_rows_that_waited(file: Path, secret: str) -> None:
+    with closing(Ledger(file, secrets=[secret])) as ledger:
+        heard: list[Row] = []
+        ledger.append(f"run {secret}", f"step {secret}", STARTED)
+        stop = ledger.subscribe(f"run {secret}", heard.append)
+        ledger.append(f"run {secret}", "", ENDED)
+        stop()
+        rows = ledger.events(f"run {secret}")
+    assert [(row.run, row.step) for row in rows] == [("run [redacted]", "step [redacted]"), ("run [redacted]", "")]
+    assert heard == rows[1:]

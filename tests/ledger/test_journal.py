@@ -192,9 +192,12 @@ def test_a_full_disk_takes_neither_the_event_nor_its_entry(ledger: Ledger) -> No
 
 
 def test_a_seq_is_the_events_own_whether_or_not_something_is_kept(ledger: Ledger) -> None:
-    rows = [ledger.append("run", "s", ToolEnded(str(n), "t"), keep=("k", n) if n % 2 else None) for n in range(6)]
-    assert [row.seq for row in rows] == [1, 2, 3, 4, 5, 6]
-    assert ledger.events("run") == rows
+    heard: list[Row] = []
+    ledger.subscribe("run", heard.append)
+    for n in range(6):
+        ledger.append("run", "s", ToolEnded(str(n), "t"), keep=("k", n) if n % 2 else None)
+    assert [row.seq for row in heard] == [1, 2, 3, 4, 5, 6]
+    assert ledger.events("run") == heard
 
 
 @pytest.mark.parametrize("content", [False, True])

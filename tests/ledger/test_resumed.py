@@ -36,7 +36,7 @@ from orchestra.ledger import (
 )
 from orchestra.ledger.runs import summary
 from orchestra.types import Cost, Plan, Step
-from tests.ledger.stories import Story
+from tests.ledger.stories import Story, write
 
 DAY = 86_400.0
 PLAN = Plan("refund it", (Step("look", "look it up"), Step("pay", "pay it back", needs=("look",))))
@@ -74,7 +74,7 @@ def told(*parts: Story) -> list[Row]:
     """The rows of a run whose parts lie days apart; within a part a second passes from row to row."""
     times: Iterator[float] = (DAY * day + second for day, part in enumerate(parts) for second in range(len(part)))
     ledger = Ledger(None, clock=lambda: next(times))
-    return [ledger.append("run", step, event) for part in parts for step, event in part]
+    return write(ledger, "run", [said for part in parts for said in part])
 
 
 def test_a_run_that_was_left_for_a_person_is_interrupted_and_waits() -> None:
