@@ -46,6 +46,11 @@ class Caller(Side):
         """Requests per second, and microseconds of CPU per call."""
         return Round(*map(float, self.ask().split()))
 
+    def bytecodes(self) -> str:
+        """Bytecodes per call, and of how many functions."""
+        executed, functions = map(float, self.ask("bytecodes").split())
+        return f"{executed:11,.0f}{functions:11,.0f}"
+
 
 def commands(url: str) -> dict[str, Sequence[str]]:
     """What is measured, by its row's title."""
@@ -63,11 +68,15 @@ def commands(url: str) -> dict[str, Sequence[str]]:
 
 def crowds(url: str) -> None:
     """Print every side's rate and CPU, then what was promised."""
-    taken = _rounds(commands(url))
-    print(f"{'64 calls at a time':44}{'requests/s':>11}{'95 % interval':>16}{'µs CPU a call':>15}{'95 % interval':>16}")
+    taken, executed = _rounds(commands(url))
+    print(
+        f"{'64 calls at a time':44}{'requests/s':>11}{'95 % interval':>16}{'µs CPU a call':>15}{'95 % interval':>16}",
+        end="",
+    )
+    print(f"{'bytecodes':>11}{'functions':>11}")
     for name in taken[0]:
         rates, cpus = [one[name].rate for one in taken], [one[name].cpu for one in taken]
-        print(f"{name:44}{_cells(rates, 11)}{_cells(cpus, 15)}")
+        print(f"{name:44}{_cells(rates, 11)}{_cells(cpus, 15)}{executed[name]}")
     print()
     for size, most in ADDED.items():
         tail = "" if size == "short" else f", {TITLES[size]}"
@@ -79,12 +88,13 @@ def crowds(url: str) -> None:
             _verdict(f"times the requests/s of the {peer}", ratios, least, "at least")
 
 
-def _rounds(sides: Mapping[str, Sequence[str]]) -> list[dict[str, Round]]:
+def _rounds(sides: Mapping[str, Sequence[str]]) -> tuple[list[dict[str, Round]], dict[str, str]]:
     with ExitStack() as stack:
         callers = {name: Caller(command) for name, command in sides.items()}
         for caller in callers.values():
             stack.callback(caller.close)
-        return [{name: caller.calls() for name, caller in callers.items()} for _ in range(ROUNDS)]
+        taken = [{name: caller.calls() for name, caller in callers.items()} for _ in range(ROUNDS)]
+        return taken, {name: caller.bytecodes() for name, caller in callers.items()}
 
 
 def _cells(values: Sequence[float], width: int) -> str:

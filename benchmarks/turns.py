@@ -34,10 +34,10 @@ class Side:
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._read() == "ready"
 
-    def ask(self) -> str:
-        """Have a round done: the line that the process says of it."""
+    def ask(self, what: str = "") -> str:
+        """Have a round done, or something else: the line that the process says of it."""
         assert self._process.stdin
-        self._process.stdin.write("\n")
+        self._process.stdin.write(f"{what}\n")
         self._process.stdin.flush()
         return self._read()
 
