@@ -49,6 +49,7 @@ async def main() -> None:
         ours, fake = OrchestraLLM(app, step="rain"), Fake(model="fake")
         asked = [*TURNS * 4, TURNS[0]]
         await rounds(
+            app,
             {
                 "one message": (lambda: ours.acall(ASKED), lambda: fake.acall(ASKED)),
                 "one message, from a thread": (
@@ -56,7 +57,7 @@ async def main() -> None:
                     lambda: asyncio.to_thread(fake.call, ASKED),
                 ),
                 "nine messages, ten tools": (lambda: ours.acall(asked, TOOLS), lambda: fake.acall(asked, TOOLS)),
-            }
+            },
         )
 
 

@@ -49,11 +49,12 @@ async def main() -> None:
         ours: Any = app.chat_model(step="rain")
         bound = ours.bind_tools(TOOLS)
         await rounds(
+            app,
             {
                 "one message": (lambda: ours.ainvoke(ONE), lambda: fake.ainvoke(ONE)),
                 "one message, streamed": (lambda: streamed(ours, ONE), lambda: streamed(fake, ONE)),
                 "nine messages, ten tools": (lambda: bound.ainvoke(TEN), lambda: fake.bind(tools=TOOLS).ainvoke(TEN)),
-            }
+            },
         )
 
 

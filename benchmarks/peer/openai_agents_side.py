@@ -62,6 +62,7 @@ async def main() -> None:
         tooled = [agent.clone(tools=TOOLS) for agent in plain]
         asked = [*TURNS * 4, TURNS[0]]
         await rounds(
+            app,
             {
                 "one message": (
                     lambda: Runner.run(plain[0], ASKED, run_config=QUIET),
@@ -72,7 +73,7 @@ async def main() -> None:
                     lambda: Runner.run(tooled[0], asked, run_config=QUIET),
                     lambda: Runner.run(tooled[1], asked, run_config=QUIET),
                 ),
-            }
+            },
         )
 
 

@@ -39,6 +39,7 @@ async def main() -> None:
         tooled = [Agent(model, tools=TOOLS) for model in models]
         earlier = TURNS * 4
         await rounds(
+            app,
             {
                 "one message": (lambda: plain[0].run(ASKED), lambda: plain[1].run(ASKED)),
                 "one message, streamed": (lambda: streamed(plain[0]), lambda: streamed(plain[1])),
@@ -46,7 +47,7 @@ async def main() -> None:
                     lambda: tooled[0].run(ASKED, message_history=earlier),
                     lambda: tooled[1].run(ASKED, message_history=earlier),
                 ),
-            }
+            },
         )
 
 
