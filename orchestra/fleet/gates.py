@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias
 
 from orchestra.fleet.candidates import build
 from orchestra.fleet.estimates import Facts, estimator, wanted_tokens
@@ -11,7 +12,6 @@ from orchestra.fleet.fleet import Fleet
 from orchestra.fleet.prices import bound
 from orchestra.types import Candidate, Rejection, StepContext
 
-Check: TypeAlias = Callable[[Facts], str | None]
 Scorer: TypeAlias = Callable[[Facts, float | None, float, float], float]
 
 
@@ -23,20 +23,18 @@ def gate(
     The first gate that refuses a model speaks. `score` gives a candidate its first score from its facts, expected
     USD (None: unknown), seconds and health; without it every score is 0. `health` is what was measured, by model.
     """
-    checks = [(name, check) for name, make in GATES.items() if (check := make(context)) is not None]
-    expect, score, measured = estimator(context), score or _unscored, health or {}
+    window, money, expect = _window(context), _money(context), estimator(context)
+    score, measured = score or _unscored, health or {}
     candidates: list[Candidate] = []
     rejections: list[Rejection] = []
-    for known in fleet.facts:
-        for name, check in checks:
-            if (text := check(known)) is not None:
-                rejections.append(Rejection(known.name, name, text))
-                break
-        else:
-            cost, latency = expect(known)
-            fit = measured.get(known.name)
-            worth = score(known, cost, latency, 1.0 if fit is None else fit)
-            candidates.append(build(known, cost, latency, fit, worth))
+    for known, refused in _suited(fleet, _demands(context)):
+        if refusal := refused or window(known) or (money and money(known)):
+            rejections.append(refusal)
+            continue
+        cost, latency = expect(known)
+        fit = measured.get(known.name)
+        worth = score(known, cost, latency, 1.0 if fit is None else fit)
+        candidates.append(build(known, cost, latency, fit, worth))
     return tuple(candidates), tuple(rejections)
 
 
@@ -44,95 +42,115 @@ def _unscored(_: Facts, __: float | None, ___: float, ____: float) -> float:
     return 0.0
 
 
-def _tags(context: StepContext) -> Check | None:
-    if not context.data_tags:
-        return None
-    wanted = {tag.casefold(): tag for tag in context.data_tags}
-
-    def check(known: Facts) -> str | None:
-        nearest = max(known.tags, key=lambda tags: len(wanted.keys() & tags))
-        if wanted.keys() <= nearest:
-            return None
-        missing = ", ".join(repr(tag) for folded, tag in wanted.items() if folded not in nearest)
-        return f"the data demands {missing}, its tags and regions are: {', '.join(sorted(nearest)) or 'none'}"
-
-    return check
+# Gates that ask what a model is: the same for many steps, and answered once for all that demand the same.
 
 
-def _deprecated(context: StepContext) -> Check | None:
-    today = context.signals.get("today")  # an ISO date: this room knows no clock
-    if not isinstance(today, str):
-        return None
+class _Demands(NamedTuple):
+    """`today` is an ISO date: this room knows no clock. `unsaid`: by dialect, why a tool cannot be declared in it."""
 
-    def check(known: Facts) -> str | None:
-        ended = known.card.deprecated
-        return f"deprecated on {ended}, today is {today}" if ended is not None and ended <= today else None
-
-    return check
+    tags: tuple[str, ...]
+    today: str | None
+    abilities: frozenset[str]
+    unsaid: tuple[tuple[str, str], ...]
 
 
-def _expressible(context: StepContext) -> Check | None:
-    found = context.signals.get("inexpressible")  # by dialect: the reason why a tool cannot be declared in it
-    if not isinstance(found, Mapping):
-        return None
-    reasons = {str(dialect): str(why) for dialect, why in found.items()}
-
-    def check(known: Facts) -> str | None:
-        return reasons.get(known.card.dialect) if known.card.capabilities.tools == "native" else None
-
-    return check
+def _demands(context: StepContext) -> _Demands:
+    today, unsaid = context.signals.get("today"), context.signals.get("inexpressible")
+    return _Demands(
+        tuple(context.data_tags),
+        today if isinstance(today, str) else None,
+        _abilities(context),
+        tuple((str(dialect), str(why)) for dialect, why in unsaid.items()) if isinstance(unsaid, Mapping) else (),
+    )
 
 
-def _capability(context: StepContext) -> Check | None:
-    needs = set(context.modalities) - {"text"}
+def _abilities(context: StepContext) -> frozenset[str]:
+    needs = set(context.modalities)
     if context.tools:
         needs.add("tools")
     if context.structured:
         needs.add("structured output")
-    if not needs:
+    return frozenset(needs)
+
+
+@lru_cache(maxsize=256)
+def _suited(fleet: Fleet, demands: _Demands) -> tuple[tuple[Facts, Rejection | None], ...]:
+    return tuple((known, _unsuited(known, demands)) for known in fleet.facts)
+
+
+def _unsuited(known: Facts, demands: _Demands) -> Rejection | None:
+    for name, check in _GATES.items():
+        if (text := check(known, demands)) is not None:
+            return Rejection(known.name, name, text)
+    return None
+
+
+def _tags(known: Facts, demands: _Demands) -> str | None:
+    wanted = {tag.casefold(): tag for tag in demands.tags}
+    nearest = max(known.tags, key=lambda tags: len(wanted.keys() & tags))
+    if wanted.keys() <= nearest:
         return None
-
-    def check(known: Facts) -> str | None:
-        if needs <= known.abilities:
-            return None
-        return f"the step needs {' and '.join(sorted(needs - known.abilities))}, which it cannot do"
-
-    return check
+    missing = ", ".join(repr(tag) for folded, tag in wanted.items() if folded not in nearest)
+    return f"the data demands {missing}, its tags and regions are: {', '.join(sorted(nearest)) or 'none'}"
 
 
-def _window(context: StepContext) -> Check | None:
+def _deprecated(known: Facts, demands: _Demands) -> str | None:
+    ended, today = known.card.deprecated, demands.today
+    if ended is None or today is None or ended > today:
+        return None
+    return f"deprecated on {ended}, today is {today}"
+
+
+def _capability(known: Facts, demands: _Demands) -> str | None:
+    lacking = demands.abilities - known.abilities
+    return f"the step needs {' and '.join(sorted(lacking))}, which it cannot do" if lacking else None
+
+
+def _expressible(known: Facts, demands: _Demands) -> str | None:
+    return dict(demands.unsaid).get(known.card.dialect) if known.card.capabilities.tools == "native" else None
+
+
+_GATES: dict[str, Callable[[Facts, _Demands], str | None]] = {
+    "tags": _tags,
+    "deprecated": _deprecated,
+    "capability": _capability,
+    "dialect": _expressible,
+}
+
+
+# Gates that measure: what there is to read and write, and the money left, differ from step to step.
+
+_Gate: TypeAlias = Callable[[Facts], Rejection | None]
+
+
+def _window(context: StepContext) -> _Gate:
     tokens, wanted = context.tokens, wanted_tokens(context)
     most = tokens + wanted
 
-    def check(known: Facts) -> str | None:
+    def check(known: Facts) -> Rejection | None:
         if most <= known.window or tokens + known.max_output <= known.window:
             return None
         output = min(wanted, known.max_output)
-        return f"{tokens:,} tokens in context and {output:,} to write exceed its window of {known.window:,}"
+        text = f"{tokens:,} tokens in context and {output:,} to write exceed its window of {known.window:,}"
+        return Rejection(known.name, "window", text)
 
     return check
 
 
-def _money(context: StepContext) -> Check | None:
+def _money(context: StepContext) -> _Gate | None:
     left, wanted = context.money_left, wanted_tokens(context)
     if left is None:
         return None
 
-    def check(known: Facts) -> str | None:
+    def check(known: Facts) -> Rejection | None:
         most = bound(known.card.price, context.tokens, min(wanted, known.max_output))
         if most is None:
-            return None if context.allow_unknown_price else _UNKNOWN_PRICE
-        return None if most <= left else f"may cost up to ${most:.6f}, ${left:.6f} is left"
+            return None if context.allow_unknown_price else Rejection(known.name, "money", _UNKNOWN_PRICE)
+        if most <= left:
+            return None
+        return Rejection(known.name, "money", f"may cost up to ${most:.6f}, ${left:.6f} is left")
 
     return check
 
 
 _UNKNOWN_PRICE = "its price is unknown and money is capped; give it a price or allow unknown prices"
-GATES: dict[str, Callable[[StepContext], Check | None]] = {
-    "tags": _tags,
-    "deprecated": _deprecated,
-    "capability": _capability,
-    "dialect": _expressible,
-    "window": _window,
-    "money": _money,
-}

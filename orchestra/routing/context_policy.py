@@ -15,7 +15,9 @@ from orchestra.routing.policy import LIMIT, MOVED, STAY, TIER
 from orchestra.types import Candidate, Fault, Reason, StepContext
 
 Shift: TypeAlias = tuple[int, str]  # +1 up, -1 down, and why
+_Signal: TypeAlias = "Callable[[ContextPolicy, StepContext], Shift | None]"
 _STANDING, _PLACE = attrgetter("preference", "score"), attrgetter("rank", "score")
+_SECONDS = attrgetter("latency")
 GIVEN_UP = 0.05  # of the mode's score: what a move down may cost; in mode `quality` a tier costs more
 
 
@@ -82,22 +84,26 @@ def _limits(policy: ContextPolicy, context: StepContext, candidates: Sequence[Ca
     if context.history:
         sunk |= _ailing(context, candidates)
     if (left := context.deadline) is not None:
-        slow = _over({one.card.name: one.latency for one in candidates}, left)
-        sunk |= {name: f"needs about {seconds:.1f} s, {left:.1f} s are left" for name, seconds in slow.items()}
+        slow = _over(candidates, _SECONDS, left)
+        sunk |= {one.card.name: f"needs about {one.latency:.1f} s, {left:.1f} s are left" for one in slow}
     if (money := context.money_left) is not None:
-        costs = {one.card.name: one.cost for one in candidates}
-        dear = _over(
-            {name: math.inf if usd is None else usd for name, usd in costs.items()}, policy.money_share * money
-        )
+        dear = _over(candidates, _usd, policy.money_share * money)
         share = f"over {policy.money_share:.0%} of the ${money:.6f} left"
-        sunk |= {name: f"{in_words(costs[name])}, {share}" for name in dear}
+        sunk |= {one.card.name: f"{in_words(one.cost)}, {share}" for one in dear}
     return sunk
 
 
-def _over(measured: Mapping[str, float], limit: float) -> dict[str, float]:
+def _over(candidates: Sequence[Candidate], measure: Callable[[Candidate], float], limit: float) -> list[Candidate]:
     """Those over the limit; where all are, all but the least."""
-    least = min(measured.values(), default=0.0)
-    return {name: value for name, value in measured.items() if value > limit and value > least}
+    over = [one for one in candidates if measure(one) > limit]
+    if not over or len(over) < len(candidates):
+        return over
+    least = min(map(measure, over))
+    return [one for one in over if measure(one) > least]
+
+
+def _usd(candidate: Candidate) -> float:
+    return math.inf if candidate.cost is None else candidate.cost
 
 
 def _ailing(context: StepContext, candidates: Sequence[Candidate]) -> dict[str, str]:
@@ -124,7 +130,7 @@ def _sunk(candidate: Candidate, sunk: Mapping[str, str]) -> Candidate:
 def _shifted(
     policy: ContextPolicy, context: StepContext, candidates: Sequence[Candidate], sunk: Mapping[str, str]
 ) -> Sequence[Candidate]:
-    signals = [said for signal in SIGNALS if (said := signal(policy, context)) is not None]
+    signals = _signals(policy, context)
     if not (signals or context.history) or not candidates:
         return candidates
     start = max(candidates, key=_STANDING)
@@ -169,20 +175,30 @@ def _failures(policy: ContextPolicy, context: StepContext, starting: Collection[
     return [(1, f"models of the starting tier failed in {len(steps)} other steps of this run")]
 
 
-def _difficulty(_: ContextPolicy, context: StepContext) -> Shift | None:
-    difficulty = context.step.difficulty
-    if difficulty is None or difficulty == "medium":
-        return None
-    return (1 if difficulty == "hard" else -1), f"the planner calls the step {difficulty}"
+def _signals(policy: ContextPolicy, context: StepContext) -> list[Shift]:
+    """What speaks for another tier, in the order in which it is told."""
+    signals = _wishes(context)
+    if context.tokens >= policy.long_context:
+        signals.append((1, f"{context.tokens:,} tokens in context"))
+    if context.upstream or "conflict" in context.signals:
+        signals += _said(_OF_RESULTS, policy, context)
+    if context.modalities != _TEXT or context.documents:
+        signals += _said(_OF_MEDIA, policy, context)
+    return signals
 
 
-def _priority(_: ContextPolicy, context: StepContext) -> Shift | None:
-    priority = context.priority
-    return None if priority == "normal" else ((1 if priority == "high" else -1), f"its priority is {priority}")
+def _wishes(context: StepContext) -> list[Shift]:
+    difficulty, priority = context.step.difficulty, context.priority
+    wishes: list[Shift] = []
+    if difficulty not in (None, "medium"):
+        wishes.append((1 if difficulty == "hard" else -1, f"the planner calls the step {difficulty}"))
+    if priority != "normal":
+        wishes.append((1 if priority == "high" else -1, f"its priority is {priority}"))
+    return wishes
 
 
-def _length(policy: ContextPolicy, context: StepContext) -> Shift | None:
-    return (1, f"{context.tokens:,} tokens in context") if context.tokens >= policy.long_context else None
+def _said(signals: Iterable[_Signal], policy: ContextPolicy, context: StepContext) -> list[Shift]:
+    return [said for signal in signals if (said := signal(policy, context)) is not None]
 
 
 def _fan_in(policy: ContextPolicy, context: StepContext) -> Shift | None:
@@ -215,13 +231,6 @@ def _documents(policy: ContextPolicy, context: StepContext) -> Shift | None:
     return (1, f"{context.documents} documents in context") if context.documents >= policy.documents else None
 
 
-SIGNALS: tuple[Callable[[ContextPolicy, StepContext], Shift | None], ...] = (
-    _difficulty,
-    _priority,
-    _length,
-    _fan_in,
-    _conflict,
-    _upstream,
-    _modality,
-    _documents,
-)
+_TEXT = ("text",)
+_OF_RESULTS: tuple[_Signal, ...] = (_fan_in, _conflict, _upstream)
+_OF_MEDIA: tuple[_Signal, ...] = (_modality, _documents)

@@ -50,7 +50,7 @@ def decide(
         raise _no_candidate(context, rejections)
     ranked = sorted(live, key=_STANDING, reverse=True)  # stable: they come by name, so ties stay by name
     best = ranked[0]
-    ladder, siblings = _around(best, ranked)
+    ladder, siblings = _around(ranked)
     return Decision(
         model=best.card.name,
         tier=best.card.tier,
@@ -71,21 +71,13 @@ def decide(
     )
 
 
-def _around(best: Candidate, ranked: Sequence[Candidate]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _around(ranked: Sequence[Candidate]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The ladder: as `escalate` orders, else the best of each higher tier. The siblings: this tier, then lower ones."""
-    firsts: dict[int, Candidate] = {}
-    level: list[str] = []
-    lower: list[Candidate] = []
-    rank = best.rank
-    for candidate in ranked:
-        if candidate.rank > rank:
-            firsts.setdefault(candidate.rank, candidate)
-        elif candidate.rank < rank:
-            lower.append(candidate)
-        else:
-            level.append(candidate.card.name)
-    lower.sort(key=_RANK, reverse=True)  # stable: within a tier the ranking stays
-    siblings = (*level[1:], *map(_NAME, lower))
+    best, *others = ranked
+    aside = [one for one in others if one.rank <= best.rank]
+    aside.sort(key=_RANK, reverse=True)  # stable: within a tier the ranking stays
+    siblings = tuple(map(_NAME, aside))
+    firsts = {one.rank: one for one in reversed(others) if one.rank > best.rank}
     if best.escalate is not None:
         return _ladder(best, best.escalate, ranked, firsts), siblings
     return tuple([firsts[rank].card.name for rank in sorted(firsts)]), siblings

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 from orchestra.fleet.candidates import revise
 from orchestra.types import Candidate, Reason, StepContext
@@ -49,16 +49,19 @@ def fingerprint(policies: Sequence[Policy]) -> str:
 
     A policy without a `fingerprint` counts by its module and name: of a plain function's body nothing is known.
     """
-    return _hashed(tuple([_identity(policy) for policy in policies]))
+    return _hashed(tuple(map(_identity, policies)))
+
+
+_Identity: TypeAlias = tuple[str, str, str | None]  # module, name, and the fingerprint where it has one
 
 
 @lru_cache  # every decision is recorded with it, and it hardly ever changes
-def _hashed(identities: tuple[str, ...]) -> str:
-    return hashlib.sha256(json.dumps(identities).encode()).hexdigest()[:16]
+def _hashed(identities: tuple[_Identity, ...]) -> str:
+    texts = [f"{module}.{name}" if said is None else f"{module}.{name}:{said}" for module, name, said in identities]
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]
 
 
-def _identity(policy: Policy) -> str:
+def _identity(policy: Policy) -> _Identity:
+    named: Any = policy if hasattr(policy, "__qualname__") else type(policy)
     said = getattr(policy, "fingerprint", None)
-    named = policy if hasattr(policy, "__qualname__") else type(policy)
-    place = f"{named.__module__}.{getattr(named, '__qualname__', '')}"
-    return f"{place}:{said}" if isinstance(said, str) else place
+    return named.__module__, named.__qualname__, said if isinstance(said, str) else None

@@ -50,7 +50,10 @@ class StepPolicy:
 
     def mode(self, context: StepContext) -> Mode | None:
         """The mode of the first matching rule that has one."""
-        return next((mode for mode, holds in self._modes if holds(context)), None)
+        for mode, holds in self._modes:
+            if holds(context):
+                return mode
+        return None
 
     def bind(self, fleet: Fleet) -> StepPolicy:
         """This policy in the fleet's order of tiers; PolicyError where a rule names what the fleet does not have."""
