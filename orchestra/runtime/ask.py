@@ -24,17 +24,54 @@ from orchestra.types import (
 
 
 @dataclass(frozen=True, slots=True)
+class Writing:
+    """How the model is to write, as `Request` has it; `max_tokens` beats routing's own setting."""
+
+    parallel_tools: bool | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    extra: Mapping[str, Json] = field(default_factory=dict[str, Json])
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a step stands in its plan: its expected turns, those of the longest path behind it, replans left.
+
+    By its turns the run's deadline is shared out, and the longest path is served first.
+    """
+
+    turns: float = 1.0
+    behind: float = 0.0
+    replans: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class InPlan:
+    """What a step of a plan has, and a single call has not.
+
+    `seconds` is what the step may take at most. `shrinks`, as the place's `replans`, is what recovery may still ask of
+    the run beyond another model. `grounded`: numbers of the answer must follow from what was given or looked up. `keep`
+    takes a result that is left out of a shrunk history and gives its handle.
+    """
+
+    upstream: tuple[Upstream, ...] = ()
+    signals: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    seconds: float = math.inf
+    place: Place = Place()
+    shrinks: int = 0
+    grounded: bool = False
+    keep: Callable[[ToolResult], str] = lambda _: ""
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """What a step asks of its model.
 
     `grammar` is the part of `output_schema` that an embedded model is held to (`Request`). `check` finds faults in a
-    parsed structured answer beyond its schema. `max_tokens` beats routing's own setting.
-    `seconds` is what the step may take at most, `turns` the model turns it is expected to take and `behind` those of
-    the longest path after it: by them the run's deadline is shared out, and the longest path is served first. `shrinks`
-    and `replans` are what recovery may still ask of the run beyond another model. `grounded`: numbers of the answer
-    must follow from what was given or looked up. `keep` takes a result that is left out of a shrunk history and gives
-    its handle. `failures` are those of turns elsewhere, oldest first: they say where on its ladder the step begins.
-    `hold`: a stream hands text on only once it was judged.
+    parsed structured answer beyond its schema. `failures` are those of turns elsewhere, oldest first: they say where on
+    its ladder the step begins. `hold`: a stream hands text on only once it was judged.
     """
 
     step: Step
@@ -43,23 +80,10 @@ class Ask:
     output_schema: Mapping[str, Json] | None = None
     grammar: Mapping[str, Json] | None = None
     check: Callable[[Json], Sequence[str]] | None = None
-    parallel_tools: bool | None = None
-    max_tokens: int | None = None
-    temperature: float | None = None
-    seed: int | None = None
-    stop: tuple[str, ...] = ()
-    extra: Mapping[str, Json] = field(default_factory=dict[str, Json])
-    upstream: tuple[Upstream, ...] = ()
-    signals: Mapping[str, Json] = field(default_factory=dict[str, Json])
-    seconds: float = math.inf
-    turns: float = 1.0
-    behind: float = 0.0
-    shrinks: int = 0
-    replans: int = 0
-    grounded: bool = False
+    writing: Writing = Writing()
+    in_plan: InPlan = InPlan()
     failures: tuple[Verdict, ...] = ()
     hold: bool = False
-    keep: Callable[[ToolResult], str] = lambda _: ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +127,9 @@ def calls_in(messages: Iterable[Message]) -> list[ToolCall]:
     return [part for message in messages for part in message.parts if isinstance(part, ToolCall)]
 
 
-def since_asked(messages: Sequence[Message]) -> Iterable[Message]:
+def since_asked(messages: Sequence[Message]) -> Sequence[Message]:
     """What came after the user's last word: a call that an earlier question led to may be right for this one too."""
-    last = max((place for place, message in enumerate(messages) if message.role == "user"), default=0)
-    return messages[last:]
+    for place in range(len(messages) - 1, -1, -1):
+        if messages[place].role == "user":
+            return messages[place:]
+    return messages

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
+from operator import attrgetter
 from typing import Any, cast, get_args
 
 from orchestra.checks import schema_fault
 from orchestra.errors import ConfigError
 from orchestra.routing import StartAt, bind
-from orchestra.runtime.ask import Ask
+from orchestra.runtime.ask import Ask, Writing
 from orchestra.runtime.conversation import Conversation
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.messages import Messages, canonical
@@ -86,8 +87,9 @@ async def _part(node: NodeRun, talk: Conversation) -> AsyncGenerator[None]:
 
 
 def _ask(messages: Messages, step: str | Step, options: CallOptions) -> tuple[Ask, Callable[[Json], Any], ToolChoice]:
+    """What is asked, what reads the answer, and the tool choice; all is checked before anything is recorded."""
     check_names(options, CallOptions.__annotations__, "a call")
-    _check_values(options)
+    failures, writing = _failures(options), _writing(options)
     schema, check, read = _output(options.get("output"))
     tools, tool_choice = _offered(options)
     ask = Ask(
@@ -96,24 +98,50 @@ def _ask(messages: Messages, step: str | Step, options: CallOptions) -> tuple[As
         tools=tools,
         output_schema=schema,
         check=check,
-        parallel_tools=options.get("parallel_tools"),
-        max_tokens=options.get("max_tokens"),
-        temperature=options.get("temperature"),
-        seed=options.get("seed"),
-        stop=words(options.get("stop", ())),
-        extra=options.get("extra", {}),
-        failures=tuple(options.get("failures", ())),
+        writing=writing,
+        failures=failures,
         hold=options.get("hold", False),
     )
     return ask, read, tool_choice
 
 
+def _failures(options: CallOptions) -> tuple[Verdict, ...]:
+    failures: tuple[Any, ...] = tuple(options.get("failures", ()))  # strangers write them
+    for verdict in failures:
+        if not isinstance(verdict, Verdict) or verdict.accepted:
+            raise ConfigError(f"failures: expected Verdicts with a trigger, got {verdict!r}")
+    return failures
+
+
+_AS_USUAL = Writing()
+_WRITING = frozenset(field.name for field in fields(Writing))
+
+
+def _writing(options: CallOptions) -> Writing:
+    """How the call wants it written. Raises ConfigError."""
+    if _WRITING.isdisjoint(options):
+        return _AS_USUAL
+    given: dict[str, Any] = {name: value for name, value in options.items() if name in _WRITING}
+    if "stop" in given:
+        given["stop"] = words(given["stop"])
+    writing = Writing(**given)
+    check_settings(
+        max_tokens=writing.max_tokens,
+        temperature=writing.temperature,
+        seed=writing.seed,
+        stop=writing.stop,
+        extra=writing.extra,
+    )
+    return writing
+
+
+_SPEC = attrgetter("spec")
 _TOOL_CHOICES = get_args(ToolChoice)
 
 
 def _offered(options: CallOptions) -> tuple[tuple[ToolSpec, ...], ToolChoice]:
     """The tools to declare, and the choice among them; the only one that may be called is declared alone."""
-    tools = tuple(tool.spec for tool in as_tools(options.get("tools", ())))
+    tools = tuple(map(_SPEC, as_tools(options.get("tools", ()))))
     choice: Any = options.get("tool_choice", "auto")  # strangers write it
     if choice in _TOOL_CHOICES:
         return tools, choice
@@ -123,29 +151,17 @@ def _offered(options: CallOptions) -> tuple[tuple[ToolSpec, ...], ToolChoice]:
     raise ConfigError(f"tool_choice {choice!r} is unknown; known: {known}")
 
 
-def _check_values(options: CallOptions) -> None:
-    """Before anything is recorded of a call that cannot be made."""
-    given = cast("Mapping[str, Any]", options)  # strangers write them
-    for verdict in given.get("failures", ()):
-        if not isinstance(verdict, Verdict) or verdict.accepted:
-            raise ConfigError(f"failures: expected Verdicts with a trigger, got {verdict!r}")
-    check_settings(
-        max_tokens=given.get("max_tokens"),
-        temperature=given.get("temperature"),
-        seed=given.get("seed"),
-        stop=words(given.get("stop", ())),
-        extra=given.get("extra"),
-    )
-
-
 def _output(
     output: Any,
 ) -> tuple[Mapping[str, Json] | None, Callable[[Json], Sequence[str]] | None, Callable[[Json], Any]]:
     """Schema, further check and reader of a structured answer; pydantic validates at this edge."""
-    if isinstance(output, Mapping) and (fault := schema_fault(cast("Mapping[str, Json]", output))):
-        raise ConfigError(f"output: the JSON Schema is not valid {fault}")
-    if output is None or isinstance(output, Mapping):
-        return cast("Mapping[str, Json] | None", output), None, lambda value: value
+    if output is None:
+        return None, None, _as_it_is
+    if isinstance(output, Mapping):
+        schema = cast("Mapping[str, Json]", output)
+        if fault := schema_fault(schema):
+            raise ConfigError(f"output: the JSON Schema is not valid {fault}")
+        return schema, None, _as_it_is
     if not hasattr(output, "model_json_schema"):
         raise ConfigError(f"output: expected a pydantic model or a JSON Schema, got {output!r}")
     from pydantic import ValidationError
@@ -161,3 +177,7 @@ def _output(
         return None if value is None else output.model_validate(value)
 
     return output.model_json_schema(), check, read
+
+
+def _as_it_is(value: Json) -> Json:
+    return value

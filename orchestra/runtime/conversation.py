@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 
 from orchestra.checks import parse_output
 from orchestra.dialects import inexpressible
@@ -52,6 +52,9 @@ class Stand:
     ladder: Ladder | None = None
 
 
+_NOTHING = Cost(0.0)
+
+
 class Conversation:
     """A step's messages, who serves it and how far up the ladder it stands; one turn after the other.
 
@@ -67,14 +70,18 @@ class Conversation:
         self.attempts: list[Attempt] = []
         self.turns = 0
         self._before = ""  # the attempt that an earlier conversation of this step ended with
-        self.cost = Cost(0.0)
+        self.cost = _NOTHING
         self.degraded = False
-        now = engine.clock()
-        self._latest = min(scope.deadline, now + ask.seconds)
-        self._share = now + (scope.deadline - now) * ask.turns / (ask.turns + ask.behind)
-        self._shrinking, self._estimated = Shrinking(), 0
+        now, place = engine.clock(), ask.in_plan.place
+        self._latest = min(scope.deadline, now + ask.in_plan.seconds)
+        self._share = now + (scope.deadline - now) * place.turns / (place.turns + place.behind)
+        self._estimated = 0
         self._decision: Decision | None = None
         self._ladder: Ladder | None = None
+
+    @cached_property
+    def _shrinking(self) -> Shrinking:
+        return Shrinking()
 
     @property
     def decision(self) -> Decision:
@@ -89,7 +96,8 @@ class Conversation:
     def ladder(self) -> Ladder:
         """Where the step stands. Raises NoCandidate where no model may serve it, HumanNeeded where a person decides."""
         if self._ladder is None:
-            self._ladder = Ladder.start(self.decision, shrinks=self.ask.shrinks, replans=self.ask.replans)
+            plan = self.ask.in_plan
+            self._ladder = Ladder.start(self.decision, shrinks=plan.shrinks, replans=plan.place.replans)
             self._climb(self.ask.failures)
         return self._ladder
 
@@ -123,7 +131,7 @@ class Conversation:
 
         It has at least its share of the time that was left when it began.
         """
-        behind = self.ask.behind * self.decision.latency
+        behind = self.ask.in_plan.place.behind * self.decision.latency
         return min(self._latest, max(self._share, self.scope.deadline - behind))
 
     def context(self) -> StepContext:
@@ -131,9 +139,9 @@ class Conversation:
         ask, limits = self.ask, self.scope.limits
         return StepContext(
             step=ask.step,
-            output_tokens=ask.max_tokens,
+            output_tokens=ask.writing.max_tokens,
             structured=ask.output_schema is not None,
-            upstream=ask.upstream,
+            upstream=ask.in_plan.upstream,
             history=tuple(self.scope.history),
             tenant=limits.tenant,
             feature=limits.feature,
@@ -144,7 +152,7 @@ class Conversation:
             data_tags=limits.data_tags,
             mode=limits.mode,
             draw=self.engine.draw(),
-            signals={"today": self.engine.today(), **self._unsaid(), **ask.signals},
+            signals={"today": self.engine.today(), **self._unsaid(), **ask.in_plan.signals},
             **features(self.messages, self.tools),
             **prompt_cache(self.messages, self.engine.fleet.models),
         )
@@ -164,7 +172,7 @@ class Conversation:
         the provider says that it does not fit.
         """
         assert self.decision, "made before the ladder is looked at: it may have to begin anew"
-        self._estimated = await self._shrinking.fit(self, force=False) if self.ask.shrinks else 0
+        self._estimated = await self._shrinking.fit(self, force=False) if self.ask.in_plan.shrinks else 0
         try:
             return await self.reply(tool_choice=tool_choice)
         except Refused as end:
@@ -332,7 +340,8 @@ class Conversation:
         self._remember(accepted.attempts)
         self.turns += 1
         self._ladder = accepted.ladder
-        self._learn(accepted)
+        if self._estimated:
+            self._learn(accepted)
         self.cost += accepted.cost
         self.degraded |= accepted.degraded
         return self._append(accepted.reply, accepted.ladder)
@@ -340,7 +349,7 @@ class Conversation:
     def _learn(self, accepted: Accepted) -> None:
         """What the provider counted makes the next count of ours better."""
         card, usage = self.engine.fleet.models.get(accepted.ladder.model), accepted.reply.usage
-        if card is not None and usage is not None and self._estimated:
+        if card is not None and usage is not None:
             self.engine.counter.learn(card, self._estimated, usage.input)
 
     def _append(self, reply: ModelReply, ladder: Ladder) -> Reply:
@@ -369,6 +378,7 @@ class Conversation:
         )
 
     def _remember(self, attempts: Sequence[Attempt]) -> None:
-        self.attempts.extend(attempts)
-        step = self.ask.step.id
-        self.scope.history.extend(Earlier(step, one.model, one.trigger) for one in attempts if one.trigger)
+        self.attempts += attempts
+        for one in attempts:
+            if one.trigger:
+                self.scope.history.append(Earlier(self.ask.step.id, one.model, one.trigger))

@@ -13,10 +13,11 @@ from typing import Any, TypeAlias
 from langgraph.func import task
 
 from orchestra.planning import remaining, weight
+from orchestra.runtime.ask import Place
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.questions import Answer, Question, Waiting
 from orchestra.runtime.scope import RunScope
-from orchestra.runtime.steps import Job, Place, StepResult, Work, run_step
+from orchestra.runtime.steps import Job, StepResult, Work, run_step
 from orchestra.types import Plan, Step, from_json, to_json
 
 Ended: TypeAlias = StepResult | tuple[Question, ...]

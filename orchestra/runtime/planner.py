@@ -22,7 +22,7 @@ from orchestra.planning import (
     single_step,
     with_answer,
 )
-from orchestra.runtime.ask import Ask
+from orchestra.runtime.ask import Ask, Writing
 from orchestra.runtime.cap import budget_question
 from orchestra.runtime.conversation import Conversation
 from orchestra.runtime.engine import Engine
@@ -154,7 +154,7 @@ class Planner:
             output_schema=accepted,
             grammar=grammar,
             check=check,
-            temperature=self.order.temperature,
+            writing=Writing(temperature=self.order.temperature),
         )
         try:
             self.talk = Conversation(self.engine, self.scope, asked, self.journal)

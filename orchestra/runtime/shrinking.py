@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from orchestra.fleet.tokens import Tally
 from orchestra.ledger import ContextShrunk
-from orchestra.runtime.ask import Ask
+from orchestra.runtime.ask import Ask, Writing
 from orchestra.runtime.context import fit, summary_messages
 from orchestra.runtime.journal import Journal
 from orchestra.types import Message, Step, ToolResult, from_json
@@ -42,10 +42,10 @@ class Shrinking:
             talk.messages,
             card=card,
             tools=talk.tools,
-            max_output=talk.ask.max_tokens or talk.decision.settings.max_tokens or card.max_output,
+            max_output=talk.ask.writing.max_tokens or talk.decision.settings.max_tokens or card.max_output,
             counter=talk.engine.counter,
             summarise=partial(self._summarise, talk),
-            keep=talk.ask.keep,
+            keep=talk.ask.in_plan.keep,
             force=force,
             estimated=estimated,
         )
@@ -63,7 +63,7 @@ class Shrinking:
         done = 0
         while kept := _journal(talk).get(f"{talk.turns}.fit{done}"):
             for result in (part for one in talk.messages for part in one.parts if isinstance(part, ToolResult)):
-                talk.ask.keep(result)
+                talk.ask.in_plan.keep(result)
             _shrunk(talk, from_json(tuple[Message, ...], kept))
             done += 1
         return done
@@ -76,7 +76,7 @@ class Shrinking:
         step = Step(f"{talk.ask.step.id}/summary", "Shorten what was said so far", "summarise", difficulty="easy")
         scope = replace(talk.scope, limits=replace(talk.scope.limits, mode="cost"))
         window = talk.engine.fleet.models[talk.ladder.model].window
-        asked = Ask(step, summary_messages(old, window // 2), max_tokens=SUMMARY_MAX)
+        asked = Ask(step, summary_messages(old, window // 2), writing=Writing(max_tokens=SUMMARY_MAX))
         reply = await type(talk)(talk.engine, scope, asked).turn()
         self._summariser = reply.model
         return reply.text

@@ -12,7 +12,7 @@ from orchestra.errors import BudgetExceeded, CallError, HumanNeeded, NoCandidate
 from orchestra.ledger import StepEnded, StepStarted
 from orchestra.planning import answer_step, step_messages
 from orchestra.runtime.acts import acts
-from orchestra.runtime.ask import Ask
+from orchestra.runtime.ask import Ask, InPlan, Place, Writing
 from orchestra.runtime.cap import budget_question
 from orchestra.runtime.conversation import Conversation
 from orchestra.runtime.engine import Engine
@@ -62,15 +62,6 @@ class Work:
     step_output: Mapping[str, Json] | None = None
     signals: Signals | None = None
     settle: Settle | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a step stands in its plan: its expected turns, those of the longest path behind it, replans left."""
-
-    turns: float = 1.0
-    behind: float = 0.0
-    replans: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,14 +165,18 @@ class StepRun:
             messages=step_messages(job.plan, job.step, self.texts),
             tools=tuple(one.spec for name, one in work.tools.items() if name in job.step.tools),  # one order for all
             output_schema=work.step_output if plain else job.step.output_schema,
-            temperature=work.temperature,
+            writing=Writing(temperature=work.temperature),
+            in_plan=self._in_plan(),
+        )
+
+    def _in_plan(self) -> InPlan:
+        job, work = self.job, self.job.work
+        return InPlan(
             upstream=tuple(_outcome(job.plan, sid, result) for sid, result in job.upstream.items()),
             signals=work.signals(job.step, job.upstream) if work.signals else {},
             seconds=work.step_deadline,
-            turns=job.place.turns,
-            behind=job.place.behind,
+            place=job.place,
             shrinks=1,
-            replans=job.place.replans,
             grounded=_from_sources(job),
             keep=self.calls.results.keeper(job.step.id),
         )

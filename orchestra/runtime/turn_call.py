@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestra.checks import Expect
@@ -15,10 +16,10 @@ if TYPE_CHECKING:
 
 def call_of(talk: Conversation, tool_choice: ToolChoice, *, commit: bool) -> Call:
     """The conversation's next turn as a Call. Raises NoCandidate where no model may serve it, HumanNeeded."""
-    ask, scope = talk.ask, talk.scope
+    ask, scope, place, decision = talk.ask, talk.scope, talk.ask.in_plan.place, talk.decision
     return Call(
-        request=_request(talk, tool_choice),
-        decision=talk.decision,
+        request=_request(talk, decision.settings, tool_choice),
+        decision=decision,
         expect=_expected(talk, tool_choice),
         ladder=talk.ladder,
         deadline=talk.deadline,
@@ -28,7 +29,7 @@ def call_of(talk: Conversation, tool_choice: ToolChoice, *, commit: bool) -> Cal
         turn=talk.turns,
         commit=commit,
         hold=ask.hold,
-        rank=ask.turns + ask.behind,
+        rank=place.turns + place.behind,
         priority=scope.limits.priority,
         labels=_labels(talk),
         data_tags=scope.limits.data_tags,
@@ -36,21 +37,21 @@ def call_of(talk: Conversation, tool_choice: ToolChoice, *, commit: bool) -> Cal
     )
 
 
-def _request(talk: Conversation, tool_choice: ToolChoice) -> Request:
-    ask, chosen = talk.ask, talk.decision.settings
+def _request(talk: Conversation, chosen: Settings, tool_choice: ToolChoice) -> Request:
+    ask, writing = talk.ask, talk.ask.writing
     return Request(
         messages=tuple(talk.messages),
         tools=talk.tools,
         tool_choice=tool_choice,
-        parallel_tools=ask.parallel_tools,
+        parallel_tools=writing.parallel_tools,
         output_schema=ask.output_schema,
         grammar=ask.grammar,
-        settings=Settings(ask.max_tokens or chosen.max_tokens, chosen.reasoning_effort),
-        temperature=ask.temperature,
-        seed=ask.seed,
-        stop=ask.stop,
+        settings=chosen if writing.max_tokens is None else replace(chosen, max_tokens=writing.max_tokens),
+        temperature=writing.temperature,
+        seed=writing.seed,
+        stop=writing.stop,
         logprobs=talk.engine.min_logprob is not None,
-        extra=ask.extra,
+        extra=writing.extra,
     )
 
 
@@ -64,14 +65,20 @@ def _expected(talk: Conversation, tool_choice: ToolChoice) -> Expect:
         earlier_calls=tuple(talk.calls),
         min_logprob=talk.engine.min_logprob,
         check=ask.check,
-        grounds=tuple(_grounds(talk.messages)) if ask.grounded else (),
-        goal=ask.step.goal if ask.grounded else "",
+        grounds=tuple(_grounds(talk.messages)) if ask.in_plan.grounded else (),
+        goal=ask.step.goal if ask.in_plan.grounded else "",
     )
 
 
 def _labels(talk: Conversation) -> Labels:
+    """What the fleet's budgets look at; nothing where it has none."""
+    if not talk.engine.fleet.budgets:
+        return _UNLABELLED
     limits, step = talk.scope.limits, talk.ask.step
     return Labels(talk.scope.run, limits.tenant or "", limits.feature or "", step.name or step.id)
+
+
+_UNLABELLED = Labels()
 
 
 def _grounds(messages: Sequence[Message]) -> Iterator[str]:
