@@ -50,8 +50,19 @@ class _Demands(NamedTuple):
 
     tags: tuple[str, ...]
     today: str | None
-    abilities: frozenset[str]
+    modalities: tuple[str, ...]
+    tools: bool
+    structured: bool
     unsaid: tuple[tuple[str, str], ...]
+
+    @property
+    def abilities(self) -> set[str]:
+        needs = set(self.modalities)
+        if self.tools:
+            needs.add("tools")
+        if self.structured:
+            needs.add("structured output")
+        return needs
 
 
 def _demands(context: StepContext) -> _Demands:
@@ -59,18 +70,11 @@ def _demands(context: StepContext) -> _Demands:
     return _Demands(
         tuple(context.data_tags),
         today if isinstance(today, str) else None,
-        _abilities(context),
+        tuple(context.modalities),
+        bool(context.tools),
+        context.structured,
         tuple((str(dialect), str(why)) for dialect, why in unsaid.items()) if isinstance(unsaid, Mapping) else (),
     )
-
-
-def _abilities(context: StepContext) -> frozenset[str]:
-    needs = set(context.modalities)
-    if context.tools:
-        needs.add("tools")
-    if context.structured:
-        needs.add("structured output")
-    return frozenset(needs)
 
 
 @lru_cache(maxsize=256)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import chain
 
 from orchestra.recovery.policy import RecoveryPolicy
@@ -30,10 +31,15 @@ class Ladder:
     shrinks: int = 0
     replans: int = 0
 
-    @classmethod
-    def start(cls, decision: Decision, *, shrinks: int = 0, replans: int = 0) -> Ladder:
+    @staticmethod
+    def start(decision: Decision, *, shrinks: int = 0, replans: int = 0) -> Ladder:
         """The ladder's foot: the model that routing chose."""
-        return cls(decision.model, tried=(decision.model,), shrinks=shrinks, replans=replans)
+        return _foot(decision.model, shrinks, replans)
+
+
+@lru_cache(maxsize=256)  # most calls begin at the foot of a model that others began at, and end there
+def _foot(model: str, shrinks: int, replans: int) -> Ladder:
+    return Ladder(model, tried=(model,), shrinks=shrinks, replans=replans)
 
 
 def after(action: Action, policy: RecoveryPolicy, decision: Decision, ladder: Ladder) -> Ladder | None:

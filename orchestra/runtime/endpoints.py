@@ -77,18 +77,18 @@ class FleetEndpoints:
 
     def _set(self, card: ModelCard) -> list[str]:
         """The values of the card's keys that are set."""
-        names = [key.removeprefix("env:") for key in card.keys]
-        return [self.environ[name] for name in names if self.environ.get(name)]
+        return [value for key in card.keys if (value := self.environ.get(key.removeprefix("env:")))]
 
     def _key(self, card: ModelCard) -> str | None:
-        names = [key.removeprefix("env:") for key in card.keys]
-        found = next(iter(self._set(card)), None)
-        if names and found is None:
-            raise ConfigError(f"model {card.name!r}: none of its keys is set; set {' or '.join(names)}")
-        if found is not None and found not in self._hidden:
-            self.hide([found])
-            self._hidden.add(found)
-        return found
+        if not card.keys:
+            return None
+        if not (found := self._set(card)):
+            names = " or ".join(key.removeprefix("env:") for key in card.keys)
+            raise ConfigError(f"model {card.name!r}: none of its keys is set; set {names}")
+        if found[0] not in self._hidden:
+            self.hide(found[:1])
+            self._hidden.add(found[0])
+        return found[0]
 
 
 def _embedded(card: ModelCard) -> bool:

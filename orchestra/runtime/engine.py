@@ -41,7 +41,7 @@ class Engine:
     def decide(self, context: StepContext) -> Decision:
         """The decision for a context: no call, no I/O. Raises NoCandidate."""
         health = self.dispatcher.traffic.health()
-        return decide(self.fleet, self.policies, context, mode=context.mode or self.mode, health=health)
+        return decide(self.fleet, self.policies, context, mode=self.mode, health=health)
 
     def record_decision(self, scope: RunScope, context: StepContext) -> Decision:
         """Decide and write the decision into the run's ledger."""

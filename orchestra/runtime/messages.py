@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
 from typing import Any, TypeAlias, cast
 
 from orchestra.errors import ConfigError
@@ -30,22 +31,27 @@ def canonical(messages: Messages) -> tuple[Message, ...]:
     Raises ConfigError for an empty list, for messages that say nothing, and for anything that is none of the four
     forms, naming its place.
     """
-    several = isinstance(messages, Sequence) and not isinstance(messages, str | bytes)
-    found = messages_of(cast("Sequence[Any]", messages if several else [messages]))
+    found = messages_of(_several(messages))
     if not found:
         raise ConfigError("messages: the list is empty; give a string or at least one message")
-    if not any(_says(part) for message in found for part in message.parts):
+    if not any(map(_says, found)):
         raise ConfigError("messages: every text is blank; give a prompt that says something")
     return found
 
 
+def _several(messages: Messages) -> Sequence[Any]:
+    if isinstance(messages, str | bytes) or not isinstance(messages, Sequence):
+        return [messages]
+    return messages
+
+
 def messages_of(items: Sequence[Any]) -> tuple[Message, ...]:
     """Each of the items as `canonical` has it, even where they say nothing."""
-    return tuple(_message(item, i) for i, item in enumerate(items))
+    return tuple(map(_message, items, count()))
 
 
-def _says(part: Part) -> bool:
-    return not isinstance(part, Text) or bool(part.text.strip())
+def _says(message: Message) -> bool:
+    return any(not isinstance(part, Text) or part.text.strip() for part in message.parts)
 
 
 def _message(item: Any, at: int) -> Message:

@@ -71,13 +71,16 @@ def enclosing(engine: Engine) -> NodeRun | None:
 
     Raises ConfigError in a task that outlived its node: what it spent would be on no account.
     """
-    found = next((one for one in reversed(_NODES.get()) if one.engine is engine), None)
-    if found is not None and found.ended:
-        raise ConfigError(
-            f"a call of node {found.step.id!r} began after the node had ended; await it before the node returns, "
-            "or start its task in a context of its own: create_task(…, context=contextvars.Context())"
-        )
-    return found
+    for found in reversed(_NODES.get()):
+        if found.engine is not engine:
+            continue
+        if found.ended:
+            raise ConfigError(
+                f"a call of node {found.step.id!r} began after the node had ended; await it before the node returns, "
+                "or start its task in a context of its own: create_task(…, context=contextvars.Context())"
+            )
+        return found
+    return None
 
 
 @contextmanager

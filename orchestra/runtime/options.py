@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from orchestra.errors import ConfigError
@@ -88,11 +89,16 @@ def check_names(options: Mapping[str, Any], known: Collection[str], owner: str) 
 
 def as_step(step: Any) -> Step:
     """The Step, or one of this name. Raises ConfigError for anything else."""
+    if isinstance(step, str) and step.strip():
+        return _named(step)
     if isinstance(step, Step) and step.id:
         return step
-    if not isinstance(step, str) or not step.strip():
-        raise ConfigError(f"step: expected a name or a Step with an id, got {step!r}")
-    return Step(id=step, name=step, kind=step)
+    raise ConfigError(f"step: expected a name or a Step with an id, got {step!r}")
+
+
+@lru_cache(maxsize=256, typed=True)  # an app calls by few names
+def _named(name: str) -> Step:
+    return Step(id=name, name=name, kind=name)
 
 
 def check_step(step: str, policies: Sequence[Policy]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 from typing import Any, Literal, TypeAlias, get_args
 
 from orchestra.dispatch import Purse
@@ -74,17 +76,27 @@ def words(given: Sequence[str]) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
 
 
-@dataclass(slots=True)
 class Spent:
-    """What a run's attempts took so far, as far as it is known. USD and tokens."""
+    """What a run's attempts took so far, as far as it is known; added up when it is asked for. USD and tokens."""
 
-    cost: Cost = Cost(0.0)
-    usage: Usage = Usage()
+    def __init__(self, cost: Cost = Cost(0.0), usage: Usage = Usage()) -> None:  # noqa: B008  # both are frozen
+        self._costs, self._usages = [cost], [usage]
 
     def add(self, cost: Cost, usage: Usage | None) -> None:
         """One more attempt has ended."""
-        self.cost += cost
-        self.usage += usage or Usage()
+        self._costs.append(cost)
+        if usage is not None:
+            self._usages.append(usage)
+
+    @property
+    def cost(self) -> Cost:
+        """All of its attempts', and what was spent before."""
+        return reduce(add, self._costs)
+
+    @property
+    def usage(self) -> Usage:
+        """All of its attempts', and what was used before."""
+        return reduce(add, self._usages)
 
 
 @dataclass(frozen=True, slots=True)

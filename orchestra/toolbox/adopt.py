@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, cast
 
 from orchestra.errors import ToolError
@@ -14,13 +15,18 @@ def as_tools(objects: Iterable[object]) -> tuple[Tool, ...]:
     """The objects as Tools, in order. Raises ToolError for what is no tool, and for a name given twice."""
     if not isinstance(objects, Iterable) or isinstance(objects, str):  # type: ignore[redundant-expr]  # strangers call it
         raise ToolError(f"tools: expected a list of tools, got {type(objects).__name__}; write tools=[...]")
-    tools: dict[str, Tool] = {}
-    for item in objects:
-        found = _as_tool(item)
-        if found.name in tools:
-            raise ToolError(f"tools: two tools are named {found.name!r}; rename one: @tool(name=...)")
-        tools[found.name] = found
-    return tuple(tools.values())
+    tools = tuple(map(_as_tool, objects))
+    if len(set(map(_NAME, tools))) < len(tools):
+        raise ToolError(f"tools: two tools are named {_twice(tools)!r}; rename one: @tool(name=...)")
+    return tools
+
+
+_NAME = attrgetter("spec.name")
+
+
+def _twice(tools: Sequence[Tool]) -> str:
+    names = [tool.name for tool in tools]
+    return next(name for at, name in enumerate(names) if name in names[:at])
 
 
 def _as_tool(item: object) -> Tool:

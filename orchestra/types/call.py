@@ -82,8 +82,7 @@ class Cost:
     estimated: bool = False
 
     def __add__(self, other: Cost) -> Cost:
-        unknown = self.usd is None or other.usd is None
-        total = None if unknown else (self.usd or 0.0) + (other.usd or 0.0)
+        total = None if self.usd is None or other.usd is None else self.usd + other.usd
         return Cost(total, self.estimated or other.estimated)
 
 
