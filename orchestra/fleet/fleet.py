@@ -35,8 +35,8 @@ class ProviderLimits:
 class Fleet:
     """The models a user may use. `tiers` run from the least to the most capable; `source` names where it was read.
 
-    `facts` and `fingerprint` (a sha256 prefix over everything but `source`, `network` and `budgets`, which decide
-    nothing) follow from the rest.
+    `facts`, `tool_dialects` (those in which models are told their tools, by name) and `fingerprint` (a sha256 prefix
+    over everything but `source`, `network` and `budgets`, which decide nothing) follow from the rest.
     Raises FleetError where a name in a card, rule or budget is not known.
     """
 
@@ -49,12 +49,15 @@ class Fleet:
     network: Network = Network()
     budgets: tuple[Budget, ...] = ()
     facts: tuple[Facts, ...] = field(init=False, repr=False)
+    tool_dialects: tuple[str, ...] = field(init=False, repr=False)
     fingerprint: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         _check(self)
         by_name = (facts(self.models[name], self.tiers) for name in sorted(self.models))
         object.__setattr__(self, "facts", tuple(by_name))
+        native = {card.dialect for card in self.models.values() if card.capabilities.tools == "native"}
+        object.__setattr__(self, "tool_dialects", tuple(sorted(native)))
         object.__setattr__(self, "fingerprint", _fingerprint(self))
 
     @classmethod

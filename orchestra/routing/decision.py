@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 from operator import attrgetter
 
 from orchestra.errors import NoCandidate
@@ -41,7 +42,7 @@ def decide(
     model, is what was measured; 1.0 changes nothing. Raises NoCandidate with every rejection, PolicyError where a
     policy breaks its contract or does not fit the fleet.
     """
-    policies = [bind(policy, fleet) for policy in policies]
+    policies = tuple(map(bind, policies, repeat(fleet)))
     chosen_mode = context.mode or demanded_mode(policies, context) or mode or fleet.mode
     passed, refused = gate(fleet, context, SCORERS[chosen_mode], health)
     live, rejected = apply(policies, context, passed) if passed else (passed, [])

@@ -127,9 +127,11 @@ def calls_in(messages: Iterable[Message]) -> list[ToolCall]:
     return [part for message in messages for part in message.parts if isinstance(part, ToolCall)]
 
 
-def since_asked(messages: Sequence[Message]) -> Sequence[Message]:
-    """What came after the user's last word: a call that an earlier question led to may be right for this one too."""
-    for place in range(len(messages) - 1, -1, -1):
-        if messages[place].role == "user":
-            return messages[place:]
-    return messages
+def calls_since_asked(messages: Sequence[Message]) -> list[ToolCall]:
+    """The calls after the user's last word: one that an earlier question led to may be right for this one too."""
+    calls: list[ToolCall] = []
+    for message in reversed(messages):
+        if message.role == "user":
+            break
+        calls[:0] = calls_in((message,))
+    return calls

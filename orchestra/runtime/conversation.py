@@ -14,7 +14,7 @@ from orchestra.errors import CallError, Exhausted, HumanNeeded, Refused
 from orchestra.ledger import Judged
 from orchestra.recovery import Ladder, Move, feedback, next_move, tolerated
 from orchestra.routing import features, prompt_cache
-from orchestra.runtime.ask import Ask, KeptMove, KeptReply, calls_in, since_asked, unmistakable
+from orchestra.runtime.ask import Ask, KeptMove, KeptReply, calls_in, calls_since_asked, unmistakable
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.journal import ANEW, Journal
 from orchestra.runtime.scope import RunScope
@@ -65,7 +65,7 @@ class Conversation:
         self.engine, self.scope, self.ask, self.journal = engine, scope, ask, journal
         self.messages = list(ask.messages)
         self.tools = ask.tools
-        self.calls = calls_in(since_asked(ask.messages))
+        self.calls = calls_since_asked(ask.messages)
         self.sound = (len(self.messages), len(self.calls))  # messages and calls up to which nothing has failed
         self.attempts: list[Attempt] = []
         self.turns = 0
@@ -161,8 +161,7 @@ class Conversation:
         """What routing is told of the dialects in which the step's tools cannot be declared; nothing where all can."""
         if not self.tools:
             return {}
-        dialects = {card.dialect for card in self.engine.fleet.models.values() if card.capabilities.tools == "native"}
-        found = inexpressible(self.tools, sorted(dialects))
+        found = inexpressible(self.tools, self.engine.fleet.tool_dialects)
         return {"inexpressible": found} if found else {}
 
     async def turn(self, *, tool_choice: ToolChoice = "auto") -> Reply:
@@ -342,7 +341,7 @@ class Conversation:
         self._ladder = accepted.ladder
         if self._estimated:
             self._learn(accepted)
-        self.cost += accepted.cost
+        self.cost = accepted.cost if self.cost is _NOTHING else self.cost + accepted.cost
         self.degraded |= accepted.degraded
         return self._append(accepted.reply, accepted.ladder)
 

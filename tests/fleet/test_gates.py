@@ -62,6 +62,24 @@ def test_a_model_in_whose_dialect_a_tool_cannot_be_declared_is_refused_with_the_
     assert refusals(replace(CARD, capabilities=Capabilities(tools="json")), unsaid) == []
 
 
+def test_one_fleet_is_asked_anew_by_every_step_that_demands_something_else():
+    fleet = Fleet.from_cards([replace(CARD, deprecated="2026-06-01", capabilities=Capabilities(tools="none"))])
+    steps = (
+        CONTEXT,
+        replace(CONTEXT, data_tags=("eu",)),
+        replace(CONTEXT, signals={"today": "2026-05-31"}),
+        replace(CONTEXT, signals={"today": "2026-06-01"}),
+        replace(CONTEXT, tools=("rows",)),
+        replace(CONTEXT, modalities=("text", "image")),
+    )
+    refused = [[one.gate for one in gate(fleet, step)[1]] for step in (*steps, *steps)]
+    assert refused == [[], ["tags"], [], ["deprecated"], ["capability"], ["capability"]] * 2
+
+
+def test_tags_may_come_as_a_list():
+    assert refusals(CARD, replace(CONTEXT, data_tags=["eu"])) == refusals(CARD, replace(CONTEXT, data_tags=("eu",)))
+
+
 @pytest.mark.parametrize(
     ("context", "capabilities", "missing"),
     [

@@ -32,6 +32,7 @@ def texts(decision) -> list[str]:
         ({"tokens": 32_000}, "32,000 tokens in context"),
         ({"upstream": ups(3)}, "3 upstream results meet"),
         ({"upstream": (*ups(1, name="sum", digest="a"), *ups(1, name="sum", digest="b"))}, "results of 'sum' conflict"),
+        ({"signals": {"conflict": True}}, "what upstream results say conflicts"),
         ({"upstream": (Upstream("u1", "failed"),)}, "upstream step 'u1' failed"),
         ({"upstream": (Upstream("u1", "skipped"),)}, "upstream step 'u1' skipped"),
         ({"modalities": ("text", "image")}, "there is more than text to read: image"),

@@ -7,15 +7,17 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from enum import Enum
 from typing import Any
 
 import pytest
 
 from orchestra import Orchestra, RecoveryPolicy, StepPolicy, tool
-from orchestra.errors import ConfigError
+from orchestra.errors import BudgetExceeded, ConfigError
+from orchestra.fleet import Fleet
 from orchestra.ledger import Judged, ToolEnded
-from orchestra.testing import CallTool, Say, ScriptedModel, scripted_app
-from orchestra.types import Candidate, Capabilities, Earlier, Price, StepContext, Trigger
+from orchestra.testing import CallTool, Say, ScriptedModel, scripted_app, scripted_transport
+from orchestra.types import Budget, Candidate, Capabilities, Earlier, Price, StepContext, Trigger
 
 BOTH = StepPolicy([{"match": {"kind": "plan"}, "tier": "capable"}, {"tier": "efficient"}])
 TWO = [("s1", [], ["look"]), ("s2", ["s1"], [])]
@@ -104,6 +106,28 @@ async def test_a_tenant_that_is_no_text_is_refused_for_no_budget_would_match_it(
     async with scripted_app(ScriptedModel("small", ["hi"])) as app:
         with pytest.raises(ConfigError, match=r"^tenant: expected a text, got 7; a budget that names it"):
             await app.complete("?", tenant=7)
+
+
+async def test_a_budget_of_the_fleet_for_a_tenant_stops_that_tenants_calls_and_no_others():
+    dear = ScriptedModel("small", ["one", "two", "three"], price=Price(1.0, 1_000.0))
+    fleet = Fleet.from_cards([dear.card()], budgets=[Budget(1e-6, "day", {"tenant": ("acme",), "step": ("ask",)})])
+    async with Orchestra(fleet, ledger=None, transport=scripted_transport(dear)) as app:
+        with pytest.raises(BudgetExceeded, match="the budget of"):
+            await app.complete("?", step="ask", tenant="acme")
+        assert (await app.complete("?", step="ask", tenant="other")).text == "one"
+        assert (await app.complete("?", step="tell", tenant="acme")).text == "two"
+
+
+class Named(str, Enum):  # noqa: UP042  # written in a text it is no StrEnum
+    ask = "ask"
+
+
+async def test_a_step_named_by_a_member_of_an_enum_leaves_the_step_of_that_name_as_it_is():
+    watching = Watching()
+    async with scripted_app(ScriptedModel("small", ["one", "two"]), policies=[watching]) as app:
+        await app.complete("?", step=Named.ask)
+        await app.complete("?", step="ask")
+    assert type(watching.told["ask"].step.id) is str
 
 
 async def test_a_policy_sees_the_seconds_left_of_the_run_or_of_the_step_whichever_are_fewer():

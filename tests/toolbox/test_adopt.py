@@ -33,6 +33,13 @@ def test_a_tool_stays_what_it_is_and_order_is_kept() -> None:
     assert as_tools([]) == ()
 
 
+def test_a_list_of_tools_that_has_grown_is_read_anew() -> None:
+    tools = [tool(add)]
+    assert [one.name for one in as_tools(tools)] == ["add"]
+    tools.append(tool(name="plus")(add))
+    assert [one.name for one in as_tools(tools)] == ["add", "plus"]
+
+
 @pytest.mark.parametrize(
     "theirs",
     [
