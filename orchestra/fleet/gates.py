@@ -142,9 +142,9 @@ def _window(context: StepContext) -> _Gate:
 
 
 def _money(context: StepContext) -> _Gate | None:
-    left, wanted = context.money_left, wanted_tokens(context)
-    if left is None:
+    if (left := context.money_left) is None:
         return None
+    wanted = wanted_tokens(context)
 
     def check(known: Facts) -> Rejection | None:
         most = bound(known.card.price, context.tokens, min(wanted, known.max_output))

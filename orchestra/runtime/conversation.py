@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -67,7 +67,7 @@ class Conversation:
         self.tools = ask.tools
         self.calls = calls_since_asked(ask.messages)
         self.sound = (len(self.messages), len(self.calls))  # messages and calls up to which nothing has failed
-        self.attempts: list[Attempt] = []
+        self.attempts: tuple[Attempt, ...] = ()
         self.turns = 0
         self._before = ""  # the attempt that an earlier conversation of this step ended with
         self.cost = _NOTHING
@@ -78,10 +78,6 @@ class Conversation:
         self._estimated = 0
         self._decision: Decision | None = None
         self._ladder: Ladder | None = None
-
-    @cached_property
-    def _shrinking(self) -> Shrinking:
-        return Shrinking()
 
     @property
     def decision(self) -> Decision:
@@ -163,6 +159,10 @@ class Conversation:
             return {}
         found = inexpressible(self.tools, self.engine.fleet.tool_dialects)
         return {"inexpressible": found} if found else {}
+
+    @cached_property
+    def _shrinking(self) -> Shrinking:
+        return Shrinking()
 
     async def turn(self, *, tool_choice: ToolChoice = "auto") -> Reply:
         """One accepted reply, appended to the messages. Raises the CallError that ended it.
@@ -287,7 +287,7 @@ class Conversation:
             text,
             trigger=verdict.trigger,
             evidence=verdict.evidence,
-            attempts=tuple(self.attempts),
+            attempts=self.attempts,
             action=move.action,
         )
 
@@ -371,12 +371,12 @@ class Conversation:
             usage=reply.usage,
             cost=self.cost,
             decisions=(self._decision,) if self._decision else (),
-            attempts=tuple(self.attempts),
+            attempts=self.attempts,
             degraded=self.degraded,
             run=self.scope.run,
         )
 
-    def _remember(self, attempts: Sequence[Attempt]) -> None:
+    def _remember(self, attempts: tuple[Attempt, ...]) -> None:
         self.attempts += attempts
         for one in attempts:
             if one.trigger:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestra.checks import Expect
@@ -46,7 +45,7 @@ def _request(talk: Conversation, chosen: Settings, tool_choice: ToolChoice) -> R
         parallel_tools=writing.parallel_tools,
         output_schema=ask.output_schema,
         grammar=ask.grammar,
-        settings=chosen if writing.max_tokens is None else replace(chosen, max_tokens=writing.max_tokens),
+        settings=chosen if writing.max_tokens is None else Settings(writing.max_tokens, chosen.reasoning_effort),
         temperature=writing.temperature,
         seed=writing.seed,
         stop=writing.stop,

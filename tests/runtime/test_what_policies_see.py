@@ -118,16 +118,20 @@ async def test_a_budget_of_the_fleet_for_a_tenant_stops_that_tenants_calls_and_n
         assert (await app.complete("?", step="tell", tenant="acme")).text == "two"
 
 
-class Named(str, Enum):  # noqa: UP042  # written in a text it is no StrEnum
-    ask = "ask"
+class Mine(str, Enum):  # noqa: UP042  # written in a text it is no StrEnum
+    look = "look"
 
 
-async def test_a_step_named_by_a_member_of_an_enum_leaves_the_step_of_that_name_as_it_is():
+class Yours(str, Enum):  # noqa: UP042  # likewise
+    look = "look"
+
+
+@pytest.mark.parametrize("step", [Mine.look, Yours.look, "look"])
+async def test_a_policy_sees_the_step_by_the_name_that_was_given_even_where_another_says_the_same(step):
     watching = Watching()
-    async with scripted_app(ScriptedModel("small", ["one", "two"]), policies=[watching]) as app:
-        await app.complete("?", step=Named.ask)
-        await app.complete("?", step="ask")
-    assert type(watching.told["ask"].step.id) is str
+    async with scripted_app(ScriptedModel("small", ["one"]), policies=[watching]) as app:
+        await app.complete("?", step=step)
+    assert type(watching.told["look"].step.id) is type(step)
 
 
 async def test_a_policy_sees_the_seconds_left_of_the_run_or_of_the_step_whichever_are_fewer():
