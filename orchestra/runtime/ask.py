@@ -133,5 +133,5 @@ def calls_since_asked(messages: Sequence[Message]) -> list[ToolCall]:
     for message in reversed(messages):
         if message.role == "user":
             break
-        calls[:0] = calls_in((message,))
+        calls[:0] = [part for part in message.parts if isinstance(part, ToolCall)]
     return calls
