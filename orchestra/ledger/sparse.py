@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
-from operator import attrgetter
+from itertools import compress, repeat
+from operator import attrgetter, is_not
 from typing import Any, cast
 
 import orjson
@@ -31,22 +32,22 @@ def row_text(value: Any) -> str:
     return _JSON.encode(value) if b"null" in quick else quick.decode()  # it writes infinities as null too
 
 
-def fields(value: Any) -> Iterable[tuple[str, Any]]:
-    """The names of the fields that are stored, each with what the value has there."""
+def given(value: Any) -> dict[str, Any]:
+    """The value's fields that are not None."""
     names, _, values = _stored(value.__class__)
-    return zip(names, values(value), strict=False)
+    items = values(value)
+    return dict(compress(zip(names, items, strict=False), map(is_not, items, _NONES)))
 
 
 def sparse(value: Any) -> dict[str, Any]:
     """The value's fields that are not at their defaults."""
     names, defaults, values = _stored(value.__class__)
-    return {
-        name: item
-        for name, default, item in zip(names, defaults, values(value), strict=False)
-        if item is not default and item != default  # most are the default itself
-    }
+    items = values(value)
+    others = compress(zip(names, items, defaults, strict=False), map(is_not, items, defaults))  # most are their default
+    return {name: item for name, item, default in others if item != default}
 
 
+_NONES = repeat(None)
 _CARD = ("name", "model", "provider", "dialect", "tier", "price")
 # A changed default of these changes what old rows mean: raise the schema's version with it.
 _SPARSE = frozenset({StepContext, Decision, Candidate, ModelCard, Plan, Step})
@@ -55,10 +56,15 @@ _SPARSE = frozenset({StepContext, Decision, Candidate, ModelCard, Plan, Step})
 def _plain(value: Any) -> Any:
     cls = value.__class__
     if dataclasses.is_dataclass(cls):
-        return _tag(cls) | (sparse(value) if cls in _SPARSE else dict(fields(value)))
+        return _tag(cls) | (sparse(value) if cls in _SPARSE else _all(value))
     if isinstance(value, Mapping):
         return dict(cast("Mapping[Any, Any]", value))
     raise TypeError(f"{cls.__name__} is no value of orchestra")
+
+
+def _all(value: Any) -> dict[str, Any]:
+    names, _, values = _stored(value.__class__)
+    return dict(zip(names, values(value), strict=False))
 
 
 @cache

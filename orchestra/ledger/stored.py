@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 from orchestra.errors import LedgerError
 from orchestra.ledger.events import Decided, Event, Planned
-from orchestra.ledger.sparse import fields, row_text, sparse
+from orchestra.ledger.sparse import given, row_text, sparse
 from orchestra.ledger.weighed import Cards
 from orchestra.types import from_json
 
@@ -22,7 +22,7 @@ def encode(event: Event, cards: Cards, *, content: bool = True) -> str:
 
     Raises LedgerError for values that are not plain JSON.
     """
-    values = {name: value for name, value in fields(event) if value is not None}
+    values = given(event)
     if not content:
         for name in event.content:
             values.pop(name, None)
