@@ -22,6 +22,7 @@ from orchestra.dialects.tool_nulls import Arguments
 from orchestra.dialects.tool_refs import rerooted
 from orchestra.errors import ConfigError, ToolError
 from orchestra.types import Json
+from orchestra.types.same import Same
 
 __all__ = ["DIALECTS", "CompiledTool", "as_json_schema", "compile_tool", "compile_tools", "inexpressible", "rerooted"]
 
@@ -69,7 +70,7 @@ class CompiledTool:
 def compile_tool(tool: Declared, dialect: str, strict: Strictness = "auto") -> CompiledTool:
     """The tool for one dialect, alone in its request; "auto" takes strict mode where nothing at all is lost by it.
 
-    A tool's schema is assumed not to change once the tool is made: it is compiled once. Raises ConfigError for an
+    A tool is assumed not to change once it is made: it is compiled once. Raises ConfigError for an
     unknown dialect or another value for `strict`, ToolError for a schema that is no JSON or of no object, and
     with strict=True where the provider cannot enforce the whole schema.
     """
@@ -89,16 +90,15 @@ def compile_tools(
         raise ConfigError(f"unknown dialect {dialect!r}; known: {', '.join(DIALECTS)}")
     if not (isinstance(strict, bool) or strict == "auto"):
         raise ConfigError(f'strict is {strict!r}; it is True, False or "auto"')
-    return dict(_compiled(_Tools(tools), dialect, strict))
+    return dict(_of_request(Same(tools), dialect, strict))
 
 
 def inexpressible(tools: Iterable[Declared], dialects: Iterable[str]) -> dict[str, str]:
     """The dialects in which one of the tools cannot be said at all, each with the reason."""
-    given = tuple(tools)
-    found: dict[str, str] = {}
+    given, found = Same(tools), dict[str, str]()
     for dialect in dialects:
         try:
-            compile_tools(given, dialect)
+            compile_tools(given.held, dialect)
         except ToolError as error:
             found[dialect] = str(error)
     return found
@@ -123,82 +123,62 @@ _SCHEMA_AT: Mapping[str, tuple[str, ...]] = {
 }
 
 
-class _Tools:
-    """Tools as a key: the same names and texts, and the very same schemas, which it keeps alive."""
-
-    __slots__ = ("_key", "_schemas", "by_name")
-
-    def __init__(self, tools: Iterable[Declared]) -> None:
-        self.by_name: dict[str, Declared] = {}
-        for tool in tools:
-            known = self.by_name.setdefault(tool.name, tool)
-            if known is not tool and known != tool:
-                raise ToolError(f"two tools are named {tool.name!r}; rename one, so that a call says which it is for")
-        self._schemas = [tool.schema for tool in self.by_name.values()]
-        texts = [(name, tool.description) for name, tool in self.by_name.items()]
-        self._key = (*texts, *map(id, self._schemas))
-
-    def __hash__(self) -> int:
-        return hash(self._key)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Tools) and self._key == other._key
-
-
-class _Schema:
-    """A schema as a key, by identity; it keeps the schema alive, so that no other takes its place."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Mapping[str, Json]) -> None:
-        self.value = value
-
-    def __hash__(self) -> int:
-        return id(self.value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Schema) and self.value is other.value
+@lru_cache(maxsize=256)
+def _of_request(tools: Same[Declared], dialect: str, strict: Strictness) -> Mapping[str, CompiledTool]:
+    """Found by the very tools, as they come at every turn; tools that say the same of the same schemas share it."""
+    by_name: dict[str, Declared] = {}
+    for tool in tools.held:
+        known = by_name.setdefault(tool.name, tool)
+        if known is not tool and known != tool:
+            raise ToolError(f"two tools are named {tool.name!r}; rename one, so that a call says which it is for")
+    described = tuple((name, tool.description) for name, tool in by_name.items())
+    return _compiled(described, Same(tool.schema for tool in by_name.values()), dialect, strict)
 
 
 @lru_cache(maxsize=256)
-def _compiled(tools: _Tools, dialect: str, strict: Strictness) -> Mapping[str, CompiledTool]:
-    forms = {name: _sayable(tool, dialect, strict) for name, tool in tools.by_name.items()}
+def _compiled(
+    described: tuple[tuple[str, str], ...], held: Same[Mapping[str, Json]], dialect: str, strict: Strictness
+) -> Mapping[str, CompiledTool]:
+    schemas = {name: schema for (name, _), schema in zip(described, held.held, strict=True)}
+    forms = {name: _sayable(name, schema, dialect, strict) for name, schema in schemas.items()}
     if strict == "auto":
-        forms = _within_limits(tools, forms, dialect)
+        forms = _within_limits(schemas, forms, dialect)
     names = wire_names(forms, spelling=FEATURES[dialect].tool_names)
     return {
         name: CompiledTool(
             names[name],
-            _declared(dialect, names[name], tools.by_name[name].description, each),
-            each.encode,
-            each.decode,
-            each.losses,
-            each.strict,
-            each.lenient,
+            _declared(dialect, names[name], description, forms[name]),
+            forms[name].encode,
+            forms[name].decode,
+            forms[name].losses,
+            forms[name].strict,
+            forms[name].lenient,
         )
-        for name, each in forms.items()
+        for name, description in described
     }
 
 
 @lru_cache(maxsize=2048)
-def _form(schema: _Schema, dialect: str, *, strict: bool) -> Form:
-    return form(schema.value, dialect, strict=strict)
+def _form(schema: Same[Mapping[str, Json]], dialect: str, *, strict: bool) -> Form:
+    return form(schema.held[0], dialect, strict=strict)
 
 
-def _sayable(tool: Declared, dialect: str, strict: Strictness) -> Form:
+def _sayable(name: str, schema: Mapping[str, Json], dialect: str, strict: Strictness) -> Form:
     try:
-        found = _form(_Schema(tool.schema), dialect, strict=strict is not False)
+        found = _form(Same((schema,)), dialect, strict=strict is not False)
     except Unsayable as error:
-        raise ToolError(f"tool {tool.name!r}: {error}") from None
+        raise ToolError(f"tool {name!r}: {error}") from None
     if strict is True and not found.strict:
         raise ToolError(
-            f"tool {tool.name!r} cannot be strict for {dialect!r}: {'; '.join(found.lenient)}; "
+            f"tool {name!r} cannot be strict for {dialect!r}: {'; '.join(found.lenient)}; "
             'change its schema, or use strict="auto" or strict=False'
         )
     return found
 
 
-def _within_limits(tools: _Tools, forms: Mapping[str, Form], dialect: str) -> dict[str, Form]:
+def _within_limits(
+    schemas: Mapping[str, Mapping[str, Json]], forms: Mapping[str, Form], dialect: str
+) -> dict[str, Form]:
     """The forms with those lenient that are beyond the provider's limits for all strict tools of a request."""
     result = dict(forms)
     total: Counter[str] = Counter()
@@ -208,19 +188,17 @@ def _within_limits(tools: _Tools, forms: Mapping[str, Form], dialect: str) -> di
     for name, each in forms.items():
         beyond = over(total + Counter(each.counts), rules.shared) if each.strict else []
         if beyond:
-            result[name] = _lenient(tools.by_name[name], dialect, tuple(f"the request has {words}" for words in beyond))
+            result[name] = _lenient(schemas[name], dialect, tuple(f"the request has {words}" for words in beyond))
         elif each.strict:
             total.update(each.counts)
     if rules.together and not all(each.strict for each in result.values()):
         why = ("another tool of the request cannot be strict",)
-        result = {
-            name: _lenient(tools.by_name[name], dialect, why) if each.strict else each for name, each in result.items()
-        }
+        result = {name: _lenient(schemas[name], dialect, why) if each.strict else each for name, each in result.items()}
     return result
 
 
-def _lenient(tool: Declared, dialect: str, why: tuple[str, ...]) -> Form:
-    return _form(_Schema(tool.schema), dialect, strict=False)._replace(lenient=why)
+def _lenient(schema: Mapping[str, Json], dialect: str, why: tuple[str, ...]) -> Form:
+    return _form(Same((schema,)), dialect, strict=False)._replace(lenient=why)
 
 
 def _declared(dialect: str, name: str, description: str, said: Form) -> dict[str, Json]:

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from orchestra.types import Image, Message, Part, Reasoning, Text, ToolCall, ToolResult, ToolSpec
 from orchestra.types.same import Same
@@ -37,11 +38,8 @@ def message_tokens(
 
     `text_tokens` counts one text and `framing` is added for each message: a tokenizer's where there is one.
     """
-    said = framing * len(messages)
-    for message in messages:
-        for part in message.parts:
-            said += _part(part, text_tokens)
-    return said + sum(map(text_tokens, _declared(Same(tools)))) if tools else said
+    said = sum([_part(part, text_tokens) for message in messages for part in message.parts])
+    return framing * len(messages) + said + (_declared(Same(tools)).tokens(text_tokens) if tools else 0)
 
 
 class Tally:
@@ -72,7 +70,18 @@ def _part(part: Part, count: Callable[[str], int]) -> int:
     return IMAGE_TOKENS if isinstance(part, Image) else DOCUMENT_TOKENS
 
 
+class _Declared(NamedTuple):
+    """What a model reads of tools, as texts, and what they are estimated at."""
+
+    texts: tuple[str, ...]
+    estimated: int
+
+    def tokens(self, count: Callable[[str], int]) -> int:
+        return self.estimated if count is estimate else sum(map(count, self.texts))
+
+
 @lru_cache(maxsize=256)
-def _declared(tools: Same[ToolSpec]) -> tuple[str, ...]:
-    """What a model reads of tools, as texts: their schemas are the most of many requests, and the same in all."""
-    return tuple(text for tool in tools.held for text in (tool.name + tool.description, _JSON.encode(tool.schema)))
+def _declared(tools: Same[ToolSpec]) -> _Declared:
+    """Of all requests with these tools: their schemas are the most of many, and the same in all."""
+    texts = tuple(text for tool in tools.held for text in (tool.name + tool.description, _JSON.encode(tool.schema)))
+    return _Declared(texts, sum(map(estimate, texts)))

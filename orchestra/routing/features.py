@@ -9,7 +9,6 @@ from typing import TypedDict
 from orchestra.fleet.tokens import message_tokens
 from orchestra.types import Document, Image, Message, ModelCard, Part, ToolResult, ToolSpec
 
-_HOLDERS = frozenset((Image, Document, ToolResult))
 _FENCE = re.compile(r"^ {0,3}(```|~~~)", re.MULTILINE)  # CommonMark: a fence is indented by three spaces at most
 
 
@@ -29,16 +28,15 @@ def features(messages: Sequence[Message], tools: Sequence[ToolSpec] = ()) -> Fea
     `text` is the last user message's (what is asked now), `tokens` estimates all messages and tool declarations,
     `modalities` starts with "text", `documents` counts documents in messages and tool results.
     """
-    media = [part for message in messages for part in _media(message.parts)]
-    documents = sum([isinstance(part, Document) for part in media])
-    images = len(media) > documents
+    kinds = _kinds([part for message in messages for part in message.parts])
+    documents = kinds.count(Document)
     asked = next((message for message in reversed(messages) if message.role == "user"), None)
     return Features(
         text=asked.text if asked else "",
         tokens=message_tokens(messages, tools),
-        modalities=("text", *(["image"] if images else []), *(["document"] if documents else [])),
+        modalities=("text", *["image"] * (Image in kinds), *["document"] * (documents > 0)),
         documents=documents,
-        tools=tuple(tool.name for tool in tools),
+        tools=tuple([tool.name for tool in tools]),
     )
 
 
@@ -68,8 +66,7 @@ def has_code_block(text: str) -> bool:
     return _FENCE.search(text) is not None
 
 
-def _media(parts: Sequence[Part]) -> Sequence[Part]:
-    if _HOLDERS.isdisjoint(map(type, parts)):  # as most messages
-        return ()
+def _kinds(parts: Sequence[Part]) -> Sequence[type[Part]]:
+    """Of these parts, and of what the results among them hold."""
     inner = [part for result in parts if isinstance(result, ToolResult) for part in result.content]
-    return [part for part in (*parts, *inner) if isinstance(part, Image | Document)]
+    return [*map(type, parts), *map(type, inner)]
