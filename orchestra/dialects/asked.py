@@ -74,6 +74,8 @@ class Asked(NamedTuple):
 
     def completed(self, body: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
         """The body with `extra`, objects merged, and the notes; what the request itself says is never replaced."""
+        if not self.extra:
+            return body, self.notes
         notes = list(self.notes)
         return _merged(body, self.extra, notes), tuple(notes)
 
@@ -129,18 +131,19 @@ class _Cut:
 
     def asked(self) -> Asked:
         """The whole of it."""
-        request, can, features = self.request, self.card.capabilities, self.features
+        request, can = self.request, self.card.capabilities
         messages, schema = self._messages()
-        calls = [part for message in messages for part in message.parts if isinstance(part, ToolCall)]
+        speech = [message.parts for message in messages if message.role == "assistant"]
+        calls = [part for parts in speech for part in parts if isinstance(part, ToolCall)]
         compiled = self._compiled(calls)
-        known = {name: tool.name for name, tool in compiled.items()}
+        names, ids = self._spellings(calls, compiled)
         settings = request.settings
         return Asked(
             card=self.card,
             messages=messages,
             compiled=compiled,
-            names=wire_names([call.name for call in calls], known=known, spelling=features.tool_names),
-            ids=wire_names([call.id for call in calls], spelling=features.call_ids),
+            names=names,
+            ids=ids,
             json_tools=self.json_tools,
             told=self.told,
             tool_choice=self._tool_choice(compiled),
@@ -176,6 +179,8 @@ class _Cut:
 
     def _compiled(self, calls: Sequence[ToolCall]) -> Mapping[str, CompiledTool]:
         """The tools to declare. Where none may be called and that cannot be said, none is, if history has no calls."""
+        if not (self.request.tools or calls):
+            return {}
         unsaid = self.request.tool_choice == "none" and "none" not in self.features.tool_choice
         if not self.native or (unsaid and not calls):
             return {}
@@ -187,11 +192,21 @@ class _Cut:
 
     def _called(self, calls: Sequence[ToolCall]) -> list[ToolSpec]:
         """The tools that history calls, where none is offered and the provider refuses calls of unknown ones."""
-        if self.features.undeclared_calls or not calls:
+        if self.features.undeclared_calls:
             return []
         why = f"{self.features.title} refuses its calls otherwise"
         self.notes.append(f"the history's tools declared without their schemas: {why}")
         return [ToolSpec(name, "", {"type": "object"}) for name in dict.fromkeys(call.name for call in calls)]
+
+    def _spellings(
+        self, calls: Sequence[ToolCall], compiled: Mapping[str, CompiledTool]
+    ) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        """The wire's names of tools, and its ids of calls."""
+        known = {name: tool.name for name, tool in compiled.items()}
+        if not calls:
+            return known, {}
+        names = wire_names([call.name for call in calls], known=known, spelling=self.features.tool_names)
+        return names, wire_names([call.id for call in calls], spelling=self.features.call_ids)
 
     def _tool_choice(self, compiled: Mapping[str, CompiledTool]) -> ToolChoice:
         wanted = self.request.tool_choice if self.request.tools else "none"
@@ -255,6 +270,8 @@ class _Cut:
         return None
 
     def _extra(self) -> dict[str, Json]:
+        if not self.request.extra:
+            return {}
         own = (self.card.provider, self.card.dialect)
         result: dict[str, Json] = {}
         for key, value in self.request.extra.items():

@@ -53,8 +53,7 @@ def path_of(card: ModelCard, profile: ChatProfile) -> str:
     Azure's base_url ends in `/openai/v1`, or in `/openai` or `/openai/deployments/NAME` with `?api-version=…`, as
     openai's `AzureOpenAI` makes them (lib/azure.py); there the model is part of the path.
     """
-    base = (card.base_url or "").partition("?")[0] if profile.deployments else ""
-    if base.rstrip("/").endswith("/openai"):
+    if profile.deployments and (card.base_url or "").partition("?")[0].rstrip("/").endswith("/openai"):
         return f"/deployments/{card.model}/chat/completions"
     return "/chat/completions"
 

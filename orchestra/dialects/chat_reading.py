@@ -30,16 +30,14 @@ class ChatReading:
         """Takes in a chunk."""
         draft, groq = self.draft, mapping(data.get("x_groq"))
         draft.model = string(data.get("model")) or draft.model
-        if said := mapping(data.get("usage")) or mapping(groq.get("usage")):
+        if said := mapping(data.get("usage")) or (groq and mapping(groq.get("usage"))):
             draft.usage = usage(said) or draft.usage
         choice = first_choice(data)
-        if message := mapping(choice.get("delta")) or mapping(choice.get("message")):
-            self._message(message)
-        elif "text" in choice:
-            return bad_reply("the choice is one of /completions, which holds a text and no message: check `base_url`")
+        if fault := self._message(choice) if choice else None:
+            return fault
         if error := groq.get("error"):
             return stream_fault(error)  # "why a stream ended early": a finish reason may stand beside it
-        return ended(choice, draft) or self._uncalled()
+        return ended(choice, draft) or self._uncalled() if choice else None
 
     def whole(self, data: dict[str, Any]) -> CallFault | None:
         """Takes in a body that was not streamed."""
@@ -54,8 +52,11 @@ class ChatReading:
             return None
         return bad_reply("the provider stopped for tool calls, and there is none")
 
-    def _message(self, message: dict[str, Any]) -> None:
-        draft = self.draft
+    def _message(self, choice: dict[str, Any]) -> CallFault | None:
+        """Takes in what a choice says; the fault where it is of another kind."""
+        draft, message = self.draft, mapping(choice.get("delta")) or mapping(choice.get("message"))
+        if not message:
+            return bad_reply(_OTHER_KIND) if "text" in choice else None
         text, thought = _content(message)
         if thought:
             draft.reason(thought)
@@ -66,6 +67,10 @@ class ChatReading:
         if refusal := message.get("refusal"):
             draft.refuse(string(refusal))
         self._calls.add(message)
+        return None
+
+
+_OTHER_KIND = "the choice is one of /completions, which holds a text and no message: check `base_url`"
 
 
 class ChatCalls:
@@ -77,11 +82,11 @@ class ChatCalls:
 
     def add(self, message: dict[str, Any]) -> None:
         """Takes in what a message, or a delta of one, says of calls."""
-        calls = sequence(message.get("tool_calls"))
-        if not calls and (legacy := message.get("function_call")):
-            calls = [{"index": 0, "function": legacy}]  # the one call that older servers make
-        for place, call in enumerate(map(mapping, calls)):
-            self._call(call, place)
+        if calls := sequence(message.get("tool_calls")):
+            for place, call in enumerate(map(mapping, calls)):
+                self._call(call, place)
+        elif legacy := message.get("function_call"):  # the one call that older servers make
+            self._call({"index": 0, "function": legacy}, 0)
 
     def _call(self, piece: dict[str, Any], place: int) -> None:
         function = mapping(piece.get("function"))

@@ -45,7 +45,7 @@ class Draft:
         self.finish: Finish | None = None
         self.logprobs: list[float] = []
         self._answer = AnswerText(structured=encoded.structured) if encoded.json_tools else None
-        self._refusal = _Pieces()
+        self._refusal = _Said(reasoning=False)
         self._blocks: dict[Place, _Said | CallDraft] = {}
         self._news: list[Delta] = []
 
@@ -66,12 +66,12 @@ class Draft:
 
     def say(self, piece: str, at: Place = "text") -> None:
         """Takes in a piece of text, which begins a block where it is the first at its place."""
-        shown = self._said(at, reasoning=False).pieces.add(piece)
+        shown = self._said(at, reasoning=False).add(piece)
         self._show(self._answer.add(shown) if self._answer and shown else shown)
 
     def reason(self, piece: str, at: Place = "reasoning") -> None:
         """Takes in a piece of reasoning, which begins a block where it is the first at its place."""
-        if shown := self._said(at, reasoning=True).pieces.add(piece):
+        if shown := self._said(at, reasoning=True).add(piece):
             self._news.append(ReasoningDelta(shown))
 
     def refuse(self, piece: str) -> None:
@@ -107,21 +107,23 @@ class Draft:
         """
         if self.finish not in _BROKEN_OFF:
             self.finish = finish
-        self._show(self._answer.close() if self._answer else "")
+        if self._answer:
+            self._show(self._answer.close())
 
     def reply(self) -> ModelReply:
         """The reply, which has ended."""
         assert self.finish is not None, "a reply that has not ended is none"
-        parts, mended = self._parts()
+        refusal = self._refusal.text
+        parts, mended = self._parts(refusal)
         finish = "tool_calls" if self.finish == "stop" and ToolCall in map(type, parts) else self.finish
         logprob = sum(self.logprobs) / len(self.logprobs) if self.logprobs else None
         return ModelReply(
             parts,
-            "refusal" if self._refusal.text else finish,
+            "refusal" if refusal else finish,
             self.usage,
             self.model and scalars(self.model),
             logprob,
-            scalars(self._raw()),
+            scalars(self._raw(refusal)),
             mended,
         )
 
@@ -130,19 +132,19 @@ class Draft:
             self._news.append(TextDelta(text))
 
     def _said(self, at: Place, *, reasoning: bool) -> _Said:
-        block = self._blocks.get(at) or self._blocks.setdefault(at, _Said(reasoning))
+        block = self._blocks.get(at) or self._blocks.setdefault(at, _Said(reasoning=reasoning))
         if isinstance(block, _Said) and block.reasoning is reasoning:
             return block
         return self._said(f"{at}'", reasoning=reasoning)
 
     def _written(self, *, reasoning: bool) -> str:
         said = [block for block in self._blocks.values() if isinstance(block, _Said) and block.reasoning is reasoning]
-        return "".join([block.pieces.text for block in said])
+        return "".join([block.text for block in said])
 
-    def _parts(self) -> tuple[tuple[Part, ...], tuple[str, ...]]:
+    def _parts(self, refusal: str) -> tuple[tuple[Part, ...], tuple[str, ...]]:
         card = self.encoded.card
         origin = Origin(card.provider, card.dialect, card.model) if card else None
-        parts, mended, refusal = list(self._in_order(origin)), (), self._refusal.text
+        parts, mended = list(self._in_order(origin)), ()
         if self._answer and (text := self._written(reasoning=False)) and not refusal:
             said, mended = read(text, structured=self.encoded.structured)
             parts, twice = _with_said(parts, said)
@@ -155,12 +157,12 @@ class Draft:
         for block in self._blocks.values():
             if isinstance(block, CallDraft):
                 yield from _calls(block, self.encoded)
-            elif (text := block.pieces.text) or block.state is not None:
+            elif (text := block.text) or block.state is not None:
                 state = block.state() if callable(block.state) else block.state
                 yield (Reasoning if block.reasoning else Text)(text, origin, state)
 
-    def _raw(self) -> str:
-        written = self._written(reasoning=False) or self._refusal.text
+    def _raw(self, refusal: str) -> str:
+        written = self._written(reasoning=False) or refusal
         return "\n".join(filter(None, (written, *[f"{one.name}({one.raw})" for one in self.calls])))
 
 
@@ -186,10 +188,12 @@ class CallDraft:
             self.pieces.append(arguments)
 
 
-class _Pieces:
-    """Text in pieces; a surrogate pair that was split between two of them is joined."""
+class _Said:
+    """A block of text or reasoning while its pieces arrive; a surrogate pair split between two of them is joined."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, reasoning: bool) -> None:
+        self.reasoning = reasoning
+        self.state: State | None = None
         self._held: str = ""
         self._pieces: list[str] = []
 
@@ -208,15 +212,6 @@ class _Pieces:
         piece = scalars(piece.removesuffix(self._held))
         self._pieces.append(piece)
         return piece
-
-
-@dataclass(slots=True)
-class _Said:
-    """A block of text or reasoning while its pieces arrive."""
-
-    reasoning: bool
-    pieces: _Pieces = field(default_factory=_Pieces)
-    state: State | None = None
 
 
 _TEXT_LIMIT = 600

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from orchestra.dialects.chat_profiles import features_of
 from orchestra.dialects.features import Features
 from orchestra.dialects.pairing import NO_RESULT, media_after_results, paired
-from orchestra.types import Document, Image, Message, ModelCard, Part, Reasoning, Text, ToolCall, ToolResult
+from orchestra.types import Document, Image, Message, ModelCard, Part, Reasoning, Role, Text, ToolCall, ToolResult
 
 __all__ = ["NO_RESULT", "View", "view", "viewed"]
 
@@ -40,14 +40,14 @@ class View(NamedTuple):
 
 def viewed(messages: Iterable[Message], card: ModelCard) -> View:
     """`view`, with its notes."""
-    turns, features, notes = list(messages), features_of(card), list[str]()
+    turns, features, notes = tuple(messages), features_of(card), list[str]()
     plain = all(map(_is_plain, turns))  # as nearly every history is
     turns = paired(turns if plain else _Seeing(card, features, notes).messages(turns), notes)
     if not (plain or features.result_media):
-        turns = [*media_after_results(turns, notes)]
+        turns = (*media_after_results(turns, notes),)
     if features.user_turns:
         turns = _between_users(turns, features, notes)
-    return View(tuple(turns), tuple(dict.fromkeys(notes)))
+    return View(turns, tuple(dict.fromkeys(notes)))
 
 
 CONTINUE = "Continue."
@@ -62,7 +62,7 @@ AMID = "system message within the conversation: said in the user's turn, in <sys
 """The note on `amid`."""
 
 
-def _between_users(messages: Iterable[Message], features: Features, notes: list[str]) -> list[Message]:
+def _between_users(messages: Iterable[Message], features: Features, notes: list[str]) -> tuple[Message, ...]:
     """The messages with a user's turn at either end, system messages aside."""
     turns = list(messages)
     spoken = [place for place, message in enumerate(turns) if message.role != "system"]
@@ -72,7 +72,7 @@ def _between_users(messages: Iterable[Message], features: Features, notes: list[
     if not spoken or turns[spoken[0]].role == "assistant":
         notes.append(f"{CONTINUE!r} put first: {features.title} wants a user's turn there")
         turns.insert(spoken[0] if spoken else len(turns), Message.user(CONTINUE))
-    return turns
+    return tuple(turns)
 
 
 class _Seeing:
@@ -82,9 +82,9 @@ class _Seeing:
         self._card, self._features, self._notes = card, features, notes
         self._origin = (card.provider, card.dialect, card.model)
 
-    def messages(self, messages: Iterable[Message]) -> list[Message]:
+    def messages(self, messages: Iterable[Message]) -> tuple[Message, ...]:
         """What may be seen of each."""
-        return [self._message(message) for message in messages]
+        return tuple([self._message(message) for message in messages])
 
     def _message(self, message: Message) -> Message:
         """The message; not made anew where it stays as it is, as nearly all of a history does at every turn."""
@@ -159,20 +159,25 @@ def _plainly(part: Media) -> Media:
 
 def _is_plain(message: Message) -> bool:
     """Whether any model may see it as it is: words, calls and results in words, and no opaque state."""
-    for part in message.parts:
-        if isinstance(part, ToolCall):
-            plain = message.role == "assistant" and part.provider_state is None
-        elif isinstance(part, ToolResult):
-            plain = part.provider_state is None and all(map(_is_words, part.content))
-        else:
-            plain = _is_words(part)
-        if not plain:
-            return False
-    return True
+    return all(map(_PLAIN.get(message.role, _is_words), message.parts))
 
 
 def _is_words(part: Part) -> bool:
-    return isinstance(part, Text) and part.provider_state is None and bool(part.text) and not part.text.isspace()
+    return isinstance(part, Text) and part.provider_state is None and bool(part.text.strip())
+
+
+def _is_words_or_call(part: Part) -> bool:
+    return _is_words(part) or (isinstance(part, ToolCall) and part.provider_state is None)
+
+
+def _is_result_in_words(part: Part) -> bool:
+    return isinstance(part, ToolResult) and part.provider_state is None and all(map(_is_words, part.content))
+
+
+_PLAIN: Mapping[Role, Callable[[Part], bool]] = {
+    "assistant": _is_words_or_call,
+    "tool": _is_result_in_words,
+}
 
 
 def _without_blanks(parts: Iterable[Spoken], *, signed: bool) -> list[Spoken]:

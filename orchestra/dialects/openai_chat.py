@@ -36,8 +36,11 @@ def spelled(said: Asked) -> Spelled:
 def _body(said: Asked, profile: ChatProfile, *, stream: bool) -> dict[str, Any]:
     """The sections in the order in which people read them."""
     body: dict[str, Any] = {"model": said.card.model, "messages": _messages(said, profile)}
-    body |= _tools(said) | _settings(said, profile) | {"stream": stream}
-    return body | ({"stream_options": {"include_usage": True}} if stream else {})
+    body |= _tools(said) | _settings(said, profile)
+    body["stream"] = stream
+    if stream:
+        body["stream_options"] = {"include_usage": True}
+    return body
 
 
 def _tools(said: Asked) -> dict[str, Any]:
@@ -61,14 +64,15 @@ def _settings(said: Asked, profile: ChatProfile) -> dict[str, Any]:
         "stop": list(said.stop) or None,
         "logprobs": said.logprobs or None,
     }
-    return {name: value for name, value in wanted.items() if value is not None} | _effort(said, profile)
+    wanted = {name: value for name, value in wanted.items() if value is not None}
+    return wanted | _effort(said.reasoning_effort, profile) if said.reasoning_effort else wanted
 
 
-def _effort(said: Asked, profile: ChatProfile) -> dict[str, Any]:
-    value: Any = said.reasoning_effort
+def _effort(effort: str, profile: ChatProfile) -> dict[str, Any]:
+    said: Any = effort
     for name in reversed(profile.effort):
-        value = value and {name: value}
-    return value or {}
+        said = {name: said}
+    return said
 
 
 _ERROR = "Error: "  # a tool message has no error flag
@@ -92,17 +96,17 @@ def _message(message: Message, said: Asked, profile: ChatProfile) -> list[dict[s
 def _assistant(message: Message, said: Asked, profile: ChatProfile) -> list[dict[str, Any]]:
     """The turn; none where all that it holds is reasoning that this server does not take back."""
     calls = [_call(part, said) for part in message.parts if isinstance(part, ToolCall)]
-    thoughts = [part for part in message.parts if isinstance(part, Reasoning)]
-    text, thought = message.text, _thought(thoughts, profile, calls=bool(calls)) if thoughts else {}
+    thinks = Reasoning in map(type, message.parts)
+    text, thought = message.text, _thought(message.parts, profile, calls=bool(calls)) if thinks else {}
     if not (text or calls or thought):
         return []
-    item: dict[str, Any] = {"role": "assistant", "content": text or None}
-    return [item | ({"tool_calls": calls} if calls else {}) | thought]
+    return [{"role": "assistant", "content": text or None, **({"tool_calls": calls} if calls else {}), **thought}]
 
 
-def _thought(thoughts: Iterable[Reasoning], profile: ChatProfile, *, calls: bool) -> dict[str, Any]:
+def _thought(parts: Iterable[Part], profile: ChatProfile, *, calls: bool) -> dict[str, Any]:
     if not calls and profile.reasoning_turns != "all":
         return {}
+    thoughts = [part for part in parts if isinstance(part, Reasoning)]
     if profile.details and (details := _details(thoughts)):
         return {"reasoning_details": details}
     text = "".join(part.text for part in thoughts)

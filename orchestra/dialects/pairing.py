@@ -10,14 +10,14 @@ from orchestra.types import Message, Part, Text, ToolCall, ToolResult
 NO_RESULT = "No result was recorded for this call."
 
 
-def paired(messages: Sequence[Message], notes: list[str]) -> list[Message]:
+def paired(messages: tuple[Message, ...], notes: list[str]) -> tuple[Message, ...]:
     """The messages with one `tool` message after each that calls; what was wrong in the history is noted.
 
     A call without a result gets a neutral error, a result without a call is dropped, an id used twice is renamed.
     What a tool message says beside its results is the user's.
     """
     if _is_paired(messages):
-        return list(messages)
+        return messages
     slots = _matched(messages, notes)
     result: list[Message] = []
     for index, message in enumerate(messages):
@@ -32,7 +32,7 @@ def paired(messages: Sequence[Message], notes: list[str]) -> list[Message]:
             result.append(message if kept == message.parts else replace(message, role=role, parts=kept))
         if slots[index]:
             result.append(Message("tool", tuple(slot.answered(notes) for slot in slots[index])))
-    return result
+    return tuple(result)
 
 
 def media_after_results(messages: Iterable[Message], notes: list[str]) -> Iterator[Message]:
@@ -53,25 +53,21 @@ def media_after_results(messages: Iterable[Message], notes: list[str]) -> Iterat
 
 def _is_paired(messages: Sequence[Message]) -> bool:
     """Whether there is nothing to put right, as in nearly every history."""
-    seen: set[str] = set()
+    ids: list[str] = []
     called: list[str] = []
     for message in messages:
+        kinds = [*map(type, message.parts)]
         if message.role == "tool":
             answered = [part.call_id for part in message.parts if isinstance(part, ToolResult)]
-            if not called or answered != called or len(answered) < len(message.parts):
+            if not called or answered != called or len(answered) < len(kinds):
                 return False
             called = []
-        elif called or not message.parts:
+        elif called or not kinds or ToolResult in kinds:
             return False
-        for part in message.parts:
-            if isinstance(part, ToolCall):
-                if part.id in seen:
-                    return False
-                seen.add(part.id)
-                called.append(part.id)
-            elif isinstance(part, ToolResult) and message.role != "tool":
-                return False
-    return not called
+        elif ToolCall in kinds:
+            called = [part.id for part in message.parts if isinstance(part, ToolCall)]
+            ids += called
+    return not called and len(set(ids)) == len(ids)
 
 
 @dataclass(slots=True)

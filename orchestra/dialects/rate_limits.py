@@ -62,6 +62,8 @@ _COHERE = _named("x-trial-endpoint-call-{fact}", "requests")
 def _limits(headers: Mapping[str, str], names: _Names) -> tuple[RateLimit, ...]:
     found: list[RateLimit] = []
     for counted, own in names.items():
+        if not any(map(headers.get, own)):  # most servers tell nothing
+            continue
         limit, remaining, reset = [headers.get(name, "").strip() for name in own]
         if limit or remaining or reset:
             whole = duration(reset)

@@ -128,11 +128,13 @@ class Streamed:
         if event.data.strip() == _DONE:
             return None  # it says nothing of how the reply ended
         data: object = parse(event.data)
-        if fault := _inner_fault(data) or (stream_fault(data) if event.name == "error" else None):
+        if fault := _inner_fault(data):
             return fault
-        if not is_object(data):
-            raise ValueError(f"expected an object, got {event.data[:60]!r}")
-        return self._reading.event(event.name, data)
+        if event.name == "error":
+            return stream_fault(data)
+        if is_object(data):
+            return self._reading.event(event.name, data)
+        raise ValueError(f"expected an object, got {event.data[:60]!r}")
 
 
 _JSON = (b"{", b"[")

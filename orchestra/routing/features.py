@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import TypedDict
 
 from orchestra.fleet.tokens import message_tokens
@@ -28,7 +29,7 @@ def features(messages: Sequence[Message], tools: Sequence[ToolSpec] = ()) -> Fea
     `text` is the last user message's (what is asked now), `tokens` estimates all messages and tool declarations,
     `modalities` starts with "text", `documents` counts documents in messages and tool results.
     """
-    kinds = _kinds([part for message in messages for part in message.parts])
+    kinds = _kinds([*chain.from_iterable([message.parts for message in messages])])
     documents = kinds.count(Document)
     asked = next((message for message in reversed(messages) if message.role == "user"), None)
     return Features(
@@ -68,5 +69,5 @@ def has_code_block(text: str) -> bool:
 
 def _kinds(parts: Sequence[Part]) -> Sequence[type[Part]]:
     """Of these parts, and of what the results among them hold."""
-    inner = [part for result in parts if isinstance(result, ToolResult) for part in result.content]
+    inner = chain.from_iterable([part.content for part in parts if isinstance(part, ToolResult)])
     return [*map(type, parts), *map(type, inner)]
