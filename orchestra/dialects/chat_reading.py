@@ -28,15 +28,14 @@ class ChatReading:
 
     def event(self, name: str, data: dict[str, Any]) -> CallFault | None:  # noqa: ARG002  # chunks have no name
         """Takes in a chunk."""
-        draft, groq = self.draft, mapping(data.get("x_groq"))
+        draft, choice = self.draft, first_choice(data)
         draft.model = string(data.get("model")) or draft.model
-        if said := mapping(data.get("usage")) or (groq and mapping(groq.get("usage"))):
-            draft.usage = usage(said) or draft.usage
-        choice = first_choice(data)
-        if fault := self._message(choice) if choice else None:
+        if said := data.get("usage"):
+            draft.usage = usage(mapping(said)) or draft.usage
+        if choice and (fault := self._message(choice)):
             return fault
-        if error := groq.get("error"):
-            return stream_fault(error)  # "why a stream ended early": a finish reason may stand beside it
+        if "x_groq" in data and (fault := self._groqs(data)):
+            return fault
         return ended(choice, draft) or self._uncalled() if choice else None
 
     def whole(self, data: dict[str, Any]) -> CallFault | None:
@@ -44,6 +43,14 @@ class ChatReading:
         if not sequence(data.get("choices")):
             return bad_reply(f"the body holds no choices: {str(data)[:80]!r}")
         return self.event("", data)
+
+    def _groqs(self, data: dict[str, Any]) -> CallFault | None:
+        """Takes in what Groq says beside a choice: usage, and "why a stream ended early", whatever finish is said."""
+        groq = mapping(data["x_groq"])
+        if not mapping(data.get("usage")):
+            self.draft.usage = usage(mapping(groq.get("usage"))) or self.draft.usage
+        error = groq.get("error")
+        return stream_fault(error) if error else None
 
     def _uncalled(self) -> CallFault | None:
         """A fault where the reply ended for calls and holds none: what the server took for one is lost."""
@@ -130,12 +137,11 @@ def _content(message: dict[str, Any]) -> tuple[str, str]:
 
 def first_choice(data: dict[str, Any]) -> dict[str, Any]:
     """The reply that was asked for; empty where a chunk tells nothing of it."""
-    nothing: dict[str, Any] = {}
     for one in sequence(data.get("choices")):
         choice = mapping(one)
         if choice.get("index") in (0, None):
             return choice
-    return nothing
+    return {}
 
 
 def ended(choice: dict[str, Any], draft: Draft) -> CallFault | None:

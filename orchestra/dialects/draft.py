@@ -52,7 +52,7 @@ class Draft:
     @property
     def text(self) -> str:
         """The answer's text so far, as it may be shown."""
-        return self._answer.shown if self._answer else self._written(reasoning=False)
+        return self._answer.shown if self._answer else self._written()
 
     @property
     def calls(self) -> tuple[CallDraft, ...]:
@@ -113,8 +113,8 @@ class Draft:
     def reply(self) -> ModelReply:
         """The reply, which has ended."""
         assert self.finish is not None, "a reply that has not ended is none"
-        refusal = self._refusal.text
-        parts, mended = self._parts(refusal)
+        written, refusal = self._written(), self._refusal.text
+        parts, mended = self._parts(written, refusal)
         finish = "tool_calls" if self.finish == "stop" and ToolCall in map(type, parts) else self.finish
         logprob = sum(self.logprobs) / len(self.logprobs) if self.logprobs else None
         return ModelReply(
@@ -123,7 +123,7 @@ class Draft:
             self.usage,
             self.model and scalars(self.model),
             logprob,
-            scalars(self._raw(refusal)),
+            scalars(self._raw(written or refusal)),
             mended,
         )
 
@@ -137,16 +137,16 @@ class Draft:
             return block
         return self._said(f"{at}'", reasoning=reasoning)
 
-    def _written(self, *, reasoning: bool) -> str:
-        said = [block for block in self._blocks.values() if isinstance(block, _Said) and block.reasoning is reasoning]
-        return "".join([block.text for block in said])
+    def _written(self) -> str:
+        said = [block for block in self._blocks.values() if isinstance(block, _Said)]
+        return "".join([block.text for block in said if not block.reasoning])
 
-    def _parts(self, refusal: str) -> tuple[tuple[Part, ...], tuple[str, ...]]:
+    def _parts(self, written: str, refusal: str) -> tuple[tuple[Part, ...], tuple[str, ...]]:
         card = self.encoded.card
         origin = Origin(card.provider, card.dialect, card.model) if card else None
         parts, mended = list(self._in_order(origin)), ()
-        if self._answer and (text := self._written(reasoning=False)) and not refusal:
-            said, mended = read(text, structured=self.encoded.structured)
+        if self._answer and written and not refusal:
+            said, mended = read(written, structured=self.encoded.structured)
             parts, twice = _with_said(parts, said)
             mended += twice
         if refusal:
@@ -161,9 +161,9 @@ class Draft:
                 state = block.state() if callable(block.state) else block.state
                 yield (Reasoning if block.reasoning else Text)(text, origin, state)
 
-    def _raw(self, refusal: str) -> str:
-        written = self._written(reasoning=False) or refusal
-        return "\n".join(filter(None, (written, *[f"{one.name}({one.raw})" for one in self.calls])))
+    def _raw(self, written: str) -> str:
+        calls = [f"{call.name}({call.raw})" for call in self.calls]
+        return "\n".join([written, *calls] if written else calls)
 
 
 @dataclass(slots=True)

@@ -81,16 +81,16 @@ _MEDIA = frozenset((Image, Document))
 
 def _messages(said: Asked, profile: ChatProfile) -> list[dict[str, Any]]:
     """One chat message for each turn, and one for each tool result."""
-    return [item for message in said.messages for item in _message(message, said, profile)]
-
-
-def _message(message: Message, said: Asked, profile: ChatProfile) -> list[dict[str, Any]]:
-    if message.role == "tool":
-        return [_result(part, said) for part in message.parts if isinstance(part, ToolResult)]
-    if message.role == "assistant":
-        return _assistant(message, said, profile)
-    media = not _MEDIA.isdisjoint(map(type, message.parts))
-    return [{"role": message.role, "content": _content(message.parts) if media else message.text}]
+    items: list[dict[str, Any]] = []
+    for message in said.messages:
+        if message.role == "tool":
+            items += [_result(part, said) for part in message.parts if isinstance(part, ToolResult)]
+        elif message.role == "assistant":
+            items += _assistant(message, said, profile)
+        else:
+            media = not _MEDIA.isdisjoint(map(type, message.parts))
+            items.append({"role": message.role, "content": _content(message.parts) if media else message.text})
+    return items
 
 
 def _assistant(message: Message, said: Asked, profile: ChatProfile) -> list[dict[str, Any]]:

@@ -119,22 +119,17 @@ class Streamed:
 
     def _read(self, events: Iterator[ServerEvent]) -> CallFault | None:
         for event in events:
-            if fault := self._event(event):
+            self._begun = True
+            if event.data.strip() == _DONE:
+                continue  # it says nothing of how the reply ended
+            data: object = parse(event.data)
+            if fault := _inner_fault(data) or (stream_fault(data) if event.name == "error" else None):
+                return fault
+            if not is_object(data):
+                raise ValueError(f"expected an object, got {event.data[:60]!r}")
+            if fault := self._reading.event(event.name, data):
                 return fault
         return None
-
-    def _event(self, event: ServerEvent) -> CallFault | None:
-        self._begun = True
-        if event.data.strip() == _DONE:
-            return None  # it says nothing of how the reply ended
-        data: object = parse(event.data)
-        if fault := _inner_fault(data):
-            return fault
-        if event.name == "error":
-            return stream_fault(data)
-        if is_object(data):
-            return self._reading.event(event.name, data)
-        raise ValueError(f"expected an object, got {event.data[:60]!r}")
 
 
 _JSON = (b"{", b"[")
