@@ -123,11 +123,12 @@ class Streamed:
             if event.data.strip() == _DONE:
                 continue  # it says nothing of how the reply ended
             data: object = parse(event.data)
-            if fault := _inner_fault(data) or (stream_fault(data) if event.name == "error" else None):
+            said = data if is_object(data) else _first(data)
+            if fault := _inner_fault(said) or (stream_fault(data) if event.name == "error" else None):
                 return fault
-            if not is_object(data):
+            if said is not data:
                 raise ValueError(f"expected an object, got {event.data[:60]!r}")
-            if fault := self._reading.event(event.name, data):
+            if fault := self._reading.event(event.name, said):
                 return fault
         return None
 
@@ -141,18 +142,23 @@ def _whole(reading: Reading, body: bytes) -> CallFault | None:
         data: object = parse(body)
     except ValueError as error:
         return bad_reply(f"the body is no JSON ({error}): {_shown(body)}" if body.strip() else "the body is empty")
-    if fault := _inner_fault(data):
+    said = data if is_object(data) else _first(data)
+    if fault := _inner_fault(said):
         return fault
-    if not is_object(data):
+    if said is not data:
         return bad_reply(f"the body is no JSON object: {_shown(body)}")
-    if fault := reading.whole(data):
+    if fault := reading.whole(said):
         return fault
     return None if reading.draft.finish else bad_reply(f"the body does not say why the model stopped: {_shown(body)}")
 
 
-def _inner_fault(data: object) -> CallFault | None:
-    """The fault where the server reports an error inside a reply that began as a success; Google's is in an array."""
-    said = data if is_object(data) else mapping(next(iter(sequence(data)), None))
+def _first(data: object) -> dict[str, Any]:
+    """What an array holds first: Google reports errors in one."""
+    return mapping(next(iter(sequence(data)), None))
+
+
+def _inner_fault(said: dict[str, Any]) -> CallFault | None:
+    """The fault where the server reports an error inside a reply that began as a success."""
     error = said if said.get("object") == "error" else said.get("error")  # vLLM's and Mistral's stand bare
     return stream_fault(error) if error else None
 

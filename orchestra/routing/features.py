@@ -29,7 +29,7 @@ def features(messages: Sequence[Message], tools: Sequence[ToolSpec] = ()) -> Fea
     `text` is the last user message's (what is asked now), `tokens` estimates all messages and tool declarations,
     `modalities` starts with "text", `documents` counts documents in messages and tool results.
     """
-    kinds = _kinds([*chain.from_iterable([message.parts for message in messages])])
+    kinds = _kinds(messages)
     documents = kinds.count(Document)
     asked = next((message for message in reversed(messages) if message.role == "user"), None)
     return Features(
@@ -67,7 +67,11 @@ def has_code_block(text: str) -> bool:
     return _FENCE.search(text) is not None
 
 
-def _kinds(parts: Sequence[Part]) -> Sequence[type[Part]]:
-    """Of these parts, and of what the results among them hold."""
-    inner = chain.from_iterable([part.content for part in parts if isinstance(part, ToolResult)])
-    return [*map(type, parts), *map(type, inner)]
+def _kinds(messages: Sequence[Message]) -> Sequence[type[Part]]:
+    """Of the parts, and of what the results among them hold."""
+    parts = [*chain.from_iterable([message.parts for message in messages])]
+    kinds = [*map(type, parts)]
+    if ToolResult in kinds:
+        held = chain.from_iterable([part.content for part in parts if isinstance(part, ToolResult)])
+        kinds += map(type, held)
+    return kinds
