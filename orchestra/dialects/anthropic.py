@@ -32,7 +32,7 @@ class _Written:
         self._notes: list[str] = []
         self.said, self._schema = self._answered(said)
         self._conversation = Conversation(self.said)
-        self._max_tokens = said.card.max_output if said.max_tokens is None else said.max_tokens
+        self._max_tokens = said.card.max_output if said.parameters.max_tokens is None else said.parameters.max_tokens
         self._settled: Settled = settled(self.said, self._conversation.turns, self._max_tokens)
         self._extra = {name: value for name, value in said.extra.items() if name != "thinking"}
         self.version = self._version()
@@ -88,8 +88,8 @@ class _Written:
         return {name: value for name, value in wanted.items() if value}
 
     def _stop(self) -> list[str]:
-        sequences = [one for one in self.said.stop if one.strip()]
-        if len(sequences) < len(self.said.stop):
+        sequences = [one for one in self.said.parameters.stop if one.strip()]
+        if len(sequences) < len(self.said.parameters.stop):
             self._notes.append("stop: white space left out: it is refused")
         return sequences
 

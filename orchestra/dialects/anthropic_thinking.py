@@ -48,7 +48,7 @@ def settled(said: Asked, turns: Sequence[Turn], max_tokens: int) -> Settled:
 def _wanted(
     said: Asked, taken: Takes, turns: Sequence[Turn], max_tokens: int, notes: list[str]
 ) -> tuple[dict[str, Any] | None, str | None]:
-    given, effort = said.extra.get("thinking"), said.reasoning_effort
+    given, effort = said.extra.get("thinking"), said.parameters.reasoning_effort
     thinking: dict[str, Any] | None = given if is_object(given) else None
     if given is not None and thinking is None:
         notes.append("extra 'thinking' left out: it is no object")

@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple
 
 from orchestra.dialects import json_tools
 from orchestra.dialects.chat_profiles import features_of
 from orchestra.dialects.features import Features
 from orchestra.dialects.history import viewed
 from orchestra.dialects.loose import Written, is_object, mapping
+from orchestra.dialects.parameters import Parameters, parameters
 from orchestra.dialects.tool_names import wire_names
 from orchestra.dialects.tool_schema import CompiledTool, compile_tools
 from orchestra.types import Json, Message, ModelCard, Request, ToolCall, ToolChoice, ToolSpec
 from orchestra.types.same import Same
-
-T = TypeVar("T")
 
 
 class Asked(NamedTuple):
@@ -27,7 +26,7 @@ class Asked(NamedTuple):
     stand in the prompt, and `output_schema` holds both the calls and the answer; `told` says that the prompt tells all
     of it already. `messages` are what the model may see.
     `names` and `ids` spell every tool and every call of them. `extra` are parameters for this provider, by their own
-    names; they never replace what the request itself says. None is left to the provider's default.
+    names; they never replace what the request itself says.
     """
 
     card: ModelCard
@@ -40,12 +39,7 @@ class Asked(NamedTuple):
     tool_choice: ToolChoice
     parallel_tools: bool | None
     output_schema: Mapping[str, Json] | None
-    max_tokens: int | None
-    reasoning_effort: str | None
-    temperature: float | None
-    seed: int | None
-    stop: tuple[str, ...]
-    logprobs: bool
+    parameters: Parameters
     extra: Mapping[str, Json]
     notes: tuple[str, ...]
 
@@ -107,15 +101,6 @@ def in_sections(
     return placed
 
 
-def output_bound(most: int | None, card: ModelCard) -> int:
-    """Tokens that the card's model may really write where `most` are asked for; None: as many as it can."""
-    return card.max_output if most is None else _bound(most, card, features_of(card))
-
-
-def _bound(most: int, card: ModelCard, features: Features) -> int:
-    return max(features.least_tokens, min(most, card.max_output))
-
-
 class _Cut:
     """One request while it is cut; what is left out is noted, once."""
 
@@ -131,13 +116,11 @@ class _Cut:
 
     def asked(self) -> Asked:
         """The whole of it."""
-        request, can = self.request, self.card.capabilities
         messages, schema = self._messages()
         speech = [message.parts for message in messages if message.role == "assistant"]
         calls = [part for parts in speech for part in parts if isinstance(part, ToolCall)]
         compiled = self._compiled(calls)
         names, ids = self._spellings(calls, compiled)
-        settings = request.settings
         return Asked(
             card=self.card,
             messages=messages,
@@ -149,12 +132,7 @@ class _Cut:
             tool_choice=self._tool_choice(compiled),
             parallel_tools=self._parallel(compiled),
             output_schema=schema,
-            max_tokens=self._max_tokens(settings.max_tokens),
-            reasoning_effort=self._setting("reasoning_effort", settings.reasoning_effort, can=can.reasoning_effort),
-            temperature=self._temperature(),
-            seed=self._seed(),
-            stop=self._stop(),
-            logprobs=self._setting("logprobs", request.logprobs or None, can=can.logprobs) or False,
+            parameters=self._parameters(),
             extra=self._extra(),
             notes=tuple(self.notes),
         )
@@ -227,47 +205,10 @@ class _Cut:
             return wanted
         return None
 
-    def _max_tokens(self, most: int | None) -> int | None:
-        if most is None:
-            return None
-        said = _bound(most, self.card, self.features)
-        if said < most:
-            self.notes.append(f"max_tokens {most} lowered to {said}, the most {self.card.name} writes")
-        elif said > most:
-            self.notes.append(f"max_tokens {most} raised to {said}, the least {self.features.title} takes")
+    def _parameters(self) -> Parameters:
+        said = parameters(self.request, self.card)
+        self.notes += said.notes
         return said
-
-    def _temperature(self) -> float | None:
-        said = self._setting("temperature", self.request.temperature, can=self.card.capabilities.temperature)
-        most = self.features.temperature
-        if said is None or said <= most:
-            return said
-        self.notes.append(f"temperature {said} lowered to {most:g}, the most {self.features.title} takes")
-        return most
-
-    def _seed(self) -> int | None:
-        seed, known = self._setting("seed", self.request.seed), self.features.seed
-        if seed is None or seed in known:
-            return seed
-        self._left_out(f"seed {seed}", f"{self.features.title} takes {known[0]} to {known[-1]}")
-        return None
-
-    def _stop(self) -> tuple[str, ...]:
-        wanted, most = self.request.stop, self.features.stop
-        if len(wanted) <= most:
-            return wanted
-        self.notes.append(f"stop: {len(wanted) - most} of {len(wanted)} left out: {self.features.title} takes {most}")
-        return wanted[:most]
-
-    def _setting(self, name: str, value: T | None, *, can: bool = True) -> T | None:
-        """A setting where both the dialect and the model have it."""
-        if value is None:
-            return None
-        spoken = bool(getattr(self.features, name))
-        if spoken and can:
-            return value
-        self._left_out(name, f"{self._who(dialect_can=spoken)} has no such setting")
-        return None
 
     def _extra(self) -> dict[str, Json]:
         if not self.request.extra:

@@ -60,7 +60,12 @@ def _answered(said: Asked, notes: list[str]) -> tuple[Asked, Mapping[str, Any] |
 
 
 def _inference(said: Asked) -> dict[str, Any]:
-    wanted = {"maxTokens": said.max_tokens, "temperature": said.temperature, "stopSequences": list(said.stop) or None}
+    given = said.parameters
+    wanted = {
+        "maxTokens": given.max_tokens,
+        "temperature": given.temperature,
+        "stopSequences": list(given.stop) or None,
+    }
     return {name: value for name, value in wanted.items() if value is not None}
 
 
@@ -76,17 +81,17 @@ def _output(said: Asked, schema: Mapping[str, Any] | None) -> dict[str, Any]:
     if schema is not None:
         named = {"name": "reply", "schema": json_text(schema)}
         sections["textFormat"] = {"type": "json_schema", "structure": {"jsonSchema": named}}
-    if said.reasoning_effort is not None and _own_effort(said.card) is None:
-        sections["effort"] = said.reasoning_effort
+    if said.parameters.reasoning_effort is not None and _own_effort(said.card) is None:
+        sections["effort"] = said.parameters.reasoning_effort
     return sections
 
 
 def _fields(said: Asked, notes: list[str]) -> dict[str, Any]:
     """The effort of a family that has a field of its own for it."""
-    effort, own = said.reasoning_effort, _own_effort(said.card)
+    effort, own = said.parameters.reasoning_effort, _own_effort(said.card)
     if effort is None or own is None:
         return {}
-    if own is _nova and effort == "high" and said.max_tokens is not None:
+    if own is _nova and effort == "high" and said.parameters.max_tokens is not None:
         notes.append("reasoning_effort high lowered to medium: with high, Nova takes no max_tokens")
         effort = "medium"
     return own(effort)

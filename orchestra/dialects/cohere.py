@@ -53,14 +53,14 @@ def _tools(said: Asked) -> dict[str, Any]:
 
 
 def _settings(said: Asked) -> dict[str, Any]:
-    schema = said.output_schema
+    schema, given = said.output_schema, said.parameters
     wanted = {
         "response_format": schema and {"type": "json_object", "json_schema": schema},
-        "max_tokens": said.max_tokens,
-        "temperature": said.temperature,
-        "seed": said.seed,
-        "stop_sequences": list(said.stop) or None,
-        "logprobs": said.logprobs or None,
+        "max_tokens": given.max_tokens,
+        "temperature": given.temperature,
+        "seed": given.seed,
+        "stop_sequences": list(given.stop) or None,
+        "logprobs": given.logprobs or None,
     }
     return {name: value for name, value in wanted.items() if value is not None}
 

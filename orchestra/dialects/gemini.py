@@ -69,15 +69,16 @@ def _together(declarations: list[Any]) -> list[Any]:
 
 
 def _config(said: Asked, thinking: dict[str, Any] | None) -> dict[str, Any]:
+    given = said.parameters
     wanted = {
         "responseMimeType": None if said.output_schema is None else "application/json",
         "responseJsonSchema": said.output_schema,
-        "maxOutputTokens": said.max_tokens,
+        "maxOutputTokens": given.max_tokens,
         "thinkingConfig": thinking,
-        "temperature": said.temperature,
-        "seed": said.seed,
-        "stopSequences": list(said.stop) or None,
-        "responseLogprobs": said.logprobs or None,
+        "temperature": given.temperature,
+        "seed": given.seed,
+        "stopSequences": list(given.stop) or None,
+        "responseLogprobs": given.logprobs or None,
     }
     config = {name: value for name, value in wanted.items() if value is not None}
     return {"generationConfig": config} if config else {}
@@ -90,7 +91,7 @@ _LEVELS = ("minimal", "low", "medium", "high", "xhigh")
 
 def _thinking(said: Asked) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
     """`thinkingConfig` for the effort that is asked for: a level since Gemini 3, a budget of tokens before."""
-    effort = said.reasoning_effort
+    effort = said.parameters.reasoning_effort
     modern = since_gemini_3(said.card.model)
     if effort is None:
         return None, ()

@@ -52,15 +52,15 @@ def _tools(said: Asked) -> dict[str, Any]:
 
 
 def _settings(said: Asked) -> dict[str, Any]:
-    schema = said.output_schema
+    schema, given = said.output_schema, said.parameters
     wanted = {
         "response_format": schema and {"type": "json_schema", "json_schema": {"name": "reply", "schema": schema}},
-        "max_tokens": said.max_tokens,
-        "reasoning_effort": said.reasoning_effort,
-        "temperature": said.temperature,
-        "random_seed": said.seed,
-        "stop": list(said.stop) or None,
-        "logprobs": said.logprobs or None,
+        "max_tokens": given.max_tokens,
+        "reasoning_effort": given.reasoning_effort,
+        "temperature": given.temperature,
+        "random_seed": given.seed,
+        "stop": list(given.stop) or None,
+        "logprobs": given.logprobs or None,
     }
     return {name: value for name, value in wanted.items() if value is not None}
 

@@ -53,19 +53,19 @@ def _tools(said: Asked) -> dict[str, Any]:
 
 
 def _settings(said: Asked, profile: ChatProfile) -> dict[str, Any]:
-    schema = said.output_schema
+    schema, given = said.output_schema, said.parameters
     # Reasoning models refuse max_tokens; everything else, older servers included, understands it.
     limit = "max_completion_tokens" if said.card.capabilities.reasoning_effort else "max_tokens"
     wanted: dict[str, Any] = {
         "response_format": schema and {"type": "json_schema", "json_schema": {"name": "reply", "schema": schema}},
-        profile.limit or limit: said.max_tokens,
-        "temperature": said.temperature,
-        "seed": said.seed,
-        "stop": list(said.stop) or None,
-        "logprobs": said.logprobs or None,
+        profile.limit or limit: given.max_tokens,
+        "temperature": given.temperature,
+        "seed": given.seed,
+        "stop": list(given.stop) or None,
+        "logprobs": given.logprobs or None,
     }
     wanted = {name: value for name, value in wanted.items() if value is not None}
-    return wanted | _effort(said.reasoning_effort, profile) if said.reasoning_effort else wanted
+    return wanted | _effort(given.reasoning_effort, profile) if given.reasoning_effort else wanted
 
 
 def _effort(effort: str, profile: ChatProfile) -> dict[str, Any]:

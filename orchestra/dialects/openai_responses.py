@@ -47,12 +47,12 @@ def _tools(said: Asked) -> dict[str, Any]:
 
 
 def _settings(said: Asked) -> dict[str, Any]:
-    schema = said.output_schema
+    schema, given = said.output_schema, said.parameters
     wanted = {
         "text": schema and {"format": {"type": "json_schema", "name": "reply", "schema": schema, "strict": False}},
-        "max_output_tokens": said.max_tokens,
-        "reasoning": said.reasoning_effort and {"effort": said.reasoning_effort},
-        "temperature": said.temperature,
+        "max_output_tokens": given.max_tokens,
+        "reasoning": given.reasoning_effort and {"effort": given.reasoning_effort},
+        "temperature": given.temperature,
         "include": _include(said) or None,
     }
     return {name: value for name, value in wanted.items() if value is not None}
@@ -60,7 +60,7 @@ def _settings(said: Asked) -> dict[str, Any]:
 
 def _include(said: Asked) -> list[str]:
     reasons = said.card.capabilities.reasoning_effort  # other models refuse to be asked for it
-    return ["reasoning.encrypted_content"] * reasons + ["message.output_text.logprobs"] * said.logprobs
+    return ["reasoning.encrypted_content"] * reasons + ["message.output_text.logprobs"] * said.parameters.logprobs
 
 
 _ERROR = "Error: "  # a call's output has no error flag

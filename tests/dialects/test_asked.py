@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from orchestra.dialects import CODECS
-from orchestra.dialects.asked import asked, output_bound
+from orchestra.dialects import CODECS, output_bound
+from orchestra.dialects.asked import asked
 from orchestra.dialects.features import FEATURES
 from orchestra.types import (
     Capabilities,
@@ -43,7 +43,11 @@ def test_a_tool_is_strict_only_where_the_dialect_and_the_model_can_be_held_to_a_
 def test_what_is_asked_in_vain_is_noted_once_and_nothing_else_is(dialect: str) -> None:
     full = replace(PLAIN, temperature=0.5, seed=1, settings=Settings(max_tokens=10**9, reasoning_effort="low"))
     said = asked(full, card(dialect, temperature=False))
-    assert (said.temperature, said.reasoning_effort, said.max_tokens) == (None, None, 4096)
+    assert (said.parameters.temperature, said.parameters.reasoning_effort, said.parameters.max_tokens) == (
+        None,
+        None,
+        4096,
+    )
     assert len({note.split()[0] for note in said.notes}) == len(said.notes)
     assert {"temperature", "max_tokens", "reasoning_effort"} <= {note.split()[0] for note in said.notes}
     assert asked(PLAIN, card(dialect)).notes == ()
@@ -69,7 +73,7 @@ def cut(dialect: str, **fields: object):
 )
 def test_a_temperature_above_what_a_dialect_takes_is_lowered_with_a_note(dialect: str, most: float) -> None:
     said, notes = cut(dialect, temperature=2)
-    assert said.temperature == most
+    assert said.parameters.temperature == most
     assert notes == (
         () if most == 2 else (f"temperature 2 lowered to {most:g}, the most {FEATURES[dialect].title} takes",)
     )
@@ -90,10 +94,16 @@ def test_a_temperature_above_what_a_dialect_takes_is_lowered_with_a_note(dialect
 )
 def test_a_seed_that_a_dialect_refuses_is_left_out_with_a_note(dialect: str, seed: int, kept: bool) -> None:
     said, notes = cut(dialect, seed=seed)
-    assert said.seed == (seed if kept else None)
+    assert said.parameters.seed == (seed if kept else None)
     assert [note.startswith(f"seed {seed} left out: {FEATURES[dialect].title} takes ") for note in notes] == [True] * (
         not kept
     )
+
+
+def test_a_number_is_said_as_it_was_given_whichever_equal_one_was_asked_for_before() -> None:
+    model = card("openai-chat")
+    said = [asked(replace(PLAIN, temperature=given), model).parameters.temperature for given in (1, 1.0, 1)]
+    assert list(map(repr, said)) == ["1", "1.0", "1"]
 
 
 @pytest.mark.parametrize("dialect", FEATURES)
@@ -101,8 +111,8 @@ def test_the_output_tokens_are_those_that_can_be_asked_for(dialect: str) -> None
     least = FEATURES[dialect].least_tokens
     for most in (1, 15, 16, 4096, 5000):
         said, notes = cut(dialect, settings=Settings(max_tokens=most))
-        assert said.max_tokens == output_bound(most, card(dialect)) == max(least, min(most, 4096))
-        assert bool(notes) == (said.max_tokens != most)
+        assert said.parameters.max_tokens == output_bound(most, card(dialect)) == max(least, min(most, 4096))
+        assert bool(notes) == (said.parameters.max_tokens != most)
     assert output_bound(None, card(dialect)) == 4096
     assert FEATURES["openai-responses"].least_tokens == 16
 
