@@ -110,13 +110,13 @@ class Written(list[Any]):
 
 def object_text(members: Mapping[str, Any]) -> str:
     """The object as `json_text` gives it, without writing again the first of its members that is `Written`."""
-    names, kinds = list(members), list(map(type, members.values()))
+    kinds = list(map(type, members.values()))
     if Written not in kinds:
         return json_text(members)
-    at = kinds.index(Written)
-    before, after = ({name: members[name] for name in some} for some in (names[:at], names[at + 1 :]))
-    pieces = (json_text(before)[1:-1], f"{json_text(names[at])}: {members[names[at]].text}", json_text(after)[1:-1])
-    return f"{{{', '.join(filter(None, pieces))}}}"
+    items, at = list(members.items()), kinds.index(Written)
+    name, held = items[at]
+    before, after = json_text(dict(items[:at]))[1:-1], json_text(dict(items[at + 1 :]))[1:-1]
+    return f"{{{', '.join(filter(None, (before, f'{json_text(name)}: {held.text}', after)))}}}"
 
 
 def written(value: object) -> bytes:
