@@ -62,10 +62,9 @@ _COHERE = _named("x-trial-endpoint-call-{fact}", "requests")
 def _limits(headers: Mapping[str, str], names: _Names) -> tuple[RateLimit, ...]:
     found: list[RateLimit] = []
     for counted, own in names.items():
-        if not any(map(headers.get, own)):  # most servers tell nothing
-            continue
-        limit, remaining, reset = [headers.get(name, "").strip() for name in own]
-        if limit or remaining or reset:
+        # Most servers tell nothing.
+        if any(map(headers.get, own)) and any(told := [headers.get(name, "").strip() for name in own]):
+            limit, remaining, reset = told
             whole = duration(reset)
             if whole is None:
                 whole = until(reset, headers.get("date", ""))

@@ -321,6 +321,13 @@ def test_a_query_of_base_url_joins_that_of_the_path():
     [
         ({"usage": {"prompt_tokens": 9, "completion_tokens": 2, "prompt_cache_hit_tokens": 5}}, Usage(9, 2, 5)),
         ({"x_groq": {"usage": {"prompt_tokens": 9, "completion_tokens": 2}}}, Usage(9, 2)),
+        (
+            {
+                "usage": {"prompt_tokens": 8, "completion_tokens": 1},
+                "x_groq": {"usage": {"prompt_tokens": 9, "completion_tokens": 2}},
+            },
+            Usage(8, 1),
+        ),
         ({"usage": "none", "x_groq": {"usage": {"prompt_tokens": 9, "completion_tokens": 2}}}, Usage(9, 2)),
     ],
 )

@@ -171,3 +171,7 @@ def test_limits_are_told_with_their_resets_in_seconds():
         "anthropic-ratelimit-output-tokens-reset": "2026-11-20T11:00:15+01:00",
     }
     assert codec("anthropic").limits(anthropic) == (RateLimit("output_tokens", 8000, 0, 15),)
+
+
+def test_a_limit_whose_headers_are_blank_is_none():
+    assert codec("openai-chat").limits({"x-ratelimit-limit-requests": " ", "x-ratelimit-reset-requests": ""}) == ()
