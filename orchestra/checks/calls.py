@@ -25,7 +25,7 @@ def mend_calls(reply: ModelReply, expect: Expect) -> ModelReply:
     Only a reply that ended by itself is mended. No arguments at all become `{}` only if `{}` fits the tool's schema.
     Mending twice changes nothing more; `raw` stays as the model wrote it.
     """
-    if reply.finish not in WHOLE or None not in [call.arguments for call in reply.tool_calls]:
+    if reply.finish not in WHOLE or None not in [one.arguments for one in reply.parts if isinstance(one, ToolCall)]:
         return reply
     schemas = {tool.name: tool.schema for tool in expect.tools}
     notes: list[str] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TypeAlias, cast
 
 from orchestra.checks.calls import WHOLE, judge_calls
@@ -13,7 +14,7 @@ from orchestra.checks.naming import overlooked
 from orchestra.checks.output import read_output
 from orchestra.checks.refusal import is_refusal
 from orchestra.checks.wording import cut, listing
-from orchestra.types import Document, Image, Json, ModelReply, ToolCall, Trigger, Verdict
+from orchestra.types import Document, Finish, Image, Json, ModelReply, ToolCall, Trigger, Verdict
 
 Finding: TypeAlias = tuple[Trigger, tuple[str, ...]]
 
@@ -27,7 +28,10 @@ def judge(reply: ModelReply, expect: Expect) -> Verdict:
     source). `mend_calls` is expected to have run
     before.
     """
-    mended, calls = reply.mended, ToolCall in map(type, reply.parts)
+    mended = reply.mended
+    if (how := _HOW_IT_ENDED.get(reply.finish)) is not None:
+        return Verdict(*how(reply, expect), mended=mended)
+    calls = ToolCall in map(type, reply.parts)
     for check in _OF_CALLS if calls else _OF_AN_ANSWER:
         if (finding := check(reply, expect)) is not None:
             return Verdict(*finding, mended=mended)
@@ -36,15 +40,11 @@ def judge(reply: ModelReply, expect: Expect) -> Verdict:
     return Verdict(mended=mended + notes)
 
 
-def _filtered(reply: ModelReply, _: Expect) -> Finding | None:
-    if reply.finish != "content_filter":
-        return None
+def _filtered(_: ModelReply, __: Expect) -> Finding:
     return Trigger.content_filter, ("the provider's content filter stopped the reply",)
 
 
-def _cut(reply: ModelReply, expect: Expect) -> Finding | None:
-    if reply.finish != "length":
-        return None
+def _cut(reply: ModelReply, expect: Expect) -> Finding:
     used = 0 if reply.usage is None else reply.usage.input + reply.usage.output
     if expect.window is not None and used >= expect.window:
         return Trigger.context_overflow, (f"{used} tokens filled the window of {expect.window} tokens",)
@@ -52,9 +52,7 @@ def _cut(reply: ModelReply, expect: Expect) -> Finding | None:
     return Trigger.truncated, (f"the reply was cut at the output limit{wrote}",)
 
 
-def _declined(reply: ModelReply, _: Expect) -> Finding | None:
-    if reply.finish != "refusal":
-        return None
+def _declined(reply: ModelReply, _: Expect) -> Finding:
     return Trigger.refusal, (f"the model refused: {cut(reply.text, 200) or 'no words given'}",)
 
 
@@ -133,6 +131,8 @@ def _invented(reply: ModelReply, expect: Expect) -> Finding | None:
 
 _MEDIA = frozenset((Image, Document))
 _Check: TypeAlias = Callable[[ModelReply, Expect], Finding | None]
-_HOW_IT_ENDED: tuple[_Check, ...] = (_filtered, _cut, _declined)
-_OF_CALLS = (*_HOW_IT_ENDED, judge_calls, _unsure, _overlooked)
-_OF_AN_ANSWER = (*_HOW_IT_ENDED, _empty, _declined_in_words, _no_call, _bad_output, _unsure, _invented)
+_HOW_IT_ENDED: Mapping[Finish, Callable[[ModelReply, Expect], Finding]] = MappingProxyType(
+    {"content_filter": _filtered, "length": _cut, "refusal": _declined}
+)
+_OF_CALLS: tuple[_Check, ...] = (judge_calls, _unsure, _overlooked)
+_OF_AN_ANSWER: tuple[_Check, ...] = (_empty, _declined_in_words, _no_call, _bad_output, _unsure, _invented)
