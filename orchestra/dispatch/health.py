@@ -16,7 +16,7 @@ REFRESH = 5.0  # seconds for which a score holds where nothing new is recorded
 Z = 1.96  # 95 %, two-sided
 FADES = 5.0  # evidence of a whole window ago has e^-5 of its weight: none
 
-REFUSED = 0.25
+TOLERATED = 0.25
 """The share of refused replies that says nothing: a model that gets the hard steps is refused more than others."""
 
 
@@ -47,7 +47,7 @@ class Health:
 
     def __init__(self, window: float = 300.0) -> None:
         self._window = window
-        self._counts = [0.0] * 6  # calls, failed; judged, refused; measured, odd
+        self._counts = [0.0] * 6
         self._at = 0.0  # when the counts were last faded
         self._samples: deque[tuple[float, float, float | None]] = deque(maxlen=SAMPLES)
         self._latency, self._lengths = LatencyHistory(window / FADES), Lengths()
@@ -66,22 +66,23 @@ class Health:
         fault = None if trigger is None else trigger.fault
         if fault is Fault.request:
             return
-        self._until = now
+        self._until, counts = now, self._faded(now)
+        counts[_CALLS] += 1
         if fault is Fault.provider:
-            self._count(now, 1, 1)
+            counts[_FAILED] += 1
             self._latency.lost(now)
             return
         self._samples.append((now, seconds, first_token))
         self._latency.answered(now, seconds if first_token is None else first_token)
-        if output_tokens is None:
-            self._count(now, 1)
-        else:
-            self._count(now, 1, 0, 0, 0, 1, self._lengths.odd(now, output_tokens))
+        if output_tokens is not None:
+            counts[_MEASURED] += 1
+            counts[_ODD] += self._lengths.odd(now, output_tokens)
 
     def judged(self, now: float, *, accepted: bool) -> None:
         """The checks have said whether a reply may be used."""
-        self._until = now
-        self._count(now, 0, 0, 1, not accepted)
+        self._until, counts = now, self._faded(now)
+        counts[_JUDGED] += 1
+        counts[_REFUSED] += not accepted
 
     def score(self, now: float) -> float:
         """In [0, 1]: about the share of calls that will come to something. Costs next to nothing between two calls."""
@@ -111,11 +112,6 @@ class Health:
             score=self.score(now),
         )
 
-    def _count(self, now: float, *counts: int) -> None:
-        faded = self._faded(now)
-        for column, count in enumerate(counts):
-            faded[column] += count
-
     def _faded(self, now: float) -> list[float]:
         """Old evidence counts less and less: a target that is avoided becomes an unknown one, and is tried again."""
         if now > self._at:
@@ -127,8 +123,11 @@ class Health:
     def _semantic(self, now: float) -> float:
         """A reply of odd length is half a refused one: the work may have changed, not the model."""
         _, _, judged, refused, measured, odd = self._faded(now)
-        worthless = max(0.0, surely(refused, judged) - REFUSED) / (1.0 - REFUSED)
+        worthless = max(0.0, surely(refused, judged) - TOLERATED) / (1.0 - TOLERATED)
         return (1.0 - worthless) * (1.0 - surely(odd, measured) / 2)
+
+
+_CALLS, _FAILED, _JUDGED, _REFUSED, _MEASURED, _ODD = range(6)
 
 
 def surely(hits: float, of: float) -> float:

@@ -94,22 +94,17 @@ class Lane:
     ) -> BreakerChanged | None:
         """What came of it (None: it was cancelled); the breaker's change, where that made it change."""
         self.calls -= 1
-        if isinstance(result, ModelReply):
-            self.dead_until = self.key.dead_until = -math.inf
-        elif result is not None:
+        if result is None:
+            self.breaker.leave(now, entered, failed=None)
+            return None
+        if isinstance(result, CallFault):
             self._refused(now, result)
-        fault = result if isinstance(result, CallFault) else None
-        state = self.breaker.leave(
-            now,
-            entered,
-            failed=None if result is None else _failed(fault),
-            seconds=seconds,
-            retry_after=fault.retry_after if fault else None,
-        )
-        if result is not None:
-            usage = result.usage if isinstance(result, ModelReply) else None
-            trigger, tokens = fault.trigger if fault else None, usage.output if usage else None
-            self.health.record(now, trigger=trigger, seconds=seconds, first_token=first_token, output_tokens=tokens)
+            fault, trigger, retry_after, tokens = result, result.trigger, result.retry_after, None
+        else:
+            self.dead_until = self.key.dead_until = -math.inf
+            fault, trigger, retry_after, tokens = None, None, None, result.usage and result.usage.output
+        state = self.breaker.leave(now, entered, failed=_failed(fault), seconds=seconds, retry_after=retry_after)
+        self.health.record(now, trigger=trigger, seconds=seconds, first_token=first_token, output_tokens=tokens)
         return self._changed(now, state, fault) if state else None
 
     def _refused(self, now: float, fault: CallFault) -> None:
