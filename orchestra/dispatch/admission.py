@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 
-from orchestra.dialects import Codec, Encoded, codec
+from orchestra.dialects import Encoded, codec
 from orchestra.dispatch.afford import afford
 from orchestra.dispatch.call import Endpoints
 from orchestra.dispatch.caps import Caps
@@ -14,7 +13,7 @@ from orchestra.dispatch.course import Course
 from orchestra.dispatch.purse import Purse, Reservation
 from orchestra.dispatch.rates import Hold
 from orchestra.dispatch.slots import WEIGHTS, Slot, Slots
-from orchestra.dispatch.traffic import Pass, Traffic, Way
+from orchestra.dispatch.traffic import Traffic, Way
 from orchestra.dispatch.waiting import granted
 from orchestra.errors import ConfigError, DeadlineExceeded
 from orchestra.ledger import Waited, WaitReason
@@ -42,28 +41,6 @@ class Means:
     sleep: Callable[[float], Awaitable[object]]
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """An attempt that may be sent, and all that is held for it until `give_back`."""
-
-    means: Means
-    way: Way
-    dialect: Codec
-    encoded: Encoded
-    reservation: Reservation
-    rate: Hold | None
-    slot: Slot
-    passed: Pass
-
-    def give_back(self, charged: Cost, usage: Usage | None, *, sent: bool) -> None:
-        """What it did not use, of money, tokens and places."""
-        self.slot.release()
-        self.reservation.settle(charged)
-        if self.rate is not None:
-            tokens = usage.input + usage.output if usage else self.rate.tokens
-            self.means.traffic.settled(self.way, self.rate, tokens if sent else None)
-
-
 def choose(means: Means, course: Course, request: Request) -> Way | CallFault:
     """Where the next attempt of a call goes, or why its model cannot be had now.
 
@@ -82,45 +59,69 @@ async def admit(means: Means, course: Course, request: Request, way: Way) -> Adm
     Raises BudgetExceeded, DeadlineExceeded where the wait takes too long, ConfigError for a tool that its dialect
     cannot say, LedgerError.
     """
-    dialect = codec(way.lane.card.dialect)
-    waiting = _Waiting(means, course, way)
+    admitted = Admitted(means, course, way)
     try:
-        encoded, reservation = await waiting.money(_for(way.lane.card, request), dialect)
-        rate = await waiting.granted(request)
-        if isinstance(rate, CallFault):
-            return rate
-        slot = await waiting.slot()
-        if passed := means.traffic.enter(way):
-            waiting.undo.clear()
-            return Admitted(means, way, dialect, encoded, reservation, rate, slot, passed)
+        await admitted.money(request)
+        if fault := await admitted.granted(request):
+            return fault
+        await admitted.place()
+        return admitted if admitted.enter() else None
     finally:
-        for give_back in waiting.undo:
-            give_back()
-    return None
+        if admitted.entered is None:
+            admitted.give_back(NOTHING, None, sent=False)
 
 
-class _Waiting:
-    """The waits of one attempt before it is sent, in the ledger where they are long; `undo` gives back what came."""
+class Admitted:
+    """All that is held for one attempt until `give_back`; the waits for it are in the ledger where they are long.
+
+    `reservation`, `rate` and `slot` are None until they are held, or where nothing limits the attempt; `encoded` is the
+    request as it is written for the money that is left, `entered` what the breaker gave it once it may be sent.
+    """
+
+    encoded: Encoded
 
     def __init__(self, means: Means, course: Course, way: Way) -> None:
-        self._means, self._course, self._call, self._way = means, course, course.call, way
-        self.undo: list[Callable[[], None]] = []
+        self._means, self._course, self._call, self.way = means, course, course.call, way
+        self.dialect = codec(way.lane.card.dialect)
+        self.reservation: Reservation | None = None
+        self.rate: Hold | None = None
+        self.slot: Slot | None = None
+        self.entered: int | None = None
 
-    async def money(self, request: Request, dialect: Codec) -> tuple[Encoded, Reservation]:
-        """The request as it is written for the money that is left, and that money."""
-        purse, card = self._purse(), self._way.lane.card
+    @property
+    def reserved(self) -> float | None:
+        """USD that are held for it; None where nothing bounds them."""
+        return self.reservation.usd if self.reservation and self.reservation.capped else None
+
+    def give_back(self, charged: Cost, usage: Usage | None, *, sent: bool) -> None:
+        """What it did not use, of money, tokens and places."""
+        if self.slot:
+            self.slot.release()
+        if self.reservation:
+            self.reservation.settle(charged)
+        if self.rate:
+            tokens = usage.input + usage.output if usage else self.rate.tokens
+            self._means.traffic.settled(self.way, self.rate, tokens if sent else None)
+
+    async def money(self, request: Request) -> None:
+        """What it may cost at most."""
+        purse, card = self._purse(), self.way.lane.card
+        request = _for(card, request)
         if not purse.capped:
-            return dialect.encode(request, card), self._held(purse.reserve(None))
+            self.encoded, self.reservation = self.dialect.encode(request, card), purse.reserve(None)
+            return
         with self._told("money", "other attempts held the money"):
-            encoded, reservation = await afford(purse, request, card, dialect, within=self._left)
-            return encoded, self._held(reservation)
+            self.encoded, self.reservation = await afford(purse, request, card, self.dialect, within=self._left)
 
-    async def granted(self, request: Request) -> Hold | CallFault | None:
-        """A place within the limits of the key; None where there are none."""
-        means, call, rate = self._means, self._call, self._way.lane.key.rate
+    async def granted(self, request: Request) -> CallFault | None:
+        """A place within the limits of the key, where there are any."""
+        means, call, rate = self._means, self._call, self.way.lane.key.rate
         if rate is None:
             return None
-        tokens = rate.tokens(request, means.clock())
+        tokens = rate.tokens(request, now := means.clock())
+        if rate.line.free and (hold := rate.limiter.at_once(now, tokens)):
+            self.rate = hold
+            return None
         with self._told("rate_limit", "the key's rate limits held"):
             hold = await granted(
                 rate.limiter,
@@ -133,40 +134,38 @@ class _Waiting:
                 clock=means.clock,
                 sleep=means.sleep,
             )
-            if isinstance(hold, Hold):
-                self.undo.append(partial(means.traffic.settled, self._way, hold, None))
-        return hold
+            if isinstance(hold, CallFault):
+                return hold
+            self.rate = hold
+        return None
 
-    async def slot(self) -> Slot:
-        """A slot of the model."""
-        call, model = self._call, self._way.lane.target.model
-        if free := self._means.slots.at_once(model):
-            return free
-        weight = WEIGHTS[call.priority]
+    async def place(self) -> None:
+        """A slot of the model, where these are limited."""
+        call, slots, model = self._call, self._means.slots, self.way.lane.target.model
+        if not slots.limited(model):
+            return
         with self._told("slot", f"other calls held every slot of {model}"):
-            held = self._means.slots.hold(
-                model, run=call.recorder.run, rank=call.rank, weight=weight, within=self._left
+            self.slot = await slots.hold(
+                model, run=call.recorder.run, rank=call.rank, weight=WEIGHTS[call.priority], within=self._left
             )
-            slot = await held
-            self.undo.append(slot.release)
-        return slot
 
-    def _held(self, reservation: Reservation) -> Reservation:
-        self.undo.append(partial(reservation.settle, NOTHING))
-        return reservation
+    def enter(self) -> bool:
+        """Go out; False where the way was closed since it was found."""
+        self.entered = self._means.traffic.enter(self.way)
+        return self.entered is not None
 
     @property
     def _left(self) -> float:
         return self._call.deadline - self._means.clock()
 
     def _purse(self) -> Purse:
-        means, call, target = self._means, self._call, self._way.lane.target
+        means, call, target = self._means, self._call, self.way.lane.target
         if not means.caps.budgets:
             return call.purse
         return means.caps.purse_for(means.now(), replace(call.labels, model=target.model, key=target.key), call.purse)
 
     def _told(self, why: WaitReason, held: str) -> _Told:
-        return _Told(self._means.clock, self._course, self._way, why, held)
+        return _Told(self._means.clock, self._course, self.way, why, held)
 
 
 class _Told:

@@ -24,9 +24,9 @@ from orchestra.types import Attempt, CallFault, Cost, Message, ModelCard, ModelR
 
 
 class LiveAttempt:
-    """One request to one model: `more` until it is `over`, then `aclose`, whatever happened.
+    """One request to one model: `more` until there is a `result`, then `aclose`, whatever happened.
 
-    `outcome` is then the reply or the fault, `record` the rest.
+    `result` is then the reply or the fault, None where it was cancelled, and `record` the rest.
     `way` is where it went or should have gone; None where nothing was open, or no other key or place would help.
     `error` is what stands behind the fault of a model that could not be asked at all: the ConfigError, or the
     BudgetExceeded of a budget that is the model's or the key's own. `handed_on` are the texts that were handed on (""
@@ -34,40 +34,29 @@ class LiveAttempt:
     """
 
     def __init__(self, means: Means, course: Course) -> None:
-        self._means, self._course, self._call, self._ladder = means, course, course.call, course.ladder
+        self._means, self._course, self._call = means, course, course.call
         self._request = _with_feedback(course.call.request, course.feedback)
-        self._opening = Opening(course.call)
-        self._started = means.clock()
+        self._opening = Opening(course.call) if course.call.hands_on else None
+        self._id, self._started = os.urandom(6).hex(), means.clock()
         self._began = False
         self._admitted: Admitted | None = None
         self._exchange: Exchange | None = None
-        self._deadlines: Deadlines | None = None
-        self._result: ModelReply | CallFault | None = None
+        self.result: ModelReply | CallFault | None = None
         self.way: Way | None = None
         self.error: ConfigError | BudgetExceeded | None = None
         self.handed_on: list[str] = []
-        self.record = Attempt(os.urandom(6).hex(), course.ladder.model)
-
-    @property
-    def outcome(self) -> ModelReply | CallFault:
-        """How the exchange ended."""
-        assert self._result is not None, "only a cancelled attempt has no outcome"
-        return self._result
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing more comes."""
-        return self._result is not None
 
     async def more(self) -> Iterable[Delta]:
         """The next pieces to hand on. Raises BudgetExceeded and DeadlineExceeded before anything is sent."""
         exchange = self._exchange or await self._begin()
         if exchange is None:
             return ()
-        pieces = self._opening.through(await exchange.more())
-        self._result = exchange.result
-        if pieces:
-            self.handed_on += [delta.text if isinstance(delta, TextDelta) else "" for delta in pieces]
+        deltas = await exchange.more()
+        self.result = exchange.result
+        if self._opening is None:
+            return ()
+        pieces = self._opening.through(deltas)
+        self.handed_on += [piece.text if isinstance(piece, TextDelta) else "" for piece in pieces]
         return pieces
 
     async def aclose(self) -> None:
@@ -77,7 +66,7 @@ class LiveAttempt:
         try:
             if self._exchange is not None:
                 await self._exchange.aclose()
-                self._result = self._exchange.result
+                self.result = self._exchange.result
         finally:
             self._finish()
 
@@ -93,10 +82,11 @@ class LiveAttempt:
 
     def _finish(self) -> None:
         admitted, charged, changed = self._admitted, NOTHING, None
+        seconds = self._means.clock() - self._started
         if admitted is not None:
             charged = self._cost(admitted.way.lane.card)
-            changed = self._give_back(admitted, charged)
-        self._end(charged)
+            changed = self._give_back(admitted, charged, seconds)
+        self._end(charged, seconds)
         if changed:
             self._write(changed)
 
@@ -112,15 +102,15 @@ class LiveAttempt:
             self.way = None
             self._cannot_ask(error)
         except Exception as error:  # noqa: BLE001  # a codec's bug must not end the run
-            text = f"the request cannot be written for {self._ladder.model}: {type(error).__name__}: {error}"
-            self._result = CallFault(Trigger.bad_request, text, sent="no")
+            text = f"the request cannot be written for {self._course.ladder.model}: {type(error).__name__}: {error}"
+            self.result = CallFault(Trigger.bad_request, text, sent="no")
         return None
 
     async def _admit(self) -> Admitted | None:
         while True:
             way = choose(self._means, self._course, self._request)
             if isinstance(way, CallFault):
-                self.way, self._result = None, way
+                self.way, self.result = None, way
                 return None
             self.way = way
             admitted = await admit(self._means, self._course, self._request, way)
@@ -128,7 +118,7 @@ class LiveAttempt:
                 self._earn(way.lane.target.provider)
                 return admitted
             if admitted is not None:
-                self._result = admitted
+                self.result = admitted
                 return None
 
     def _earn(self, provider: str) -> None:
@@ -136,14 +126,14 @@ class LiveAttempt:
             self._course.asked.add(provider)
             self._means.traffic.first(provider)
 
-    def _give_back(self, admitted: Admitted, charged: Cost) -> BreakerChanged | None:
+    def _give_back(self, admitted: Admitted, charged: Cost, seconds: float) -> BreakerChanged | None:
         """What was held, and what came of the attempt to all who watch its target."""
-        result, exchange = self._result, self._exchange
+        result, exchange = self.result, self._exchange
+        assert admitted.entered is not None, "what is admitted has entered"
         usage = result.usage if isinstance(result, ModelReply) else None
         admitted.give_back(charged, usage, sent=exchange is not None and exchange.sent != "no")
-        seconds = self._means.clock() - self._started
-        first_token = self._deadlines.first_token if self._deadlines else None
-        return self._means.traffic.leave(admitted.passed, result, seconds, first_token)
+        first_token = exchange.first_token if exchange else None
+        return self._means.traffic.leave(admitted.way, admitted.entered, result, seconds, first_token)
 
     async def _resolve(self, card: ModelCard) -> Endpoint | None:
         endpoints = self._means.endpoints
@@ -155,22 +145,17 @@ class LiveAttempt:
         except ConfigError as error:
             self._cannot_ask(error)
         except TimeoutError:
-            self._result = CallFault(Trigger.timeout, f"{card.name} was not ready in time", sent="no")
+            self.result = CallFault(Trigger.timeout, f"{card.name} was not ready in time", sent="no")
         except Exception as error:  # noqa: BLE001  # a stranger's endpoints must not end the run
             text = f"the endpoint of {card.name} cannot be had: {type(error).__name__}: {error}"
-            self._result = CallFault(Trigger.connection, text, sent="no")
+            self.result = CallFault(Trigger.connection, text, sent="no")
         return None
 
     def _open(self, admitted: Admitted, endpoint: Endpoint) -> Exchange:
-        means, dialect, encoded, timeouts = (
-            self._means,
-            admitted.dialect,
-            admitted.encoded,
-            admitted.way.lane.card.timeouts,
-        )
-        self._deadlines = Deadlines(timeouts, self._call.deadline, means.clock, streamed=encoded.stream)
+        means, encoded, timeouts = self._means, admitted.encoded, admitted.way.lane.card.timeouts
+        deadlines = Deadlines(timeouts, self._call.deadline, means.clock, streamed=encoded.stream)
         limits = partial(means.traffic.corrected, admitted.way, hold=admitted.rate)
-        exchange = Exchange(means.transport, dialect, encoded, endpoint, timeouts, self._deadlines, limits)
+        exchange = Exchange(means.transport, admitted.dialect, encoded, endpoint, timeouts, deadlines, limits)
         self._exchange = exchange
         return exchange
 
@@ -180,7 +165,7 @@ class LiveAttempt:
     def _cannot_ask(self, error: ConfigError) -> None:
         """The model cannot be asked as things stand: like a dead key, only another model helps."""
         self.error = error
-        self._result = CallFault(Trigger.auth, str(error), sent="no")
+        self.result = CallFault(Trigger.auth, str(error), sent="no")
 
     def _cannot_pay(self, error: BudgetExceeded) -> None:
         """Of a budget that is for this model or key alone, another one may still pay. Raises `error` for any other."""
@@ -189,22 +174,22 @@ class LiveAttempt:
             raise error
         self.way = self.way if "key" in own else None
         self.error = error
-        self._result = CallFault(Trigger.quota, str(error), sent="no")
+        self.result = CallFault(Trigger.quota, str(error), sent="no")
 
     async def _announce(self, admitted: Admitted | None) -> None:
-        ladder, target = self._ladder, admitted.way.lane.target if admitted else None
-        held = admitted is not None and admitted.reservation.capped
+        ladder, target = self._course.ladder, admitted.way.lane.target if admitted else None
+        reserved = admitted.reserved if admitted else None
         await self._call.recorder.write(
             self._call.step,
             AttemptStarted(
-                attempt=self.record.id,
+                attempt=self._id,
                 model=ladder.model,
                 turn=self._call.turn,
                 rung=ladder.rung,
                 degraded=ladder.degraded,
                 notes=admitted.encoded.notes if admitted else (),
-                reserved=admitted.reservation.usd if admitted and held else None,
-                holder=self._means.caps.holder if held else None,
+                reserved=reserved,
+                holder=None if reserved is None else self._means.caps.holder,
                 key=target.key if target else "",
                 place=target.place if target else "",
                 call=self._course.id,
@@ -213,38 +198,37 @@ class LiveAttempt:
 
     def _cost(self, card: ModelCard) -> Cost:
         """Reported tokens where there are any, else counted ones; an attempt refused with an error costs nothing."""
-        if isinstance(self._result, ModelReply) and self._result.usage is not None:
-            return cost(card.price, self._result.usage)
+        if isinstance(self.result, ModelReply) and self.result.usage is not None:
+            return cost(card.price, self.result.usage)
         if self._exchange is None or not self._exchange.arrived:
             return NOTHING
         read = message_tokens(self._request.messages, self._request.tools)
         return cost(card.price, Usage(read, estimate(self._raw())), estimated=True)
 
     def _raw(self) -> str:
-        if isinstance(self._result, ModelReply):
-            return self._result.raw
-        if isinstance(self._result, CallFault):
-            return self._result.partial_text
+        if isinstance(self.result, ModelReply):
+            return self.result.raw
+        if isinstance(self.result, CallFault):
+            return self.result.partial_text
         return self._exchange.text if self._exchange else ""
 
-    def _end(self, charged: Cost) -> None:
-        result, exchange, raw = self._result, self._exchange, self._raw()
+    def _end(self, charged: Cost, seconds: float) -> None:
+        result, exchange, raw = self.result, self._exchange, self._raw()
         reply = result if isinstance(result, ModelReply) else None
         fault = result if isinstance(result, CallFault) else None
-        self.record = Attempt(
-            id=self.record.id,
-            model=self.record.model,
+        one = self.record = Attempt(
+            id=self._id,
+            model=self._course.ladder.model,
             trigger=fault.trigger if fault else None,
             evidence=(fault.text,) if fault else (),
             sent=fault.sent if fault else exchange.sent if exchange else "no",
             usage=reply.usage if reply else None,
             cost=charged,
-            seconds=self._means.clock() - self._started,
-            first_token=self._deadlines.first_token if self._deadlines else None,
+            seconds=seconds,
+            first_token=exchange.first_token if exchange else None,
             wire_model=reply.wire_model if reply else None,
             raw_sha256=hashlib.sha256(raw.encode(errors="surrogatepass")).hexdigest() if raw else "",
         )
-        one = self.record
         self._write(
             AttemptEnded(
                 attempt=one.id,

@@ -73,7 +73,7 @@ class Dispatcher:
             while True:
                 attempt = self._attempt(course)
                 try:
-                    while not attempt.over:
+                    while attempt.result is None:
                         for delta in await attempt.more():
                             yield delta
                 finally:
@@ -94,7 +94,7 @@ class Dispatcher:
             while True:
                 attempt = self._attempt(course)
                 try:
-                    while not attempt.over:
+                    while attempt.result is None:
                         await attempt.more()
                 finally:
                     await attempt.aclose()
@@ -126,11 +126,13 @@ class Dispatcher:
 
     def _judged(self, course: Course, attempt: LiveAttempt) -> Accepted | Verdict | CallFault:
         """What the attempt brought; a reply that was accepted ends the course."""
-        if isinstance(attempt.outcome, CallFault):
-            return attempt.outcome
-        reply, verdict = self._judge(course, attempt.outcome)
-        assert attempt.way is not None, "whoever has replied was asked"
-        self.traffic.judged(attempt.way, accepted=verdict.accepted)
+        result, way = attempt.result, attempt.way
+        assert result is not None, "only a cancelled attempt has no result"
+        if isinstance(result, CallFault):
+            return result
+        assert way is not None, "whoever has replied was asked"
+        reply, verdict = self._judge(course, result)
+        self.traffic.judged(way, accepted=verdict.accepted)
         return course.accept(attempt.record, reply, verdict) if verdict.accepted else verdict
 
     def _end(self, course: Course, attempt: LiveAttempt, move: Move) -> OrchestraError:
@@ -146,11 +148,14 @@ class Dispatcher:
         try:
             mended = mend_calls(reply, expect)
             verdict = judge(mended, expect)
-            called = {call.name for call in mended.tool_calls}
-            acts = any(not tool.read_only for tool in expect.tools if tool.name in called)
-            return mended, tolerated(self._recovery, course.call.decision, course.ladder, verdict, acts=acts)
+            return mended, verdict if verdict.accepted else self._tolerated(course, mended, verdict)
         except Exception as error:  # noqa: BLE001  # a user's own check may raise anything
             return reply, Verdict(Trigger.bad_output, (f"checking the reply failed: {type(error).__name__}: {error}",))
+
+    def _tolerated(self, course: Course, reply: ModelReply, verdict: Verdict) -> Verdict:
+        called = {call.name for call in reply.tool_calls}
+        acts = any(not tool.read_only for tool in course.call.expect.tools if tool.name in called)
+        return tolerated(self._recovery, course.call.decision, course.ladder, verdict, acts=acts)
 
     def _next(self, course: Course, failure: Verdict | CallFault, attempt: LiveAttempt) -> tuple[Move, float]:
         """What follows a failure, and the seconds to wait before it."""

@@ -44,7 +44,7 @@ class Exchange:
         self._timeouts, self._deadlines, self._limits = timeouts, deadlines, limits
         self._response: WireResponse | None = None
         self._stream: Stream | None = None
-        self._texts: list[str] = []
+        self._deltas: list[Delta] = []
         self.result: ModelReply | CallFault | None = None
         self.sent: Sent = "unknown"
         self.status: int | None = None
@@ -53,7 +53,12 @@ class Exchange:
     @property
     def text(self) -> str:
         """What the reply has said so far."""
-        return "".join(self._texts)
+        return "".join([delta.text for delta in self._deltas if isinstance(delta, TextDelta)])
+
+    @property
+    def first_token(self) -> float | None:
+        """Seconds after which the reply began; None where it has not."""
+        return self._deadlines.first_token
 
     async def more(self) -> Sequence[Delta]:
         """The deltas that come next; called until there is a `result`. `aclose` is to follow."""
@@ -99,12 +104,13 @@ class Exchange:
         try:
             while (chunk := await self._next(chunks)) is not None:
                 deltas = reader.feed(chunk)
-                if reader.fault and not self._texts:
+                fault = reader.fault
+                if fault and not self._deltas:
                     deltas = ()
-                self._texts += [delta.text if isinstance(delta, TextDelta) else "" for delta in deltas]
-                if reader.fault:
-                    self._end(reader.fault)
-                if deltas or reader.fault:
+                self._deltas += deltas
+                if fault:
+                    self._end(fault)
+                if deltas or fault:
                     return deltas
         except TransportFault as fault:
             self._end(_cut(reader, fault))

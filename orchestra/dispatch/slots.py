@@ -32,9 +32,9 @@ class Slots:
         }
         self._others = all_models
 
-    def at_once(self, model: str) -> Slot | None:
-        """A slot of a model without a limit; None where it has one, which may have to be waited for."""
-        return None if self._lines.get(model, self._others) else FREE
+    def limited(self, model: str) -> bool:
+        """Whether a slot of this model may have to be waited for."""
+        return bool(self._lines.get(model, self._others))
 
     async def hold(
         self, model: str, *, run: str = "", rank: float = 0.0, weight: float = 1.0, within: float | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -42,14 +43,6 @@ class Way:
         return self.lane.card
 
 
-@dataclass(frozen=True, slots=True)
-class Pass:
-    """An attempt under way; `entered` is what its breaker gave it."""
-
-    way: Way
-    entered: int
-
-
 class Traffic:
     """Breakers, health, dead keys, rate limits and retry budgets of a fleet's targets; threads may share it.
 
@@ -67,7 +60,7 @@ class Traffic:
         self._clock, self._draw, self._ready = clock, draw, ready
         self.lanes = _lanes(fleet)
         self._asked: set[str] = set()  # models of which anything is known
-        self._budgets: dict[str, RetryBudget] = {}
+        self._budgets = defaultdict[str, RetryBudget](RetryBudget)
         self._sessions = Sessions()
         self._lock = threading.Lock()
 
@@ -89,7 +82,7 @@ class Traffic:
         lanes, now = self._ways(card.name, tags), self._clock()
         name = affinity(request) if len(lanes) > 1 else None
         with self._lock:
-            waits = {lane: lane.wait(now) for lane in lanes if lane.target not in avoid}
+            waits = {lane: lane.wait(now) for lane in lanes if not avoid or lane.target not in avoid}
             sticky = stay or (self._sessions.last(name.conversation, card.name) if name else None)
             found = self._pick([one for one, wait in waits.items() if not wait], request, name, sticky, now)
             if found is None and forced:
@@ -98,24 +91,32 @@ class Traffic:
                 return _closed(card, waits, now)
         return Way(found, name.conversation if name else None, waits[found] > 0.0)
 
-    def enter(self, way: Way) -> Pass | None:
-        """An attempt goes out there; `leave` is to tell how it ended. None where it was closed since it was found."""
+    def enter(self, way: Way) -> int | None:
+        """An attempt goes out there: what its breaker gave it, to be handed to `leave`, which tells how it ended.
+
+        None where the way was closed since it was found.
+        """
         now, lane = self._clock(), way.lane
         with self._lock:
             if lane.wait(now) and not way.forced:
                 return None
             self._asked.add(lane.card.name)
-            return Pass(way, lane.enter(now))
+            return lane.enter(now)
 
     def leave(
-        self, passed: Pass, result: ModelReply | CallFault | None, seconds: float, first_token: float | None
+        self,
+        way: Way,
+        entered: int,
+        result: ModelReply | CallFault | None,
+        seconds: float,
+        first_token: float | None,
     ) -> BreakerChanged | None:
         """What came of an attempt (None: it was cancelled); the breaker's change, where that made it change."""
-        now, way = self._clock(), passed.way
+        now = self._clock()
         with self._lock:
             if way.conversation is not None and isinstance(result, ModelReply):
                 self._sessions.keep(way.conversation, way.lane.target)
-            return way.lane.leave(now, passed.entered, result, seconds, first_token)
+            return way.lane.leave(now, entered, result, seconds, first_token)
 
     def judged(self, way: Way, *, accepted: bool) -> None:
         """The checks have said whether the reply may be used."""
@@ -135,12 +136,12 @@ class Traffic:
     def first(self, provider: str) -> None:
         """A call asks this provider for the first time: it earns a share of a retry."""
         with self._lock:
-            self._budget(provider).earn()
+            self._budgets[provider].earn()
 
     def may_retry(self, provider: str) -> bool:
         """Whether this provider can be asked once more for what has failed there, and take it into account."""
         with self._lock:
-            return self._budget(provider).spend(self._clock())
+            return self._budgets[provider].spend(self._clock())
 
     def soonest(self, names: Iterable[str], tags: Collection[str] = ()) -> str | None:
         """Of models that are closed the one that may be asked soonest; the first of equals."""
@@ -192,9 +193,6 @@ class Traffic:
             return found
         full = {one: one.full(request, now) for one in unlocked}
         return among([one for one in unlocked if not full[one]]) or min(unlocked, key=full.__getitem__)
-
-    def _budget(self, provider: str) -> RetryBudget:
-        return self._budgets.setdefault(provider, RetryBudget())
 
 
 def _lanes(fleet: Fleet) -> Mapping[str, Sequence[Lane]]:

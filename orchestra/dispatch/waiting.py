@@ -29,8 +29,6 @@ async def granted(
     its order by `run`, `rank` and `weight`. What never fits, or not before `until` on `clock`, is refused at once, so
     that another key or model can be asked instead; `retry_after` is when this one would have been free.
     """
-    if line.free and (hold := limiter.at_once(clock(), tokens)):
-        return hold
     if not line.enter_at_once():
         wait = limiter.wait(clock(), tokens, ahead=line.ahead(run, weight))
         if fault := _refused(wait, tokens, until - clock()):

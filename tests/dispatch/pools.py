@@ -82,8 +82,8 @@ class Pool(Bench):
 
     def lose(self, model):
         """An attempt of another call fails there."""
-        passed = self.traffic.enter(self.way(model))
-        self.traffic.leave(passed, CallFault(Trigger.server_error, "down"), 1.0, None)
+        way = self.way(model)
+        self.traffic.leave(way, self.traffic.enter(way), CallFault(Trigger.server_error, "down"), 1.0, None)
 
     def spend_retries(self, leave=0):
         """Others have used up the provider's budget but for some."""

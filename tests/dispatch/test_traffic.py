@@ -46,7 +46,7 @@ class Known:
         """An attempt there, which ends in this result."""
         others = [one for one in targets(self.cards[model]) if key not in (None, one.key)]
         way = self.way(model, avoid=others, forced=True)
-        return self.traffic.leave(self.traffic.enter(way), result, seconds, None)
+        return self.traffic.leave(way, self.traffic.enter(way), result, seconds, None)
 
     def key(self, model="small", **options):
         """Of the target that a request would go to; the fault where there is none."""
@@ -165,9 +165,10 @@ def limited(seconds):
 
 def test_of_two_rate_limits_the_one_that_asks_for_longer_holds_in_whichever_order_they_are_told():
     known = Known(keyed("A"))
-    first, second = (known.traffic.enter(known.way()) for _ in range(2))
-    known.traffic.leave(first, limited(20.0), 1.0, None)
-    known.traffic.leave(second, limited(1.0), 1.0, None)
+    way = known.way()
+    first, second = (known.traffic.enter(way) for _ in range(2))
+    known.traffic.leave(way, first, limited(20.0), 1.0, None)
+    known.traffic.leave(way, second, limited(1.0), 1.0, None)
     known.clock.move(2.0)
     assert known.traffic.pause("small") == known.key().retry_after == 18.0
 
@@ -302,9 +303,9 @@ def test_threads_share_it_without_losing_count():
     def call():
         for _ in range(200):
             known.traffic.first("p")
-            passed = known.traffic.enter(known.way(forced=True))
-            known.traffic.leave(passed, ANSWER, 1.0, 0.1)
-            known.traffic.judged(passed.way, accepted=True)
+            way = known.way(forced=True)
+            known.traffic.leave(way, known.traffic.enter(way), ANSWER, 1.0, 0.1)
+            known.traffic.judged(way, accepted=True)
             known.traffic.health()
 
     threads = [threading.Thread(target=call) for _ in range(4)]
