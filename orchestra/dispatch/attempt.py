@@ -51,12 +51,13 @@ class LiveAttempt:
         exchange = self._exchange or await self._begin()
         if exchange is None:
             return ()
-        deltas = await exchange.more()
-        self.result = exchange.result
         if self._opening is None:
-            return ()
-        pieces = self._opening.through(deltas)
-        self.handed_on += [piece.text if isinstance(piece, TextDelta) else "" for piece in pieces]
+            await exchange.rest()
+            pieces = ()
+        else:
+            pieces = self._opening.through(await exchange.more())
+            self.handed_on += [piece.text if isinstance(piece, TextDelta) else "" for piece in pieces]
+        self.result = exchange.result
         return pieces
 
     async def aclose(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -23,10 +22,10 @@ class Deadlines:
 
     def __init__(self, timeouts: Timeouts, deadline: float, clock: Callable[[], float], *, streamed: bool) -> None:
         self._timeouts, self._clock, self._streamed = timeouts, clock, streamed
-        self._started = self._heard = clock()
-        self._ends = min(deadline, self._started + timeouts.total)
+        self._started = started = clock()
+        self._ends = min(deadline, started + timeouts.total)
+        self._due = min(self._ends, started + timeouts.first_token) if streamed else self._ends
         self._timer: asyncio.TimerHandle | None = None
-        self._until = 0.0  # when this wait has to end, by the event loop's clock
         self._waiting: asyncio.Task[object] | None = None
         self._expired = False
         self.first_token: float | None = None
@@ -37,7 +36,8 @@ class Deadlines:
         assert task is not None
         cancelled = task.cancelling()
         self._waiting = task
-        self._arm()
+        if self._timer is None:
+            self._arm()
         try:
             return await work
         except asyncio.CancelledError:
@@ -50,17 +50,19 @@ class Deadlines:
     def hear(self, chunk: bytes) -> None:
         """A chunk came; one that only keeps the connection alive is no sign of the model."""
         if not _keeps_alive(chunk):
-            self._heard = self._clock()
             if self.first_token is None:
-                self.first_token = self._heard - self._started
+                self.first_token = self._clock() - self._started
+            self.wait_anew()
 
     def wait_anew(self) -> None:
         """Silence counts from now: until now it was not the model that was slow."""
-        self._heard = self._clock()
+        if self._streamed:
+            self._due = min(self._ends, self._clock() + self._timeouts.chunk)
 
     def end_soon(self) -> None:
         """Nothing that still comes is worth more than the wait between two chunks."""
         self._ends = min(self._ends, self._clock() + self._timeouts.chunk)
+        self._due = min(self._due, self._ends)
 
     def close(self) -> None:
         """The exchange is over: nothing is waited for any more."""
@@ -69,36 +71,24 @@ class Deadlines:
             self._timer = None
 
     def _arm(self) -> None:
-        """See that the timer rings when this wait has to end, or before: then it is armed again."""
-        loop = asyncio.get_running_loop()
-        self._until = loop.time() + min(self._ends, self._next_sign()) - self._clock()
-        if self._timer is None or self._until < self._timer.when():
-            self.close()
-            soonest = loop.time() + self._timeouts.chunk  # the next wait may be as short as that
-            self._timer = loop.call_at(min(self._until, soonest), self._ring)
+        """The timer rings when this wait has to end, or before: the next one may be as short as that of a chunk."""
+        seconds = min(self._due - self._clock(), self._timeouts.chunk)
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._ring)
 
     def _ring(self) -> None:
         self._timer = None
-        loop = asyncio.get_running_loop()
         if self._waiting is None:
             return
-        if self._until > loop.time() + _TICK:
-            self._timer = loop.call_at(self._until, self._ring)
+        if self._due > self._clock() + _TICK:
+            self._arm()
         else:
             self._expired = True
             self._waiting.cancel()
 
-    def _next_sign(self) -> float:
-        """When the model has to give the next sign of life."""
-        if not self._streamed:
-            return math.inf
-        wait = self._timeouts
-        return self._started + wait.first_token if self.first_token is None else self._heard + wait.chunk
-
     def _passed(self) -> str:
         """What it means that the deadline has passed."""
         wait = self._timeouts
-        if self._ends <= self._next_sign():
+        if self._ends <= self._due:
             return f"no complete reply within {self._ends - self._started:.3g} s"
         if self.first_token is None:
             return f"no first token within {wait.first_token:g} s"

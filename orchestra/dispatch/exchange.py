@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import TypeAlias
 
 from orchestra.dialects import Codec, Delta, Encoded, RateLimit, StreamReader
@@ -59,6 +60,11 @@ class Exchange:
     def first_token(self) -> float | None:
         """Seconds after which the reply began; None where it has not."""
         return self._deadlines.first_token
+
+    async def rest(self) -> None:
+        """Read on to the `result`, for whoever wants nothing before it. `aclose` is to follow."""
+        while self.result is None:
+            await self.more()
 
     async def more(self) -> Sequence[Delta]:
         """The deltas that come next; called until there is a `result`. `aclose` is to follow."""
@@ -177,6 +183,7 @@ def _is_json(response: WireResponse) -> bool:
     return response.headers.get("content-type", "").startswith("application/json")
 
 
+@lru_cache(maxsize=256)
 def _joined(base_url: str, path: str) -> str:
     """The path below base_url, whose query (Azure's `?api-version=…`) goes to the end."""
     base, _, query = base_url.partition("?")

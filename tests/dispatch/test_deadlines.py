@@ -17,6 +17,7 @@ from tests.dispatch.doubles import (
     SILENCE,
     Bench,
     Endpoints,
+    LoopClock,
     Served,
     card,
     decide,
@@ -42,7 +43,7 @@ class NeverReady(Endpoints):
 
 
 def bench_with(scripts, cards=CARDS, **timeouts):
-    return Bench(scripts, cards=(hasty(cards[0], **timeouts), *cards[1:]))
+    return Bench(scripts, cards=(hasty(cards[0], **timeouts), *cards[1:]), clock=LoopClock())
 
 
 @pytest.mark.parametrize("silent", [SILENCE, Served([SILENCE]), Served([b": keep-alive\n\n", b"\n", SILENCE])])

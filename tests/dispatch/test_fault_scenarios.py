@@ -105,7 +105,7 @@ async def test_s05_a_reset_is_survived(transport):
 @pytest.mark.parametrize("behaviour", [Silence(), Slow(20)], ids=["s06", "s07"])
 async def test_s06_s07_no_first_token_in_time_is_the_fallbacks_turn(transport, behaviour):
     async with FakeProvider({"small": behaviour, "twin": OK}) as provider:
-        scenario = Scenario(transport, provider, first_token=0.3)
+        scenario = Scenario(transport, provider, clock=RealClock(), first_token=0.3)
         accepted = await scenario.run()
         assert scenario.counts == (1, 1)
         assert accepted.attempts[0].trigger is Trigger.timeout
@@ -129,7 +129,7 @@ BROKEN = {
 @pytest.mark.parametrize("behaviour", BROKEN.values(), ids=BROKEN)
 async def test_s08_to_s11_before_commit_it_fails_over(transport, behaviour):
     async with FakeProvider({"small": behaviour, "twin": OK}) as provider:
-        scenario = Scenario(transport, provider, chunk=0.3)
+        scenario = Scenario(transport, provider, clock=RealClock(), chunk=0.3)
         accepted = await scenario.run()
         assert accepted.reply.text == "forty-two"
         assert scenario.counts[1] == 1
@@ -139,7 +139,7 @@ async def test_s08_to_s11_before_commit_it_fails_over(transport, behaviour):
 @pytest.mark.parametrize("behaviour", BROKEN.values(), ids=BROKEN)
 async def test_s08_to_s11_after_commit_it_is_a_typed_error_with_the_partial_text(transport, behaviour):
     async with FakeProvider({"small": behaviour, "twin": OK}) as provider:
-        scenario = Scenario(transport, provider, chunk=0.3)
+        scenario = Scenario(transport, provider, clock=RealClock(), chunk=0.3)
         with pytest.raises(StreamCut) as caught:
             await scenario.run(commit=True)
         assert scenario.counts == (1, 0)
@@ -189,7 +189,7 @@ async def test_s16_result_usage_cost_and_name_are_the_fallbacks(transport):
 
 async def test_every_attempt_is_in_the_ledger_with_its_reason_and_no_connection_is_left(transport):
     async with FakeProvider({"small": Stall(SIXTY, after=40), "twin": OK}) as provider:
-        scenario = Scenario(transport, provider, chunk=0.2)
+        scenario = Scenario(transport, provider, clock=RealClock(), chunk=0.2)
         await scenario.run()
         await transport.aclose()
         await gone(provider)
