@@ -31,13 +31,19 @@ def judge(reply: ModelReply, expect: Expect) -> Verdict:
     mended = reply.mended
     if (how := _HOW_IT_ENDED.get(reply.finish)) is not None:
         return Verdict(*how(reply, expect), mended=mended)
-    calls = ToolCall in map(type, reply.parts)
-    for check in _OF_CALLS if calls else _OF_AN_ANSWER:
+    checks = _checks(reply, expect)
+    for check in checks:
         if (finding := check(reply, expect)) is not None:
             return Verdict(*finding, mended=mended)
-    structured = expect.output_schema is not None and not calls and reply.finish in WHOLE
+    structured = checks is _OF_JSON and reply.finish in WHOLE
     _, notes = (mend(reply.text) if structured else None) or (None, ())
     return Verdict(mended=mended + notes)
+
+
+def _checks(reply: ModelReply, expect: Expect) -> tuple[_Check, ...]:
+    if ToolCall in map(type, reply.parts):
+        return _OF_CALLS
+    return _OF_PROSE if expect.output_schema is None else _OF_JSON
 
 
 def _filtered(_: ModelReply, __: Expect) -> Finding:
@@ -90,8 +96,7 @@ def _call_in_text(reply: ModelReply, expect: Expect) -> str | None:
 
 
 def _bad_output(reply: ModelReply, expect: Expect) -> Finding | None:
-    if expect.output_schema is None:
-        return None
+    assert expect.output_schema is not None
     read = read_output(reply.text, expect.output_schema, whole=reply.finish in WHOLE)
     faults = read.faults or (tuple(expect.check(read.value)) if expect.check is not None else ())
     return (Trigger.bad_output, faults) if faults else None
@@ -100,8 +105,6 @@ def _bad_output(reply: ModelReply, expect: Expect) -> Finding | None:
 def _unsure(reply: ModelReply, expect: Expect) -> Finding | None:
     """Only calls and structured answers: there it was measured to tell; prose has many right next words."""
     if expect.min_logprob is None or reply.logprob is None or reply.logprob >= expect.min_logprob:
-        return None
-    if expect.output_schema is None and not reply.tool_calls:
         return None
     text = f"mean token log-probability {reply.logprob:.2f} is below {expect.min_logprob:.2f}"
     return Trigger.low_confidence, (text,)
@@ -120,7 +123,7 @@ def _overlooked(reply: ModelReply, expect: Expect) -> Finding | None:
 
 def _invented(reply: ModelReply, expect: Expect) -> Finding | None:
     """Doubt, not a fault: a number may be known, or be computed in a way that `ungrounded` does not see."""
-    if not expect.grounds or expect.output_schema is not None:
+    if not expect.grounds:
         return None
     missing = ungrounded(reply.text, expect.grounds)
     if not missing:
@@ -135,4 +138,5 @@ _HOW_IT_ENDED: Mapping[Finish, Callable[[ModelReply, Expect], Finding]] = Mappin
     {"content_filter": _filtered, "length": _cut, "refusal": _declined}
 )
 _OF_CALLS: tuple[_Check, ...] = (judge_calls, _unsure, _overlooked)
-_OF_AN_ANSWER: tuple[_Check, ...] = (_empty, _declined_in_words, _no_call, _bad_output, _unsure, _invented)
+_OF_PROSE: tuple[_Check, ...] = (_empty, _declined_in_words, _no_call, _invented)
+_OF_JSON: tuple[_Check, ...] = (_empty, _declined_in_words, _no_call, _bad_output, _unsure)
