@@ -77,8 +77,7 @@ class Lane:
     def full(self, request: Request, now: float) -> float:
         """Seconds until the limits of its key have room for the request."""
         rate = self.key.rate
-        wait = rate.limiter.wait(now, rate.tokens(request, now)) if rate else 0.0
-        return math.inf if wait is None else wait
+        return rate.limiter.wait(now, rate.tokens(request, now)) if rate else 0.0
 
     def score(self, now: float) -> float:
         """Its health in [0, 1]; 0.0 where it may not be used."""

@@ -53,12 +53,13 @@ class RateLimiter:
         minutes = (self._minutes, _Window("tokens", rules.tokens_per_minute, MINUTE))
         days = (_Window("requests", rules.requests_per_day, DAY), _Window("tokens", rules.tokens_per_day, DAY))
         self._windows = (*minutes, *(day for day in days if day.limit is not None))
+        self._tokens = [window for window in self._windows if window.tokens]
         self._last = -math.inf
         self._lock = threading.Lock()
         self.freed: Callable[[], None] = nobody
 
-    def wait(self, now: float, tokens: int, *, ahead: int = 0) -> float | None:
-        """Seconds until one request of so many tokens fits; 0.0: now; None: never.
+    def wait(self, now: float, tokens: int, *, ahead: int = 0) -> float:
+        """Seconds until one request of so many tokens fits; 0.0: now; infinity: never.
 
         With `ahead` others of its size before it, about that long.
         """
@@ -68,11 +69,11 @@ class RateLimiter:
     def at_once(self, now: float, tokens: int) -> Hold | None:
         """`reserve` where one request of so many tokens fits now; None where it does not."""
         with self._lock:
-            return self._reserve(now, tokens) if self._wait(now, tokens, 0) == 0.0 else None
+            return None if self._wait(now, tokens, 0) else self._reserve(now, tokens)
 
     def counts_tokens(self, now: float) -> bool:
         """Whether a request's tokens matter now; else they need not be counted."""
-        return any(window.tokens and (window.limit is not None or now < window.whole) for window in self._windows)
+        return any(window.limit is not None or now < window.whole for window in self._tokens)
 
     def pause(self, now: float, tokens: int) -> float:
         """Seconds until one request of so many tokens is due where more want to than fit: what is left is spread.
@@ -112,14 +113,8 @@ class RateLimiter:
                     window.correct(now, said.remaining, said.reset, hold)
         self.freed()
 
-    def _wait(self, now: float, tokens: int, ahead: int) -> float | None:
-        longest = 0.0
-        for window in self._windows:
-            seconds = window.wait(now, tokens if window.tokens else 1, ahead)
-            if seconds is None:
-                return None
-            longest = max(longest, seconds)
-        return longest
+    def _wait(self, now: float, tokens: int, ahead: int) -> float:
+        return max([window.wait(now, tokens if window.tokens else 1, ahead) for window in self._windows])
 
     def _reserve(self, now: float, tokens: int) -> Hold:
         self._last = now
@@ -200,13 +195,13 @@ class _Window:
         self.whole = -math.inf
         self.asked = self.took = 1.0  # tokens lately, the older ones weighing less
 
-    def wait(self, now: float, amount: int, ahead: int) -> float | None:
+    def wait(self, now: float, amount: int, ahead: int) -> float:
         wanted = amount * (1 + ahead)
         provider = self.whole - now if now < self.whole and wanted > self.left else 0.0
         if self.limit is None:
             return provider
         if amount > self.limit:
-            return None
+            return math.inf
         self.expire(now)
         if self.used + wanted <= self.limit:
             return provider

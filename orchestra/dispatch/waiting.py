@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -45,12 +46,12 @@ async def granted(
                 return hold
             if fault := _refused(wait, tokens, until - clock()):
                 return fault
-            await _slept(limiter, sleep, wait or 0.0)
+            await _slept(limiter, sleep, wait)
     finally:
         line.leave(run)
 
 
-def _turn(limiter: RateLimiter, line: Line, now: float, tokens: int) -> float | None:
+def _turn(limiter: RateLimiter, line: Line, now: float, tokens: int) -> float:
     """Seconds until the next request, in the pace of the limit where more wait than fit."""
     wait = limiter.wait(now, tokens)
     if wait == 0.0 and (others := line.waiting) and limiter.wait(now, tokens, ahead=others):
@@ -74,8 +75,8 @@ async def _slept(limiter: RateLimiter, sleep: Callable[[float], Awaitable[object
         wake()
 
 
-def _refused(wait: float | None, tokens: int, left: float) -> CallFault | None:
-    if wait is None:
+def _refused(wait: float, tokens: int, left: float) -> CallFault | None:
+    if wait == math.inf:
         return _limited(f"{tokens:,} tokens are more than its limits allow at any time")
     if wait > left:
         return _limited(f"{tokens:,} tokens fit in {wait:.3g} s, and {max(0.0, left):.3g} s are left", wait)

@@ -1,5 +1,7 @@
 """Rate limits of a key: what fits now, what fits later, what never fits."""
 
+import math
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -61,7 +63,7 @@ def test_requests_of_a_day_are_counted_beside_those_of_a_minute():
 @pytest.mark.parametrize("rules", [{"tokens_per_minute": 100}, {"tokens_per_day": 100}])
 def test_what_is_larger_than_a_limit_never_fits(rules):
     one = limiter(**rules)
-    assert (one.wait(0.0, 100), one.wait(0.0, 101)) == (0.0, None)
+    assert (one.wait(0.0, 100), one.wait(0.0, 101)) == (0.0, math.inf)
 
 
 def test_what_was_reserved_too_much_comes_back_and_whoever_waits_is_told():
@@ -241,13 +243,13 @@ class Limited(RuleBasedStateMachine):
     @rule(tokens=st.integers(0, 45))
     def someone_comes(self, tokens):
         wait = self.limiter.wait(self.now, tokens)
-        assert (wait is None) == (self.rules["tokens"] is not None and tokens > self.rules["tokens"])
+        assert (wait == math.inf) == (self.rules["tokens"] is not None and tokens > self.rules["tokens"])
         if wait == 0.0:
             self.taken.append([self.now, 1, tokens, self.limiter.reserve(self.now, tokens)])
 
     @rule(tokens=st.integers(0, 45))
     def someone_waits_as_long_as_told(self, tokens):
-        if wait := self.limiter.wait(self.now, tokens):
+        if 0.0 < (wait := self.limiter.wait(self.now, tokens)) < math.inf:
             assert wait <= MINUTE * (1 + 1 / SLICES)
             self.now += wait
             assert self.limiter.wait(self.now, tokens) == 0.0
