@@ -65,7 +65,8 @@ async def admit(means: Means, course: Course, request: Request, way: Way) -> Adm
         if fault := await admitted.granted(request):
             return fault
         await admitted.place()
-        return admitted if admitted.enter() else None
+        admitted.enter()
+        return admitted if admitted.entered is not None else None
     finally:
         if admitted.entered is None:
             admitted.give_back(NOTHING, None, sent=False)
@@ -149,10 +150,12 @@ class Admitted:
                 model, run=call.recorder.run, rank=call.rank, weight=WEIGHTS[call.priority], within=self._left
             )
 
-    def enter(self) -> bool:
-        """Go out; False where the way was closed since it was found."""
-        self.entered = self._means.traffic.enter(self.way)
-        return self.entered is not None
+    def enter(self) -> None:
+        """Go out; not where the way was closed since it was found."""
+        asked, provider = self._course.asked, self.way.lane.target.provider
+        self.entered = self._means.traffic.enter(self.way, first=provider not in asked)
+        if self.entered is not None:
+            asked.add(provider)
 
     @property
     def _left(self) -> float:

@@ -82,12 +82,11 @@ class LiveAttempt:
         return self._open(admitted, endpoint)
 
     def _finish(self) -> None:
-        admitted, charged, changed = self._admitted, NOTHING, None
-        seconds = self._means.clock() - self._started
-        if admitted is not None:
-            charged = self._cost(admitted.way.lane.card)
-            changed = self._give_back(admitted, charged, seconds)
-        self._end(charged, seconds)
+        admitted, changed = self._admitted, None
+        self.record = self._recorded(self._cost(admitted.way.lane.card) if admitted else NOTHING)
+        if admitted:
+            changed = self._give_back(admitted, self.record)
+        self._write(self._ended(self.record))
         if changed:
             self._write(changed)
 
@@ -116,25 +115,16 @@ class LiveAttempt:
             self.way = way
             admitted = await admit(self._means, self._course, self._request, way)
             if isinstance(admitted, Admitted):
-                self._earn(way.lane.target.provider)
                 return admitted
             if admitted is not None:
                 self.result = admitted
                 return None
 
-    def _earn(self, provider: str) -> None:
-        if provider not in self._course.asked:
-            self._course.asked.add(provider)
-            self._means.traffic.first(provider)
-
-    def _give_back(self, admitted: Admitted, charged: Cost, seconds: float) -> BreakerChanged | None:
+    def _give_back(self, admitted: Admitted, one: Attempt) -> BreakerChanged | None:
         """What was held, and what came of the attempt to all who watch its target."""
-        result, exchange = self.result, self._exchange
         assert admitted.entered is not None, "what is admitted has entered"
-        usage = result.usage if isinstance(result, ModelReply) else None
-        admitted.give_back(charged, usage, sent=exchange is not None and exchange.sent != "no")
-        first_token = exchange.first_token if exchange else None
-        return self._means.traffic.leave(admitted.way, admitted.entered, result, seconds, first_token)
+        admitted.give_back(one.cost, one.usage, sent=one.sent != "no")
+        return self._means.traffic.leave(admitted.way, admitted.entered, self.result, one.seconds, one.first_token)
 
     async def _resolve(self, card: ModelCard) -> Endpoint | None:
         endpoints = self._means.endpoints
@@ -213,11 +203,11 @@ class LiveAttempt:
             return self.result.partial_text
         return self._exchange.text if self._exchange else ""
 
-    def _end(self, charged: Cost, seconds: float) -> None:
+    def _recorded(self, charged: Cost) -> Attempt:
         result, exchange, raw = self.result, self._exchange, self._raw()
         reply = result if isinstance(result, ModelReply) else None
         fault = result if isinstance(result, CallFault) else None
-        one = self.record = Attempt(
+        return Attempt(
             id=self._id,
             model=self._course.ladder.model,
             trigger=fault.trigger if fault else None,
@@ -225,27 +215,27 @@ class LiveAttempt:
             sent=fault.sent if fault else exchange.sent if exchange else "no",
             usage=reply.usage if reply else None,
             cost=charged,
-            seconds=seconds,
+            seconds=self._means.clock() - self._started,
             first_token=exchange.first_token if exchange else None,
             wire_model=reply.wire_model if reply else None,
             raw_sha256=hashlib.sha256(raw.encode(errors="surrogatepass")).hexdigest() if raw else "",
         )
-        self._write(
-            AttemptEnded(
-                attempt=one.id,
-                model=one.model,
-                wire_model=one.wire_model,
-                trigger=one.trigger,
-                status=exchange.status if exchange else None,
-                sent=one.sent,
-                finish=reply.finish if reply else None,
-                usage=one.usage,
-                cost=one.cost,
-                seconds=one.seconds,
-                first_token=one.first_token,
-                raw_sha256=one.raw_sha256,
-                raw=raw,
-            )
+
+    def _ended(self, one: Attempt) -> AttemptEnded:
+        return AttemptEnded(
+            attempt=one.id,
+            model=one.model,
+            wire_model=one.wire_model,
+            trigger=one.trigger,
+            status=self._exchange.status if self._exchange else None,
+            sent=one.sent,
+            finish=self.result.finish if isinstance(self.result, ModelReply) else None,
+            usage=one.usage,
+            cost=one.cost,
+            seconds=one.seconds,
+            first_token=one.first_token,
+            raw_sha256=one.raw_sha256,
+            raw=self._raw(),
         )
 
     def _write(self, event: AttemptEnded | BreakerChanged) -> None:

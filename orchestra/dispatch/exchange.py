@@ -64,15 +64,18 @@ class Exchange:
     async def rest(self) -> None:
         """Read on to the `result`, for whoever wants nothing before it. `aclose` is to follow."""
         while self.result is None:
-            await self.more()
+            await self._more()
 
     async def more(self) -> Sequence[Delta]:
         """The deltas that come next; called until there is a `result`. `aclose` is to follow."""
+        if self._stream is not None:
+            self._deadlines.wait_anew()  # whoever took the deltas may have taken long
+        return await self._more()
+
+    async def _more(self) -> Sequence[Delta]:
         try:
             if self._stream is None:
                 self._stream = await self._begin()
-            else:
-                self._deadlines.wait_anew()  # whoever took the deltas may have taken long
             return await self._read(*self._stream) if self._stream else ()
         except TransportFault as fault:
             self.sent = "yes" if self.sent == "yes" else fault.sent

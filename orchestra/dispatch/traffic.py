@@ -83,24 +83,29 @@ class Traffic:
         name = affinity(request) if len(lanes) > 1 else None
         with self._lock:
             waits = {lane: lane.wait(now) for lane in lanes if not avoid or lane.target not in avoid}
-            sticky = stay or (self._sessions.last(name.conversation, card.name) if name else None)
-            found = self._pick([one for one, wait in waits.items() if not wait], request, name, sticky, now)
+            usable = [lane for lane in waits if not waits[lane]]
+            if name and not stay:
+                stay = self._sessions.last(name.conversation, card.name)
+            found = self._pick(usable, request, name, stay, now)
             if found is None and forced:
                 found = _least_bad(waits, now)
             if found is None:
                 return _closed(card, waits, now)
         return Way(found, name.conversation if name else None, waits[found] > 0.0)
 
-    def enter(self, way: Way) -> int | None:
+    def enter(self, way: Way, *, first: bool = False) -> int | None:
         """An attempt goes out there: what its breaker gave it, to be handed to `leave`, which tells how it ended.
 
-        None where the way was closed since it was found.
+        The `first` one of a call there earns its provider a share of a retry. None where the way was closed since it
+        was found.
         """
         now, lane = self._clock(), way.lane
         with self._lock:
             if lane.wait(now) and not way.forced:
                 return None
             self._asked.add(lane.card.name)
+            if first:
+                self._budgets[lane.target.provider].earn()
             return lane.enter(now)
 
     def leave(
@@ -132,11 +137,6 @@ class Traffic:
         """What a request has taken of the key's limits in the end; None: it was never sent."""
         if rate := way.lane.key.rate:
             rate.limiter.settle(hold, self._clock(), tokens)
-
-    def first(self, provider: str) -> None:
-        """A call asks this provider for the first time: it earns a share of a retry."""
-        with self._lock:
-            self._budgets[provider].earn()
 
     def may_retry(self, provider: str) -> bool:
         """Whether this provider can be asked once more for what has failed there, and take it into account."""

@@ -302,9 +302,8 @@ def test_threads_share_it_without_losing_count():
 
     def call():
         for _ in range(200):
-            known.traffic.first("p")
             way = known.way(forced=True)
-            known.traffic.leave(way, known.traffic.enter(way), ANSWER, 1.0, 0.1)
+            known.traffic.leave(way, known.traffic.enter(way, first=True), ANSWER, 1.0, 0.1)
             known.traffic.judged(way, accepted=True)
             known.traffic.health()
 
