@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import AsyncIterator, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -17,6 +18,10 @@ from orchestra.types import Trigger
 
 if TYPE_CHECKING:
     import aiohttp
+
+
+LARGE = 2**20
+"""Bytes of a body; aiohttp warns of more in one piece, and wants to read them piece by piece."""
 
 
 class AiohttpTransport:
@@ -38,21 +43,20 @@ class AiohttpTransport:
         """Send and wait for the response's head. Raises TransportFault."""
         import aiohttp
 
-        check(request)
+        secure = check(request).scheme == "https"
         # aiohttp's own trust_env takes two thread hops per request and trips over ~/.netrc beside an API key.
         proxy = self._proxies.before(request.url)
-        secure = urlsplit(request.url).scheme == "https"
         try:
             response = await self._sessions.get().request(
                 request.method,
                 request.url,
                 headers=request.headers if secure or proxy is None else (*request.headers, *proxy.headers),
-                data=io.BytesIO(request.body),  # bytes above 1 MB would draw a warning
+                data=io.BytesIO(request.body) if len(request.body) > LARGE else request.body,
                 ssl=self._trust.context if secure else True,
                 proxy=proxy and proxy.url,
                 proxy_headers=proxy and dict(proxy.headers),  # for CONNECT only
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(connect=request.connect),
+                timeout=_connecting(request.connect),
             )
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise _before_head(error, request) from error
@@ -69,7 +73,8 @@ class AiohttpResponse:
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
-        self._headers = {name.lower(): value for name, value in response.headers.items()}
+        headers = response.headers
+        self._headers = dict(zip(map(str.lower, headers), headers.values(), strict=True))
 
     @property
     def status(self) -> int:
@@ -97,6 +102,13 @@ class AiohttpResponse:
     async def aclose(self) -> None:
         """Give the connection back, or drop it where the body was not read to its end."""
         self._response.close()
+
+
+@lru_cache(maxsize=32)
+def _connecting(seconds: float) -> aiohttp.ClientTimeout:
+    import aiohttp
+
+    return aiohttp.ClientTimeout(connect=seconds)
 
 
 def _session(keep_alive: float) -> aiohttp.ClientSession:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit
 
 from orchestra.transport.seam import TransportFault, WireRequest
@@ -11,18 +12,22 @@ KEEP_ALIVE = 60.0
 """Seconds an unused connection is kept: longer than a tool runs, shorter than balancers and NATs remember one."""
 
 
-def check(request: WireRequest) -> None:
-    """Raises TransportFault for a URL that names no HTTP server, and for a header that HTTP cannot carry.
+def check(request: WireRequest) -> SplitResult:
+    """The parts of its URL.
 
-    A header's value is never quoted: it may be the key.
+    Raises TransportFault for a URL that names no HTTP server, and for a header that HTTP cannot carry, whose value is
+    never quoted: it may be the key.
     """
-    if server(request.url) is None:
+    parts = server(request.url)
+    if parts is None:
         raise unsent(f"{request.url!r} is no usable URL; expected http://host[:port]/path or https://…")
     for name, value in request.headers:
         if not (value.isascii() and value.isprintable()):
             raise unsent(f"header {name!r} holds a line break, a control or a non-ASCII character; is the key whole?")
+    return parts
 
 
+@lru_cache(maxsize=256)
 def server(url: str) -> SplitResult | None:
     """The parts of a URL; None where it names no HTTP server."""
     try:

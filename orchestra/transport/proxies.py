@@ -6,6 +6,7 @@ import ipaddress
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -38,8 +39,7 @@ class Proxies:
 
     def before(self, url: str) -> Proxy | None:
         """The proxy for a usable URL. Raises TransportFault where it speaks neither http nor https."""
-        parts = urlsplit(url)
-        origin = parts.scheme, parts.hostname or "", parts.port
+        origin = _origin(url)
         if origin not in self._found:
             self._found[origin] = self._find(*origin)
         return self._found[origin]
@@ -54,6 +54,12 @@ class Proxies:
         if not found or _in_network(host, named.get("no", "")):
             return None
         return None if proxy_bypass(f"{host}:{port}" if port else host) else _parsed(found)
+
+
+@lru_cache(maxsize=256)
+def _origin(url: str) -> tuple[str, str, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port
 
 
 def _is_loopback(host: str) -> bool:
