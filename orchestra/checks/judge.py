@@ -31,19 +31,20 @@ def judge(reply: ModelReply, expect: Expect) -> Verdict:
     mended = reply.mended
     if (how := _HOW_IT_ENDED.get(reply.finish)) is not None:
         return Verdict(*how(reply, expect), mended=mended)
-    checks = _checks(reply, expect)
-    for check in checks:
+    calls = ToolCall in map(type, reply.parts)
+    for check in _OF_CALLS if calls else _OF_AN_ANSWER:
         if (finding := check(reply, expect)) is not None:
             return Verdict(*finding, mended=mended)
-    structured = checks is _OF_JSON and reply.finish in WHOLE
-    _, notes = (mend(reply.text) if structured else None) or (None, ())
-    return Verdict(mended=mended + notes)
+    if calls or expect.output_schema is None:
+        return Verdict(mended=mended)
+    return _judge_output(reply, expect, expect.output_schema)
 
 
-def _checks(reply: ModelReply, expect: Expect) -> tuple[_Check, ...]:
-    if ToolCall in map(type, reply.parts):
-        return _OF_CALLS
-    return _OF_PROSE if expect.output_schema is None else _OF_JSON
+def _judge_output(reply: ModelReply, expect: Expect, schema: Mapping[str, Json]) -> Verdict:
+    read = read_output(reply.text, schema, whole=reply.finish in WHOLE)
+    faults = read.faults or (tuple(expect.check(read.value)) if expect.check is not None else ())
+    finding = (Trigger.bad_output, faults) if faults else _unsure(reply, expect)
+    return Verdict(*finding, mended=reply.mended) if finding else Verdict(mended=reply.mended + read.mended)
 
 
 def _filtered(_: ModelReply, __: Expect) -> Finding:
@@ -62,17 +63,15 @@ def _declined(reply: ModelReply, _: Expect) -> Finding:
     return Trigger.refusal, (f"the model refused: {cut(reply.text, 200) or 'no words given'}",)
 
 
-def _empty(reply: ModelReply, expect: Expect) -> Finding | None:
-    if expect.allow_empty or reply.text.strip() or not _MEDIA.isdisjoint(map(type, reply.parts)):
+def _no_answer(reply: ModelReply, expect: Expect) -> Finding | None:
+    """Nothing, or a refusal in words."""
+    text = reply.text
+    if is_refusal(text):
+        return Trigger.refusal, (f"the model refused: {cut(text, 200)}",)
+    if expect.allow_empty or text.strip() or not _MEDIA.isdisjoint(map(type, reply.parts)):
         return None
     only = "only reasoning, no answer" if reply.reasoning.strip() else "nothing"
     return Trigger.empty, (f"the reply holds {only}",)
-
-
-def _declined_in_words(reply: ModelReply, _: Expect) -> Finding | None:
-    if not is_refusal(reply.text):
-        return None
-    return Trigger.refusal, (f"the model refused: {cut(reply.text, 200)}",)
 
 
 def _no_call(reply: ModelReply, expect: Expect) -> Finding | None:
@@ -93,13 +92,6 @@ def _call_in_text(reply: ModelReply, expect: Expect) -> str | None:
         return None
     name = cast("Mapping[str, Json]", value).get("name", value.get("tool"))
     return name if isinstance(name, str) and any(tool.name == name for tool in expect.tools) else None
-
-
-def _bad_output(reply: ModelReply, expect: Expect) -> Finding | None:
-    assert expect.output_schema is not None
-    read = read_output(reply.text, expect.output_schema, whole=reply.finish in WHOLE)
-    faults = read.faults or (tuple(expect.check(read.value)) if expect.check is not None else ())
-    return (Trigger.bad_output, faults) if faults else None
 
 
 def _unsure(reply: ModelReply, expect: Expect) -> Finding | None:
@@ -123,7 +115,7 @@ def _overlooked(reply: ModelReply, expect: Expect) -> Finding | None:
 
 def _invented(reply: ModelReply, expect: Expect) -> Finding | None:
     """Doubt, not a fault: a number may be known, or be computed in a way that `ungrounded` does not see."""
-    if not expect.grounds:
+    if not expect.grounds or expect.output_schema is not None:
         return None
     missing = ungrounded(reply.text, expect.grounds)
     if not missing:
@@ -138,5 +130,4 @@ _HOW_IT_ENDED: Mapping[Finish, Callable[[ModelReply, Expect], Finding]] = Mappin
     {"content_filter": _filtered, "length": _cut, "refusal": _declined}
 )
 _OF_CALLS: tuple[_Check, ...] = (judge_calls, _unsure, _overlooked)
-_OF_PROSE: tuple[_Check, ...] = (_empty, _declined_in_words, _no_call, _invented)
-_OF_JSON: tuple[_Check, ...] = (_empty, _declined_in_words, _no_call, _bad_output, _unsure)
+_OF_AN_ANSWER: tuple[_Check, ...] = (_no_answer, _no_call, _invented)

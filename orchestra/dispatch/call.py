@@ -103,7 +103,7 @@ class Call:
 class Accepted:
     """The accepted reply with its verdict, where the step stands now, and what it took.
 
-    `cost` is the sum over `attempts`; `degraded` is True where a model of a lower tier than decided has answered.
+    `cost` is the sum over `attempts`.
     """
 
     reply: ModelReply
@@ -111,7 +111,11 @@ class Accepted:
     ladder: Ladder
     attempts: tuple[Attempt, ...]
     cost: Cost
-    degraded: bool
+
+    @property
+    def degraded(self) -> bool:
+        """Whether a model of a lower tier than decided has answered."""
+        return self.ladder.degraded
 
 
 DispatchEvent: TypeAlias = TextDelta | ReasoningDelta | AttemptChanged | Accepted

@@ -44,7 +44,7 @@ class Course:
         """The call is over, well."""
         self.attempts.append(attempt)
         cost = sum([one.cost for one in self.attempts[1:]], self.attempts[0].cost)
-        accepted = Accepted(reply, verdict, self.ladder, tuple(self.attempts), cost, self.ladder.degraded)
+        accepted = Accepted(reply, verdict, self.ladder, tuple(self.attempts), cost)
         call, event = self.call, Judged(attempt.id, attempt.model, mended=verdict.mended)
         call.recorder.record(call.step, event, keep=call.keep(accepted) if call.keep else None)
         return accepted
