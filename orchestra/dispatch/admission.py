@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from orchestra.dialects import Encoded, codec
+from orchestra.dialects import Encoded, RateLimit, codec
 from orchestra.dispatch.afford import afford
 from orchestra.dispatch.call import Endpoints
 from orchestra.dispatch.caps import Caps
@@ -100,9 +100,14 @@ class Admitted:
             self.slot.release()
         if self.reservation:
             self.reservation.settle(charged)
-        if self.rate:
-            tokens = usage.input + usage.output if usage else self.rate.tokens
-            self._means.traffic.settled(self.way, self.rate, tokens if sent else None)
+        if hold := self.rate:
+            tokens = usage.input + usage.output if usage else hold.tokens
+            hold.limiter.settle(hold, self._means.clock(), tokens if sent else None)
+
+    def correct(self, limits: Iterable[RateLimit]) -> None:
+        """Take in what a reply's headers say is left of the key's limits."""
+        if hold := self.rate:
+            hold.limiter.correct(self._means.clock(), limits, hold=hold)
 
     async def money(self, request: Request) -> None:
         """What it may cost at most."""

@@ -7,7 +7,6 @@ import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import partial
 
 from orchestra.dialects import Delta
 from orchestra.dispatch.admission import NOTHING, Admitted, Means, admit, choose
@@ -145,9 +144,9 @@ class LiveAttempt:
     def _open(self, admitted: Admitted, endpoint: Endpoint) -> Exchange:
         means, encoded, timeouts = self._means, admitted.encoded, admitted.way.lane.card.timeouts
         deadlines = Deadlines(timeouts, self._call.deadline, means.clock, streamed=encoded.stream)
-        limits = partial(means.traffic.corrected, admitted.way, hold=admitted.rate)
-        exchange = Exchange(means.transport, admitted.dialect, encoded, endpoint, timeouts, deadlines, limits)
-        self._exchange = exchange
+        exchange = self._exchange = Exchange(
+            means.transport, admitted.dialect, encoded, endpoint, timeouts, deadlines, admitted.correct
+        )
         return exchange
 
     def _left(self) -> float:

@@ -118,7 +118,7 @@ class RateLimiter:
 
     def _reserve(self, now: float, tokens: int) -> Hold:
         self._last = now
-        return Hold(tokens, [window.reserve(now, tokens if window.tokens else 1) for window in self._windows])
+        return Hold(self, tokens, [window.reserve(now, tokens if window.tokens else 1) for window in self._windows])
 
     def _window(self, said: RateLimit) -> _Window | None:
         """Headers do not say their period: it is the day where their limit is the day's rule, else the minute.
@@ -132,12 +132,12 @@ class RateLimiter:
 
 
 class Hold:
-    """What one request has taken of each window, until it is settled."""
+    """What one request has taken of each window of a limiter, until it is settled."""
 
-    __slots__ = ("shares", "tokens")
+    __slots__ = ("limiter", "shares", "tokens")
 
-    def __init__(self, tokens: int, shares: list[_Share]) -> None:
-        self.tokens, self.shares = tokens, shares
+    def __init__(self, limiter: RateLimiter, tokens: int, shares: list[_Share]) -> None:
+        self.limiter, self.tokens, self.shares = limiter, tokens, shares
 
 
 class _Slice:

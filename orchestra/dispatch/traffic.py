@@ -7,12 +7,11 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestra.dialects import RateLimit
 from orchestra.dispatch.affinity import Affinity, Sessions, affinity
 from orchestra.dispatch.breaker import Breaker
 from orchestra.dispatch.lane import Key, Lane, Rate
 from orchestra.dispatch.pool import least_bad, pick
-from orchestra.dispatch.rates import Hold, RateLimiter, RateRules
+from orchestra.dispatch.rates import RateLimiter, RateRules
 from orchestra.dispatch.retry_budget import RetryBudget
 from orchestra.dispatch.target import Target, served
 from orchestra.fleet import Fleet, ProviderLimits
@@ -127,16 +126,6 @@ class Traffic:
         """The checks have said whether the reply may be used."""
         with self._lock:
             way.lane.health.judged(self._clock(), accepted=accepted)
-
-    def corrected(self, way: Way, limits: Iterable[RateLimit], hold: Hold | None) -> None:
-        """What a reply's headers say is left of the key's limits; `hold` is that of the request, not yet settled."""
-        if rate := way.lane.key.rate:
-            rate.limiter.correct(self._clock(), limits, hold=hold)
-
-    def settled(self, way: Way, hold: Hold, tokens: int | None) -> None:
-        """What a request has taken of the key's limits in the end; None: it was never sent."""
-        if rate := way.lane.key.rate:
-            rate.limiter.settle(hold, self._clock(), tokens)
 
     def may_retry(self, provider: str) -> bool:
         """Whether this provider can be asked once more for what has failed there, and take it into account."""

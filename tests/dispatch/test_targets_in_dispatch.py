@@ -300,6 +300,15 @@ async def test_headers_say_what_is_left_of_a_key_as_soon_as_they_come():
     assert pool.lane("A").key.rate.limiter.wait(pool.clock(), 1) == 5.0
 
 
+async def test_what_a_server_of_ones_own_says_of_limits_limits_nothing():
+    none_left = say("ok")
+    none_left.headers = {**none_left.headers, LEFT: "0", "x-ratelimit-reset-requests": "20s"}
+    pool = Pool({"small": [none_left]}, replace(keyed(), provider="local"))
+    await pool.run()
+    await pool.run(request=OTHER)
+    assert pool.asked == ["small", "small"]
+
+
 async def test_a_breaker_that_changes_is_told_after_the_attempt_that_changed_it():
     pool = Pool({"A": [error(503), say("ok")]}, keyed("A"), providers=quick(probes=1))
     with suppress(Exhausted):
