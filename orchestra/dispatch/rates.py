@@ -53,7 +53,7 @@ class RateLimiter:
         minutes = (self._minutes, _Window("tokens", rules.tokens_per_minute, MINUTE))
         days = (_Window("requests", rules.requests_per_day, DAY), _Window("tokens", rules.tokens_per_day, DAY))
         self._windows = (*minutes, *(day for day in days if day.limit is not None))
-        self._tokens = [window for window in self._windows if window.tokens]
+        self._bounded = [window for window in self._windows if window.limit is not None]  # and those headers tell of
         self._last = -math.inf
         self._lock = threading.Lock()
         self.freed: Callable[[], None] = nobody
@@ -73,7 +73,7 @@ class RateLimiter:
 
     def counts_tokens(self, now: float) -> bool:
         """Whether a request's tokens matter now; else they need not be counted."""
-        return any(window.limit is not None or now < window.whole for window in self._tokens)
+        return any(window.tokens and (window.limit is not None or now < window.whole) for window in self._bounded)
 
     def pause(self, now: float, tokens: int) -> float:
         """Seconds until one request of so many tokens is due where more want to than fit: what is left is spread.
@@ -111,10 +111,13 @@ class RateLimiter:
             for said in limits:
                 if said.remaining is not None and (window := self._window(said)):
                     window.correct(now, said.remaining, said.reset, hold)
+                    if window not in self._bounded:
+                        self._bounded.append(window)
         self.freed()
 
     def _wait(self, now: float, tokens: int, ahead: int) -> float:
-        return max([window.wait(now, tokens if window.tokens else 1, ahead) for window in self._windows])
+        waits = [window.wait(now, tokens if window.tokens else 1, ahead) for window in self._bounded]
+        return max(waits, default=0.0)
 
     def _reserve(self, now: float, tokens: int) -> Hold:
         self._last = now
