@@ -97,10 +97,10 @@ class Exchange:
         """Send; None where the reply is no stream, and read whole."""
         request = wire_request(self._codec, self._encoded, self._endpoint, connect=self._timeouts.connect)
         response = self._response = await self._deadlines.within(self._transport.send(request))
-        self.sent, self.status = "yes", response.status
+        self.sent, self.status = "yes", (status := response.status)
         if limits := self._codec.limits(response.headers):
             self._limits(limits)
-        if not 200 <= response.status < 300:
+        if not 200 <= status < 300:
             self._end(await self._error(response))
         elif self._encoded.stream and not _is_json(response):
             return self._codec.reader(self._encoded), response.chunks()

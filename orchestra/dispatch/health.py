@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestra.dispatch.latency import LatencyHistory
+from orchestra.dispatch.latency import STEP, LatencyHistory
 from orchestra.dispatch.lengths import Lengths
 from orchestra.types import Fault, Trigger
 
@@ -114,7 +114,7 @@ class Health:
 
     def _faded(self, now: float) -> list[float]:
         """Old evidence counts less and less: a target that is avoided becomes an unknown one, and is tried again."""
-        if now > self._at:
+        if now - self._at >= STEP:
             left = math.exp(FADES * (self._at - now) / self._window)
             self._counts = [left * count for count in self._counts]
             self._at = now

@@ -15,6 +15,9 @@ NOW, JITTER, USUAL = 1 / 8, 1 / 16, 1 / 512
 TOLERATED = math.log(2)
 """Twice the usual latency, and a mean deviation by a factor of two, are nothing to speak of."""
 
+STEP = 0.01
+"""Seconds; what happens within one step fades together."""
+
 OUTAGE = 8.0  # calls without an answer, one after the other, that are one for certain
 
 
@@ -59,7 +62,7 @@ class LatencyHistory:
         return math.exp(-(outage + trend + jitter))
 
     def _fade(self, now: float) -> None:
-        if now > self._at:
+        if now - self._at >= STEP:
             left = math.exp((self._at - now) / self._fades)
             self._lost *= left
             self._deviation *= left

@@ -49,8 +49,10 @@ class RateLimiter:
     """
 
     def __init__(self, rules: RateRules) -> None:
-        self._minutes = _Window("requests", rules.requests_per_minute, MINUTE)
-        minutes = (self._minutes, _Window("tokens", rules.tokens_per_minute, MINUTE))
+        minutes = (
+            _Window("requests", rules.requests_per_minute, MINUTE),
+            _Window("tokens", rules.tokens_per_minute, MINUTE),
+        )
         days = (_Window("requests", rules.requests_per_day, DAY), _Window("tokens", rules.tokens_per_day, DAY))
         self._windows = (*minutes, *(day for day in days if day.limit is not None))
         self._bounded = [window for window in self._windows if window.limit is not None]  # and those headers tell of
