@@ -82,10 +82,10 @@ class LiveAttempt:
 
     def _finish(self) -> None:
         admitted, changed = self._admitted, None
-        self.record = self._recorded(self._cost(admitted.way.lane.card) if admitted else NOTHING)
+        one = self.record = self._recorded(self._cost(admitted.way.lane.card) if admitted else NOTHING)
         if admitted:
-            changed = self._give_back(admitted, self.record)
-        self._write(self._ended(self.record))
+            changed = self._give_back(admitted, one)
+        self._write(self._ended(one))
         if changed:
             self._write(changed)
 

@@ -17,14 +17,14 @@ class Opening:
     """
 
     def __init__(self, call: Call) -> None:
-        self._none, self._no_text = not call.hands_on, call.expect.require_call
-        self._all = not (self._none or self._no_text or call.expect.tools)
+        self._no_text = call.expect.require_call
+        self._all = not (self._no_text or call.expect.tools)
         self._held: list[TextDelta] = []
 
     def through(self, pieces: Sequence[Delta]) -> Iterable[Delta]:
         """What may be handed on now that these pieces have come, in order."""
-        if self._all or self._none:
-            return pieces if self._all else ()
+        if self._all:
+            return pieces
         return [one for piece in pieces for one in self._released(piece)]
 
     def _released(self, piece: Delta) -> Sequence[Delta]:
