@@ -91,7 +91,7 @@ class AiohttpResponse:
         import aiohttp
 
         try:
-            async for chunk in self._response.content.iter_any():
+            while chunk := await self._response.content.readany():
                 yield chunk
         except (aiohttp.ClientError, OSError) as error:
             raise TransportFault(Trigger.stream_cut, f"the reply broke off: {said(error)}", sent="yes") from error
