@@ -64,7 +64,8 @@ async def admit(means: Means, course: Course, request: Request, way: Way) -> Adm
         await admitted.money(request)
         if fault := await admitted.granted(request):
             return fault
-        await admitted.place()
+        if means.slots.limited(way.lane.target.model):
+            await admitted.place()
         admitted.enter()
         return admitted if admitted.entered is not None else None
     finally:
@@ -146,10 +147,8 @@ class Admitted:
         return None
 
     async def place(self) -> None:
-        """A slot of the model, where these are limited."""
+        """A slot of the model."""
         call, slots, model = self._call, self._means.slots, self.way.lane.target.model
-        if not slots.limited(model):
-            return
         with self._told("slot", f"other calls held every slot of {model}"):
             self.slot = await slots.hold(
                 model, run=call.recorder.run, rank=call.rank, weight=WEIGHTS[call.priority], within=self._left
