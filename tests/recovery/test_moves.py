@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from orchestra.recovery import Ladder, Move, RecoveryPolicy, next_move, tolerated
@@ -304,11 +304,18 @@ def followed(policy: RecoveryPolicy, decision: Decision, triggers: list[Trigger]
     return steps
 
 
+UP_THEN_SIDEWAYS = Decision(
+    "tiny", "t", "balanced", ("small",), (), candidates=(candidate("small", 1), candidate("twin", 1))
+)
+
+
 @settings(deadline=None)
 @given(POLICIES | OVERRIDDEN, DECISIONS, TRIGGERS)
+@example(RecoveryPolicy(1, 0, 0, 1), UP_THEN_SIDEWAYS, [Trigger.rate_limited])
 def test_there_is_always_a_move_and_any_sequence_of_faults_ends(policy, decision, triggers):
     steps = followed(policy, decision, triggers)
-    models = 1 + len(set(decision.ladder[: policy.max_rungs]) | set(decision.siblings))
+    equals = {one.card.name for one in decision.candidates}  # after a climb a model's equals stand in, too
+    models = 1 + len({*decision.ladder[: policy.max_rungs], *decision.siblings, *equals})
     bound = models * (1 + policy.repairs + policy.retries)
     assert len(steps) <= bound or len(steps) == len(triggers) * 5 < bound
     assert all(move.reason for _, _, move in steps)
