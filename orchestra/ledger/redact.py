@@ -67,7 +67,9 @@ class Redactor:
             return True
         if "\\u" in text and _ESCAPED_LETTER.search(text):
             return True
-        return _has_marker(text) and _has_marker(_without_own_names(text))
+        for name in _OWN_NAMES:
+            text = text.replace(name, "")
+        return _has_marker(text)
 
     def text(self, text: str) -> str:
         """The text with each secret replaced by `[redacted]`; the same object where there is none."""
@@ -174,12 +176,6 @@ _CARDS = 256
 def _has_marker(text: str) -> bool:
     lower = text.lower()
     return _MARKER.search(lower if lower.isascii() else _as_letters(lower)) is not None
-
-
-def _without_own_names(text: str) -> str:
-    for name in _OWN_NAMES:
-        text = text.replace(name, "")
-    return text
 
 
 def _as_letters(lower: str) -> str:
