@@ -40,8 +40,8 @@ async def test_s01_one_rate_limit_is_waited_out_where_nothing_is_beside_it(diale
         backoffs = [
             row.event.seconds for row in it.rows if isinstance(row.event, Waited) and row.event.why == "backoff"
         ]
-        assert backoffs == [2.0]
-        assert it.clock.slept == [2.0]
+        assert it.clock.slept == backoffs
+        assert 2.0 <= sum(backoffs) < 2.2
         assert it.counts == (2, 0, 0)
 
 
