@@ -92,8 +92,10 @@ class _Cut:
     def temperature(self, wanted: float | None) -> float | None:
         said = self.setting("temperature", wanted, can=self.card.capabilities.temperature)
         most = self._features.temperature
-        if said is None or said <= most:
-            return said
+        if said is None:
+            return None
+        if said <= most:
+            return abs(said)  # -0.0 and 0.0 are equal too, and of one type
         self.notes.append(f"temperature {said} lowered to {most:g}, the most {self._features.title} takes")
         return most
 

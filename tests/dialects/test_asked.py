@@ -102,8 +102,9 @@ def test_a_seed_that_a_dialect_refuses_is_left_out_with_a_note(dialect: str, see
 
 def test_a_number_is_said_as_it_was_given_whichever_equal_one_was_asked_for_before() -> None:
     model = card("openai-chat")
-    said = [asked(replace(PLAIN, temperature=given), model).parameters.temperature for given in (1, 1.0, 1)]
-    assert list(map(repr, said)) == ["1", "1.0", "1"]
+    wanted = (1, 1.0, 1, -0.0, 0.0, 0)
+    said = [asked(replace(PLAIN, temperature=given), model).parameters.temperature for given in wanted]
+    assert list(map(repr, said)) == ["1", "1.0", "1", "0.0", "0.0", "0"]
 
 
 @pytest.mark.parametrize("dialect", FEATURES)
