@@ -175,3 +175,20 @@ async def test_no_secret_stands_in_the_names_of_rows_that_waited(file: Path, sec
         rows = ledger.events(f"run {secret}")
     assert [(row.run, row.step) for row in rows] == [("run [redacted]", "step [redacted]"), ("run [redacted]", "")]
     assert heard == rows[1:]
+
+
+@pytest.mark.parametrize(
+    ("run", "step", "stored"),
+    [
+        ("planted-secret", "step", ("[redacted]", "step")),
+        ("run", "planted-secret", ("run", "[redacted]")),
+        ("run", "token=planted", ("run", "token=[redacted]")),
+    ],
+)
+async def test_a_secret_in_either_name_of_a_row_that_waits_is_seen(
+    file: Path, run: str, step: str, stored: tuple[str, str]
+) -> None:
+    with closing(Ledger(file, secrets=["planted-secret"])) as ledger:
+        ledger.append(run, step, STARTED)
+        (row,) = ledger.events(run)
+    assert (row.run, row.step) == stored

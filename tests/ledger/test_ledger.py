@@ -260,3 +260,23 @@ def test_run_ids_are_short_unique_and_sort_by_time(monkeypatch: pytest.MonkeyPat
     assert ids == sorted(ids)
     monkeypatch.setattr("orchestra.ledger.runs.time.time_ns", lambda: 1_700_000_000_000_000_000)
     assert len({new_run_id() for _ in range(20)}) == 20
+
+
+@pytest.mark.parametrize(
+    ("nanoseconds", "bits", "run"),
+    [
+        (0, 0, "0000000000000000"),
+        (0, 2**25 - 1, "00000000000zzzzz"),
+        (1_000, 0, "0000000000100000"),
+        (1_700_000_000_000_000_999, 1, "1ga4gc1wg0000001"),
+        ((2**55 - 1) * 1_000, 0, "zzzzzzzzzzz00000"),
+    ],
+)
+def test_a_run_id_is_eleven_digits_of_the_microsecond_and_five_that_are_drawn(
+    nanoseconds: int, bits: int, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[int] = []
+    monkeypatch.setattr("orchestra.ledger.runs.time.time_ns", lambda: nanoseconds)
+    monkeypatch.setattr("orchestra.ledger.runs.secrets.randbits", lambda count: drawn.append(count) or bits)
+    assert new_run_id() == run
+    assert drawn == [25]

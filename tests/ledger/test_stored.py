@@ -14,11 +14,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestra.errors import LedgerError
-from orchestra.ledger import AttemptEnded, AttemptStarted, Decided, Event, Planned, RunStarted, ToolStarted, stored
+from orchestra.ledger import (
+    AttemptEnded,
+    AttemptStarted,
+    Decided,
+    Event,
+    Planned,
+    RunStarted,
+    ToolStarted,
+    sparse,
+    stored,
+)
 from orchestra.ledger.redact import Redactor
 from orchestra.ledger.store import Store
 from orchestra.ledger.weighed import Cards
-from orchestra.types import Candidate, Cost, Decision, ModelCard, Plan, Price, Reason, Settings, Step, StepContext
+from orchestra.types import (
+    Candidate,
+    Cost,
+    Decision,
+    ModelCard,
+    Plan,
+    Price,
+    Reason,
+    Settings,
+    Step,
+    StepContext,
+    TextDelta,
+)
 
 CARDS = Cards(Store(None), Redactor())
 
@@ -166,6 +188,10 @@ def test_a_key_that_is_a_number_is_its_text_in_the_file() -> None:
 def test_mappings_of_any_kind_are_stored_as_objects() -> None:
     event = ToolStarted("c", "t", arguments=MappingProxyType({"a": (1, 2)}))
     assert decode("tool_started", encode(event)) == ToolStarted("c", "t", arguments={"a": [1, 2]})
+
+
+def test_a_value_of_one_field_is_stored_as_an_object_too() -> None:
+    assert sparse.text(TextDelta("x")) == sparse.row_text(TextDelta("x")) == '{"type":"text","text":"x"}'
 
 
 def _loop() -> dict[str, object]:
