@@ -7,7 +7,7 @@ import pytest
 from orchestra.errors import FleetError
 from orchestra.fleet import DEFAULT_TIERS, Fleet
 from orchestra.fleet.known import CARDS, PROVIDERS
-from orchestra.types import Match, ModelCard, Price, StepRule
+from orchestra.types import Capabilities, Match, ModelCard, Price, StepRule
 
 CARD = ModelCard("a", "m", "p", "openai-chat", "efficient")
 
@@ -29,6 +29,20 @@ def test_the_fingerprint_changes_with_any_fact_and_not_with_the_source():
         Fleet.from_cards([CARD], tiers=("efficient",)),
     ]
     assert len({fleet.fingerprint, *(other.fingerprint for other in others)}) == 5
+
+
+def test_tools_are_told_in_the_dialects_of_models_that_take_them_as_such():
+    cards = [
+        replace(CARD, name=f"{dialect} {tools}", dialect=dialect, capabilities=Capabilities(tools=tools))
+        for dialect, tools in (
+            ("openai-chat", "native"),
+            ("gemini", "json"),
+            ("cohere", "none"),
+            ("anthropic", "native"),
+            ("anthropic", "json"),
+        )
+    ]
+    assert Fleet.from_cards(cards).tool_dialects == ("anthropic", "openai-chat")
 
 
 def test_two_models_of_one_name_are_refused():

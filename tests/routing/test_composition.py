@@ -123,3 +123,15 @@ def test_a_policy_without_a_name_goes_by_its_class(fleet, context):
     decision = decide(fleet, [Picky()], context)
     assert {one.gate for one in decision.rejections} == {"Picky"}
     assert fingerprint([Picky()]) == fingerprint([Picky()]) != fingerprint([Frugal()])
+
+
+def test_a_fingerprint_that_is_no_text_tells_nothing_of_a_policy():
+    class Counting:
+        fingerprint = None
+
+        def __call__(self, context, candidates):
+            return candidates
+
+    silent, counting = Counting(), Counting()
+    counting.fingerprint = ["no", "text"]
+    assert fingerprint([counting]) == fingerprint([silent])

@@ -24,6 +24,14 @@ def texts(decision) -> list[str]:
     return [reason.text for reason in decision.reasons if reason.policy == "context"]
 
 
+def test_signals_are_told_in_one_order(fleet, context):
+    context = replace(context, step=HARD, priority="high", tokens=32_000, upstream=ups(3), documents=3)
+    seeing = [replace(card, window=100_000) for card in fleet.models.values()]
+    told = texts(decide(Fleet.from_cards(seeing), [ContextPolicy()], context))
+    words = ("calls the step hard", "priority is high", "tokens", "upstream results", "documents")
+    assert [word in text for word, text in zip(words, told, strict=True)] == [True] * len(words)
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [

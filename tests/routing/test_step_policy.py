@@ -179,3 +179,8 @@ def test_the_fingerprint_follows_rules_thresholds_and_order():
     policies = [[step, ctx], [ctx, step], [other, ctx], [step, ContextPolicy(fan_in=9)], [compose(step, ctx)], [print]]
     assert len({fingerprint(each) for each in policies}) == len(policies)
     assert fingerprint([StepPolicy([StepRule(tier="capable")]), ContextPolicy()]) == fingerprint([step, ctx])
+
+
+def test_a_rule_that_does_not_match_hides_no_mode_of_a_later_one(fleet, context):
+    rules = [StepRule(Match(name=("another",)), mode="quality"), StepRule(mode="cost"), StepRule(mode="latency")]
+    assert decide(fleet, [StepPolicy(rules)], context).mode == "cost"

@@ -101,6 +101,7 @@ def test_a_tool_of_an_older_pydantic_is_read_too() -> None:
     ("given", "told"),
     [
         ([add, Tool.from_schema("add", "", {})], "two tools are named 'add'; rename one"),
+        ([tool(name="one")(add), add, Tool.from_schema("add", "", {})], "two tools are named 'add'; rename one"),
         (["add"], "'add' is no tool; give a function"),
         ([Tool], "is no tool"),
         ([Mute()], "LangChain tool 'mute' tells no argument schema"),
