@@ -208,7 +208,14 @@ async def test_an_endpoint_that_is_never_ready_ends_at_the_deadline():
 
 @pytest.mark.parametrize(
     ("retries", "retry_after", "draw", "wait"),
-    [(0, None, 0.5, 0.1), (1, None, 0.5, 0.2), (30, None, 0.5, 15.0), (0, 2.0, 0.0, 2.0), (0, 2.0, 0.5, 2.1), (9, 1.0, 0.1, 4.0)],
+    [
+        (0, None, 0.5, 0.1),
+        (1, None, 0.5, 0.2),
+        (30, None, 0.5, 15.0),
+        (0, 2.0, 0.0, 2.0),
+        (0, 2.0, 0.5, 2.1),
+        (9, 1.0, 0.1, 4.0),
+    ],
 )
 def test_back_off_is_full_jitter_capped_and_on_top_of_what_the_provider_asks(retries, retry_after, draw, wait):
     assert backoff(retries, retry_after, draw) == pytest.approx(wait)
