@@ -378,3 +378,18 @@ async def test_look_ups_of_one_reply_are_made_at_once():
         answer = await asyncio.wait_for(app.planner_executor([look]).ainvoke({"task": "?"}), 5)
     assert answer["answer"] == "seen both"
     assert [m["content"] for m in small.requests[1]["messages"] if m["role"] == "tool"] == ["seen 1", "seen 2"]
+
+
+async def test_the_apps_mode_decides_where_neither_the_call_nor_a_rule_says_one():
+    async with scripted_app(ScriptedModel("small", ["one", "two"]), policies=[], mode="cost") as app:
+        assert (await app.complete("?")).decisions[0].mode == "cost"
+        assert (await app.complete("?", mode="latency")).decisions[0].mode == "latency"
+
+
+async def test_a_calls_own_max_tokens_leave_the_effort_that_a_rule_sets():
+    thinking = ScriptedModel("small", ["one"], capabilities=Capabilities(reasoning_effort=True))
+    rule = StepPolicy([{"reasoning_effort": "low", "max_tokens": 50}])
+    async with scripted_app(thinking, policies=[rule]) as app:
+        await app.complete("?", max_tokens=20)
+    (body,) = thinking.requests
+    assert (body["reasoning_effort"], body["max_completion_tokens"]) == ("low", 20)
