@@ -341,7 +341,7 @@ class Conversation:
         self._ladder = accepted.ladder
         if self._estimated:
             self._learn(accepted)
-        self.cost = accepted.cost if self.cost is _NOTHING else self.cost + accepted.cost
+        self.cost += accepted.cost
         self.degraded |= accepted.degraded
         return self._append(accepted.reply, accepted.ladder)
 
