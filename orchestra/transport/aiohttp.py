@@ -73,8 +73,8 @@ class AiohttpResponse:
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
-        headers = response.headers
-        self._headers = dict(zip(map(str.lower, headers), headers.values(), strict=True))
+        # of its names alone there are fewer where one comes several times, as Set-Cookie does
+        self._headers = {name.lower(): value for name, value in response.headers.items()}
 
     @property
     def status(self) -> int:

@@ -22,6 +22,14 @@ async def test_a_request_arrives_as_it_was_written_and_the_reply_comes_back(tran
     assert seen.body.decode() == "ключ 🔑"
 
 
+async def test_a_header_that_comes_several_times_breaks_nothing(transport):
+    cookies = "Set-Cookie: a=1\r\nSet-Cookie: b=2\r\nset-cookie: c=3\r\nX-Request-Id: 7\r\n"
+    async with raw_server(lambda c: c.reply(b"ok", headers=cookies)) as server:
+        status, headers, body = await read(transport, post(server.base))
+    assert (status, headers["x-request-id"], body) == (200, "7", b"ok")
+    assert "c=3" in headers["set-cookie"]
+
+
 async def test_chunks_arrive_before_the_reply_is_complete(transport):
     go_on = asyncio.Event()
 
