@@ -9,6 +9,7 @@ import pytest
 
 from orchestra.dispatch import Purse
 from orchestra.dispatch.caps import Caps
+from orchestra.dispatch.retry_budget import RetryBudget
 from orchestra.errors import BudgetExceeded, ConfigError, Exhausted, LedgerError
 from orchestra.fleet import BreakerPolicy, Fleet, ProviderLimits
 from orchestra.ledger import AttemptEnded, BreakerChanged, Waited
@@ -242,6 +243,20 @@ async def test_a_call_earns_its_share_of_a_retry_once_however_many_keys_it_asks(
     assert not pool.traffic.may_retry("p")
 
 
+async def test_a_call_whose_way_was_closed_while_it_waited_earns_its_share_where_it_goes_out():
+    pool = Pool({"A": OK, "B": OK}, keyed("A", "B", concurrency=1), providers=quick())
+    pool.traffic._budgets["p"] = RetryBudget(ratio=1.0)
+    pool.spend_retries()
+    held = await pool.dispatcher._means.slots.hold("small")
+    task = asyncio.create_task(pool.run())
+    await settle()
+    pool.lose("small")
+    held.release()
+    await task
+    assert pool.asked == ["B"]
+    assert pool.traffic.may_retry("p")
+
+
 async def test_a_full_limit_is_waited_for_and_the_wait_is_told():
     pool = Pool({"A": OK}, keyed("A"), keyed("B", name="twin"), providers=limits(requests_per_minute=1))
     await pool.run()
@@ -401,6 +416,27 @@ async def test_a_retry_that_a_rate_limit_asked_for_takes_nothing_of_the_retry_bu
     with nullcontext() if headers else pytest.raises(Exhausted, match="failed so often"):
         await pool.run(decision=pool.decide())
     assert pool.asked == asked
+
+
+async def test_a_newcomer_that_fits_does_not_overtake_who_waits_for_the_same_key():
+    pool = Pool({"A": OK}, keyed("A"), providers=limits(tokens_per_minute=10_000))
+    line = pool.lane("A").key.rate.line
+    await line.enter("other", 0.0, 1.0)
+    task = asyncio.create_task(pool.run())
+    await settle()
+    assert pool.asked == []
+    line.leave("other")
+    await task
+    assert pool.asked == ["A"]
+
+
+async def test_an_attempt_that_a_closed_breaker_lets_pass_holds_its_money_until_its_end():
+    purse, held = Purse(1.0), []
+    pool = Pool({"A": [lambda _: held.append(purse.open) or say("ok")]}, keyed("A"), providers=quick(opens=1.0))
+    pool.lose("small")
+    await pool.run(purse=purse, decision=pool.decide())
+    assert (held, purse.open) == ([1], 0)
+    assert pool.rows.started[-1].reserved is not None
 
 
 async def test_what_was_never_sent_takes_nothing_of_a_keys_limits():
