@@ -252,7 +252,7 @@ class Limited(RuleBasedStateMachine):
         if 0.0 < (wait := self.limiter.wait(self.now, tokens)) < math.inf:
             assert wait <= MINUTE * (1 + 1 / SLICES)
             self.now += wait
-            assert self.limiter.wait(self.now, tokens) == 0.0
+            assert self.limiter.wait(self.now, tokens) < 1e-9  # sums of floats may be off by less
 
     @precondition(lambda self: self.taken)
     @rule(pick=st.integers(0, 99), share=st.none() | st.floats(0, 1))
