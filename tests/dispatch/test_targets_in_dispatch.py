@@ -315,6 +315,15 @@ async def test_headers_say_what_is_left_of_a_key_as_soon_as_they_come():
     assert pool.lane("A").key.rate.limiter.wait(pool.clock(), 1) == 5.0
 
 
+async def test_what_headers_say_is_left_does_not_count_what_went_out_after_the_request_they_answer():
+    last = say("ok")
+    last.headers = {**last.headers, LEFT: "1", "x-ratelimit-reset-requests": "20s"}
+    pool = Pool({"A": [lambda _: limiter.reserve(pool.clock(), 0) and last]}, keyed("A"))
+    limiter = pool.lane("A").key.rate.limiter
+    await pool.run()
+    assert limiter.wait(pool.clock(), 0) == 20.0
+
+
 async def test_what_a_server_of_ones_own_says_of_limits_limits_nothing():
     none_left = say("ok")
     none_left.headers = {**none_left.headers, LEFT: "0", "x-ratelimit-reset-requests": "20s"}
