@@ -42,6 +42,12 @@ class NeverReady(Endpoints):
         return await super().resolve(card)
 
 
+async def rings():
+    """A timer that is due has rung."""
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
 def bench_with(scripts, cards=CARDS, **timeouts):
     return Bench(scripts, cards=(hasty(cards[0], **timeouts), *cards[1:]), clock=LoopClock())
 
@@ -135,15 +141,14 @@ async def test_a_reply_that_is_not_streamed_has_no_first_token_deadline():
     whole = b'{"choices": [{"message": {"content": "late"}, "finish_reason": "stop"}]}'
     cards = (card("small", capabilities=Capabilities(streaming=False)),)
     bench = bench_with({}, cards, first_token=1.0, chunk=1.0)
-    bench.transport.scripts["small"] = [Served([whole[:9], lambda: bench.clock.move(50), whole[9:]])]
+    bench.transport.scripts["small"] = [Served([whole[:9], lambda: bench.clock.move(50), rings, whole[9:]])]
     assert (await bench.run(decision=decide(cards=cards))).reply.text == "late"
 
 
 async def test_a_deadline_that_passes_between_two_waits_ends_neither():
     deadlines = Deadlines(Timeouts(total=0.0), math.inf, time.monotonic, streamed=False)
     await deadlines.within(asyncio.sleep(0))
-    for _ in range(3):
-        await asyncio.sleep(0)  # the timer rings: nobody waits
+    await rings()  # nobody waits
     with pytest.raises(TransportFault, match="no complete reply within 0 s"):
         await deadlines.within(asyncio.Event().wait())
     assert asyncio.current_task().cancelling() == 0
