@@ -310,3 +310,11 @@ def test_whatever_happens_every_share_stays_one(events):
         report = health.report(now)
         assert all(0.0 <= one <= 1.0 for one in (report.error_rate, report.semantic, report.network, report.score))
         assert report.score == health.score(now)
+
+
+def test_what_is_not_older_than_a_second_has_faded_to_the_third_digit():
+    one = Health()
+    record(one, 1000.0)
+    for step in range(100):  # each too small to fade by itself
+        one.score(1000.0 + step * 0.009)
+    assert one.report(1000.9).volume == pytest.approx(math.exp(-5.0 * 0.9 / 300.0), rel=1e-3)
