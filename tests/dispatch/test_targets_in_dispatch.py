@@ -480,6 +480,7 @@ async def test_a_cancelled_call_gives_its_place_as_a_probe_back():
     assert pool.traffic.way(pool.cards[0], OTHER).retry_after == 1.0
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+    assert not pool.way().forced
     await pool.run()
     assert pool.asked == ["A", "A"]
 
