@@ -4,8 +4,8 @@
 
 Promised: at most 0.5 ms a call, ledger on. Each framework lives in a virtual environment of its own inside this one; in
 one process ours and the framework's fake take turns. Ours routes, writes and reads the wire format, judges and records
-against a provider without latency; the fake hands over a finished message. The last two rows of each are `app.complete` without
-the framework, and the same where 4 MB of other memory were read before each call, which cost nothing themselves.
+against a provider without latency; the fake hands over a finished message. The last two rows of each are `app.complete`
+without the framework, and the same where 4 MB of other memory were read before each call, itself not counted.
 """
 
 from __future__ import annotations
