@@ -1,5 +1,7 @@
 """Many calls at a time: a line in, requests per second and microseconds of CPU per call out.
 
+Each round begins with calls that do not count: another side has had the machine meanwhile.
+
 The line `bytecodes` asks for something else: how many bytecodes the interpreter executes in one call, and in how many
 functions. Of aiohttp and us that is the same at every hour; httpx looks through all connections that are open.
 """
@@ -40,6 +42,7 @@ async def rounds(call: Call) -> None:
         if line.strip() == "bytecodes":
             print(*await bytecodes(call), flush=True)
             continue
+        await calls(call, CALLS)
         wall, cpu = time.perf_counter(), time.process_time()
         await calls(call, CALLS)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
