@@ -33,7 +33,7 @@ def show(step: str, reply: Reply) -> None:
     print(f"{step:8} {reply.model:7} {why}")
 
 
-def build(app: Orchestra):  # noqa: ANN201
+def build(app: Orchestra):  # noqa: ANN201  # LangGraph's type says nothing here
     async def classify(state: State) -> State:
         reply = await app.complete(f"What is this ticket about?\n{state['ticket']}", step="classify", output=Label)
         show("classify", reply)

@@ -28,7 +28,7 @@ class State(TypedDict, total=False):
     letter: str
 
 
-def build(app: Orchestra):  # noqa: ANN201
+def build(app: Orchestra):  # noqa: ANN201  # LangGraph's type says nothing here
     async def write(state: State) -> State:
         draft = await app.complete(f"Write one friendly sentence to a customer that says: {state['answer']}")
         short = await app.complete(f"Say this in at most ten words: {draft.text}", mode="cost", max_tokens=60)

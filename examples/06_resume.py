@@ -55,5 +55,5 @@ async def go_on() -> None:
 
 
 if not DIES:
-    print("the first process ended with", subprocess.call([sys.executable, __file__, RUN]))  # noqa: S603
+    print("the first process ended with", subprocess.call([sys.executable, __file__, RUN]))  # noqa: S603  # our own
 asyncio.run(go(task=TASK) if DIES else go_on())

@@ -22,7 +22,7 @@ def price(item: str) -> float:
     return {"lamp": 79.5, "chair": 129.0}[item]
 
 
-def build(app: Orchestra):  # noqa: ANN201
+def build(app: Orchestra):  # noqa: ANN201  # LangGraph's type says nothing here
     model = app.chat_model().bind_tools([price])  # was: ChatOpenAI(model="…").bind_tools([price])
 
     async def sell(state: MessagesState) -> MessagesState:

@@ -168,5 +168,5 @@ def _text(value: object) -> str:
 
 def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _without_nulls(item) for name, item in value.items() if item is not None}  # type: ignore[reportUnknownVariableType]
-    return [_without_nulls(item) for item in value] if isinstance(value, list) else value  # type: ignore[reportUnknownVariableType]
+        return {name: _without_nulls(item) for name, item in value.items() if item is not None}  # type: ignore[reportUnknownVariableType]  # any JSON
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value  # type: ignore[reportUnknownVariableType]  # any JSON

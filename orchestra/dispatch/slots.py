@@ -44,12 +44,10 @@ class Slots:
         Waiting runs share the slots in proportion to `weight`; of one run's calls the highest `rank` is next, the
         oldest among equals. Raises TimeoutError after `within` seconds.
         """
-        if not (lines := self._lines.get(model, self._others)):
-            return FREE
         taken: list[Line] = []
         try:
             async with asyncio.timeout(within):
-                for line in lines:
+                for line in self._lines.get(model, self._others):
                     await line.enter(run, rank, weight)
                     taken.append(line)
         except BaseException:
@@ -69,10 +67,6 @@ class Slot:
         lines, self._lines = self._lines, []
         for line in lines:
             line.leave(self._run)
-
-
-FREE = Slot([], "")
-"""The slot of a model without a limit."""
 
 
 def _checked(what: str, limit: Any) -> int:
