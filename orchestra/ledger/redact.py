@@ -67,9 +67,7 @@ class Redactor:
             return True
         if "\\u" in text and _ESCAPED_LETTER.search(text):
             return True
-        for name in _OWN_NAMES:
-            text = text.replace(name, "")
-        return _has_marker(text)
+        return _has_marker(text) and _has_marker(_OWN_NAME.sub("", text))
 
     def text(self, text: str) -> str:
         """The text with each secret replaced by `[redacted]`; the same object where there is none."""
@@ -243,7 +241,7 @@ _MARKERS = (
 _RARER = "eatsdnoc92limrfpub.-gywh_xv=jkz@"  # the further on, the rarer in the JSON of events
 _MARKER = _any_of(_MARKERS)
 
-_OWN_NAMES = ('"key":', '"tokens":', '"max_tokens":')  # hold a marker, and name no secret in any mapping
+_OWN_NAME = re.compile('"(?:key|(?:max_)?tokens)":')  # holds a marker, and names no secret in any mapping
 _ESCAPED_LETTER = re.compile(r"\\u(?:0130|0131|017f|212a)")  # what `_as_letters` and `lower` make letters of
 
 # A key begins where a word begins; an escape such as \n or %2F before it is no part of a word.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from itertools import compress, repeat
 from operator import attrgetter, is_not
-from typing import Any, cast
+from typing import Any
 
 import orjson
 
@@ -54,12 +54,18 @@ _SPARSE = frozenset({StepContext, Decision, Candidate, ModelCard, Plan, Step})
 
 
 def _plain(value: Any) -> Any:
-    cls = value.__class__
-    if dataclasses.is_dataclass(cls):
-        return _tag(cls) | (sparse(value) if cls in _SPARSE else _all(value))
-    if isinstance(value, Mapping):
-        return dict(cast("Mapping[Any, Any]", value))
-    raise TypeError(f"{cls.__name__} is no value of orchestra")
+    return _made_plain(value.__class__)(value)
+
+
+@cache
+def _made_plain(cls: Any) -> Callable[[Any], dict[str, Any]]:
+    """What makes plain JSON of a value of the class, but for what is within."""
+    if issubclass(cls, Mapping):
+        return dict[str, Any]
+    if not dataclasses.is_dataclass(cls):
+        raise TypeError(f"{cls.__name__} is no value of orchestra")
+    tag, fields = _tag(cls), sparse if cls in _SPARSE else _all
+    return (lambda value: tag | fields(value)) if tag else fields
 
 
 def _all(value: Any) -> dict[str, Any]:
@@ -67,7 +73,6 @@ def _all(value: Any) -> dict[str, Any]:
     return dict(zip(names, values(value), strict=False))
 
 
-@cache
 def _tag(cls: Any) -> dict[str, str]:
     """What tells the members of a union apart when they are read back."""
     tag = getattr(cls, "type", None)

@@ -11,6 +11,7 @@ import hashlib
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, cast
 
 from orchestra.ledger.redact import Redactor
@@ -32,15 +33,15 @@ class Cards:
 
     def pack(self, candidates: Sequence[Candidate]) -> dict[str, Any]:
         """A decision's `candidates`, in columns, and `terms`. Their cards are in the file when this returns."""
-        terms: dict[tuple[Any, ...], int | None] = {_NO_TERMS: None}
         columns: dict[str, list[Any]] = {"card": self._names_of(candidates)}
-        for name, default in _NUMBERS:
-            values = [getattr(one, name) for one in candidates]
+        for (name, default), values in zip(_NUMBERS, zip(*map(_numbers, candidates), strict=True), strict=False):
             if values.count(default) < len(values):
                 columns[name] = [value and float(f"{value:.7g}") for value in values]
-        numbers = [terms.setdefault(_terms(one), len(terms) - 1) for one in candidates]
-        if len(terms) == 1:
+        said = [_terms(one) for one in candidates]
+        if said.count(_NO_TERMS) == len(said):
             return {"candidates": columns}
+        terms: dict[tuple[Any, ...], int | None] = {_NO_TERMS: None}
+        numbers = [terms.setdefault(one, len(terms) - 1) for one in said]
         return {"candidates": columns | {"terms": numbers}, "terms": [_said(one) for one in terms][1:]}
 
     def look_again(self) -> None:
@@ -104,6 +105,9 @@ _NUMBERS = (("cost", ...), ("latency", ...), ("health", 1.0), ("score", 0.0), ("
 _MOST = 1024
 _ADD = "INSERT OR IGNORE INTO cards (name, facts) VALUES (?, ?)"
 _CARD = "SELECT facts FROM cards WHERE name = ?"
+
+
+_numbers = attrgetter(*(name for name, _ in _NUMBERS))
 
 
 def _terms(one: Candidate) -> tuple[Any, ...]:
