@@ -6,6 +6,7 @@ Promised: at most 250 µs of CPU over the transport alone for one message with t
 and ten tools; 8 times litellm's Router and 4 times the openai SDK in requests per second; at most 5 MB more after
 100,000 calls. All sides ask one server, which answers at once, in processes of their own, and take turns round by
 round; each peer gets a virtual environment inside this one. Ours streams, as it always does, and keeps a ledger.
+The straight line does so too, and nothing else: what is between it and ours is what we are for.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ def commands(url: str) -> dict[str, Sequence[str]]:
             found[title.format(transport)] = (*OURS, what, transport, "short", url)
     for what, title in (("transport", "aiohttp alone, {}"), ("app", "orchestra on aiohttp, {}")):
         found[title.format(TITLES["long"])] = (*OURS, what, "aiohttp", "long", url)
+    found["a straight line on aiohttp"] = (sys.executable, str(PEERS / "dispatch_least.py"), url)
     for title, (peer, *needed) in NEEDED.items():
         if python := peer_python(peer, *needed):
             found[title] = (python, str(PEERS / "dispatch_peer.py"), peer, url)
