@@ -25,7 +25,7 @@ from orchestra.types import End, Json, Reply, Step, StreamEvent, ToolChoice, Too
 async def complete(engine: Engine, messages: Messages, step: str | Step | None, options: CallOptions) -> Reply:
     """One accepted reply; see `Orchestra.complete`."""
     asked = _Asked(engine, messages, step, options)
-    async with asked.run():
+    async with asked.run:
         return asked.read(await asked.talk.reply(tool_choice=asked.tool_choice))
 
 
@@ -35,7 +35,7 @@ async def stream(
     """The reply as events; see `Orchestra.stream`."""
     asked = _Asked(engine, messages, step, options)
     reply: Reply | None = None
-    async with asked.run(), aclosing(asked.talk.stream(tool_choice=asked.tool_choice)) as events:
+    async with asked.run, aclosing(asked.talk.stream(tool_choice=asked.tool_choice)) as events:
         async for event in events:
             if isinstance(event, End):
                 reply = asked.read(event.reply)
@@ -46,28 +46,25 @@ async def stream(
 
 
 class _Asked:
-    """One call: a part of the run of the node in whose code it stands; elsewhere a run of its own."""
+    """One call: a part of the run of the node in whose code it stands; elsewhere a run of its own.
+
+    `run` is that in the ledger, from the call's first word to its last.
+    """
 
     def __init__(self, engine: Engine, messages: Messages, step: str | Step | None, options: CallOptions) -> None:
-        node = enclosing(engine)
-        options = {**node.options, **options} if node else options
-        if step is None:
-            step = node.step if node else "call"
+        self._node = node = enclosing(engine)
+        if node is not None:
+            step, options = node.step if step is None else step, {**node.options, **options}
         self.tool_choice: ToolChoice
-        ask, self._read, self.tool_choice = _ask(messages, step, options)
+        ask, self._read, self.tool_choice = _ask(messages, "call" if step is None else step, options)
         if model := options.get("model"):
             engine = replace(engine, policies=(*engine.policies, bind(StartAt(model), engine.fleet)))
         limits = limits_of(options)
         scope, self._heard = (node.part(limits), node.heard) if node else (engine.scope(limits), Heard())
-        self.talk = Conversation(engine, scope, ask)
-        self._node = node
-
-    def run(self) -> AbstractAsyncContextManager[None]:
-        """The call's run, as the ledger has it, from its first word to its last."""
-        engine, scope = self.talk.engine, self.talk.scope
-        if self._node is not None:
-            return _part(self._node, self.talk)
-        return Recorded(engine, scope, "complete", self.talk.ask.messages[-1].text, self._heard)
+        self.talk = talk = Conversation(engine, scope, ask)
+        self.run: AbstractAsyncContextManager[None] = (
+            _part(node, talk) if node else Recorded(engine, scope, "complete", ask.messages[-1].text, self._heard)
+        )
 
     def read(self, reply: Reply) -> Reply:
         """The reply as users have it: its output read by whatever they asked for."""

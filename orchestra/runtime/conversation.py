@@ -52,14 +52,20 @@ class Stand:
     ladder: Ladder | None = None
 
 
-_NOTHING = Cost(0.0)
-
-
 class Conversation:
     """A step's messages, who serves it and how far up the ladder it stands; one turn after the other.
 
     With a journal every accepted reply and every move is kept, and `recall` brings a kept one back without a call.
     """
+
+    turns = 0
+    attempts: tuple[Attempt, ...] = ()
+    cost = Cost(0.0)
+    degraded = False
+    _before = ""  # the attempt that an earlier conversation of this step ended with
+    _estimated = 0
+    _decision: Decision | None = None
+    _ladder: Ladder | None = None
 
     def __init__(self, engine: Engine, scope: RunScope, ask: Ask, journal: Journal | None = None) -> None:
         self.engine, self.scope, self.ask, self.journal = engine, scope, ask, journal
@@ -67,17 +73,9 @@ class Conversation:
         self.tools = ask.tools
         self.calls = calls_since_asked(ask.messages)
         self.sound = (len(self.messages), len(self.calls))  # messages and calls up to which nothing has failed
-        self.attempts: tuple[Attempt, ...] = ()
-        self.turns = 0
-        self._before = ""  # the attempt that an earlier conversation of this step ended with
-        self.cost = _NOTHING
-        self.degraded = False
         now, place = engine.clock(), ask.in_plan.place
         self._latest = min(scope.deadline, now + ask.in_plan.seconds)
         self._share = now + (scope.deadline - now) * place.turns / (place.turns + place.behind)
-        self._estimated = 0
-        self._decision: Decision | None = None
-        self._ladder: Ladder | None = None
 
     @property
     def decision(self) -> Decision:

@@ -31,7 +31,7 @@ class FleetNetwork:
     def headers(self, provider: str) -> Headers:
         """What goes with every request to a provider. Raises ConfigError naming the missing variable."""
         stated = self.network.headers_of(provider)
-        return tuple((name, self._value(value, f"header {name!r}")) for name, value in stated.items())
+        return tuple([(name, self._value(value, f"header {name!r}")) for name, value in stated.items()])
 
     def _value(self, stated: str, what: str) -> str:
         if not stated.startswith("env:"):
