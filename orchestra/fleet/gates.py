@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-from orchestra.fleet.candidates import build
+from orchestra.fleet.candidates import Scorer, build
 from orchestra.fleet.estimates import EXPECTED_OUTPUT, Facts, expected
 from orchestra.fleet.fleet import Fleet
 from orchestra.fleet.prices import bound
 from orchestra.types import Candidate, Rejection, StepContext
-
-Scorer: TypeAlias = Callable[[Facts, float | None, float, float], float]
 
 
 def gate(
@@ -33,9 +31,7 @@ def gate(
             rejections.append(refusal)
             continue
         cost, latency = expected(known, context, output)
-        fit = measured.get(known.name)
-        worth = score(known, cost, latency, 1.0 if fit is None else fit)
-        candidates.append(build(known, cost, latency, fit, worth))
+        candidates.append(build(known, cost, latency, measured.get(known.name), score))
     return tuple(candidates), tuple(rejections)
 
 

@@ -48,12 +48,13 @@ def decide(
 class Router:
     """Policies fitted to a fleet: what is the same for every decision is worked out once.
 
-    Raises PolicyError where a policy does not fit.
+    `mode` is the one in force where neither context nor rule says one. Raises PolicyError where a policy does
+    not fit.
     """
 
     def __init__(self, fleet: Fleet, policies: Sequence[Policy], mode: Mode | None = None) -> None:
         self._fleet = fleet
-        self._mode: Mode = mode or fleet.mode
+        self.mode: Mode = mode or fleet.mode
         self._policies = tuple([bind(policy, fleet) for policy in policies])
         self._asks = asks(self._policies)
 
@@ -68,7 +69,7 @@ class Router:
 
     def decide(self, context: StepContext, health: Mapping[str, float] | None = None) -> Decision:
         """The decision for a step, as `decide` makes it."""
-        mode = context.mode or demanded_mode(self._asks, context) or self._mode
+        mode = context.mode or demanded_mode(self._asks, context) or self.mode
         passed, refused = gate(self._fleet, context, SCORERS[mode], health)
         live, rejected = apply(self._policies, context, passed) if passed else (passed, [])
         rejections = (*refused, *map(_rejection, rejected)) if rejected else refused

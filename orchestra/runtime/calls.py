@@ -26,7 +26,7 @@ async def complete(engine: Engine, messages: Messages, step: str | Step | None, 
     """One accepted reply; see `Orchestra.complete`."""
     asked = _Asked(engine, messages, step, options)
     async with asked.run:
-        return asked.read(await asked.talk.reply(tool_choice=asked.tool_choice))
+        return asked.hear(await asked.talk.reply(tool_choice=asked.tool_choice))
 
 
 async def stream(
@@ -38,7 +38,7 @@ async def stream(
     async with asked.run, aclosing(asked.talk.stream(tool_choice=asked.tool_choice)) as events:
         async for event in events:
             if isinstance(event, End):
-                reply = asked.read(event.reply)
+                reply = asked.hear(event.reply)
             else:
                 yield event
     assert reply is not None, "a stream ends with End or raises"
@@ -56,7 +56,7 @@ class _Asked:
         if node is not None:
             step, options = node.step if step is None else step, {**node.options, **options}
         self.tool_choice: ToolChoice
-        ask, self._read, self.tool_choice = _ask(messages, "call" if step is None else step, options)
+        ask, self.tool_choice = _ask(messages, "call" if step is None else step, options)
         if model := options.get("model"):
             engine = replace(engine, policies=(*engine.policies, bind(StartAt(model), engine.fleet)))
         limits = limits_of(options)
@@ -66,12 +66,12 @@ class _Asked:
             _part(node, talk) if node else Recorded(engine, scope, "complete", ask.messages[-1].text, self._heard)
         )
 
-    def read(self, reply: Reply) -> Reply:
-        """The reply as users have it: its output read by whatever they asked for."""
+    def hear(self, reply: Reply) -> Reply:
+        """The reply, of which the run knows from now on."""
         self._heard.add(reply)
         if self._node is not None:
             self._node.end(self.talk)
-        return reply if reply.output is None else replace(reply, output=self._read(reply.output))
+        return reply
 
 
 @asynccontextmanager
@@ -83,8 +83,8 @@ async def _part(node: NodeRun, talk: Conversation) -> AsyncGenerator[None]:
         talk.engine.ledger.settle()
 
 
-def _ask(messages: Messages, step: str | Step, options: CallOptions) -> tuple[Ask, Callable[[Json], Any], ToolChoice]:
-    """What is asked, what reads the answer, and the tool choice; all is checked before anything is recorded."""
+def _ask(messages: Messages, step: str | Step, options: CallOptions) -> tuple[Ask, ToolChoice]:
+    """What is asked, and the tool choice; all is checked before anything is recorded."""
     check_names(options, CallOptions.__annotations__, "a call")
     failures, writing = _failures(options), _writing(options)
     schema, check, read = _output(options.get("output"))
@@ -95,11 +95,12 @@ def _ask(messages: Messages, step: str | Step, options: CallOptions) -> tuple[As
         tools=tools,
         output_schema=schema,
         check=check,
+        read=read,
         writing=writing,
         failures=failures,
         hold=options.get("hold", False),
     )
-    return ask, read, tool_choice
+    return ask, tool_choice
 
 
 def _failures(options: CallOptions) -> tuple[Verdict, ...]:

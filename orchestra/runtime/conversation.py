@@ -11,7 +11,7 @@ from orchestra.checks import parse_output
 from orchestra.dialects import inexpressible
 from orchestra.dispatch import Accepted
 from orchestra.errors import CallError, Exhausted, HumanNeeded, Refused
-from orchestra.ledger import Judged
+from orchestra.ledger import Decided, Judged
 from orchestra.recovery import Ladder, Move, feedback, next_move, tolerated
 from orchestra.routing import features, prompt_cache
 from orchestra.runtime.ask import Ask, KeptMove, KeptReply, calls_in, calls_since_asked, unmistakable
@@ -81,8 +81,10 @@ class Conversation:
     def decision(self) -> Decision:
         """The step's decision, made when the first model is about to be asked. Raises NoCandidate."""
         if self._decision is None:
-            self._decision = self.engine.record_decision(self.scope, self.context())
-            if self._ladder and all(self._ladder.model != one.card.name for one in self._decision.candidates):
+            context = self.context()
+            self._decision = decision = self.engine.decide(context)
+            self.scope.recorder.record(context.step.id, Decided(context, decision, self.engine.router.fingerprint))
+            if self._ladder and all(self._ladder.model != one.card.name for one in decision.candidates):
                 self._ladder = None  # it served the step before a resume, and may not now
         return self._decision
 
@@ -364,7 +366,7 @@ class Conversation:
             message=message,
             wire_model=reply.wire_model,
             tool_calls=calls,
-            output=parse_output(text, schema)[0] if schema is not None and not calls else None,
+            output=self.ask.read(parse_output(text, schema)[0]) if schema is not None and not calls else None,
             finish=reply.finish,
             usage=reply.usage,
             cost=self.cost,

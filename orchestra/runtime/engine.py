@@ -11,7 +11,7 @@ from datetime import date
 from orchestra.dispatch import Dispatcher, Purse
 from orchestra.fleet import Fleet
 from orchestra.fleet.counter import Counter
-from orchestra.ledger import Decided, Ledger, new_run_id
+from orchestra.ledger import Ledger, new_run_id
 from orchestra.recovery import RecoveryPolicy
 from orchestra.routing import Policy, Router
 from orchestra.runtime.context.counting import new_counter
@@ -45,12 +45,6 @@ class Engine:
     def decide(self, context: StepContext) -> Decision:
         """The decision for a context: no call, no I/O. Raises NoCandidate."""
         return self.router.decide(context, self.dispatcher.traffic.health())
-
-    def record_decision(self, scope: RunScope, context: StepContext) -> Decision:
-        """Decide and write the decision into the run's ledger."""
-        decision = self.decide(context)
-        scope.recorder.record(context.step.id, Decided(context, decision, self.router.fingerprint))
-        return decision
 
     def scope(self, limits: Limits, *, run: str | None = None) -> RunScope:
         """The scope of a run that begins."""

@@ -32,8 +32,8 @@ def canonical(messages: Messages) -> tuple[Message, ...]:
     Raises ConfigError for an empty list, for messages that say nothing, and for anything that is none of the four
     forms, naming its place.
     """
-    several = isinstance(messages, Sequence) and not isinstance(messages, str | bytes)
-    found = messages_of(messages if several else [messages])
+    alone = isinstance(messages, str | bytes) or not isinstance(messages, Sequence)
+    found = messages_of([messages] if alone else cast("Sequence[Any]", messages))
     if not found:
         raise ConfigError("messages: the list is empty; give a string or at least one message")
     if not any(map(_says, chain.from_iterable(map(_PARTS, found)))):
