@@ -60,7 +60,6 @@ class Conversation:
 
     turns = 0
     attempts: tuple[Attempt, ...] = ()
-    cost = Cost(0.0)
     degraded = False
     _before = ""  # the attempt that an earlier conversation of this step ended with
     _estimated = 0
@@ -73,9 +72,8 @@ class Conversation:
         self.tools = ask.tools
         self.calls = calls_since_asked(ask.messages)
         self.sound = (len(self.messages), len(self.calls))  # messages and calls up to which nothing has failed
-        now, place = engine.clock(), ask.in_plan.place
-        self._latest = min(scope.deadline, now + ask.in_plan.seconds)
-        self._share = now + (scope.deadline - now) * place.turns / (place.turns + place.behind)
+        self._began = engine.clock()
+        self._latest = min(scope.deadline, self._began + ask.in_plan.seconds)
 
     @property
     def decision(self) -> Decision:
@@ -127,8 +125,15 @@ class Conversation:
 
         It has at least its share of the time that was left when it began.
         """
-        behind = self.ask.in_plan.place.behind * self.decision.latency
-        return min(self._latest, max(self._share, self.scope.deadline - behind))
+        behind = self.ask.in_plan.place.behind
+        if not behind:
+            return self._latest
+        return min(self._latest, max(self._share, self.scope.deadline - behind * self.decision.latency))
+
+    @property
+    def _share(self) -> float:
+        place, end = self.ask.in_plan.place, self.scope.deadline
+        return self._began + (end - self._began) * place.turns / (place.turns + place.behind)
 
     def context(self) -> StepContext:
         """The step as policies see it at this moment."""
@@ -215,7 +220,7 @@ class Conversation:
         turn = from_json(KeptReply, kept)
         self._ladder, self.degraded = turn.ladder, turn.degraded
         self.turns += 1
-        return self._append(ModelReply(turn.parts, turn.finish, turn.usage, turn.wire_model), turn.ladder)
+        return self._append(ModelReply(turn.parts, turn.finish, turn.usage, turn.wire_model), turn.ladder, Cost(0.0))
 
     def add(self, results: Message, *, sound: bool) -> None:
         """A turn's tool results. A turn is `sound` unless every call in it failed, and failed without any effect."""
@@ -341,9 +346,8 @@ class Conversation:
         self._ladder = accepted.ladder
         if self._estimated:
             self._learn(accepted)
-        self.cost += accepted.cost
         self.degraded |= accepted.degraded
-        return self._append(accepted.reply, accepted.ladder)
+        return self._append(accepted.reply, accepted.ladder, accepted.cost)
 
     def _learn(self, accepted: Accepted) -> None:
         """What the provider counted makes the next count of ours better."""
@@ -351,7 +355,7 @@ class Conversation:
         if card is not None and usage is not None:
             self.engine.counter.learn(card, self._estimated, usage.input)
 
-    def _append(self, reply: ModelReply, ladder: Ladder) -> Reply:
+    def _append(self, reply: ModelReply, ladder: Ladder, cost: Cost) -> Reply:
         calls = reply.tool_calls
         if calls and (parts := unmistakable(reply.parts, (*self.calls, *calls_in(self.messages)), self.turns)):
             reply = replace(reply, parts=parts)
@@ -369,7 +373,7 @@ class Conversation:
             output=self.ask.read(parse_output(text, schema)[0]) if schema is not None and not calls else None,
             finish=reply.finish,
             usage=reply.usage,
-            cost=self.cost,
+            cost=cost,
             decisions=(self._decision,) if self._decision else (),
             attempts=self.attempts,
             degraded=self.degraded,

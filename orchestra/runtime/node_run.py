@@ -27,7 +27,9 @@ class Heard:
 
     def add(self, reply: Reply) -> None:
         """One more accepted reply."""
-        self.turns, self.last, self.degraded = self.turns + 1, reply, self.degraded or reply.degraded
+        self.turns += 1
+        self.last = reply
+        self.degraded |= reply.degraded
 
 
 @dataclass(slots=True)
