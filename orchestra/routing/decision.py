@@ -48,8 +48,7 @@ def decide(
 class Router:
     """Policies fitted to a fleet: what is the same for every decision is worked out once.
 
-    `mode` is the one in force where neither context nor rule says one. Raises PolicyError where a policy does
-    not fit.
+    `mode` is in force where neither context nor policies say one. Raises PolicyError where a policy does not fit.
     """
 
     def __init__(self, fleet: Fleet, policies: Sequence[Policy], mode: Mode | None = None) -> None:

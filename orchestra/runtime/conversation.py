@@ -125,10 +125,8 @@ class Conversation:
 
         It has at least its share of the time that was left when it began.
         """
-        behind = self.ask.in_plan.place.behind
-        if not behind:
-            return self._latest
-        return min(self._latest, max(self._share, self.scope.deadline - behind * self.decision.latency))
+        behind = self.ask.in_plan.place.behind * self.decision.latency
+        return min(self._latest, max(self._share, self.scope.deadline - behind)) if behind else self._latest
 
     @property
     def _share(self) -> float:
