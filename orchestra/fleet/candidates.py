@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from orchestra.fleet.estimates import Facts
 from orchestra.types import Candidate, Reason, Settings
@@ -11,16 +11,21 @@ from orchestra.types import Candidate, Reason, Settings
 NO_SETTINGS = Settings()  # one value, so that `is` tells an untouched candidate
 
 
-def build(known: Facts, cost: float | None, latency: float, health: float | None, score: float) -> Candidate:
+Scorer: TypeAlias = Callable[[Facts, float | None, float, float], float]
+"""The score by a model's facts, expected USD (None: unknown), seconds and health."""
+
+
+def build(known: Facts, cost: float | None, latency: float, health: float | None, score: Scorer) -> Candidate:
     """A fresh candidate, before any policy; `health` None: not measured."""
+    fit = 1.0 if health is None else health
     draft = _draft()
     draft.card = known.card
     draft.rank = known.rank
     draft.quality = known.quality
     draft.cost = cost
     draft.latency = latency
-    draft.health = 1.0 if health is None else health
-    draft.score = score
+    draft.health = fit
+    draft.score = score(known, cost, latency, fit)
     draft.preference = 0.0
     draft.settings = NO_SETTINGS
     draft.escalate = None

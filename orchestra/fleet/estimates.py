@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestra.fleet.deployments import deployments, tags
 from orchestra.fleet.prices import PER_TOKEN
 from orchestra.types import Capabilities, ModelCard, Price, Reason, StepContext
 
-EXPECTED_OUTPUT = 512  # tokens, where the context does not say
+EXPECTED_OUTPUT = 512  # tokens, where the context does not say; a model writes at most its max_output
 PROMPT_SPEED = 2_000.0  # tokens per second read, where the card does not say: a hosted model of middling speed
 SPEED = 60.0  # tokens per second written, likewise
 LOWEST_QUALITY, HIGHEST_QUALITY = 0.7, 0.9  # of the lowest and highest tier, where the card does not say
@@ -68,28 +68,16 @@ def facts(card: ModelCard, tiers: tuple[str, ...]) -> Facts:
     )
 
 
-def wanted_tokens(context: StepContext) -> int:
-    """Tokens the step wants written: what the context says, else 512. A model writes at most its max_output."""
-    return EXPECTED_OUTPUT if context.output_tokens is None else context.output_tokens
-
-
-def estimator(context: StepContext) -> Callable[[Facts], tuple[float | None, float]]:
-    """A function from a model's facts to its expected USD (None: unknown price) and seconds for this step.
+def expected(known: Facts, context: StepContext, output: int) -> tuple[float | None, float]:
+    """A model's expected USD (None: unknown price) and seconds for this step, of which it writes `output` tokens.
 
     Seconds: tokens to read / prompt speed + tokens to write / speed. The model that served the conversation last finds
     its cached tokens read and pays the cached price for them: that is what a switch loses.
     """
-    tokens, wanted, current = context.tokens, wanted_tokens(context), context.current_model
-    cached = min(context.cached_tokens, tokens)
-
-    def expect(known: Facts) -> tuple[float | None, float]:
-        output = min(wanted, known.max_output)
-        warm = cached if known.name == current else 0
-        cold = tokens - warm
-        cost = cold * known.input + warm * known.cached + output * known.output if known.priced else None
-        return cost, cold * known.read + output * known.write
-
-    return expect
+    warm = min(context.cached_tokens, context.tokens) if known.name == context.current_model else 0
+    cold = context.tokens - warm
+    cost = cold * known.input + warm * known.cached + output * known.output if known.priced else None
+    return cost, cold * known.read + output * known.write
 
 
 def _tier_quality(rank: int, tiers: int) -> float:

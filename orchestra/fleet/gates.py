@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-from orchestra.fleet.candidates import build
-from orchestra.fleet.estimates import Facts, estimator, wanted_tokens
+from orchestra.fleet.candidates import Scorer, build
+from orchestra.fleet.estimates import EXPECTED_OUTPUT, Facts, expected
 from orchestra.fleet.fleet import Fleet
 from orchestra.fleet.prices import bound
 from orchestra.types import Candidate, Rejection, StepContext
-
-Scorer: TypeAlias = Callable[[Facts, float | None, float, float], float]
 
 
 def gate(
@@ -23,18 +21,17 @@ def gate(
     The first gate that refuses a model speaks. `score` gives a candidate its first score from its facts, expected
     USD (None: unknown), seconds and health; without it every score is 0. `health` is what was measured, by model.
     """
-    window, money, expect = _window(context), _money(context), estimator(context)
     score, measured = score or _unscored, health or {}
+    wanted = EXPECTED_OUTPUT if context.output_tokens is None else context.output_tokens
     candidates: list[Candidate] = []
     rejections: list[Rejection] = []
     for known, refused in _suited(fleet, _demands(context)):
-        if refusal := refused or window(known) or (money and money(known)):
+        output = min(wanted, known.max_output)
+        if refusal := refused or _too_long(known, context, output) or _too_dear(known, context, output):
             rejections.append(refusal)
             continue
-        cost, latency = expect(known)
-        fit = measured.get(known.name)
-        worth = score(known, cost, latency, 1.0 if fit is None else fit)
-        candidates.append(build(known, cost, latency, fit, worth))
+        cost, latency = expected(known, context, output)
+        candidates.append(build(known, cost, latency, measured.get(known.name), score))
     return tuple(candidates), tuple(rejections)
 
 
@@ -122,39 +119,25 @@ _GATES: dict[str, Callable[[Facts, _Demands], str | None]] = {
 }
 
 
-# Gates that measure: what there is to read and write, and the money left, differ from step to step.
-
-_Gate: TypeAlias = Callable[[Facts], Rejection | None]
+# Gates that measure: what there is to read and to write (`output` tokens) and the money left differ from step to step.
 
 
-def _window(context: StepContext) -> _Gate:
-    tokens, wanted = context.tokens, wanted_tokens(context)
-    most = tokens + wanted
-
-    def check(known: Facts) -> Rejection | None:
-        if most <= known.window or tokens + known.max_output <= known.window:
-            return None
-        output = min(wanted, known.max_output)
-        text = f"{tokens:,} tokens in context and {output:,} to write exceed its window of {known.window:,}"
-        return Rejection(known.name, "window", text)
-
-    return check
+def _too_long(known: Facts, context: StepContext, output: int) -> Rejection | None:
+    if context.tokens + output <= known.window:
+        return None
+    text = f"{context.tokens:,} tokens in context and {output:,} to write exceed its window of {known.window:,}"
+    return Rejection(known.name, "window", text)
 
 
-def _money(context: StepContext) -> _Gate | None:
+def _too_dear(known: Facts, context: StepContext, output: int) -> Rejection | None:
     if (left := context.money_left) is None:
         return None
-    wanted = wanted_tokens(context)
-
-    def check(known: Facts) -> Rejection | None:
-        most = bound(known.card.price, context.tokens, min(wanted, known.max_output))
-        if most is None:
-            return None if context.allow_unknown_price else Rejection(known.name, "money", _UNKNOWN_PRICE)
-        if most <= left:
-            return None
-        return Rejection(known.name, "money", f"may cost up to ${most:.6f}, ${left:.6f} is left")
-
-    return check
+    most = bound(known.card.price, context.tokens, output)
+    if most is None:
+        return None if context.allow_unknown_price else Rejection(known.name, "money", _UNKNOWN_PRICE)
+    if most <= left:
+        return None
+    return Rejection(known.name, "money", f"may cost up to ${most:.6f}, ${left:.6f} is left")
 
 
 _UNKNOWN_PRICE = "its price is unknown and money is capped; give it a price or allow unknown prices"

@@ -16,13 +16,16 @@ def cost(price: Price | None, usage: Usage, *, estimated: bool = False) -> Cost:
     """
     if price is None:
         return Cost(None, estimated)
+    read = _through_cache(price, usage) if usage.cached_input or usage.cache_write else usage.input * price.input
+    return Cost((read + usage.output * price.output) / MILLION, estimated)
+
+
+def _through_cache(price: Price, usage: Usage) -> float:
     cached = min(usage.cached_input, usage.input)
     written = min(usage.cache_write, usage.input - cached)
     cached_price = price.input if price.cached_input is None else price.cached_input
     write_price = price.input if price.cache_write is None else price.cache_write
-    usd = (usage.input - cached - written) * price.input + cached * cached_price + written * write_price
-    usd += usage.output * price.output
-    return Cost(usd / MILLION, estimated)
+    return (usage.input - cached - written) * price.input + cached * cached_price + written * write_price
 
 
 def in_words(usd: float | None) -> str:

@@ -3,7 +3,7 @@
 from orchestra.fleet.candidates import revise
 from orchestra.routing.composition import bind, compose
 from orchestra.routing.context_policy import ContextPolicy
-from orchestra.routing.decision import decide, default_policies
+from orchestra.routing.decision import Router, decide, default_policies
 from orchestra.routing.explanation import explain
 from orchestra.routing.features import Features, PromptCache, features, prompt_cache
 from orchestra.routing.policy import Policy, fingerprint, reject
@@ -15,6 +15,7 @@ __all__ = [
     "Features",
     "Policy",
     "PromptCache",
+    "Router",
     "StartAt",
     "StepPolicy",
     "bind",

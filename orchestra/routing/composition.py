@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from operator import attrgetter
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from orchestra.errors import PolicyError
 from orchestra.fleet import Fleet
@@ -23,6 +23,7 @@ def compose(*policies: Policy) -> Policy:
 
 
 _CARD, _NAME = attrgetter("card"), attrgetter("card.name")
+_Ask: TypeAlias = "Callable[[StepContext], Mode | None]"
 
 
 class Composed:
@@ -33,6 +34,7 @@ class Composed:
     def __init__(self, policies: Sequence[Policy]) -> None:
         self.policies = tuple(policies)
         self.fingerprint = fingerprint(self.policies)
+        self._asks = asks(self.policies)
 
     def __call__(self, context: StepContext, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
         """The candidates after every policy: first those still in the running, then the rejected."""
@@ -41,7 +43,7 @@ class Composed:
 
     def mode(self, context: StepContext) -> Mode | None:
         """The mode that the first policy with an opinion demands."""
-        return demanded_mode(self.policies, context)
+        return demanded_mode(self._asks, context)
 
     def bind(self, fleet: Fleet) -> Policy:
         """These policies, each fitted to the fleet."""
@@ -64,12 +66,17 @@ def apply(
     return live, rejected
 
 
-def demanded_mode(policies: Sequence[Policy], context: StepContext) -> Mode | None:
+def asks(policies: Sequence[Policy]) -> tuple[_Ask, ...]:
+    """What to ask those of the policies that may demand a mode."""
+    found = [cast("_Ask | None", getattr(policy, "mode", None)) for policy in policies]
+    return tuple(ask for ask in found if ask is not None)
+
+
+def demanded_mode(asks: Sequence[_Ask], context: StepContext) -> Mode | None:
     """The mode that the first policy with an opinion demands for this step."""
-    for policy in policies:
-        ask = getattr(policy, "mode", None)
-        if ask is not None and (mode := ask(context)) is not None:
-            return cast(Mode, mode)
+    for ask in asks:
+        if (mode := ask(context)) is not None:
+            return mode
     return None
 
 

@@ -84,12 +84,11 @@ def _limits(policy: ContextPolicy, context: StepContext, candidates: Sequence[Ca
     if context.history:
         sunk |= _ailing(context, candidates)
     if (left := context.deadline) is not None:
-        slow = _over(candidates, _SECONDS, left)
-        sunk |= {one.card.name: f"needs about {one.latency:.1f} s, {left:.1f} s are left" for one in slow}
+        for one in _over(candidates, _SECONDS, left):
+            sunk[one.card.name] = f"needs about {one.latency:.1f} s, {left:.1f} s are left"
     if (money := context.money_left) is not None:
-        dear = _over(candidates, _usd, policy.money_share * money)
-        share = f"over {policy.money_share:.0%} of the ${money:.6f} left"
-        sunk |= {one.card.name: f"{in_words(one.cost)}, {share}" for one in dear}
+        for one in _over(candidates, _usd, policy.money_share * money):
+            sunk[one.card.name] = f"{in_words(one.cost)}, over {policy.money_share:.0%} of the ${money:.6f} left"
     return sunk
 
 
@@ -177,7 +176,11 @@ def _failures(policy: ContextPolicy, context: StepContext, starting: Collection[
 
 def _signals(policy: ContextPolicy, context: StepContext) -> list[Shift]:
     """What speaks for another tier, in the order in which it is told."""
-    signals = _wishes(context)
+    signals: list[Shift] = []
+    if (difficulty := context.step.difficulty) not in (None, "medium"):
+        signals.append((1 if difficulty == "hard" else -1, f"the planner calls the step {difficulty}"))
+    if (priority := context.priority) != "normal":
+        signals.append((1 if priority == "high" else -1, f"its priority is {priority}"))
     if context.tokens >= policy.long_context:
         signals.append((1, f"{context.tokens:,} tokens in context"))
     if context.upstream or "conflict" in context.signals:
@@ -185,16 +188,6 @@ def _signals(policy: ContextPolicy, context: StepContext) -> list[Shift]:
     if context.modalities != _TEXT or context.documents:
         signals += _said(_OF_MEDIA, policy, context)
     return signals
-
-
-def _wishes(context: StepContext) -> list[Shift]:
-    difficulty, priority = context.step.difficulty, context.priority
-    wishes: list[Shift] = []
-    if difficulty not in (None, "medium"):
-        wishes.append((1 if difficulty == "hard" else -1, f"the planner calls the step {difficulty}"))
-    if priority != "normal":
-        wishes.append((1 if priority == "high" else -1, f"its priority is {priority}"))
-    return wishes
 
 
 def _said(signals: Iterable[_Signal], policy: ContextPolicy, context: StepContext) -> list[Shift]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import repeat
+from functools import cached_property
 from operator import attrgetter
 
 from orchestra.errors import NoCandidate
 from orchestra.fleet import Fleet, gate
 from orchestra.fleet.prices import in_words
-from orchestra.routing.composition import apply, bind, demanded_mode
+from orchestra.routing.composition import apply, asks, bind, demanded_mode
 from orchestra.routing.context_policy import ContextPolicy
 from orchestra.routing.modes import SCORERS, lost
-from orchestra.routing.policy import Policy
+from orchestra.routing.policy import Policy, full_names, hashed
 from orchestra.routing.step_policy import StepPolicy
 from orchestra.types import Candidate, Decision, Mode, Reason, Rejection, StepContext
 
@@ -42,43 +42,73 @@ def decide(
     model, is what was measured; 1.0 changes nothing. Raises NoCandidate with every rejection, PolicyError where a
     policy breaks its contract or does not fit the fleet.
     """
-    policies = tuple(map(bind, policies, repeat(fleet)))
-    chosen_mode = context.mode or demanded_mode(policies, context) or mode or fleet.mode
-    passed, refused = gate(fleet, context, SCORERS[chosen_mode], health)
-    live, rejected = apply(policies, context, passed) if passed else (passed, [])
-    rejections = (*refused, *map(_rejection, rejected)) if rejected else refused
-    if not live:
-        raise _no_candidate(context, rejections)
-    ranked = sorted(live, key=_STANDING, reverse=True)  # stable: they come by name, so ties stay by name
-    best = ranked[0]
-    ladder, siblings = _around(ranked)
-    return Decision(
-        model=best.card.name,
-        tier=best.card.tier,
-        mode=chosen_mode,
-        ladder=ladder,
-        siblings=siblings,
-        quality=best.quality,
-        cost=best.cost,
-        latency=best.latency,
-        settings=best.settings,
-        reasons=(
-            *best.reasons,
-            *_reasons(context, chosen_mode, best, ranked),
-            *(_by_health(chosen_mode, live, ranked) if health else ()),
-        ),
-        rejections=rejections,
-        candidates=tuple(ranked),
-    )
+    return Router(fleet, policies, mode).decide(context, health)
+
+
+class Router:
+    """Policies fitted to a fleet: what is the same for every decision is worked out once.
+
+    `mode` is in force where neither context nor policies say one. Raises PolicyError where a policy does not fit.
+    """
+
+    def __init__(self, fleet: Fleet, policies: Sequence[Policy], mode: Mode | None = None) -> None:
+        self._fleet = fleet
+        self.mode: Mode = mode or fleet.mode
+        self._policies = tuple([bind(policy, fleet) for policy in policies])
+        self._asks = asks(self._policies)
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the policies, as it is now: a policy may change its own."""
+        return hashed(self._names, self._policies)
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        return full_names(self._policies)
+
+    def decide(self, context: StepContext, health: Mapping[str, float] | None = None) -> Decision:
+        """The decision for a step, as `decide` makes it."""
+        mode = context.mode or demanded_mode(self._asks, context) or self.mode
+        passed, refused = gate(self._fleet, context, SCORERS[mode], health)
+        live, rejected = apply(self._policies, context, passed) if passed else (passed, [])
+        rejections = (*refused, *map(_rejection, rejected)) if rejected else refused
+        if not live:
+            raise _no_candidate(context, rejections)
+        ranked = sorted(live, key=_STANDING, reverse=True)  # stable: they come by name, so ties stay by name
+        best = ranked[0]
+        ladder, siblings = _around(ranked)
+        return Decision(
+            model=best.card.name,
+            tier=best.card.tier,
+            mode=mode,
+            ladder=ladder,
+            siblings=siblings,
+            quality=best.quality,
+            cost=best.cost,
+            latency=best.latency,
+            settings=best.settings,
+            reasons=(
+                *best.reasons,
+                *_reasons(context, mode, best, ranked),
+                *(_by_health(mode, live, ranked) if health else ()),
+            ),
+            rejections=rejections,
+            candidates=tuple(ranked),
+        )
 
 
 def _around(ranked: Sequence[Candidate]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The ladder: as `escalate` orders, else the best of each higher tier. The siblings: this tier, then lower ones."""
-    best, *others = ranked
-    aside = [one for one in others if one.rank <= best.rank]
+    best = ranked[0]
+    aside: list[Candidate] = []
+    firsts: dict[int, Candidate] = {}
+    for one in ranked[1:]:
+        if one.rank > best.rank:
+            firsts.setdefault(one.rank, one)
+        else:
+            aside.append(one)
     aside.sort(key=_RANK, reverse=True)  # stable: within a tier the ranking stays
     siblings = tuple(map(_NAME, aside))
-    firsts = {one.rank: one for one in reversed(others) if one.rank > best.rank}
     if best.escalate is not None:
         return _ladder(best, best.escalate, ranked, firsts), siblings
     return tuple([firsts[rank].card.name for rank in sorted(firsts)]), siblings

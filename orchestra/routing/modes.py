@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from orchestra.fleet.candidates import Scorer
 from orchestra.fleet.estimates import Facts
-from orchestra.fleet.gates import Scorer
 from orchestra.types import Mode
 
 # Weights of quality, cost, latency. The small ones only break ties. In `balanced` a tenth of quality (one tier of

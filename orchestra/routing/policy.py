@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from orchestra.fleet.candidates import revise
 from orchestra.types import Candidate, Reason, StepContext
@@ -49,19 +49,30 @@ def fingerprint(policies: Sequence[Policy]) -> str:
 
     A policy without a `fingerprint` counts by its module and name: of a plain function's body nothing is known.
     """
-    return _hashed(tuple(map(_identity, policies)))
+    return hashed(full_names(policies), policies)
 
 
-_Identity: TypeAlias = tuple[str, str, str | None]  # module, name, and the fingerprint where it has one
+def full_names(policies: Sequence[Policy]) -> tuple[str, ...]:
+    """Each with its module, as fingerprints have it."""
+    return tuple(map(_full_name, policies))
+
+
+def hashed(names: tuple[str, ...], policies: Sequence[Policy]) -> str:
+    """The fingerprint of policies of these names."""
+    return _hashed(names, tuple(map(_said, policies)))
 
 
 @lru_cache  # every decision is recorded with it, and it hardly ever changes
-def _hashed(identities: tuple[_Identity, ...]) -> str:
-    texts = [f"{module}.{name}" if said is None else f"{module}.{name}:{said}" for module, name, said in identities]
+def _hashed(names: tuple[str, ...], said: tuple[str | None, ...]) -> str:
+    texts = [name if text is None else f"{name}:{text}" for name, text in zip(names, said, strict=True)]
     return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]
 
 
-def _identity(policy: Policy) -> _Identity:
+def _full_name(policy: Policy) -> str:
     named: Any = policy if hasattr(policy, "__qualname__") else type(policy)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
+def _said(policy: Policy) -> str | None:
     said = getattr(policy, "fingerprint", None)
-    return named.__module__, named.__qualname__, said if isinstance(said, str) else None
+    return said if isinstance(said, str) else None

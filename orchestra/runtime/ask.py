@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from orchestra.recovery import Ladder
 from orchestra.types import (
@@ -70,8 +71,9 @@ class Ask:
     """What a step asks of its model.
 
     `grammar` is the part of `output_schema` that an embedded model is held to (`Request`). `check` finds faults in a
-    parsed structured answer beyond its schema. `failures` are those of turns elsewhere, oldest first: they say where on
-    its ladder the step begins. `hold`: a stream hands text on only once it was judged.
+    parsed structured answer beyond its schema, `read` makes of it what is handed out. `failures` are those of turns
+    elsewhere, oldest first: they say where on its ladder the step begins. `hold`: a stream hands text on only once it
+    was judged.
     """
 
     step: Step
@@ -80,6 +82,7 @@ class Ask:
     output_schema: Mapping[str, Json] | None = None
     grammar: Mapping[str, Json] | None = None
     check: Callable[[Json], Sequence[str]] | None = None
+    read: Callable[[Json], Any] = lambda value: value
     writing: Writing = Writing()
     in_plan: InPlan = InPlan()
     failures: tuple[Verdict, ...] = ()

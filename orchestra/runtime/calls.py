@@ -25,8 +25,8 @@ from orchestra.types import End, Json, Reply, Step, StreamEvent, ToolChoice, Too
 async def complete(engine: Engine, messages: Messages, step: str | Step | None, options: CallOptions) -> Reply:
     """One accepted reply; see `Orchestra.complete`."""
     asked = _Asked(engine, messages, step, options)
-    async with asked.run():
-        return asked.read(await asked.talk.reply(tool_choice=asked.tool_choice))
+    async with asked.run:
+        return asked.hear(await asked.talk.reply(tool_choice=asked.tool_choice))
 
 
 async def stream(
@@ -35,10 +35,10 @@ async def stream(
     """The reply as events; see `Orchestra.stream`."""
     asked = _Asked(engine, messages, step, options)
     reply: Reply | None = None
-    async with asked.run(), aclosing(asked.talk.stream(tool_choice=asked.tool_choice)) as events:
+    async with asked.run, aclosing(asked.talk.stream(tool_choice=asked.tool_choice)) as events:
         async for event in events:
             if isinstance(event, End):
-                reply = asked.read(event.reply)
+                reply = asked.hear(event.reply)
             else:
                 yield event
     assert reply is not None, "a stream ends with End or raises"
@@ -46,35 +46,32 @@ async def stream(
 
 
 class _Asked:
-    """One call: a part of the run of the node in whose code it stands; elsewhere a run of its own."""
+    """One call: a part of the run of the node in whose code it stands; elsewhere a run of its own.
+
+    `run` is that in the ledger, from the call's first word to its last.
+    """
 
     def __init__(self, engine: Engine, messages: Messages, step: str | Step | None, options: CallOptions) -> None:
-        node = enclosing(engine)
-        options = {**node.options, **options} if node else options
-        if step is None:
-            step = node.step if node else "call"
+        self._node = node = enclosing(engine)
+        if node is not None:
+            step, options = node.step if step is None else step, {**node.options, **options}
         self.tool_choice: ToolChoice
-        ask, self._read, self.tool_choice = _ask(messages, step, options)
+        ask, self.tool_choice = _ask(messages, "call" if step is None else step, options)
         if model := options.get("model"):
             engine = replace(engine, policies=(*engine.policies, bind(StartAt(model), engine.fleet)))
         limits = limits_of(options)
         scope, self._heard = (node.part(limits), node.heard) if node else (engine.scope(limits), Heard())
-        self.talk = Conversation(engine, scope, ask)
-        self._node = node
+        self.talk = talk = Conversation(engine, scope, ask)
+        self.run: AbstractAsyncContextManager[None] = (
+            _part(node, talk) if node else Recorded(engine, scope, "complete", ask.messages[-1].text, self._heard)
+        )
 
-    def run(self) -> AbstractAsyncContextManager[None]:
-        """The call's run, as the ledger has it, from its first word to its last."""
-        engine, scope = self.talk.engine, self.talk.scope
-        if self._node is not None:
-            return _part(self._node, self.talk)
-        return Recorded(engine, scope, "complete", self.talk.ask.messages[-1].text, self._heard)
-
-    def read(self, reply: Reply) -> Reply:
-        """The reply as users have it: its output read by whatever they asked for."""
+    def hear(self, reply: Reply) -> Reply:
+        """The reply, of which the run knows from now on."""
         self._heard.add(reply)
         if self._node is not None:
             self._node.end(self.talk)
-        return reply if reply.output is None else replace(reply, output=self._read(reply.output))
+        return reply
 
 
 @asynccontextmanager
@@ -86,8 +83,8 @@ async def _part(node: NodeRun, talk: Conversation) -> AsyncGenerator[None]:
         talk.engine.ledger.settle()
 
 
-def _ask(messages: Messages, step: str | Step, options: CallOptions) -> tuple[Ask, Callable[[Json], Any], ToolChoice]:
-    """What is asked, what reads the answer, and the tool choice; all is checked before anything is recorded."""
+def _ask(messages: Messages, step: str | Step, options: CallOptions) -> tuple[Ask, ToolChoice]:
+    """What is asked, and the tool choice; all is checked before anything is recorded."""
     check_names(options, CallOptions.__annotations__, "a call")
     failures, writing = _failures(options), _writing(options)
     schema, check, read = _output(options.get("output"))
@@ -98,11 +95,12 @@ def _ask(messages: Messages, step: str | Step, options: CallOptions) -> tuple[As
         tools=tools,
         output_schema=schema,
         check=check,
+        read=read,
         writing=writing,
         failures=failures,
         hold=options.get("hold", False),
     )
-    return ask, read, tool_choice
+    return ask, tool_choice
 
 
 def _failures(options: CallOptions) -> tuple[Verdict, ...]:

@@ -11,7 +11,7 @@ from orchestra.checks import parse_output
 from orchestra.dialects import inexpressible
 from orchestra.dispatch import Accepted
 from orchestra.errors import CallError, Exhausted, HumanNeeded, Refused
-from orchestra.ledger import Judged
+from orchestra.ledger import Decided, Judged
 from orchestra.recovery import Ladder, Move, feedback, next_move, tolerated
 from orchestra.routing import features, prompt_cache
 from orchestra.runtime.ask import Ask, KeptMove, KeptReply, calls_in, calls_since_asked, unmistakable
@@ -52,14 +52,19 @@ class Stand:
     ladder: Ladder | None = None
 
 
-_NOTHING = Cost(0.0)
-
-
 class Conversation:
     """A step's messages, who serves it and how far up the ladder it stands; one turn after the other.
 
     With a journal every accepted reply and every move is kept, and `recall` brings a kept one back without a call.
     """
+
+    turns = 0
+    attempts: tuple[Attempt, ...] = ()
+    degraded = False
+    _before = ""  # the attempt that an earlier conversation of this step ended with
+    _estimated = 0
+    _decision: Decision | None = None
+    _ladder: Ladder | None = None
 
     def __init__(self, engine: Engine, scope: RunScope, ask: Ask, journal: Journal | None = None) -> None:
         self.engine, self.scope, self.ask, self.journal = engine, scope, ask, journal
@@ -67,24 +72,17 @@ class Conversation:
         self.tools = ask.tools
         self.calls = calls_since_asked(ask.messages)
         self.sound = (len(self.messages), len(self.calls))  # messages and calls up to which nothing has failed
-        self.attempts: tuple[Attempt, ...] = ()
-        self.turns = 0
-        self._before = ""  # the attempt that an earlier conversation of this step ended with
-        self.cost = _NOTHING
-        self.degraded = False
-        now, place = engine.clock(), ask.in_plan.place
-        self._latest = min(scope.deadline, now + ask.in_plan.seconds)
-        self._share = now + (scope.deadline - now) * place.turns / (place.turns + place.behind)
-        self._estimated = 0
-        self._decision: Decision | None = None
-        self._ladder: Ladder | None = None
+        self._began = engine.clock()
+        self._latest = min(scope.deadline, self._began + ask.in_plan.seconds)
 
     @property
     def decision(self) -> Decision:
         """The step's decision, made when the first model is about to be asked. Raises NoCandidate."""
         if self._decision is None:
-            self._decision = self.engine.record_decision(self.scope, self.context())
-            if self._ladder and all(self._ladder.model != one.card.name for one in self._decision.candidates):
+            context = self.context()
+            self._decision = decision = self.engine.decide(context)
+            self.scope.recorder.record(context.step.id, Decided(context, decision, self.engine.router.fingerprint))
+            if self._ladder and all(self._ladder.model != one.card.name for one in decision.candidates):
                 self._ladder = None  # it served the step before a resume, and may not now
         return self._decision
 
@@ -128,7 +126,12 @@ class Conversation:
         It has at least its share of the time that was left when it began.
         """
         behind = self.ask.in_plan.place.behind * self.decision.latency
-        return min(self._latest, max(self._share, self.scope.deadline - behind))
+        return min(self._latest, max(self._share, self.scope.deadline - behind)) if behind else self._latest
+
+    @property
+    def _share(self) -> float:
+        place, end = self.ask.in_plan.place, self.scope.deadline
+        return self._began + (end - self._began) * place.turns / (place.turns + place.behind)
 
     def context(self) -> StepContext:
         """The step as policies see it at this moment."""
@@ -215,7 +218,7 @@ class Conversation:
         turn = from_json(KeptReply, kept)
         self._ladder, self.degraded = turn.ladder, turn.degraded
         self.turns += 1
-        return self._append(ModelReply(turn.parts, turn.finish, turn.usage, turn.wire_model), turn.ladder)
+        return self._append(ModelReply(turn.parts, turn.finish, turn.usage, turn.wire_model), turn.ladder, Cost(0.0))
 
     def add(self, results: Message, *, sound: bool) -> None:
         """A turn's tool results. A turn is `sound` unless every call in it failed, and failed without any effect."""
@@ -341,9 +344,8 @@ class Conversation:
         self._ladder = accepted.ladder
         if self._estimated:
             self._learn(accepted)
-        self.cost += accepted.cost
         self.degraded |= accepted.degraded
-        return self._append(accepted.reply, accepted.ladder)
+        return self._append(accepted.reply, accepted.ladder, accepted.cost)
 
     def _learn(self, accepted: Accepted) -> None:
         """What the provider counted makes the next count of ours better."""
@@ -351,7 +353,7 @@ class Conversation:
         if card is not None and usage is not None:
             self.engine.counter.learn(card, self._estimated, usage.input)
 
-    def _append(self, reply: ModelReply, ladder: Ladder) -> Reply:
+    def _append(self, reply: ModelReply, ladder: Ladder, cost: Cost) -> Reply:
         calls = reply.tool_calls
         if calls and (parts := unmistakable(reply.parts, (*self.calls, *calls_in(self.messages)), self.turns)):
             reply = replace(reply, parts=parts)
@@ -366,10 +368,10 @@ class Conversation:
             message=message,
             wire_model=reply.wire_model,
             tool_calls=calls,
-            output=parse_output(text, schema)[0] if schema is not None and not calls else None,
+            output=self.ask.read(parse_output(text, schema)[0]) if schema is not None and not calls else None,
             finish=reply.finish,
             usage=reply.usage,
-            cost=self.cost,
+            cost=cost,
             decisions=(self._decision,) if self._decision else (),
             attempts=self.attempts,
             degraded=self.degraded,

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 
 from orchestra.dispatch import Endpoint
 from orchestra.dispatch.target import served
@@ -32,6 +33,7 @@ class FleetEndpoints:
         self.servers, self.hide, self.environ, self.headers = servers, hide, environ, headers
         self._credentials = AwsCredentials()
         self._hidden: set[str] = set()
+        self._endpoint = lru_cache(256)(Endpoint)  # the same for every call, until a variable has another value
 
     def ready(self, card: ModelCard) -> bool:
         """Whether requests can be authorised: a key is set, or the card names none, or may go without."""
@@ -44,7 +46,7 @@ class FleetEndpoints:
         """
         if _embedded(card) or card.dialect == "bedrock-converse":
             return None
-        return Endpoint(base_url(card, self.environ), self._key(card), headers=self.headers(card.provider))
+        return self._endpoint(base_url(card, self.environ), self._key(card), None, self.headers(card.provider))
 
     async def resolve(self, card: ModelCard) -> Endpoint:
         """The endpoint of a card; of several the first that is ready: a key goes to no other endpoint than its own.

@@ -11,9 +11,9 @@ from datetime import date
 from orchestra.dispatch import Dispatcher, Purse
 from orchestra.fleet import Fleet
 from orchestra.fleet.counter import Counter
-from orchestra.ledger import Decided, Ledger, new_run_id
+from orchestra.ledger import Ledger, new_run_id
 from orchestra.recovery import RecoveryPolicy
-from orchestra.routing import Policy, decide, fingerprint
+from orchestra.routing import Policy, Router
 from orchestra.runtime.context.counting import new_counter
 from orchestra.runtime.scope import Limits, RunRecorder, RunScope
 from orchestra.types import Decision, Mode, StepContext
@@ -37,17 +37,14 @@ class Engine:
     clock: Callable[[], float] = time.monotonic
     draw: Callable[[], float] = random.random
     today: Callable[[], str] = lambda: date.today().isoformat()  # noqa: DTZ011  # the user's own calendar day
+    router: Router = field(init=False)  # fleet, policies and mode as one
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "router", Router(self.fleet, self.policies, self.mode))
 
     def decide(self, context: StepContext) -> Decision:
         """The decision for a context: no call, no I/O. Raises NoCandidate."""
-        health = self.dispatcher.traffic.health()
-        return decide(self.fleet, self.policies, context, mode=self.mode, health=health)
-
-    def record_decision(self, scope: RunScope, context: StepContext) -> Decision:
-        """Decide and write the decision into the run's ledger."""
-        decision = self.decide(context)
-        scope.recorder.record(context.step.id, Decided(context, decision, fingerprint(self.policies)))
-        return decision
+        return self.router.decide(context, self.dispatcher.traffic.health())
 
     def scope(self, limits: Limits, *, run: str | None = None) -> RunScope:
         """The scope of a run that begins."""

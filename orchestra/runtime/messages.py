@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import count
+from itertools import chain, count
+from operator import attrgetter
 from typing import Any, TypeAlias, cast
 
 from orchestra.errors import ConfigError
@@ -31,18 +32,13 @@ def canonical(messages: Messages) -> tuple[Message, ...]:
     Raises ConfigError for an empty list, for messages that say nothing, and for anything that is none of the four
     forms, naming its place.
     """
-    found = messages_of(_several(messages))
+    alone = isinstance(messages, str | bytes) or not isinstance(messages, Sequence)
+    found = messages_of([messages] if alone else cast("Sequence[Any]", messages))
     if not found:
         raise ConfigError("messages: the list is empty; give a string or at least one message")
-    if not any(map(_says, found)):
+    if not any(map(_says, chain.from_iterable(map(_PARTS, found)))):
         raise ConfigError("messages: every text is blank; give a prompt that says something")
     return found
-
-
-def _several(messages: Messages) -> Sequence[Any]:
-    if isinstance(messages, str | bytes) or not isinstance(messages, Sequence):
-        return [messages]
-    return messages
 
 
 def messages_of(items: Sequence[Any]) -> tuple[Message, ...]:
@@ -50,8 +46,11 @@ def messages_of(items: Sequence[Any]) -> tuple[Message, ...]:
     return tuple(map(_message, items, count()))
 
 
-def _says(message: Message) -> bool:
-    return any(not isinstance(part, Text) or part.text.strip() for part in message.parts)
+_PARTS = attrgetter("parts")
+
+
+def _says(part: Part) -> bool:
+    return not isinstance(part, Text) or part.text.strip() != ""
 
 
 def _message(item: Any, at: int) -> Message:

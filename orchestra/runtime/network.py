@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from orchestra.errors import ConfigError
@@ -20,6 +21,7 @@ class FleetNetwork:
         self, network: Network, hide: Callable[[Iterable[str]], None], environ: Mapping[str, str] = os.environ
     ) -> None:
         self.network, self.hide, self.environ = network, hide, environ
+        self._stated = lru_cache(256)(network.headers_of)
 
     def transport(self) -> Transport:
         """A transport that reaches the outside as the fleet says. Raises ConfigError."""
@@ -30,8 +32,8 @@ class FleetNetwork:
 
     def headers(self, provider: str) -> Headers:
         """What goes with every request to a provider. Raises ConfigError naming the missing variable."""
-        stated = self.network.headers_of(provider)
-        return tuple((name, self._value(value, f"header {name!r}")) for name, value in stated.items())
+        stated = self._stated(provider)
+        return tuple([(name, self._value(value, f"header {name!r}")) for name, value in stated.items()])
 
     def _value(self, stated: str, what: str) -> str:
         if not stated.startswith("env:"):

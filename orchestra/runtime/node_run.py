@@ -18,17 +18,18 @@ from orchestra.runtime.scope import Limits, RunScope
 from orchestra.types import Reply, Step, Trigger, Verdict
 
 
-@dataclass(slots=True)
 class Heard:
     """What models have answered in a run so far: `turns` replies, the last one, whether any was degraded."""
 
-    turns: int = 0
+    turns = 0
     last: Reply | None = None
-    degraded: bool = False
+    degraded = False
 
     def add(self, reply: Reply) -> None:
         """One more accepted reply."""
-        self.turns, self.last, self.degraded = self.turns + 1, reply, self.degraded or reply.degraded
+        self.turns += 1
+        self.last = reply
+        self.degraded |= reply.degraded
 
 
 @dataclass(slots=True)
@@ -115,7 +116,7 @@ class Recorded:
 
     def __init__(self, engine: Engine, scope: RunScope, agent: str, task: str, heard: Heard) -> None:
         self._engine, self._recorder, self._heard = engine, scope.recorder, heard
-        mode = scope.limits.mode or engine.mode or engine.fleet.mode
+        mode = scope.limits.mode or engine.router.mode
         self._first = RunStarted(agent, task, engine.fleet.fingerprint, mode)
 
     def __enter__(self) -> None:

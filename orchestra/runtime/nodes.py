@@ -160,7 +160,7 @@ class Nodes:
         engine = self.engine
         if scope.resumed and "begun" in engine.ledger.kept(scope.run, ""):
             return
-        mode = scope.limits.mode or engine.mode or engine.fleet.mode
+        mode = scope.limits.mode or engine.router.mode
         event = RunStarted(self.blueprint.name, text, engine.fleet.fingerprint, mode)
         scope.recorder.record("", event, keep=("begun", True))
 

@@ -112,12 +112,12 @@ def check_step(step: str, policies: Sequence[Policy]) -> None:
         raise ConfigError(f"step {step!r} is in no rule; did you mean {near[0]!r}? known: {', '.join(sorted(known))}")
 
 
-_LIMITS = Limits()
+_LIMITS, _NAMES = Limits(), frozenset(NodeOptions.__annotations__)
 
 
 def limits_of(options: NodeOptions) -> Limits:
     """The limits among the options. Raises ConfigError for one that makes no sense."""
-    if NodeOptions.__annotations__.keys().isdisjoint(options):
+    if _NAMES.isdisjoint(options):
         return _LIMITS
     return Limits(
         deadline=options.get("deadline", _LIMITS.deadline),

@@ -71,7 +71,7 @@ class Turns:
             self.record(carried, "", RunResumed(self.agent, str(here())))
             return replace(carried, began=time.time())
         carried = Carried(new_run_id(), time.time())
-        mode = self.limits.mode or self.engine.mode or self.engine.fleet.mode
+        mode = self.limits.mode or self.engine.router.mode
         self.record(carried, "", RunStarted(self.agent, task, self.engine.fleet.fingerprint, mode))
         self.record(carried, self.step.id, StepStarted(self.step.goal, self.step.kind, self.step.needs))
         return carried

@@ -11,7 +11,7 @@ from pydantic import BaseModel, field_validator
 
 from orchestra import BudgetExceeded, DeadlineExceeded, Exhausted, Message, NoCandidate, Step, StepPolicy, Tool
 from orchestra.errors import BadRequest, CallError, ConfigError, ContentFiltered
-from orchestra.ledger import Decided, RunEnded, RunStarted, StepEnded
+from orchestra.ledger import Decided, Judged, RunEnded, RunStarted, StepEnded
 from orchestra.testing import CallTool, Error, Say, ScriptedModel, Silence, scripted_app
 from orchestra.types import Price, Text, ToolCall, ToolResult, Trigger
 from tests.app.doubles import LOW, app_of, events, rain, rows
@@ -146,6 +146,19 @@ async def test_a_json_schema_gives_plain_json():
     async with app_of(['{"n": "one"}', '{"n": 1}']) as app:
         reply = await app.complete("x", output=schema)
     assert reply.output == {"n": 1}
+
+
+async def test_what_was_mended_of_a_structured_answer_is_in_the_ledger_and_in_its_verdict_alone(tmp_path):
+    fenced = '```json\n{"title": "Sea", "lines": 2,}\n```'
+    async with app_of([fenced.replace("2", "3"), fenced], ledger=tmp_path / "l.db") as app:
+        reply = await app.complete("A verse", output=Verse)
+        judged = events(rows(app), Judged)
+    assert reply.output == Verse(title="Sea", lines=2)
+    assert reply.text == fenced
+    assert [(one.trigger, one.mended) for one in judged] == [
+        (Trigger.bad_output, ()),
+        (None, ("took the JSON out of its code fence", "removed a trailing comma")),
+    ]
 
 
 async def test_a_call_may_come_before_the_structured_answer_and_then_there_is_no_output():

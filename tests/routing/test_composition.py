@@ -6,8 +6,8 @@ import pytest
 
 from orchestra.errors import NoCandidate, PolicyError
 from orchestra.fleet import Fleet, gate
-from orchestra.routing import StepPolicy, compose, decide, fingerprint, reject, revise
-from orchestra.types import Reason, Rejection, StepRule
+from orchestra.routing import Router, StepPolicy, compose, decide, fingerprint, reject, revise
+from orchestra.types import Reason, Rejection, Step, StepRule
 
 
 def only_small(context, candidates):
@@ -123,6 +123,25 @@ def test_a_policy_without_a_name_goes_by_its_class(fleet, context):
     decision = decide(fleet, [Picky()], context)
     assert {one.gate for one in decision.rejections} == {"Picky"}
     assert fingerprint([Picky()]) == fingerprint([Picky()]) != fingerprint([Frugal()])
+
+
+def test_a_router_decides_as_decide_does_and_its_fingerprint_follows_a_policy_that_changes(fleet, context):
+    class Learning:
+        fingerprint = "nothing yet"
+
+        def __call__(self, context, candidates):
+            return candidates
+
+    policies = [Learning(), StepPolicy([{"match": {"name": "best"}, "mode": "quality"}])]
+    router = Router(fleet, policies, "cost")
+    best = replace(context, step=Step("s", name="best"))
+    assert [router.decide(one) for one in (context, best)] == [
+        decide(fleet, policies, one, mode="cost") for one in (context, best)
+    ]
+    assert (router.mode, router.decide(best).mode) == ("cost", "quality")
+    before = router.fingerprint
+    policies[0].fingerprint = "a lot"
+    assert before != router.fingerprint == fingerprint(policies)
 
 
 def test_a_fingerprint_that_is_no_text_tells_nothing_of_a_policy():

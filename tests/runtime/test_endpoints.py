@@ -8,8 +8,9 @@ import pytest
 
 from orchestra.dispatch.target import served
 from orchestra.errors import ConfigError
-from orchestra.fleet import Fleet
+from orchestra.fleet import Fleet, Network
 from orchestra.runtime.endpoints import FleetEndpoints, secrets
+from orchestra.runtime.network import FleetNetwork
 from orchestra.types import ModelCard
 
 CARD = ModelCard("m", "m", "acme", "openai-chat", "efficient", base_url="http://127.0.0.1:1/v1")
@@ -42,6 +43,20 @@ async def test_the_first_key_that_is_set_is_used_and_hidden_before_it_is():
     assert (endpoint.base_url, endpoint.key) == (CARD.base_url, "s2")
     assert hidden == ["s2"]
     assert "s2" not in repr(endpoint)
+
+
+async def test_a_key_or_a_header_that_changes_is_used_from_the_next_call_on():
+    environ, hidden = {"A": "first", "TEAM": "search"}, []
+    network = FleetNetwork(Network(headers={"x-team": "env:TEAM"}), hidden.extend, environ)
+    found = FleetEndpoints(Servers(), hidden.extend, environ, network.headers)
+    assert (before := found.at_hand(card("env:A"))) is found.at_hand(card("env:A"))
+    environ |= {"A": "second", "TEAM": "models"}
+    after = found.at_hand(card("env:A"))
+    assert [(one.key, one.headers) for one in (before, after)] == [
+        ("first", (("x-team", "search"),)),
+        ("second", (("x-team", "models"),)),
+    ]
+    assert {"first", "second", "search", "models"} <= {*hidden}
 
 
 async def test_a_model_without_keys_needs_none():
