@@ -28,6 +28,7 @@ class Deadlines:
         self._timer: asyncio.TimerHandle | None = None
         self._waiting: asyncio.Task[object] | None = None
         self._expired = False
+        self._heard = b"\n\n"  # what came last of events
         self.first_token: float | None = None
 
     async def within(self, work: Awaitable[T]) -> T:
@@ -49,10 +50,14 @@ class Deadlines:
 
     def hear(self, chunk: bytes) -> None:
         """A chunk came; one that only keeps the connection alive is no sign of the model."""
-        if not _keeps_alive(chunk):
-            if self.first_token is None:
-                self.first_token = self._clock() - self._started
-            self.wait_anew()
+        if chunk[:1] in _BLANK:
+            if self._keeps_alive(chunk):
+                return
+            chunk = self._heard[-2:] + chunk
+        self._heard = chunk
+        if self.first_token is None:
+            self.first_token = self._clock() - self._started
+        self.wait_anew()
 
     def wait_anew(self) -> None:
         """Silence counts from now: until now it was not the model that was slow."""
@@ -94,10 +99,18 @@ class Deadlines:
             return f"no first token within {wait.first_token:g} s"
         return f"silent for {wait.chunk:g} s in the middle of the reply"
 
+    def _keeps_alive(self, chunk: bytes) -> bool:
+        """True for comments and blank lines between events, which some gateways send while they wait.
 
-def _keeps_alive(chunk: bytes) -> bool:
-    """True for comments and blank lines of server-sent events, which some gateways send while they wait."""
-    return chunk[:1] in _BLANK and all(not line.strip() or line.startswith(b":") for line in chunk.splitlines())
+        What begins alike in the middle of a line, or ends an event, is of the reply.
+        """
+        before = _EVENT_ENDS if chunk.isspace() else _LINE_ENDS
+        lines = chunk.splitlines()
+        return not lines or (
+            self._heard.endswith(before) and all(not line.strip() or line.startswith(b":") for line in lines)
+        )
 
 
 _BLANK = b": \t\r\n"  # how such a chunk begins; the empty one too
+_LINE_ENDS = (b"\n", b"\r")
+_EVENT_ENDS = (b"\n\n", b"\n\r\n", b"\r\r")

@@ -83,6 +83,30 @@ async def test_keep_alives_are_silence():
         await bench.run(commit=True)
 
 
+@pytest.mark.parametrize("commit", [False, True])
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [b"data: {", b'"choices": []}', b"\n", b"\n"],
+        [b'data: {"choices"', b": []", b" }\r\n", b"\r", b"\n"],
+        [b'data: {"choices": []}\n', b"\n", b"data: {}\n\n"],
+    ],
+)
+async def test_bytes_of_an_event_are_no_silence_however_they_begin(pieces, commit):
+    bench = bench_with({}, chunk=5.0)
+    slow = [one for piece in pieces for one in (lambda: bench.clock.move(3), rings, piece)]
+    bench.transport.scripts["small"] = [Served([frame({"content": "a"}), *slow, *say("b").pieces])]
+    assert (await bench.run(commit=commit)).reply.text == "ab"
+    assert bench.transport.models == ["small"]
+
+
+async def test_keep_alives_after_a_slow_event_are_silence():
+    bench = bench_with({"twin": [say("ok")]}, chunk=5.0)
+    later = [one for piece in (b"\n", b"", b": ping\n\n", b"\n") for one in (lambda: bench.clock.move(3), rings, piece)]
+    bench.transport.scripts["small"] = [Served([frame({"content": "a"})[:-1], *later, *say("b").pieces])]
+    assert "silent for 5 s" in (await bench.run()).attempts[0].evidence[0]
+
+
 async def test_a_slow_reader_is_not_a_silent_model():
     bench = bench_with({"small": [say("a", "b", "c")]}, chunk=5.0)
     async for event in bench.dispatcher.stream(bench.call(commit=True)):
