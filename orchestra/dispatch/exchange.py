@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import TypeAlias
@@ -63,26 +63,37 @@ class Exchange:
 
     async def rest(self) -> None:
         """Read on to the `result`, for whoever wants nothing before it. `aclose` is to follow."""
-        while self.result is None:
-            await self._more()
+        await self._guarded(self._all())
 
     async def more(self) -> Sequence[Delta]:
         """The deltas that come next; called until there is a `result`. `aclose` is to follow."""
         if self._stream is not None:
             self._deadlines.wait_anew()  # whoever took the deltas may have taken long
-        return await self._more()
+        return await self._guarded(self._next())
 
-    async def _more(self) -> Sequence[Delta]:
+    async def _guarded(self, work: Awaitable[Sequence[Delta]]) -> Sequence[Delta]:
         try:
-            if self._stream is None:
-                self._stream = await self._begin()
-            return await self._read(*self._stream) if self._stream else ()
-        except TransportFault as fault:
-            self.sent = "yes" if self.sent == "yes" else fault.sent
-            self._end(CallFault(fault.trigger, str(fault), sent=self.sent))
+            return await self._within(work)
         except Exception as error:  # noqa: BLE001  # a stranger's transport or a codec's bug must not end the run
             self._fail(error)
         return ()
+
+    async def _within(self, work: Awaitable[Sequence[Delta]]) -> Sequence[Delta]:
+        try:
+            return await self._deadlines.within(work)
+        except TransportFault as fault:
+            self._end(self._cut(fault))
+        return ()
+
+    async def _all(self) -> Sequence[Delta]:
+        if stream := await self._begin():
+            while self.result is None:
+                await self._read(*stream)
+        return ()
+
+    async def _next(self) -> Sequence[Delta]:
+        stream = self._stream or await self._begin()
+        return await self._read(*stream) if stream else ()
 
     async def aclose(self) -> None:
         """Give the connection back; nothing is waited for any more."""
@@ -96,62 +107,65 @@ class Exchange:
     async def _begin(self) -> Stream | None:
         """Send; None where the reply is no stream, and read whole."""
         request = wire_request(self._codec, self._encoded, self._endpoint, connect=self._timeouts.connect)
-        response = self._response = await self._deadlines.within(self._transport.send(request))
-        self.sent, self.status = "yes", (status := response.status)
+        response = self._response = await self._transport.send(request)
+        self.sent, self.status = "yes", response.status
         if limits := self._codec.limits(response.headers):
             self._limits(limits)
-        if not 200 <= status < 300:
-            self._end(await self._error(response))
+        if not _is_good(response):
+            self._deadlines.end_soon()
+            self._end(self._error(response, await self._whole(response)))
         elif self._encoded.stream and not _is_json(response):
-            return self._codec.reader(self._encoded), response.chunks()
+            self._stream = self._codec.reader(self._encoded), response.chunks()
         else:  # also where a server answers a request for a stream with the whole reply at once
             self._end(self._codec.decode(self._encoded, await self._whole(response)))
-        return None
+        return self._stream
 
     async def _read(self, reader: StreamReader, chunks: AsyncIterator[bytes]) -> Sequence[Delta]:
         """The next deltas; none that come with a fault where none went before: another model may answer yet."""
-        try:
-            while (chunk := await self._next(chunks)) is not None:
-                deltas = reader.feed(chunk)
-                fault = reader.fault
-                if fault and not self._deltas:
-                    deltas = ()
+        async for chunk in chunks:
+            self._hear(chunk)
+            deltas = reader.feed(chunk)
+            if fault := reader.fault:
+                deltas = deltas if self._deltas else ()
                 self._deltas += deltas
-                if fault:
-                    self._end(fault)
-                if deltas or fault:
-                    return deltas
-        except TransportFault as fault:
-            self._end(_cut(reader, fault))
-        else:
-            self._end(reader.close())
+                self._end(fault)
+                return deltas
+            if deltas:
+                self._deltas += deltas
+                return deltas
+        self._end(reader.close())
         return ()
 
     async def _whole(self, response: WireResponse) -> bytes:
         body = bytearray()
-        chunks = response.chunks()
-        while (chunk := await self._next(chunks)) is not None:
+        async for chunk in response.chunks():
+            self._hear(chunk)
             body += chunk
             if len(body) > MAX_BODY:
                 raise TransportFault(Trigger.bad_reply, f"the reply is longer than {MAX_BODY:,} bytes", sent="yes")
         return bytes(body)
 
-    async def _error(self, response: WireResponse) -> CallFault:
-        """What the error says, as far as its body arrives: the status alone is enough to act on."""
-        self._deadlines.end_soon()
-        try:
-            body = await self._whole(response)
-        except TransportFault:
-            body = b""
+    def _hear(self, chunk: bytes) -> None:
+        self.arrived = True
+        self._deadlines.hear(chunk)
+
+    def _error(self, response: WireResponse, body: bytes) -> CallFault:
         self.arrived = False
         return replace(self._codec.error(response.status, response.headers, body), status=response.status)
 
-    async def _next(self, chunks: AsyncIterator[bytes]) -> bytes | None:
-        chunk = await self._deadlines.within(anext(chunks, None))
-        if chunk is not None:
-            self.arrived = True
-            self._deadlines.hear(chunk)
-        return chunk
+    def _cut(self, fault: TransportFault) -> ModelReply | CallFault:
+        """What an exchange that was cut short has come to.
+
+        Of an error the status alone is enough to act on. A reply that had reached its explicit end is whole, however
+        the connection went down after it.
+        """
+        if self._stream:
+            ended = self._stream[0].close()
+            return ended if isinstance(ended, ModelReply) else replace(ended, trigger=fault.trigger, text=str(fault))
+        if self._response is not None and not _is_good(self._response):
+            return self._error(self._response, b"")
+        self.sent = "yes" if self.sent == "yes" else fault.sent
+        return CallFault(fault.trigger, str(fault), sent=self.sent)
 
     def _fail(self, error: Exception) -> None:
         text = f"the exchange failed: {type(error).__name__}: {error}"
@@ -176,10 +190,8 @@ def wire_request(codec: Codec, encoded: Encoded, endpoint: Endpoint, *, connect:
     return endpoint.signature.signed(request) if endpoint.signature else request
 
 
-def _cut(reader: StreamReader, fault: TransportFault) -> ModelReply | CallFault:
-    """A reply that had reached its explicit end is whole, however the connection went down after it."""
-    ended = reader.close()
-    return ended if isinstance(ended, ModelReply) else replace(ended, trigger=fault.trigger, text=str(fault))
+def _is_good(response: WireResponse) -> bool:
+    return 200 <= response.status < 300
 
 
 def _is_json(response: WireResponse) -> bool:
