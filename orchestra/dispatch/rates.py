@@ -49,13 +49,15 @@ class RateLimiter:
     """
 
     def __init__(self, rules: RateRules) -> None:
-        minutes = (
-            _Window("requests", rules.requests_per_minute, MINUTE),
-            _Window("tokens", rules.tokens_per_minute, MINUTE),
+        by_rule: tuple[tuple[Counted, int | None, float], ...] = (
+            ("requests", rules.requests_per_minute, MINUTE),
+            ("tokens", rules.tokens_per_minute, MINUTE),
+            ("requests", rules.requests_per_day, DAY),
+            ("tokens", rules.tokens_per_day, DAY),
         )
-        days = (_Window("requests", rules.requests_per_day, DAY), _Window("tokens", rules.tokens_per_day, DAY))
-        self._windows = (*minutes, *(day for day in days if day.limit is not None))
-        self._bounded = [window for window in self._windows if window.limit is not None]  # and those headers tell of
+        self._windows = [_Window(counted, limit, span) for counted, limit, span in by_rule if limit is not None]
+        self._told: dict[tuple[Counted, float], _Told] = {}  # by what is counted, and the seconds of its window
+        self._requests = self._tokens = 0  # all that was ever reserved
         self._last = -math.inf
         self._lock = threading.Lock()
         self.freed: Callable[[], None] = nobody
@@ -75,7 +77,9 @@ class RateLimiter:
 
     def counts_tokens(self, now: float) -> bool:
         """Whether a request's tokens matter now; else they need not be counted."""
-        return any(window.tokens and (window.limit is not None or now < window.whole) for window in self._bounded)
+        return any([window.tokens for window in self._windows]) or any(
+            [told.tokens and now < told.whole for told in self._told.values()]
+        )
 
     def pause(self, now: float, tokens: int) -> float:
         """Seconds until one request of so many tokens is due where more want to than fit: what is left is spread.
@@ -83,7 +87,7 @@ class RateLimiter:
         Given away at once, it would come back at once, and whoever came in between would wait for all of a minute.
         """
         with self._lock:
-            apart = max(window.apart(now, tokens if window.tokens else 1) for window in self._windows)
+            apart = max((one.apart(now, tokens if one.tokens else 1) for one in self._windows), default=0.0)
         return max(0.0, self._last + apart - now)
 
     def reserve(self, now: float, tokens: int) -> Hold:
@@ -93,15 +97,18 @@ class RateLimiter:
 
     def settle(self, hold: Hold, now: float, tokens: int | None) -> None:
         """Count the tokens it really took, more or fewer; None: it was never sent. Only the first call counts."""
+        requests, more = (-1, -hold.tokens) if tokens is None else (0, tokens - hold.tokens)
         with self._lock:
-            shares, hold.shares = hold.shares, []
-            for share in shares:
-                if tokens is None:
-                    share.change(now, -hold.tokens if share.window.tokens else -1)
-                elif share.window.tokens:
-                    share.change(now, tokens - hold.tokens)
-                    share.window.learn(hold.tokens, tokens)
-        if tokens is None or tokens < hold.tokens:
+            if hold.settled:
+                return
+            hold.settled = True
+            for window, part in zip(self._windows, hold.parts, strict=True):
+                window.change(now, part, more if window.tokens else requests)
+                if window.tokens and tokens is not None:
+                    window.learn(hold.tokens, tokens)
+            for told in self._told.values():
+                told.change(hold, more if told.tokens else requests)
+        if tokens is None or more < 0:
             self.freed()
 
     def correct(self, now: float, limits: Iterable[RateLimit], *, hold: Hold | None = None) -> None:
@@ -110,39 +117,63 @@ class RateLimiter:
         `hold` is that of the request that was answered: what was reserved after it is not in the headers' numbers yet.
         """
         with self._lock:
+            known = hold.known if hold and not hold.settled else (self._requests, self._tokens)
             for said in limits:
-                if said.remaining is not None and (window := self._window(said)):
-                    window.correct(now, said.remaining, said.reset, hold)
-                    if window not in self._bounded:
-                        self._bounded.append(window)
+                # Anthropic's limits on input and output alone are in `tokens` already, the tightest of them.
+                if said.remaining is not None and said.counted in ("requests", "tokens"):
+                    span = self._span(said)
+                    whole = now + (span if said.reset is None else said.reset)
+                    self._told[said.counted, span] = _Told(said.counted == "tokens", said.remaining, known, whole)
         self.freed()
 
     def _wait(self, now: float, tokens: int, ahead: int) -> float:
-        waits = [window.wait(now, tokens if window.tokens else 1, ahead) for window in self._bounded]
+        waits = [one.wait(now, tokens if one.tokens else 1, ahead) for one in self._windows]
+        for one in self._told.values():
+            reserved, amount = (self._tokens, tokens) if one.tokens else (self._requests, 1)
+            waits.append(one.wait(now, reserved, amount * (1 + ahead)))
         return max(waits, default=0.0)
 
     def _reserve(self, now: float, tokens: int) -> Hold:
         self._last = now
-        return Hold(self, tokens, [window.reserve(now, tokens if window.tokens else 1) for window in self._windows])
+        self._requests += 1
+        self._tokens += tokens
+        parts = [window.reserve(now, tokens if window.tokens else 1) for window in self._windows]
+        return Hold(self, tokens, (self._requests, self._tokens), parts)
 
-    def _window(self, said: RateLimit) -> _Window | None:
-        """Headers do not say their period: it is the day where their limit is the day's rule, else the minute.
-
-        Anthropic's limits on input and output alone are in `tokens` already, which is the tightest of them.
-        """
-        alike = [window for window in self._windows if window.counted == said.counted]
-        return next((window for window in alike if window.span == DAY and window.limit == said.limit), None) or next(
-            iter(alike), None
-        )
+    def _span(self, said: RateLimit) -> float:
+        """Headers do not say their period: it is the day where their limit is the day's rule, else the minute."""
+        named = (said.counted, said.limit, DAY)
+        return DAY if any((one.counted, one.limit, one.span) == named for one in self._windows) else MINUTE
 
 
 class Hold:
-    """What one request has taken of each window of a limiter, until it is settled."""
+    """One request that has its place within a limiter's limits, until it is settled.
 
-    __slots__ = ("limiter", "shares", "tokens")
+    `parts` are what it has of each window, `known` the requests and tokens that were reserved of the limiter up to it.
+    """
 
-    def __init__(self, limiter: RateLimiter, tokens: int, shares: list[_Share]) -> None:
-        self.limiter, self.tokens, self.shares = limiter, tokens, shares
+    __slots__ = ("known", "limiter", "parts", "settled", "tokens")
+
+    def __init__(self, limiter: RateLimiter, tokens: int, known: tuple[int, int], parts: list[_Slice]) -> None:
+        self.limiter, self.tokens, self.known, self.parts = limiter, tokens, known, parts
+        self.settled = False
+
+
+class _Told:
+    """What a reply's headers said: `remaining` more, until it is whole, than what was `known` to be reserved."""
+
+    __slots__ = ("known", "tokens", "upto", "whole")
+
+    def __init__(self, tokens: bool, remaining: int, known: tuple[int, int], whole: float) -> None:
+        self.tokens, self.known, self.whole = tokens, known[tokens], whole
+        self.upto = self.known + remaining
+
+    def wait(self, now: float, reserved: int, wanted: int) -> float:
+        return self.whole - now if now < self.whole and reserved + wanted > self.upto else 0.0
+
+    def change(self, hold: Hold, by: int) -> None:
+        if hold.known[self.tokens] > self.known:
+            self.upto -= by
 
 
 class _Slice:
@@ -155,69 +186,30 @@ class _Slice:
         self.amount, self.gone = 0, False
 
 
-@dataclass(slots=True)
-class _Share:
-    """What one hold has of a window; `mark` is all that had been reserved of the window by then."""
-
-    window: _Window
-    slice: _Slice | None  # None: the window has no rule
-    mark: int
-
-    def change(self, now: float, by: int) -> None:
-        window = self.window
-        if self.slice is not None:
-            window.expire(now)
-            if not self.slice.gone:
-                self.slice.amount += by
-                window.used += by
-        if self.mark > window.known:
-            window.left -= by
-
-
 class _Window:
-    """At most `limit` in any `span` seconds, and at most `left` more until `whole`, as the provider has said."""
+    """At most `limit` in any `span` seconds."""
 
-    __slots__ = (
-        "asked",
-        "counted",
-        "known",
-        "left",
-        "limit",
-        "reserved",
-        "slices",
-        "span",
-        "tokens",
-        "took",
-        "used",
-        "whole",
-    )
+    __slots__ = ("asked", "counted", "limit", "slices", "span", "tokens", "took", "used")
 
-    def __init__(self, counted: Counted, limit: int | None, span: float) -> None:
+    def __init__(self, counted: Counted, limit: int, span: float) -> None:
         self.counted, self.limit, self.span = counted, limit, span
         self.tokens = counted == "tokens"
         self.slices: deque[_Slice] = deque()
-        self.used = self.reserved = self.left = self.known = 0
-        self.whole = -math.inf
+        self.used = 0
         self.asked = self.took = 1.0  # tokens lately, the older ones weighing less
 
     def wait(self, now: float, amount: int, ahead: int) -> float:
-        wanted = amount * (1 + ahead)
-        provider = self.whole - now if now < self.whole and wanted > self.left else 0.0
-        if self.limit is None:
-            return provider
         if amount > self.limit:
             return math.inf
         self.expire(now)
-        if self.used + wanted <= self.limit:
-            return provider
+        if self.used + amount * (1 + ahead) <= self.limit:
+            return 0.0
         over = self.used + amount - self.limit
         first = self._until(over) - now if over > 0 else 0.0
-        return max(provider, first + ahead * amount * self._share * self.span / self.limit)
+        return max(0.0, first + ahead * amount * self._share * self.span / self.limit)
 
     def apart(self, now: float, amount: int) -> float:
         """Seconds between requests at which what is left lasts until some comes back, whenever that is."""
-        if self.limit is None:
-            return 0.0
         left, slowest = self.limit - self.used, self.span / self.limit
         for old in self.slices:
             slowest = max(slowest, (old.last + self.span - now) / max(left, 1))
@@ -228,12 +220,7 @@ class _Window:
         """What is reserved is an upper bound; to spread by it would leave most of the limit unused."""
         self.asked, self.took = MEMORY * self.asked + asked, MEMORY * self.took + took
 
-    def reserve(self, now: float, amount: int) -> _Share:
-        self.reserved += amount
-        self.left -= amount
-        return _Share(self, None if self.limit is None else self._sliced(now, amount), self.reserved)
-
-    def _sliced(self, now: float, amount: int) -> _Slice:
+    def reserve(self, now: float, amount: int) -> _Slice:
         self.expire(now)
         if not self.slices or now - self.slices[-1].began >= self.span / SLICES:
             self.slices.append(_Slice(now))
@@ -243,17 +230,17 @@ class _Window:
         self.used += amount
         return newest
 
+    def change(self, now: float, part: _Slice, by: int) -> None:
+        self.expire(now)
+        if not part.gone:
+            part.amount += by
+            self.used += by
+
     def expire(self, now: float) -> None:
         while self.slices and self.slices[0].last + self.span <= now:
             oldest = self.slices.popleft()
             oldest.gone = True
             self.used -= oldest.amount
-
-    def correct(self, now: float, remaining: int, reset: float | None, hold: Hold | None) -> None:
-        shares = [share for share in hold.shares if share.window is self] if hold else []
-        self.known = shares[0].mark if shares else self.reserved
-        self.left = remaining - (self.reserved - self.known)
-        self.whole = now + (self.span if reset is None else reset)
 
     @property
     def _share(self) -> float:

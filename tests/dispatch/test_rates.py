@@ -259,7 +259,7 @@ class Limited(RuleBasedStateMachine):
     def someone_settles(self, pick, share):
         entry = self.taken[pick % len(self.taken)]
         tokens = None if share is None else int(share * entry[2])
-        if entry[3].shares:
+        if not entry[3].settled:
             self.limiter.settle(entry[3], self.now, tokens)
             entry[1:3] = (0, 0) if tokens is None else (1, tokens)
 

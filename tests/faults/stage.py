@@ -226,13 +226,14 @@ async def _warm(app: Orchestra) -> None:
 @contextmanager
 def _noted() -> Iterator[list[Hold]]:
     """All that is reserved of rate limits."""
-    holds, reserve = list[Hold](), RateLimiter.reserve
+    holds, at_once = list[Hold](), RateLimiter.at_once
 
-    def noted(limiter: RateLimiter, now: float, tokens: int) -> Hold:
-        holds.append(reserve(limiter, now, tokens))
-        return holds[-1]
+    def noted(limiter: RateLimiter, now: float, tokens: int) -> Hold | None:
+        if hold := at_once(limiter, now, tokens):
+            holds.append(hold)
+        return hold
 
-    with patch.object(RateLimiter, "reserve", noted):
+    with patch.object(RateLimiter, "at_once", noted):
         yield holds
 
 
@@ -295,7 +296,7 @@ def _held(app: Orchestra, holds: Iterable[Hold]) -> Iterator[str]:
     """What attempts hold that have ended: a connection, places, money, a share of a rate limit."""
     if taken := app.transport._sessions.get().connector._acquired:
         yield f"{len(taken)} connections are neither closed nor given back"
-    if unsettled := sum(bool(hold.shares) for hold in holds):
+    if unsettled := sum(not hold.settled for hold in holds):
         yield f"{unsettled} of what was reserved of rate limits is left"
     means = app.engine.dispatcher._means
     for lane in (lane for lanes in means.traffic.lanes.values() for lane in lanes):
