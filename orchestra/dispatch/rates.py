@@ -56,6 +56,7 @@ class RateLimiter:
             ("tokens", rules.tokens_per_day, DAY),
         )
         self._windows = [_Window(counted, limit, span) for counted, limit, span in by_rule if limit is not None]
+        self._by_tokens = any(window.tokens for window in self._windows)
         self._told: dict[tuple[Counted, float], _Told] = {}  # by what is counted, and the seconds of its window
         self._requests = self._tokens = 0  # all that was ever reserved
         self._last = -math.inf
@@ -77,9 +78,7 @@ class RateLimiter:
 
     def counts_tokens(self, now: float) -> bool:
         """Whether a request's tokens matter now; else they need not be counted."""
-        return any([window.tokens for window in self._windows]) or any(
-            [told.tokens and now < told.whole for told in self._told.values()]
-        )
+        return self._by_tokens or any(told.tokens and now < told.whole for told in self._told.values())
 
     def pause(self, now: float, tokens: int) -> float:
         """Seconds until one request of so many tokens is due where more want to than fit: what is left is spread.
@@ -123,7 +122,7 @@ class RateLimiter:
                 if said.remaining is not None and said.counted in ("requests", "tokens"):
                     span = self._span(said)
                     whole = now + (span if said.reset is None else said.reset)
-                    self._told[said.counted, span] = _Told(said.counted == "tokens", said.remaining, known, whole)
+                    self._told[said.counted, span] = _Told(said.counted, said.remaining, known, whole)
         self.freed()
 
     def _wait(self, now: float, tokens: int, ahead: int) -> float:
@@ -164,8 +163,9 @@ class _Told:
 
     __slots__ = ("known", "tokens", "upto", "whole")
 
-    def __init__(self, tokens: bool, remaining: int, known: tuple[int, int], whole: float) -> None:
-        self.tokens, self.known, self.whole = tokens, known[tokens], whole
+    def __init__(self, counted: Counted, remaining: int, known: tuple[int, int], whole: float) -> None:
+        self.tokens, self.whole = counted == "tokens", whole
+        self.known = known[self.tokens]
         self.upto = self.known + remaining
 
     def wait(self, now: float, reserved: int, wanted: int) -> float:

@@ -80,17 +80,16 @@ class Traffic:
         """
         lanes, now = self._ways(card.name, tags), self._clock()
         name = affinity(request) if len(lanes) > 1 else None
+        conversation = name and name.conversation
+        if avoid:
+            lanes = [lane for lane in lanes if lane.target not in avoid]
         with self._lock:
-            waits = {lane: lane.wait(now) for lane in lanes if not avoid or lane.target not in avoid}
-            usable = [lane for lane in waits if not waits[lane]]
-            if name and not stay:
-                stay = self._sessions.last(name.conversation, card.name)
-            found = self._pick(usable, request, name, stay, now)
-            if found is None and forced:
-                found = _least_bad(waits, now)
-            if found is None:
-                return _closed(card, waits, now)
-        return Way(found, name.conversation if name else None, waits[found] > 0.0)
+            if usable := [lane for lane in lanes if not lane.wait(now)]:
+                return Way(self._pick(usable, request, name, stay, now), conversation)
+            waits = {lane: lane.wait(now) for lane in lanes}
+            if forced and (found := _least_bad(waits, now)):
+                return Way(found, conversation, forced=True)
+            return _closed(card, waits, now)
 
     def enter(self, way: Way, *, first: bool = False) -> int | None:
         """An attempt goes out there: what its breaker gave it, to be handed to `leave`, which tells how it ended.
@@ -167,10 +166,12 @@ class Traffic:
 
     def _pick(
         self, unlocked: Sequence[Lane], request: Request, name: Affinity | None, sticky: Target | None, now: float
-    ) -> Lane | None:
+    ) -> Lane:
         """Of those that are open one whose key has room; where none has, the one that will have it soonest."""
-        if len(unlocked) < 2:
-            return unlocked[0] if unlocked else None
+        if len(unlocked) == 1:
+            return unlocked[0]
+        if name and not sticky:
+            sticky = self._sessions.last(name.conversation, unlocked[0].target.model)
 
         def among(some: Sequence[Lane]) -> Lane | None:
             usable, prefix = [(one.target, one.calls) for one in some], name.prefix if name else ""
