@@ -15,6 +15,7 @@ from orchestra.dispatch.course import Course
 from orchestra.dispatch.deadlines import Deadlines
 from orchestra.dispatch.exchange import Exchange
 from orchestra.dispatch.opening import Opening
+from orchestra.dispatch.target import Target
 from orchestra.dispatch.traffic import Way
 from orchestra.errors import BudgetExceeded, CallError, ConfigError, LedgerError
 from orchestra.fleet import cost, estimate, message_tokens
@@ -33,7 +34,7 @@ class LiveAttempt:
     """
 
     def __init__(self, means: Means, course: Course) -> None:
-        self._means, self._course, self._call = means, course, course.call
+        self._means, self._course = means, course
         self._request = _with_feedback(course.call.request, course.feedback)
         self._opening = Opening(course.call) if course.call.hands_on else None
         self._id, self._started = os.urandom(6).hex(), means.clock()
@@ -81,13 +82,12 @@ class LiveAttempt:
         return self._open(admitted, endpoint)
 
     def _finish(self) -> None:
-        admitted, changed = self._admitted, None
-        one = self.record = self._recorded(self._cost(admitted.way.lane.card) if admitted else NOTHING)
-        if admitted:
-            changed = self._give_back(admitted, one)
-        self._write(self._ended(one))
+        admitted, raw, call = self._admitted, self._raw(), self._course.call
+        one = self.record = self._recorded(self._cost(admitted.way.lane.card, raw) if admitted else NOTHING, raw)
+        changed = self._give_back(admitted, one) if admitted else None
+        call.recorder.record(call.step, self._ended(one, raw))
         if changed:
-            self._write(changed)
+            call.recorder.record(call.step, changed)
 
     async def _admission(self) -> Admitted | None:
         """What the exchange needs; None where the model cannot be asked, with the reason as the result."""
@@ -143,14 +143,14 @@ class LiveAttempt:
 
     def _open(self, admitted: Admitted, endpoint: Endpoint) -> Exchange:
         means, encoded, timeouts = self._means, admitted.encoded, admitted.way.lane.card.timeouts
-        deadlines = Deadlines(timeouts, self._call.deadline, means.clock, streamed=encoded.stream)
+        deadlines = Deadlines(timeouts, self._course.call.deadline, means.clock, streamed=encoded.stream)
         exchange = self._exchange = Exchange(
             means.transport, admitted.dialect, encoded, endpoint, timeouts, deadlines, admitted.correct
         )
         return exchange
 
     def _left(self) -> float:
-        return self._call.deadline - self._means.clock()
+        return self._course.call.deadline - self._means.clock()
 
     def _cannot_ask(self, error: ConfigError) -> None:
         """The model cannot be asked as things stand: like a dead key, only another model helps."""
@@ -167,33 +167,34 @@ class LiveAttempt:
         self.result = CallFault(Trigger.quota, str(error), sent="no")
 
     async def _announce(self, admitted: Admitted | None) -> None:
-        ladder, target = self._course.ladder, admitted.way.lane.target if admitted else None
+        call, ladder = self._course.call, self._course.ladder
+        target = admitted.way.lane.target if admitted else _NOWHERE
         reserved = admitted.reserved if admitted else None
-        await self._call.recorder.write(
-            self._call.step,
+        await call.recorder.write(
+            call.step,
             AttemptStarted(
                 attempt=self._id,
                 model=ladder.model,
-                turn=self._call.turn,
+                turn=call.turn,
                 rung=ladder.rung,
                 degraded=ladder.degraded,
                 notes=admitted.encoded.notes if admitted else (),
                 reserved=reserved,
                 holder=None if reserved is None else self._means.caps.holder,
-                key=target.key if target else "",
-                place=target.place if target else "",
+                key=target.key,
+                place=target.place,
                 call=self._course.id,
             ),
         )
 
-    def _cost(self, card: ModelCard) -> Cost:
+    def _cost(self, card: ModelCard, raw: str) -> Cost:
         """Reported tokens where there are any, else counted ones; an attempt refused with an error costs nothing."""
         if isinstance(self.result, ModelReply) and self.result.usage is not None:
             return cost(card.price, self.result.usage)
         if self._exchange is None or not self._exchange.arrived:
             return NOTHING
         read = message_tokens(self._request.messages, self._request.tools)
-        return cost(card.price, Usage(read, estimate(self._raw())), estimated=True)
+        return cost(card.price, Usage(read, estimate(raw)), estimated=True)
 
     def _raw(self) -> str:
         if isinstance(self.result, ModelReply):
@@ -202,8 +203,8 @@ class LiveAttempt:
             return self.result.partial_text
         return self._exchange.text if self._exchange else ""
 
-    def _recorded(self, charged: Cost) -> Attempt:
-        result, exchange, raw = self.result, self._exchange, self._raw()
+    def _recorded(self, charged: Cost, raw: str) -> Attempt:
+        result, exchange = self.result, self._exchange
         reply = result if isinstance(result, ModelReply) else None
         fault = result if isinstance(result, CallFault) else None
         return Attempt(
@@ -220,7 +221,7 @@ class LiveAttempt:
             raw_sha256=hashlib.sha256(raw.encode(errors="surrogatepass")).hexdigest() if raw else "",
         )
 
-    def _ended(self, one: Attempt) -> AttemptEnded:
+    def _ended(self, one: Attempt, raw: str) -> AttemptEnded:
         return AttemptEnded(
             attempt=one.id,
             model=one.model,
@@ -234,11 +235,11 @@ class LiveAttempt:
             seconds=one.seconds,
             first_token=one.first_token,
             raw_sha256=one.raw_sha256,
-            raw=self._raw(),
+            raw=raw,
         )
 
-    def _write(self, event: AttemptEnded | BreakerChanged) -> None:
-        self._call.recorder.record(self._call.step, event)
+
+_NOWHERE = Target("", "")
 
 
 def _with_feedback(request: Request, feedback: str) -> Request:
