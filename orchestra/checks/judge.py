@@ -36,7 +36,7 @@ def judge(reply: ModelReply, expect: Expect) -> Verdict:
         if (finding := check(reply, expect)) is not None:
             return Verdict(*finding, mended=mended)
     if calls or expect.output_schema is None:
-        return Verdict(mended=mended)
+        return Verdict(mended=mended) if mended else _ACCEPTED
     return _judge_output(reply, expect, expect.output_schema)
 
 
@@ -124,6 +124,7 @@ def _invented(reply: ModelReply, expect: Expect) -> Finding | None:
     return Trigger.low_confidence, (f"{listing(missing)} {stands} neither in what was given nor in a tool's result",)
 
 
+_ACCEPTED = Verdict()
 _MEDIA = frozenset((Image, Document))
 _Check: TypeAlias = Callable[[ModelReply, Expect], Finding | None]
 _HOW_IT_ENDED: Mapping[Finish, Callable[[ModelReply, Expect], Finding]] = MappingProxyType(

@@ -66,8 +66,7 @@ async def admit(means: Means, course: Course, request: Request, way: Way) -> Adm
             return fault
         if means.slots.limited(way.lane.target.model):
             await admitted.place()
-        admitted.enter()
-        return admitted if admitted.entered is not None else None
+        return admitted if admitted.enter() else None
     finally:
         if admitted.entered is None:
             admitted.give_back(NOTHING, None, sent=False)
@@ -83,7 +82,7 @@ class Admitted:
     encoded: Encoded
 
     def __init__(self, means: Means, course: Course, way: Way) -> None:
-        self._means, self._course, self._call, self.way = means, course, course.call, way
+        self._means, self._course, self.way = means, course, way
         self.dialect = codec(way.lane.card.dialect)
         self.reservation: Reservation | None = None
         self.rate: Hold | None = None
@@ -113,7 +112,9 @@ class Admitted:
     async def money(self, request: Request) -> None:
         """What it may cost at most."""
         purse, card = self._purse(), self.way.lane.card
-        request = _for(card, request)
+        if card.weights is not None and request.grammar is not None:
+            # An embedded model is held to the grammar, whoever was asked before it.
+            request = replace(request, output_schema=request.grammar)
         if not purse.capped:
             self.encoded, self.reservation = self.dialect.encode(request, card), purse.reserve(None)
             return
@@ -122,7 +123,7 @@ class Admitted:
 
     async def granted(self, request: Request) -> CallFault | None:
         """A place within the limits of the key, where there are any."""
-        means, call, rate = self._means, self._call, self.way.lane.key.rate
+        means, call, rate = self._means, self._course.call, self.way.lane.key.rate
         if rate is None:
             return None
         tokens = rate.tokens(request, now := means.clock())
@@ -148,27 +149,30 @@ class Admitted:
 
     async def place(self) -> None:
         """A slot of the model."""
-        call, slots, model = self._call, self._means.slots, self.way.lane.target.model
+        call, slots, model = self._course.call, self._means.slots, self.way.lane.target.model
         with self._told("slot", f"other calls held every slot of {model}"):
             self.slot = await slots.hold(
                 model, run=call.recorder.run, rank=call.rank, weight=WEIGHTS[call.priority], within=self._left
             )
 
-    def enter(self) -> None:
-        """Go out; not where the way was closed since it was found."""
+    def enter(self) -> bool:
+        """Go out; False where the way was closed since it was found."""
         asked, provider = self._course.asked, self.way.lane.target.provider
         self.entered = self._means.traffic.enter(self.way, first=provider not in asked)
-        if self.entered is not None:
-            asked.add(provider)
+        if self.entered is None:
+            return False
+        asked.add(provider)
+        return True
 
     @property
     def _left(self) -> float:
-        return self._call.deadline - self._means.clock()
+        return self._course.call.deadline - self._means.clock()
 
     def _purse(self) -> Purse:
-        means, call, target = self._means, self._call, self.way.lane.target
+        means, call = self._means, self._course.call
         if not means.caps.budgets:
             return call.purse
+        target = self.way.lane.target
         return means.caps.purse_for(means.now(), replace(call.labels, model=target.model, key=target.key), call.purse)
 
     def _told(self, why: WaitReason, held: str) -> _Told:
@@ -211,9 +215,3 @@ def waited(course: Course, way: Way | None, seconds: float, why: WaitReason) -> 
             call=course.id,
         ),
     )
-
-
-def _for(card: ModelCard, request: Request) -> Request:
-    """As this model is asked: an embedded one is held to the grammar, whoever was asked before it."""
-    held = request.grammar is not None and card.weights is not None
-    return replace(request, output_schema=request.grammar) if held else request

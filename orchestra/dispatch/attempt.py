@@ -24,7 +24,7 @@ from orchestra.types import Attempt, CallFault, Cost, Message, ModelCard, ModelR
 
 
 class LiveAttempt:
-    """One request to one model: `more` until there is a `result`, then `aclose`, whatever happened.
+    """One request to one model: `run`, or `more` until there is a `result`, then `aclose`, whatever happened.
 
     `result` is then the reply or the fault, None where it was cancelled, and `record` the rest.
     `way` is where it went or should have gone; None where nothing was open, or no other key or place would help.
@@ -45,6 +45,14 @@ class LiveAttempt:
         self.way: Way | None = None
         self.error: ConfigError | BudgetExceeded | None = None
         self.handed_on: list[str] = []
+
+    async def run(self) -> None:
+        """All of it, for whoever wants nothing before the result. Raises as `more`."""
+        try:
+            if exchange := await self._begin():
+                await exchange.rest()
+        finally:
+            await self.aclose()
 
     async def more(self) -> Iterable[Delta]:
         """The next pieces to hand on. Raises BudgetExceeded and DeadlineExceeded before anything is sent."""
@@ -113,11 +121,11 @@ class LiveAttempt:
                 return None
             self.way = way
             admitted = await admit(self._means, self._course, self._request, way)
-            if isinstance(admitted, Admitted):
-                return admitted
-            if admitted is not None:
+            if isinstance(admitted, CallFault):
                 self.result = admitted
                 return None
+            if admitted:
+                return admitted
 
     def _give_back(self, admitted: Admitted, one: Attempt) -> BreakerChanged | None:
         """What was held, and what came of the attempt to all who watch its target."""

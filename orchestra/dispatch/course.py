@@ -26,7 +26,7 @@ class Course:
     ladder: Ladder
     feedback: str = ""
     attempts: list[Attempt] = field(default_factory=list[Attempt])
-    avoid: set[Target] = field(default_factory=set[Target])
+    avoid: frozenset[Target] = frozenset()
     stay: Target | None = None
     forced: bool = False
     asked: set[str] = field(default_factory=set[str])
@@ -77,7 +77,7 @@ class Course:
     def go_on(self, move: Move) -> None:
         """Make the move. What a model was told is kept for the same request again, not for another model."""
         if move.ladder.model != self.ladder.model:
-            self.avoid, self.stay = set(), None
+            self.avoid, self.stay = frozenset(), None
         self.ladder = move.ladder
         self.feedback = self.feedback if move.action is Action.retry else move.feedback
 

@@ -55,9 +55,9 @@ class Deadlines:
                 return
             chunk = self._heard[-2:] + chunk
         self._heard = chunk
+        self.wait_anew()
         if self.first_token is None:
             self.first_token = self._clock() - self._started
-        self.wait_anew()
 
     def wait_anew(self) -> None:
         """Silence counts from now: until now it was not the model that was slow."""

@@ -93,11 +93,7 @@ class Dispatcher:
         with Course(call, call.ladder) as course:
             while True:
                 attempt = self._attempt(course)
-                try:
-                    while attempt.result is None:
-                        await attempt.more()
-                finally:
-                    await attempt.aclose()
+                await attempt.run()
                 outcome = self._judged(course, attempt)
                 if isinstance(outcome, Accepted):
                     return outcome
@@ -132,8 +128,9 @@ class Dispatcher:
             return result
         assert way is not None, "whoever has replied was asked"
         reply, verdict = self._judge(course, result)
-        self.traffic.judged(way, accepted=verdict.accepted)
-        return course.accept(attempt.record, reply, verdict) if verdict.accepted else verdict
+        accepted = verdict.accepted
+        self.traffic.judged(way, accepted=accepted)
+        return course.accept(attempt.record, reply, verdict) if accepted else verdict
 
     def _end(self, course: Course, attempt: LiveAttempt, move: Move) -> OrchestraError:
         step, attempts = course.call.step, course.attempts
@@ -218,7 +215,7 @@ class Dispatcher:
         wait = self.traffic.pause(model, tags)
         if self._clock() + wait >= course.call.deadline:
             return move, 0.0
-        course.forced, course.avoid = True, set()
+        course.forced, course.avoid = True, frozenset()
         ladder = replace(course.ladder, model=model, retries=self._recovery.retries, degraded=True)
         reason = f"{failure.text}; nothing else is open, so {model} is asked all the same"
         return Move(Action.retry, ladder, model, reason), wait
@@ -227,7 +224,7 @@ class Dispatcher:
         spent = replace(course.ladder, retries=self._recovery.retries)
         return next_move(self._recovery, course.call.decision, spent, failure)
 
-    def _way(self, course: Course, avoid: set[Target]) -> Way | None:
+    def _way(self, course: Course, avoid: frozenset[Target]) -> Way | None:
         call, card = course.call, self._means.models[course.ladder.model]
         way = self.traffic.way(card, call.request, tags=call.data_tags, avoid=avoid)
         return way if isinstance(way, Way) else None

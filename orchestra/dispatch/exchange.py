@@ -73,16 +73,12 @@ class Exchange:
 
     async def _guarded(self, work: Awaitable[Sequence[Delta]]) -> Sequence[Delta]:
         try:
-            return await self._within(work)
+            try:
+                return await self._deadlines.within(work)
+            except TransportFault as fault:
+                self._end(self._cut(fault))
         except Exception as error:  # noqa: BLE001  # a stranger's transport or a codec's bug must not end the run
             self._fail(error)
-        return ()
-
-    async def _within(self, work: Awaitable[Sequence[Delta]]) -> Sequence[Delta]:
-        try:
-            return await self._deadlines.within(work)
-        except TransportFault as fault:
-            self._end(self._cut(fault))
         return ()
 
     async def _all(self) -> Sequence[Delta]:
@@ -111,7 +107,7 @@ class Exchange:
         self.sent, self.status = "yes", response.status
         if limits := self._codec.limits(response.headers):
             self._limits(limits)
-        if not _is_good(response):
+        if not _is_good(self.status):
             self._deadlines.end_soon()
             self._end(self._error(response, await self._whole(response)))
         elif self._encoded.stream and not _is_json(response):
@@ -162,7 +158,7 @@ class Exchange:
         if self._stream:
             ended = self._stream[0].close()
             return ended if isinstance(ended, ModelReply) else replace(ended, trigger=fault.trigger, text=str(fault))
-        if self._response is not None and not _is_good(self._response):
+        if self._response is not None and not _is_good(self._response.status):
             return self._error(self._response, b"")
         self.sent = "yes" if self.sent == "yes" else fault.sent
         return CallFault(fault.trigger, str(fault), sent=self.sent)
@@ -190,8 +186,8 @@ def wire_request(codec: Codec, encoded: Encoded, endpoint: Endpoint, *, connect:
     return endpoint.signature.signed(request) if endpoint.signature else request
 
 
-def _is_good(response: WireResponse) -> bool:
-    return 200 <= response.status < 300
+def _is_good(status: int) -> bool:
+    return 200 <= status < 300
 
 
 def _is_json(response: WireResponse) -> bool:

@@ -176,9 +176,8 @@ class Reservation:
                 account.open -= 1
                 account.held = account.held - self.usd if account.open else 0.0
                 account.spent += spent
-        for account in accounts:
-            for wake in tuple(account.waiting):
-                wake()
+        for wake in [wake for account in accounts for wake in account.waiting]:
+            wake()
 
 
 _LOCK = threading.Lock()
