@@ -46,11 +46,10 @@ def choose(means: Means, course: Course, request: Request) -> Way | CallFault:
 
     Raises ConfigError for a model that is not in the fleet.
     """
-    name = course.ladder.model
-    if name not in means.models:
+    name, tags = course.ladder.model, course.call.data_tags
+    if (card := means.models.get(name)) is None:
         raise ConfigError(f"model {name!r} is not in the fleet; known: {', '.join(means.models)}")
-    tags, avoid, stay = course.call.data_tags, course.avoid, course.stay
-    return means.traffic.way(means.models[name], request, tags=tags, avoid=avoid, stay=stay, forced=course.forced)
+    return means.traffic.way(card, request, tags=tags, avoid=course.avoid, stay=course.stay, forced=course.forced)
 
 
 async def admit(means: Means, course: Course, request: Request, way: Way) -> Admitted | CallFault | None:

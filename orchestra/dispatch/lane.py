@@ -98,13 +98,13 @@ class Lane:
             return None
         if isinstance(result, CallFault):
             self._refused(now, result)
-            fault, trigger, retry_after, tokens = result, result.trigger, result.retry_after, None
+            trigger, tokens, failed, retry_after = result.trigger, None, _failed(result), result.retry_after
         else:
             self.dead_until = self.key.dead_until = -math.inf
-            fault, trigger, retry_after, tokens = None, None, None, result.usage and result.usage.output
-        state = self.breaker.leave(now, entered, failed=_failed(fault), seconds=seconds, retry_after=retry_after)
+            trigger, tokens, failed, retry_after = None, result.usage and result.usage.output, False, None
         self.health.record(now, trigger=trigger, seconds=seconds, first_token=first_token, output_tokens=tokens)
-        return self._changed(now, state, fault) if state else None
+        state = self.breaker.leave(now, entered, failed=failed, seconds=seconds, retry_after=retry_after)
+        return self._changed(now, state, result) if state else None
 
     def _refused(self, now: float, fault: CallFault) -> None:
         """A dead key is dead for all of its provider's models; by a 403, which is about this model, here alone."""
@@ -114,8 +114,11 @@ class Lane:
         elif fault.trigger is Trigger.rate_limited and fault.retry_after:
             self.paused_until = max(self.paused_until, now + fault.retry_after)
 
-    def _changed(self, now: float, state: BreakerState, fault: CallFault | None) -> BreakerChanged:
-        reason = f"{fault.trigger}: {fault.text}" if fault else "its probes succeeded" if state == "closed" else "slow"
+    def _changed(self, now: float, state: BreakerState, result: ModelReply | CallFault) -> BreakerChanged:
+        if isinstance(result, CallFault):
+            reason = f"{result.trigger}: {result.text}"
+        else:
+            reason = "its probes succeeded" if state == "closed" else "slow"
         return BreakerChanged(
             model=self.target.model,
             state=state,
@@ -127,8 +130,6 @@ class Lane:
         )
 
 
-def _failed(fault: CallFault | None) -> bool | None:
+def _failed(fault: CallFault) -> bool | None:
     """Whether the breaker counts it as a failure; None where it says nothing of the target."""
-    if fault is None:
-        return False
     return None if fault.trigger in REFUSED or fault.trigger.fault is not Fault.provider else True

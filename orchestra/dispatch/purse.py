@@ -176,8 +176,9 @@ class Reservation:
                 account.open -= 1
                 account.held = account.held - self.usd if account.open else 0.0
                 account.spent += spent
-        for wake in [wake for account in accounts for wake in account.waiting]:
-            wake()
+        if self.capped:
+            for wake in [wake for account in accounts for wake in account.waiting]:
+                wake()
 
 
 _LOCK = threading.Lock()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import add
+
 SLICES = 10
 """A window moves on by a tenth of itself: between nine tenths of its length and all of it are counted."""
 
@@ -24,10 +26,7 @@ class Window:
         """Count these, one a column, and give the sums."""
         sums = self.sums(now)
         newest = self._slices[self._newest % SLICES]
-        for column, count in enumerate(counts):
-            if count:
-                newest[column] += count
-                sums[column] += count
+        newest[:], sums[:] = map(add, newest, counts), map(add, sums, counts)
         return sums
 
     def sums(self, now: float) -> list[int]:
