@@ -1,6 +1,7 @@
 """From a Decision to an accepted reply: what follows each failure, and what the ledger says of it."""
 
 import hashlib
+import json
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from orchestra.errors import BadRequest, ConfigError, ContentFiltered, Exhausted
 from orchestra.recovery import Ladder, RecoveryPolicy
 from orchestra.transport import TransportFault
 from orchestra.types import Action, AttemptChanged, Cost, Trigger, Usage
-from tests.dispatch.doubles import ROWS, Bench, Served, call_tool, card, decide, error, say
+from tests.dispatch.doubles import DONE, ROWS, Bench, Served, call_tool, card, decide, error, say
 
 REFUSED = TransportFault(Trigger.connection, "refused", sent="no")
 
@@ -205,6 +206,42 @@ async def test_a_failure_only_a_person_can_judge_is_human_needed():
     with pytest.raises(HumanNeeded) as caught:
         await bench.run()
     assert caught.value.trigger is Trigger.empty
+
+
+LOOK, SEND = replace(ROWS, name="look", read_only=True), replace(ROWS, name="send")
+
+
+async def test_a_doubtful_look_up_is_kept_where_no_stronger_model_is_left_and_says_so():
+    bench = Bench({"small": [unsure_of("look")]})
+    accepted = await bench.run(alone(bench))
+    assert [one.name for one in accepted.reply.tool_calls] == ["look"]
+    (note,) = accepted.verdict.mended
+    assert note.endswith("no stronger model is left")
+    assert bench.rows.judged[0].mended == (note,)
+
+
+@pytest.mark.parametrize("called", [("send",), ("look", "send")])
+async def test_a_doubtful_deed_is_for_a_person_where_no_stronger_model_is_left(called):
+    bench = Bench({"small": [unsure_of(*called)]})
+    with pytest.raises(HumanNeeded, match="low_confidence on small"):
+        await bench.run(alone(bench))
+
+
+def alone(bench):
+    """A call that no other model may serve, of which improbable words are doubtful."""
+    expect = Expect(tools=(LOOK, SEND), min_logprob=-1.0)
+    return bench.call(decision=decide(ladder=(), siblings=()), tools=(LOOK, SEND), expect=expect)
+
+
+def unsure_of(*names):
+    """Calls of these tools, every word of them improbable."""
+    calls = [
+        {"index": at, "id": f"c{at}", "type": "function", "function": {"name": name, "arguments": '{"sql": "x"}'}}
+        for at, name in enumerate(names)
+    ]
+    choice = {"index": 0, "delta": {"tool_calls": calls}, "finish_reason": "tool_calls"}
+    said = {"choices": [choice | {"logprobs": {"content": [{"token": "x", "logprob": -3.0}]}}]}
+    return Served([b"data: " + json.dumps(said).encode() + b"\n\n", DONE])
 
 
 async def test_the_end_names_the_attempts_before_the_last():

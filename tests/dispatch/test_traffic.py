@@ -56,6 +56,18 @@ def refused(status):
     return CallFault(Trigger.auth, "no", status=status)
 
 
+def test_a_target_whose_replies_are_suddenly_far_longer_is_less_healthy_than_one_whose_are_not():
+    usual, odd = (replace(ANSWER, usage=Usage(10, output)) for output in (100, 5_000))
+    health = []
+    for last in (usual, odd):
+        known = Known(keyed("A"))
+        for result in [usual] * 64 + [last] * 8:
+            known.clock.move(2.0)
+            known.ends(result)
+        health.append(known.traffic.health().get("small", 1.0))
+    assert health[1] < health[0] == 1.0
+
+
 def test_a_model_with_one_target_costs_neither_a_draw_nor_a_look_at_the_request():
     known = Known(keyed("A"))
     way = known.way()
