@@ -10,7 +10,7 @@ from orchestra.dispatch.afford import afford
 from orchestra.dispatch.call import Endpoints
 from orchestra.dispatch.caps import Caps
 from orchestra.dispatch.course import Course
-from orchestra.dispatch.purse import Purse, Reservation
+from orchestra.dispatch.purse import Reservation
 from orchestra.dispatch.rates import Hold
 from orchestra.dispatch.slots import WEIGHTS, Slot, Slots
 from orchestra.dispatch.traffic import Traffic, Way
@@ -110,7 +110,11 @@ class Admitted:
 
     async def money(self, request: Request) -> None:
         """What it may cost at most."""
-        purse, card = self._purse(), self.way.lane.card
+        call, lane, caps = self._course.call, self.way.lane, self._means.caps
+        card, purse = lane.card, call.purse
+        if caps.budgets:
+            labels = replace(call.labels, model=lane.target.model, key=lane.target.key)
+            purse = caps.purse_for(self._means.now(), labels, purse)
         if card.weights is not None and request.grammar is not None:
             # An embedded model is held to the grammar, whoever was asked before it.
             request = replace(request, output_schema=request.grammar)
@@ -166,13 +170,6 @@ class Admitted:
     @property
     def _left(self) -> float:
         return self._course.call.deadline - self._means.clock()
-
-    def _purse(self) -> Purse:
-        means, call = self._means, self._course.call
-        if not means.caps.budgets:
-            return call.purse
-        target = self.way.lane.target
-        return means.caps.purse_for(means.now(), replace(call.labels, model=target.model, key=target.key), call.purse)
 
     def _told(self, why: WaitReason, held: str) -> _Told:
         return _Told(self._means.clock, self._course, self.way, why, held)

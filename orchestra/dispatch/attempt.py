@@ -213,19 +213,24 @@ class LiveAttempt:
 
     def _recorded(self, charged: Cost, raw: str) -> Attempt:
         result, exchange = self.result, self._exchange
-        reply = result if isinstance(result, ModelReply) else None
-        fault = result if isinstance(result, CallFault) else None
+        trigger = usage = wire_model = None
+        evidence: tuple[str, ...] = ()
+        sent, first_token = (exchange.sent, exchange.first_token) if exchange else ("no", None)
+        if isinstance(result, ModelReply):
+            usage, wire_model = result.usage, result.wire_model
+        elif result is not None:
+            trigger, evidence, sent = result.trigger, (result.text,), result.sent
         return Attempt(
             id=self._id,
             model=self._course.ladder.model,
-            trigger=fault.trigger if fault else None,
-            evidence=(fault.text,) if fault else (),
-            sent=fault.sent if fault else exchange.sent if exchange else "no",
-            usage=reply.usage if reply else None,
+            trigger=trigger,
+            evidence=evidence,
+            sent=sent,
+            usage=usage,
             cost=charged,
             seconds=self._means.clock() - self._started,
-            first_token=exchange.first_token if exchange else None,
-            wire_model=reply.wire_model if reply else None,
+            first_token=first_token,
+            wire_model=wire_model,
             raw_sha256=hashlib.sha256(raw.encode(errors="surrogatepass")).hexdigest() if raw else "",
         )
 

@@ -22,9 +22,8 @@ class Deadlines:
 
     def __init__(self, timeouts: Timeouts, deadline: float, clock: Callable[[], float], *, streamed: bool) -> None:
         self._timeouts, self._clock, self._streamed = timeouts, clock, streamed
-        self._started = started = clock()
-        self._ends = min(deadline, started + timeouts.total)
-        self._due = min(self._ends, started + timeouts.first_token) if streamed else self._ends
+        self._started = self._since = clock()
+        self._ends = min(deadline, self._started + timeouts.total)
         self._timer: asyncio.TimerHandle | None = None
         self._waiting: asyncio.Task[object] | None = None
         self._expired = False
@@ -57,23 +56,30 @@ class Deadlines:
         self._heard = chunk
         self.wait_anew()
         if self.first_token is None:
-            self.first_token = self._clock() - self._started
+            self.first_token = self._since - self._started
 
     def wait_anew(self) -> None:
         """Silence counts from now: until now it was not the model that was slow."""
-        if self._streamed:
-            self._due = min(self._ends, self._clock() + self._timeouts.chunk)
+        self._since = self._clock()
 
     def end_soon(self) -> None:
         """Nothing that still comes is worth more than the wait between two chunks."""
         self._ends = min(self._ends, self._clock() + self._timeouts.chunk)
-        self._due = min(self._due, self._ends)
 
     def close(self) -> None:
         """The exchange is over: nothing is waited for any more."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    @property
+    def _due(self) -> float:
+        """When the model has to have given its next sign, or ended."""
+        if not self._streamed:
+            return self._ends
+        wait = self._timeouts
+        sign = self._started + wait.first_token if self.first_token is None else self._since + wait.chunk
+        return min(self._ends, sign)
 
     def _arm(self) -> None:
         """The timer rings when this wait has to end, or before: the next one may be as short as that of a chunk."""
