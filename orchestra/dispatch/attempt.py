@@ -152,9 +152,8 @@ class LiveAttempt:
     def _open(self, admitted: Admitted, endpoint: Endpoint) -> Exchange:
         means, encoded, timeouts = self._means, admitted.encoded, admitted.way.lane.card.timeouts
         deadlines = Deadlines(timeouts, self._course.call.deadline, means.clock, streamed=encoded.stream)
-        exchange = self._exchange = Exchange(
-            means.transport, admitted.dialect, encoded, endpoint, timeouts, deadlines, admitted.correct
-        )
+        transport, dialect = means.transport, admitted.dialect
+        exchange = self._exchange = Exchange(transport, dialect, encoded, endpoint, deadlines, admitted.correct)
         return exchange
 
     def _left(self) -> float:

@@ -21,7 +21,7 @@ class Deadlines:
     """
 
     def __init__(self, timeouts: Timeouts, deadline: float, clock: Callable[[], float], *, streamed: bool) -> None:
-        self._timeouts, self._clock, self._streamed = timeouts, clock, streamed
+        self.timeouts, self._clock, self._streamed = timeouts, clock, streamed
         self._started = self._since = clock()
         self._ends = min(deadline, self._started + timeouts.total)
         self._timer: asyncio.TimerHandle | None = None
@@ -53,8 +53,7 @@ class Deadlines:
             if self._keeps_alive(chunk):
                 return
             chunk = self._heard[-2:] + chunk
-        self._heard = chunk
-        self.wait_anew()
+        self._heard, self._since = chunk, self._clock()
         if self.first_token is None:
             self.first_token = self._since - self._started
 
@@ -64,7 +63,7 @@ class Deadlines:
 
     def end_soon(self) -> None:
         """Nothing that still comes is worth more than the wait between two chunks."""
-        self._ends = min(self._ends, self._clock() + self._timeouts.chunk)
+        self._ends = min(self._ends, self._clock() + self.timeouts.chunk)
 
     def close(self) -> None:
         """The exchange is over: nothing is waited for any more."""
@@ -77,13 +76,13 @@ class Deadlines:
         """When the model has to have given its next sign, or ended."""
         if not self._streamed:
             return self._ends
-        wait = self._timeouts
+        wait = self.timeouts
         sign = self._started + wait.first_token if self.first_token is None else self._since + wait.chunk
         return min(self._ends, sign)
 
     def _arm(self) -> None:
         """The timer rings when this wait has to end, or before: the next one may be as short as that of a chunk."""
-        seconds = min(self._due - self._clock(), self._timeouts.chunk)
+        seconds = min(self._due - self._clock(), self.timeouts.chunk)
         self._timer = asyncio.get_running_loop().call_later(seconds, self._ring)
 
     def _ring(self) -> None:
@@ -98,7 +97,7 @@ class Deadlines:
 
     def _passed(self) -> str:
         """What it means that the deadline has passed."""
-        wait = self._timeouts
+        wait = self.timeouts
         if self._ends <= self._due:
             return f"no complete reply within {self._ends - self._started:.3g} s"
         if self.first_token is None:

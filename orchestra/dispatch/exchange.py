@@ -11,7 +11,7 @@ from orchestra.dialects import Codec, Delta, Encoded, RateLimit, StreamReader
 from orchestra.dispatch.call import Endpoint
 from orchestra.dispatch.deadlines import Deadlines
 from orchestra.transport import Transport, TransportFault, WireRequest, WireResponse
-from orchestra.types import CallFault, ModelReply, Sent, TextDelta, Timeouts, Trigger
+from orchestra.types import CallFault, ModelReply, Sent, TextDelta, Trigger
 
 Stream: TypeAlias = tuple[StreamReader, AsyncIterator[bytes]]
 """A streamed reply: what reads it, and its bytes."""
@@ -37,12 +37,11 @@ class Exchange:
         codec: Codec,
         encoded: Encoded,
         endpoint: Endpoint,
-        timeouts: Timeouts,
         deadlines: Deadlines,
         limits: Callable[[Sequence[RateLimit]], None],
     ) -> None:
         self._transport, self._codec, self._encoded, self._endpoint = transport, codec, encoded, endpoint
-        self._timeouts, self._deadlines, self._limits = timeouts, deadlines, limits
+        self._deadlines, self._limits = deadlines, limits
         self._response: WireResponse | None = None
         self._stream: Stream | None = None
         self._deltas: list[Delta] = []
@@ -102,7 +101,7 @@ class Exchange:
 
     async def _begin(self) -> Stream | None:
         """Send; None where the reply is no stream, and read whole."""
-        request = wire_request(self._codec, self._encoded, self._endpoint, connect=self._timeouts.connect)
+        request = wire_request(self._codec, self._encoded, self._endpoint, connect=self._deadlines.timeouts.connect)
         response = self._response = await self._transport.send(request)
         self.sent, self.status = "yes", response.status
         if limits := self._codec.limits(response.headers):
@@ -119,7 +118,8 @@ class Exchange:
     async def _read(self, reader: StreamReader, chunks: AsyncIterator[bytes]) -> Sequence[Delta]:
         """The next deltas; none that come with a fault where none went before: another model may answer yet."""
         async for chunk in chunks:
-            self._hear(chunk)
+            self.arrived = True
+            self._deadlines.hear(chunk)
             deltas = reader.feed(chunk)
             if fault := reader.fault:
                 deltas = deltas if self._deltas else ()
@@ -135,15 +135,12 @@ class Exchange:
     async def _whole(self, response: WireResponse) -> bytes:
         body = bytearray()
         async for chunk in response.chunks():
-            self._hear(chunk)
+            self.arrived = True
+            self._deadlines.hear(chunk)
             body += chunk
             if len(body) > MAX_BODY:
                 raise TransportFault(Trigger.bad_reply, f"the reply is longer than {MAX_BODY:,} bytes", sent="yes")
         return bytes(body)
-
-    def _hear(self, chunk: bytes) -> None:
-        self.arrived = True
-        self._deadlines.hear(chunk)
 
     def _error(self, response: WireResponse, body: bytes) -> CallFault:
         self.arrived = False
