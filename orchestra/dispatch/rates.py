@@ -101,7 +101,7 @@ class RateLimiter:
             if hold.settled:
                 return
             hold.settled = True
-            for window, part in zip(self._windows, hold.parts, strict=True):
+            for window, part in hold.parts:
                 window.change(now, part, more if window.tokens else requests)
                 if window.tokens and tokens is not None:
                     window.learn(hold.tokens, tokens)
@@ -136,7 +136,7 @@ class RateLimiter:
         self._last = now
         self._requests += 1
         self._tokens += tokens
-        parts = [window.reserve(now, tokens if window.tokens else 1) for window in self._windows]
+        parts = [(window, window.reserve(now, tokens if window.tokens else 1)) for window in self._windows]
         return Hold(self, tokens, (self._requests, self._tokens), parts)
 
     def _span(self, said: RateLimit) -> float:
@@ -153,7 +153,9 @@ class Hold:
 
     __slots__ = ("known", "limiter", "parts", "settled", "tokens")
 
-    def __init__(self, limiter: RateLimiter, tokens: int, known: tuple[int, int], parts: list[_Slice]) -> None:
+    def __init__(
+        self, limiter: RateLimiter, tokens: int, known: tuple[int, int], parts: list[tuple[_Window, _Slice]]
+    ) -> None:
         self.limiter, self.tokens, self.known, self.parts = limiter, tokens, known, parts
         self.settled = False
 
