@@ -116,7 +116,7 @@ class RateLimiter:
         `hold` is that of the request that was answered: what was reserved after it is not in the headers' numbers yet.
         """
         with self._lock:
-            known = hold.known if hold and not hold.settled else (self._requests, self._tokens)
+            known = hold.known if hold else (self._requests, self._tokens)
             for said in limits:
                 # Anthropic's limits on input and output alone are in `tokens` already, the tightest of them.
                 if said.remaining is not None and said.counted in ("requests", "tokens"):

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from orchestra.errors import OrchestraError
+from orchestra.errors import ConfigError, OrchestraError
 from orchestra.transport import TransportFault
 from orchestra.types import Trigger
 from tests.dispatch.doubles import ROWS, SILENCE, Bench, Served, call_tool, error, frame, say
@@ -37,6 +37,16 @@ async def test_complete_ends_as_stream_ends(script):
     assert await ended(one, one.dispatcher.complete) == await ended(other, other.run)
     assert [type(event) for _, event in one.rows] == [type(event) for _, event in other.rows]
     assert one.transport.closed == other.transport.closed
+
+
+async def test_complete_passes_over_a_model_that_cannot_be_asked():
+    bench = Bench({"twin": [say("ok")]}, broken={"small": ConfigError("set A_KEY")})
+    accepted = await bench.dispatcher.complete(bench.call())
+    assert [(one.model, one.trigger, one.sent) for one in accepted.attempts] == [
+        ("small", Trigger.auth, "no"),
+        ("twin", None, "yes"),
+    ]
+    assert bench.transport.models == ["twin"]
 
 
 async def test_a_cancelled_complete_gives_everything_back_and_says_so():

@@ -203,6 +203,23 @@ def test_what_was_reserved_after_the_request_that_was_answered_is_not_in_its_hea
     assert one.wait(1.0, 1) == 0.0
 
 
+def test_what_the_answered_request_itself_did_not_use_is_in_its_headers():
+    one = limiter()
+    answered = take(one, 0.0, 100)
+    one.correct(1.0, said("tokens", remaining=50), hold=answered)
+    one.settle(answered, 1.0, 10)
+    assert (one.wait(1.0, 50), one.wait(1.0, 51)) == (0.0, 30.0)
+
+
+def test_a_request_that_was_never_sent_leaves_its_place_to_another():
+    one = limiter()
+    one.correct(0.0, said(remaining=1))
+    unsent = take(one, 0.0)
+    assert one.wait(0.0, 1) == 30.0
+    one.settle(unsent, 0.0, None)
+    assert one.wait(0.0, 1) == 0.0
+
+
 def test_a_refund_of_what_the_provider_has_not_counted_yet_can_be_taken_again_and_an_older_one_cannot():
     one = limiter()
     older = take(one, 0.0, 100)
