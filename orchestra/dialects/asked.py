@@ -117,8 +117,8 @@ class _Cut:
     def asked(self) -> Asked:
         """The whole of it."""
         messages, schema = self._messages()
-        speech = [message.parts for message in messages if message.role == "assistant"]
-        calls = [part for parts in speech for part in parts if isinstance(part, ToolCall)]
+        speech = [message for message in messages if message.role == "assistant"]
+        calls = [part for message in speech for part in message.parts if isinstance(part, ToolCall)]
         compiled = self._compiled(calls)
         names, ids = self._spellings(calls, compiled)
         return Asked(

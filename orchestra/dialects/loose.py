@@ -17,7 +17,8 @@ def parse(text: str | bytes, levels: int = 128) -> Any:
     Raises ValueError for anything else: NaN, 1e999, more `levels` of nesting than any provider has, invalid UTF-8.
     """
     try:
-        text = text.decode(json.detect_encoding(text)) if isinstance(text, bytes) else text
+        if isinstance(text, bytes):
+            text = text.decode(json.detect_encoding(text))
         value, end = _DECODER.raw_decode(text) if text.startswith(("{", "[")) else (None, -1)
         if end < 0 or text[end:].strip(_SPACE):  # `decode` looks for white space before and behind every value
             value = _DECODER.decode(text)

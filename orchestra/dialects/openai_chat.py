@@ -120,7 +120,7 @@ def _details(thoughts: Iterable[Reasoning]) -> list[Any]:
 
 def _unreturned(said: Asked, profile: ChatProfile) -> tuple[str, ...]:
     """Notes where reasoning, or details that were kept of it, cannot go back."""
-    turns = [message.parts for message in said.messages if Reasoning in map(type, message.parts)]
+    turns = [turn.parts for turn in said.messages if not turn.plain and Reasoning in map(type, turn.parts)]
     if not turns:
         return ()
     states = [part.provider_state for parts in turns for part in parts if isinstance(part, Reasoning)]
