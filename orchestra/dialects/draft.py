@@ -119,7 +119,8 @@ class Draft:
         assert self.finish is not None, "a reply that has not ended is none"
         written, refusal = self._written(), self._refusal.text if self._refusal else ""
         parts, mended = self._parts(written, refusal)
-        finish = "tool_calls" if self.finish == "stop" and ToolCall in map(type, parts) else self.finish
+        called, said = ToolCall in map(type, parts), written or refusal
+        finish = "tool_calls" if called and self.finish == "stop" else self.finish
         logprob = sum(self.logprobs) / len(self.logprobs) if self.logprobs else None
         return ModelReply(
             parts,
@@ -127,7 +128,7 @@ class Draft:
             self.usage,
             self.model and scalars(self.model),
             logprob,
-            scalars(self._raw(written or refusal)),
+            scalars(self._raw(said) if called else said),
             mended,
         )
 
