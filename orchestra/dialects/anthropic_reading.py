@@ -151,7 +151,7 @@ class AnthropicReading:
         self._stopped = True
         for index in [*self._open]:
             self._end(index)
-        return self.draft.stopped(self._reason, _MEANINGS) if self._reason else None
+        return self.draft.stopped(self._reason, _MEANINGS.get(self._reason)) if self._reason else None
 
 
 _CALL = frozenset({"type", "id", "name", "input"})

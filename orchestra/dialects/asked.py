@@ -25,8 +25,8 @@ class Asked(NamedTuple):
     `compiled` are the tools to declare, by canonical name; where models write their calls as JSON (`json_tools`) they
     stand in the prompt, and `output_schema` holds both the calls and the answer; `told` says that the prompt tells all
     of it already. `messages` are what the model may see.
-    `names` and `ids` spell every tool and every call of them. `extra` are parameters for this provider, by their own
-    names; they never replace what the request itself says.
+    `names` and `ids` spell every tool that was called and every call of it. `extra` are parameters for this provider,
+    by their own names; they never replace what the request itself says.
     """
 
     card: ModelCard
@@ -117,8 +117,8 @@ class _Cut:
     def asked(self) -> Asked:
         """The whole of it."""
         messages, schema = self._messages()
-        speech = [message.parts for message in messages if message.role == "assistant"]
-        calls = [part for parts in speech for part in parts if isinstance(part, ToolCall)]
+        speech = [message for message in messages if message.role == "assistant"]
+        calls = [part for message in speech for part in message.parts if isinstance(part, ToolCall)]
         compiled = self._compiled(calls)
         names, ids = self._spellings(calls, compiled)
         return Asked(
@@ -179,10 +179,10 @@ class _Cut:
     def _spellings(
         self, calls: Sequence[ToolCall], compiled: Mapping[str, CompiledTool]
     ) -> tuple[Mapping[str, str], Mapping[str, str]]:
-        """The wire's names of tools, and its ids of calls."""
-        known = {name: tool.name for name, tool in compiled.items()}
+        """The wire's names of the tools that were called, and its ids of the calls."""
         if not calls:
-            return known, {}
+            return {}, {}
+        known = {name: tool.name for name, tool in compiled.items()}
         names = wire_names([call.name for call in calls], known=known, spelling=self.features.tool_names)
         return names, wire_names([call.id for call in calls], spelling=self.features.call_ids)
 

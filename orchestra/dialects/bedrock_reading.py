@@ -100,7 +100,7 @@ class BedrockReading:
 
     def _stop(self, data: dict[str, Any]) -> CallFault | None:
         reason = string(data.get("stopReason"))
-        return self.draft.stopped(reason, MEANINGS) if reason else None
+        return self.draft.stopped(reason, MEANINGS.get(reason)) if reason else None
 
     def _metadata(self, data: dict[str, Any]) -> None:
         self.draft.usage = usage(mapping(data.get("usage"))) or self.draft.usage

@@ -36,7 +36,9 @@ class ChatReading:
             return fault
         if "x_groq" in data and (fault := self._groqs(data)):
             return fault
-        return ended(choice, draft) or self._uncalled() if choice else None
+        if choice and (fault := ended(choice, draft)):
+            return fault
+        return self._uncalled() if draft.finish == "tool_calls" else None
 
     def whole(self, data: dict[str, Any]) -> CallFault | None:
         """Takes in a body that was not streamed."""
@@ -54,16 +56,25 @@ class ChatReading:
 
     def _uncalled(self) -> CallFault | None:
         """A fault where the reply ended for calls and holds none: what the server took for one is lost."""
-        draft = self.draft
-        if draft.finish != "tool_calls" or draft.calls or draft.encoded.json_tools:
+        if self.draft.calls or self.draft.encoded.json_tools:
             return None
         return bad_reply("the provider stopped for tool calls, and there is none")
 
     def _message(self, choice: dict[str, Any]) -> CallFault | None:
         """Takes in what a choice says; the fault where it is of another kind."""
-        draft, message = self.draft, mapping(choice.get("delta")) or mapping(choice.get("message"))
+        message = mapping(choice.get("delta")) or mapping(choice.get("message"))
         if not message:
             return bad_reply(_OTHER_KIND) if "text" in choice else None
+        content = message.get("content")
+        if not (isinstance(content, str) and _WORDS.issuperset(message)):
+            self._told(message)
+        elif content:  # as in nearly every chunk
+            self.draft.say(content)
+        return None
+
+    def _told(self, message: dict[str, Any]) -> None:
+        """Takes in a message that may hold more than words."""
+        draft = self.draft
         text, thought = _content(message)
         if thought:
             draft.reason(thought)
@@ -74,9 +85,9 @@ class ChatReading:
         if refusal := message.get("refusal"):
             draft.refuse(string(refusal))
         self._calls.add(message)
-        return None
 
 
+_WORDS = frozenset({"role", "content"})
 _OTHER_KIND = "the choice is one of /completions, which holds a text and no message: check `base_url`"
 
 
@@ -150,12 +161,12 @@ def ended(choice: dict[str, Any], draft: Draft) -> CallFault | None:
         draft.logprobs += token_logprobs(mapping(said).get("content"))
     if error := choice.get("error"):
         return stream_fault(error)
-    if not (reason := string(choice.get("finish_reason"))):
+    if not isinstance(reason := choice.get("finish_reason"), str):
         return None
     name = reason.rpartition(":")[2].strip().lower()  # Google: "content_filter: PROHIBITED_CONTENT"
     if name in ("", "null"):  # as some servers write null
         return None
-    return draft.stopped(reason, {reason: _MEANINGS.get(name, Trigger.bad_reply)})
+    return draft.stopped(reason, _MEANINGS.get(name))
 
 
 _MEANINGS: Final[Mapping[str, Finish | Trigger]] = {

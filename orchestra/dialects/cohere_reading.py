@@ -83,7 +83,7 @@ class CohereReading:
     def _end(self, said: dict[str, Any]) -> CallFault | None:
         self.draft.usage = usage(mapping(said.get("usage"))) or self.draft.usage
         reason = string(said.get("finish_reason"))
-        return self.draft.stopped(reason, _MEANINGS, string(said.get("error"))) if reason else None
+        return self.draft.stopped(reason, _MEANINGS.get(reason), string(said.get("error"))) if reason else None
 
 
 _MEANINGS: Final[Mapping[str, Finish | Trigger]] = {

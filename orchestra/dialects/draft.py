@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from orchestra.dialects.encoded import Delta, Encoded
@@ -45,7 +46,7 @@ class Draft:
         self.finish: Finish | None = None
         self.logprobs: list[float] = []
         self._answer = AnswerText(structured=encoded.structured) if encoded.json_tools else None
-        self._refusal = _Said(reasoning=False)
+        self._refusal: _Said | None = None
         self._blocks: dict[Place, _Said | CallDraft] = {}
         self._news: list[Delta] = []
 
@@ -67,7 +68,10 @@ class Draft:
     def say(self, piece: str, at: Place = "text") -> None:
         """Takes in a piece of text, which begins a block where it is the first at its place."""
         shown = self._said(at, reasoning=False).add(piece)
-        self._show(self._answer.add(shown) if self._answer and shown else shown)
+        if shown and self._answer:
+            shown = self._answer.add(shown)
+        if shown:
+            self._news.append(TextDelta(shown))
 
     def reason(self, piece: str, at: Place = "reasoning") -> None:
         """Takes in a piece of reasoning, which begins a block where it is the first at its place."""
@@ -76,6 +80,7 @@ class Draft:
 
     def refuse(self, piece: str) -> None:
         """Takes in a piece of a refusal, which is not handed on while it is written: another model may answer yet."""
+        self._refusal = self._refusal or _Said(reasoning=False)
         self._refusal.add(piece)
 
     def call(self, at: Place) -> CallDraft:
@@ -87,16 +92,15 @@ class Draft:
         """Opaque state of a block of text or reasoning, which may say nothing else; or what gives it in the end."""
         self._said(at, reasoning=reasoning).state = state
 
-    def stopped(self, reason: str, meanings: Mapping[str, Finish | Trigger], told: str = "") -> CallFault | None:
-        """Takes in why the provider stopped, in its own words.
+    def stopped(self, reason: str, meaning: Finish | Trigger | None, told: str = "") -> CallFault | None:
+        """Takes in why the provider stopped, in its own words, and what that means: None where nobody knows.
 
         The fault where that is no end of a reply: an unknown reason is none either, since nearly every one that
         providers have added tells of something broken off.
         """
-        meaning = meanings.get(reason, Trigger.bad_reply)
-        if isinstance(meaning, Trigger):
+        if meaning is None or isinstance(meaning, Trigger):
             text = f"the provider stopped with {reason!r}{': ' if told else ''}{told}"
-            return CallFault(meaning, scalars(text[:_TEXT_LIMIT]))
+            return CallFault(meaning or Trigger.bad_reply, scalars(text[:_TEXT_LIMIT]))
         self.end(meaning)
         return None
 
@@ -107,15 +111,16 @@ class Draft:
         """
         if self.finish not in _BROKEN_OFF:
             self.finish = finish
-        if self._answer:
-            self._show(self._answer.close())
+        if self._answer and (held := self._answer.close()):
+            self._news.append(TextDelta(held))
 
     def reply(self) -> ModelReply:
         """The reply, which has ended."""
         assert self.finish is not None, "a reply that has not ended is none"
-        written, refusal = self._written(), self._refusal.text
+        written, refusal = self._written(), self._refusal.text if self._refusal else ""
         parts, mended = self._parts(written, refusal)
-        finish = "tool_calls" if self.finish == "stop" and ToolCall in map(type, parts) else self.finish
+        called, said = ToolCall in map(type, parts), written or refusal
+        finish = "tool_calls" if called and self.finish == "stop" else self.finish
         logprob = sum(self.logprobs) / len(self.logprobs) if self.logprobs else None
         return ModelReply(
             parts,
@@ -123,13 +128,9 @@ class Draft:
             self.usage,
             self.model and scalars(self.model),
             logprob,
-            scalars(self._raw(written or refusal)),
+            scalars(self._raw(said) if called else said),
             mended,
         )
-
-    def _show(self, text: str) -> None:
-        if text:
-            self._news.append(TextDelta(text))
 
     def _said(self, at: Place, *, reasoning: bool) -> _Said:
         block = self._blocks.get(at) or self._blocks.setdefault(at, _Said(reasoning=reasoning))
@@ -138,20 +139,21 @@ class Draft:
         return self._said(f"{at}'", reasoning=reasoning)
 
     def _written(self) -> str:
-        said = [block for block in self._blocks.values() if isinstance(block, _Said)]
-        return "".join([block.text for block in said if not block.reasoning])
+        blocks = self._blocks.values()
+        return "".join([block.text for block in blocks if isinstance(block, _Said) and not block.reasoning])
 
     def _parts(self, written: str, refusal: str) -> tuple[tuple[Part, ...], tuple[str, ...]]:
         card = self.encoded.card
-        origin = Origin(card.provider, card.dialect, card.model) if card else None
-        parts, mended = list(self._in_order(origin)), ()
-        if self._answer and written and not refusal:
+        origin = _origin(card.provider, card.dialect, card.model) if card else None
+        parts, mended = [*self._in_order(origin)], ()
+        if refusal:
+            parts.append(Text(refusal, origin))
+        elif self._answer and written:
             said, mended = read(written, structured=self.encoded.structured)
             parts, twice = _with_said(parts, said)
             mended += twice
-        if refusal:
-            parts.append(Text(refusal))
-        return _identified(parts, origin, self.encoded.body), mended
+        anew = self._answer or ToolCall in map(type, parts)
+        return _identified(parts, origin, self.encoded.body) if anew else tuple(parts), mended
 
     def _in_order(self, origin: Origin | None) -> Iterator[Part]:
         for block in self._blocks.values():
@@ -162,7 +164,8 @@ class Draft:
                 yield (Reasoning if block.reasoning else Text)(text, origin, state)
 
     def _raw(self, written: str) -> str:
-        calls = [f"{call.name}({call.raw})" for call in self.calls]
+        blocks = self._blocks.values()
+        calls = [f"{block.name}({block.raw})" for block in blocks if isinstance(block, CallDraft)]
         return "\n".join([written, *calls] if written else calls)
 
 
@@ -215,6 +218,7 @@ class _Said:
 
 
 _TEXT_LIMIT = 600
+_origin = lru_cache(maxsize=256)(Origin)
 _BROKEN_OFF: Final = ("length", "content_filter", "refusal")
 
 

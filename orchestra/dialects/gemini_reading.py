@@ -40,7 +40,7 @@ class GeminiReading:
         reason = string(candidate.get("finishReason"))
         if reason in ("", "FINISH_REASON_UNSPECIFIED"):
             return None
-        return self.draft.stopped(reason, MEANINGS, string(candidate.get("finishMessage")))
+        return self.draft.stopped(reason, MEANINGS.get(reason), string(candidate.get("finishMessage")))
 
     def whole(self, data: dict[str, Any]) -> CallFault | None:
         """Takes in a body that was not streamed."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from operator import attrgetter
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from orchestra.dialects.chat_profiles import features_of
 from orchestra.dialects.features import Features
 from orchestra.dialects.pairing import NO_RESULT, media_after_results, paired
-from orchestra.types import Document, Image, Message, ModelCard, Part, Reasoning, Role, Text, ToolCall, ToolResult
+from orchestra.types import Document, Image, Message, ModelCard, Part, Reasoning, Text, ToolCall, ToolResult
 
 __all__ = ["NO_RESULT", "View", "view", "viewed"]
 
@@ -41,7 +42,7 @@ class View(NamedTuple):
 def viewed(messages: Iterable[Message], card: ModelCard) -> View:
     """`view`, with its notes."""
     turns, features, notes = tuple(messages), features_of(card), list[str]()
-    plain = all(map(_is_plain, turns))  # as nearly every history is
+    plain = all(map(_PLAIN, turns))  # as nearly every history is
     turns = paired(turns if plain else _Seeing(card, features, notes).messages(turns), notes)
     if not (plain or features.result_media):
         turns = (*media_after_results(turns, notes),)
@@ -50,6 +51,7 @@ def viewed(messages: Iterable[Message], card: ModelCard) -> View:
     return View(turns, tuple(dict.fromkeys(notes)))
 
 
+_PLAIN = attrgetter("plain")
 CONTINUE = "Continue."
 
 
@@ -88,7 +90,7 @@ class _Seeing:
 
     def _message(self, message: Message) -> Message:
         """The message; not made anew where it stays as it is, as nearly all of a history does at every turn."""
-        if _is_plain(message):
+        if message.plain:
             return message
         parts = tuple(_without_blanks(self._visible(message), signed=message.role == "assistant"))
         return message if parts == message.parts else replace(message, parts=parts)
@@ -155,29 +157,6 @@ def _plainly(part: Media) -> Media:
     plain = part.media_type.partition(";")[0].strip().lower()
     plain = "image/jpeg" if plain == "image/jpg" else plain
     return part if plain == part.media_type else replace(part, media_type=plain)
-
-
-def _is_plain(message: Message) -> bool:
-    """Whether any model may see it as it is: words, calls and results in words, and no opaque state."""
-    return all(map(_PLAIN.get(message.role, _is_words), message.parts))
-
-
-def _is_words(part: Part) -> bool:
-    return isinstance(part, Text) and part.provider_state is None and bool(part.text.strip())
-
-
-def _is_words_or_call(part: Part) -> bool:
-    return _is_words(part) or (isinstance(part, ToolCall) and part.provider_state is None)
-
-
-def _is_result_in_words(part: Part) -> bool:
-    return isinstance(part, ToolResult) and part.provider_state is None and all(map(_is_words, part.content))
-
-
-_PLAIN: Mapping[Role, Callable[[Part], bool]] = {
-    "assistant": _is_words_or_call,
-    "tool": _is_result_in_words,
-}
 
 
 def _without_blanks(parts: Iterable[Spoken], *, signed: bool) -> list[Spoken]:

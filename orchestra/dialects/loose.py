@@ -17,7 +17,8 @@ def parse(text: str | bytes, levels: int = 128) -> Any:
     Raises ValueError for anything else: NaN, 1e999, more `levels` of nesting than any provider has, invalid UTF-8.
     """
     try:
-        text = text.decode(json.detect_encoding(text)) if isinstance(text, bytes) else text
+        if isinstance(text, bytes):
+            text = text.decode(json.detect_encoding(text))
         value, end = _DECODER.raw_decode(text) if text.startswith(("{", "[")) else (None, -1)
         if end < 0 or text[end:].strip(_SPACE):  # `decode` looks for white space before and behind every value
             value = _DECODER.decode(text)
@@ -61,9 +62,8 @@ def string(value: object) -> str:
 
 def is_count(value: object) -> TypeGuard[int | float]:
     """True for a whole number of tokens that a reply can have: not below 0, nor so large that it is a mistake."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return 0 <= value <= _MOST_TOKENS and value == int(value)
+    number: Any = value
+    return type(value) in _NUMBERS and 0 <= number <= _MOST_TOKENS and number == int(number)
 
 
 def count(value: object) -> int:
@@ -115,8 +115,9 @@ def object_text(members: Mapping[str, Any]) -> str:
         return json_text(members)
     items, at = list(members.items()), kinds.index(Written)
     name, held = items[at]
-    before, after = json_text(dict(items[:at]))[1:-1], json_text(dict(items[at + 1 :]))[1:-1]
-    return f"{{{', '.join(filter(None, (before, f'{json_text(name)}: {held.text}', after)))}}}"
+    before = json_text({**dict(items[:at]), name: None}).removesuffix("null}")
+    after = json_text(dict(items[at + 1 :])).removeprefix("{")
+    return f"{before}{held.text}{', ' * (after != '}')}{after}"
 
 
 def written(value: object) -> bytes:
@@ -134,6 +135,7 @@ def _finite(number: str) -> float:
 
 
 _SPACE = " \t\r\n"
+_NUMBERS = (int, float)  # and no bool
 _MOST_TOKENS = 2**40
 _IMPROBABLE = -1e6  # servers write -9999 for what cannot be; what lies far below is no logarithm, but a mistake
 # json.dumps and json.loads would build one for every request, and for every event of a stream.

@@ -88,16 +88,14 @@ def _messages(said: Asked, profile: ChatProfile) -> list[dict[str, Any]]:
         elif message.role == "assistant":
             items += _assistant(message, said, profile)
         else:
-            media = not _MEDIA.isdisjoint(map(type, message.parts))
-            items.append({"role": message.role, "content": _content(message.parts) if media else message.text})
+            items.append({"role": message.role, "content": message.text if message.plain else _content(message)})
     return items
 
 
 def _assistant(message: Message, said: Asked, profile: ChatProfile) -> list[dict[str, Any]]:
     """The turn; none where all that it holds is reasoning that this server does not take back."""
     calls = [_call(part, said) for part in message.parts if isinstance(part, ToolCall)]
-    thinks = Reasoning in map(type, message.parts)
-    text, thought = message.text, _thought(message.parts, profile, calls=bool(calls)) if thinks else {}
+    text, thought = message.text, {} if message.plain else _thought(message.parts, profile, calls=bool(calls))
     if not (text or calls or thought):
         return []
     return [{"role": "assistant", "content": text or None, **({"tool_calls": calls} if calls else {}), **thought}]
@@ -120,7 +118,7 @@ def _details(thoughts: Iterable[Reasoning]) -> list[Any]:
 
 def _unreturned(said: Asked, profile: ChatProfile) -> tuple[str, ...]:
     """Notes where reasoning, or details that were kept of it, cannot go back."""
-    turns = [message.parts for message in said.messages if Reasoning in map(type, message.parts)]
+    turns = [turn.parts for turn in said.messages if not turn.plain and Reasoning in map(type, turn.parts)]
     if not turns:
         return ()
     states = [part.provider_state for parts in turns for part in parts if isinstance(part, Reasoning)]
@@ -142,8 +140,11 @@ def _result(result: ToolResult, said: Asked) -> dict[str, Any]:
     return {"role": "tool", "tool_call_id": said.ids[result.call_id], "content": content}
 
 
-def _content(parts: Iterable[Part]) -> list[dict[str, Any]]:
-    return [_piece(part) for part in parts if isinstance(part, Text | Image | Document)]
+def _content(message: Message) -> str | list[dict[str, Any]]:
+    """Its text, or its pieces where it holds media."""
+    if _MEDIA.isdisjoint(map(type, message.parts)):
+        return message.text
+    return [_piece(part) for part in message.parts if isinstance(part, Text | Image | Document)]
 
 
 def _piece(part: Text | Image | Document) -> dict[str, Any]:

@@ -92,10 +92,11 @@ class Streamed:
         if self._length > LONGEST:
             return bad_reply(f"the reply is longer than {LONGEST:,} bytes")
         if not self._first:
-            chunk, self._lead = self._lead + chunk, b""
-            self._first = chunk.lstrip().removeprefix(BOM_UTF8).lstrip()[:1]
-            if not self._first or BOM_UTF8.startswith(chunk.lstrip()):
-                self._first, self._lead = b"", chunk
+            chunk = self._lead + chunk
+            start = chunk.lstrip()
+            self._first = b"" if BOM_UTF8.startswith(start) else start.removeprefix(BOM_UTF8).lstrip()[:1]
+            if not self._first:
+                self._lead = chunk
                 return None
         if self._first in _JSON:
             self._body.append(chunk)

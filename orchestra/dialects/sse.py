@@ -10,6 +10,8 @@ _FIELDS = ("data", "event", "id", "retry")
 # A carriage return at the very end waits: its line feed may come with the next chunk.
 _LINE_END = re.compile(rb"\r\n|\n|\r(?=[\s\S])")
 
+_OBJECTS = re.compile(rb"(?:data: [{\[][^\r\n]*\n\n)+")  # whole events, each of one line
+
 
 @dataclass(frozen=True, slots=True)
 class ServerEvent:
@@ -37,6 +39,11 @@ class EventStream:
         if not waits and b"\n" not in chunk and b"\r" not in chunk:
             return  # a long line is not gone through again with every chunk of it
         data = b"".join(self._rest)
+        if _OBJECTS.fullmatch(data) and not (self._data or self._name):  # as nearly every chunk
+            self._rest = [b""]
+            for line in data[6:-2].split(b"\n\ndata: "):
+                yield ServerEvent("", line.decode())
+            return
         *lines, rest = _LINE_END.split(data) if b"\r" in data else data.split(b"\n")
         self._rest = [rest]
         for line in lines:

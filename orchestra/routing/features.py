@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from typing import TypedDict
 
 from orchestra.fleet.tokens import message_tokens
@@ -53,8 +52,9 @@ def prompt_cache(messages: Sequence[Message], models: Mapping[str, ModelCard]) -
 
     Known from the origins that replies carry; a conversation nobody of these `models` took part in is cold.
     """
-    names = {(card.provider, card.dialect, card.model): name for name, card in models.items()}
-    for at in range(len(messages) - 1, -1, -1):
+    spoken = [at for at, message in enumerate(messages) if message.role == "assistant"]
+    names = {(card.provider, card.dialect, card.model): name for name, card in models.items()} if spoken else {}
+    for at in reversed(spoken):
         for part in messages[at].parts:
             origin = part.origin
             if origin is not None and (name := names.get((origin.provider, origin.api, origin.model))):
@@ -68,10 +68,7 @@ def has_code_block(text: str) -> bool:
 
 
 def _kinds(messages: Sequence[Message]) -> Sequence[type[Part]]:
-    """Of the parts, and of what the results among them hold."""
-    parts = [*chain.from_iterable([message.parts for message in messages])]
-    kinds = [*map(type, parts)]
-    if ToolResult in kinds:
-        held = chain.from_iterable([part.content for part in parts if isinstance(part, ToolResult)])
-        kinds += map(type, held)
-    return kinds
+    """Of the parts, and of what the results among them hold; plain messages hold no media."""
+    parts = [part for message in messages if not message.plain for part in message.parts]
+    held = [one for part in parts if isinstance(part, ToolResult) for one in part.content]
+    return [*map(type, parts), *map(type, held)]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from orchestra.fleet.tokens import Tally
+from orchestra.fleet import message_tokens
 from orchestra.ledger import ContextShrunk
 from orchestra.runtime.ask import Ask, Writing
 from orchestra.runtime.context import fit, summary_messages
@@ -27,7 +27,7 @@ class Shrinking:
     """
 
     def __init__(self) -> None:
-        self._summariser, self._tally = "", Tally()
+        self._summariser = ""
 
     async def fit(self, talk: Conversation, *, force: bool) -> int:
         """Make the messages fit the window; with `force` smaller than they are in any case.
@@ -69,7 +69,7 @@ class Shrinking:
         return done
 
     def _estimate(self, talk: Conversation) -> int:
-        return self._tally(talk.messages, talk.tools)
+        return message_tokens(talk.messages, talk.tools)
 
     async def _summarise(self, talk: Conversation, old: Sequence[Message]) -> str:
         """Old turns in a few words, by whichever model is cheapest."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Literal, TypeAlias
 
 from orchestra.types.json import Json
+from orchestra.types.tokens import as_json, estimate
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
@@ -106,8 +108,14 @@ class ToolResult:
 Part: TypeAlias = Text | Reasoning | Image | Document | ToolCall | ToolResult
 
 
+class _Found:
+    """Where a value keeps what it has found out of itself, beside its slots: a history is asked it at every turn."""
+
+    __slots__ = ("__dict__",)
+
+
 @dataclass(frozen=True, slots=True)
-class Message:
+class Message(_Found):
     """One turn: a role and its parts in order."""
 
     role: Role
@@ -128,7 +136,50 @@ class Message:
         """An assistant message of plain text."""
         return cls("assistant", (Text(text),))
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The message's text parts joined; reasoning, calls and media left out."""
         return "".join([part.text for part in self.parts if isinstance(part, Text)])
+
+    @cached_property
+    def tokens(self) -> int:
+        """About how many tokens its parts have (`estimate`)."""
+        return sum([part_tokens(part, estimate) for part in self.parts])
+
+    @cached_property
+    def plain(self) -> bool:
+        """Whether any model may see it as it is: words, calls and results in words, and no opaque state."""
+        return all(map(_PLAIN.get(self.role, _is_words), self.parts))
+
+
+def _is_words(part: Part) -> bool:
+    return isinstance(part, Text) and part.provider_state is None and bool(part.text.strip())
+
+
+def _is_words_or_call(part: Part) -> bool:
+    return _is_words(part) or (isinstance(part, ToolCall) and part.provider_state is None)
+
+
+def _is_result_in_words(part: Part) -> bool:
+    return isinstance(part, ToolResult) and part.provider_state is None and all(map(_is_words, part.content))
+
+
+_PLAIN: Mapping[Role, Callable[[Part], bool]] = {
+    "assistant": _is_words_or_call,
+    "tool": _is_result_in_words,
+}
+
+IMAGE_TOKENS = 1_000  # about one megapixel at the providers that publish a rule
+DOCUMENT_TOKENS = 4_000  # a few pages: base64 says nothing of the text inside
+
+
+def part_tokens(part: Part, count: Callable[[str], int]) -> int:
+    """About how many tokens a part has, each of its texts counted by `count`."""
+    if isinstance(part, Text | Reasoning):
+        return count(part.text)
+    if isinstance(part, ToolCall):
+        written = part.raw if part.arguments is None else as_json(part.arguments)
+        return count(part.name) + count(written)
+    if isinstance(part, ToolResult):
+        return count(part.name) + sum([part_tokens(item, count) for item in part.content])
+    return IMAGE_TOKENS if isinstance(part, Image) else DOCUMENT_TOKENS

@@ -219,6 +219,11 @@ def test_images_and_documents_are_written_inline_or_as_a_reference():
     ]
 
 
+def test_a_text_that_its_own_model_gave_a_state_is_a_text_in_a_users_turn_too():
+    quoted = Text("as you said", Origin("acme", "openai-chat", "m-1"), "state")
+    assert body(Message("user", (quoted,)))["messages"] == [{"role": "user", "content": "as you said"}]
+
+
 def test_the_same_request_is_the_same_bytes():
     made = [CODEC.encode(request(tools=(ROWS, NOW), extra={"acme.a": 1}), card()).body for _ in range(2)]
     assert made[0] == made[1]

@@ -61,6 +61,17 @@ def test_bytes_that_are_no_utf8_are_a_value_error():
         read([b"data: \xff\n\n"])
 
 
+def test_events_before_bytes_that_are_no_utf8_come_out_first():
+    events = EventStream().feed(b'data: {"a": 1}\n\ndata: {"\xff": 1}\n\n')
+    assert next(events) == ServerEvent("", '{"a": 1}')
+    with pytest.raises(ValueError):
+        next(events)
+
+
+def test_an_object_after_the_name_of_its_event_has_that_name():
+    assert read([b"event: x\n", b"data: {}\n\ndata: []\n\n"]) == [ServerEvent("x", "{}"), ServerEvent("", "[]")]
+
+
 def test_an_event_on_one_long_line_is_gone_through_once(monkeypatch):
     searched = []
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from orchestra.types import (
@@ -15,9 +17,11 @@ from orchestra.types import (
     Reasoning,
     Text,
     ToolCall,
+    ToolResult,
     Trigger,
     Usage,
     Verdict,
+    to_json,
 )
 
 
@@ -39,6 +43,36 @@ def test_a_reply_tells_its_text_reasoning_and_calls_apart() -> None:
     call = ToolCall("1", "f", {})
     reply = ModelReply((Reasoning("hm"), Text("a"), call, Text("b")), "tool_calls")
     assert (reply.text, reply.reasoning, reply.tool_calls) == ("ab", "hm", (call,))
+
+
+PICTURE = Image("image/png", data="AA==")
+
+
+@pytest.mark.parametrize(
+    ("message", "plain"),
+    [
+        (Message.system("s"), True),
+        (Message.user(" "), False),
+        (Message("user", (Text("u", provider_state="s"),)), False),
+        (Message("user", (PICTURE,)), False),
+        (Message("user", (ToolCall("1", "rows", {}),)), False),
+        (Message("assistant", (Text("a"), ToolCall("1", "rows", {}))), True),
+        (Message("assistant", (ToolCall("1", "rows", {}, provider_state="s"),)), False),
+        (Message("assistant", (Reasoning("r"),)), False),
+        (Message("tool", (ToolResult("1", "rows", (Text("3"),)),)), True),
+        (Message("tool", (ToolResult("1", "rows", (PICTURE,)),)), False),
+        (Message("tool", (Text("3"),)), False),
+    ],
+)
+def test_any_model_may_see_words_calls_and_results_in_words_as_they_are(message: Message, plain: bool) -> None:
+    assert message.plain is plain
+
+
+def test_what_a_message_has_found_out_of_itself_is_no_part_of_it() -> None:
+    fresh, asked = Message.user("how many?"), Message.user("how many?")
+    assert (asked.text, asked.tokens, asked.plain) == ("how many?", 3, True)
+    assert (asked, hash(asked), repr(asked), to_json(asked)) == (fresh, hash(fresh), repr(fresh), to_json(fresh))
+    assert pickle.dumps(asked) == pickle.dumps(fresh)
 
 
 def test_messages_of_plain_text_are_made_by_role() -> None:
