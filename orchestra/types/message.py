@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias, TypeVar
 
 from orchestra.types.json import Json
 from orchestra.types.tokens import as_json, estimate
 
+T = TypeVar("T")
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
 
@@ -109,9 +109,13 @@ Part: TypeAlias = Text | Reasoning | Image | Document | ToolCall | ToolResult
 
 
 class _Found:
-    """Where a value keeps what it has found out of itself, beside its slots: a history is asked it at every turn."""
+    """What a message has found out of itself, beside its fields: every turn asks all of a history."""
 
-    __slots__ = ("__dict__",)
+    __slots__ = ("_plain", "_tokens")
+
+    def _keep(self, name: str, found: T) -> T:
+        object.__setattr__(self, name, found)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,20 +140,26 @@ class Message(_Found):
         """An assistant message of plain text."""
         return cls("assistant", (Text(text),))
 
-    @cached_property
+    @property
     def text(self) -> str:
         """The message's text parts joined; reasoning, calls and media left out."""
         return "".join([part.text for part in self.parts if isinstance(part, Text)])
 
-    @cached_property
+    @property
     def tokens(self) -> int:
         """About how many tokens its parts have (`estimate`)."""
-        return sum([part_tokens(part, estimate) for part in self.parts])
+        found: int | None = getattr(self, "_tokens", None)
+        if found is None:
+            found = self._keep("_tokens", sum([part_tokens(part, estimate) for part in self.parts]))
+        return found
 
-    @cached_property
+    @property
     def plain(self) -> bool:
         """Whether any model may see it as it is: words, calls and results in words, and no opaque state."""
-        return all(map(_PLAIN.get(self.role, _is_words), self.parts))
+        found: bool | None = getattr(self, "_plain", None)
+        if found is None:
+            found = self._keep("_plain", all(map(_PLAIN.get(self.role, _is_words), self.parts)))
+        return found
 
 
 def _is_words(part: Part) -> bool:

@@ -73,6 +73,7 @@ def test_what_a_message_has_found_out_of_itself_is_no_part_of_it() -> None:
     assert (asked.text, asked.tokens, asked.plain) == ("how many?", 3, True)
     assert (asked, hash(asked), repr(asked), to_json(asked)) == (fresh, hash(fresh), repr(fresh), to_json(fresh))
     assert pickle.dumps(asked) == pickle.dumps(fresh)
+    assert not hasattr(asked, "__dict__")
 
 
 def test_messages_of_plain_text_are_made_by_role() -> None:
