@@ -67,7 +67,7 @@ class Redactor:
             return True
         if "\\u" in text and _ESCAPED_LETTER.search(text):
             return True
-        return _has_marker(text) and _has_marker(_OWN_NAME.sub("", text))
+        return _MARKER_BUT_OURS.search(_lower(text)) is not None
 
     def text(self, text: str) -> str:
         """The text with each secret replaced by `[redacted]`; the same object where there is none."""
@@ -172,8 +172,12 @@ _CARDS = 256
 
 
 def _has_marker(text: str) -> bool:
+    return _MARKER.search(_lower(text)) is not None
+
+
+def _lower(text: str) -> str:
     lower = text.lower()
-    return _MARKER.search(lower if lower.isascii() else _as_letters(lower)) is not None
+    return lower if lower.isascii() else _as_letters(lower)
 
 
 def _as_letters(lower: str) -> str:
@@ -181,14 +185,23 @@ def _as_letters(lower: str) -> str:
     return lower.replace("\u017f", "s").replace("\u0131", "i").replace("i\u0307", "i")
 
 
-def _any_of(markers: Iterable[str]) -> re.Pattern[str]:
-    """Finds one of the markers in lower case: their rarest characters are looked for, and only there the rest."""
+def _any_of(markers: Iterable[str], but: Sequence[str] = ()) -> re.Pattern[str]:
+    """Finds one of the markers in lower case, elsewhere than in the words of `but`.
+
+    A marker's rarest character is looked for (not its last: what follows is quickly seen), and only there the rest.
+    """
     at: defaultdict[str, list[str]] = defaultdict(list)
     for marker in markers:
-        rarest = max(marker, key=_RARER.index)
+        rarest = max(marker[:-1] or marker, key=_RARER.index)
         before, after = marker.split(rarest, 1)
-        at[rarest].append((f"(?<={re.escape(before + rarest)})" if before else "") + re.escape(after))
+        rest = re.escape(after) + (f"(?<={re.escape(marker)})" if before else "")
+        at[rarest].append(rest + "".join([_not_in(word, marker) for word in but if marker in word]))
     return re.compile("|".join(f"{re.escape(one)}(?:{'|'.join(rest)})" for one, rest in at.items()))
+
+
+def _not_in(word: str, marker: str) -> str:
+    before, _, after = word.partition(marker)
+    return f"(?!(?<={re.escape(before + marker)}){re.escape(after)})"
 
 
 def _untouched(value: Any) -> Any:
@@ -241,7 +254,7 @@ _MARKERS = (
 _RARER = "eatsdnoc92limrfpub.-gywh_xv=jkz@"  # the further on, the rarer in the JSON of events
 _MARKER = _any_of(_MARKERS)
 
-_OWN_NAME = re.compile('"(?:key|(?:max_)?tokens)":')  # holds a marker, and names no secret in any mapping
+_MARKER_BUT_OURS = _any_of(_MARKERS, but=('"key":', '"tokens":', '"max_tokens":'))  # those name no secret anywhere
 _ESCAPED_LETTER = re.compile(r"\\u(?:0130|0131|017f|212a)")  # what `_as_letters` and `lower` make letters of
 
 # A key begins where a word begins; an escape such as \n or %2F before it is no part of a word.
