@@ -55,10 +55,11 @@ class Canned:
 
 @asynccontextmanager
 async def canned_app() -> AsyncIterator[Orchestra]:
-    """An app on that provider, with its ledger on."""
+    """An app on that provider; its ledger keeps nothing where the command line says `unrecorded`."""
     fleet = Fleet.from_cards([ScriptedModel("small", ()).card()])
     with tempfile.TemporaryDirectory() as folder:
-        async with Orchestra(fleet, transport=Canned(), ledger=Path(folder) / "l.db") as app:
+        ledger = None if "unrecorded" in sys.argv else Path(folder) / "l.db"
+        async with Orchestra(fleet, transport=Canned(), ledger=ledger) as app:
             yield app
 
 

@@ -13,7 +13,6 @@ import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from crowd import Call, calls, rounds
 from dialects_orchestra import TOOLS, request
@@ -36,15 +35,16 @@ def fleet_at(url: str) -> Fleet:
 
 @asynccontextmanager
 async def app_call(transport: str, size: str, url: str) -> AsyncGenerator[Call]:
-    """`complete` with the ledger on: a question, or ten messages with ten tools."""
+    """`complete` with the ledger on: a question, or ten messages, new to us at every call, with ten tools."""
     long = size == "long"
-    messages: Any = list(request("openai-chat").messages) if long else QUESTION
+    said = request("openai-chat").messages
     tools = [Tool.from_schema(spec.name, spec.description, spec.schema, None) for spec in TOOLS] if long else []
     with tempfile.TemporaryDirectory() as folder:
         ledger = Path(folder) / "ledger.db"
         async with Orchestra(fleet_at(url), ledger=ledger, transport=TRANSPORTS[transport]()) as app:
 
             async def call() -> None:
+                messages = [Message(one.role, one.parts) for one in said] if long else QUESTION
                 reply = await app.complete(messages, step="answer", tools=tools)
                 assert reply.usage, reply
 
