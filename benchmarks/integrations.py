@@ -2,7 +2,7 @@
 
     python benchmarks/integrations.py
 
-Promised: at most 0.5 ms a call. Each framework lives in a virtual environment of its own inside this one; in one process
+Promised: at most 0.5 ms a call. Each framework lives in a virtual environment inside this one; in one process
 ours and the framework's fake take turns. Ours routes, writes and reads the wire format, judges and records against a
 provider without latency; the fake hands over a finished message. All of it twice: with the ledger in a file, and in a
 process of its own with `ledger=None`. The last two rows of each are `app.complete` without the framework, and the same
