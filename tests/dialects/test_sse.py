@@ -36,6 +36,33 @@ def test_every_byte_alone_gives_the_same_events():
         assert read([text[i : i + 1] for i in range(len(text))]) == EVENTS
 
 
+LINES = [b"data: {}", b'data: {"a":', b"data: [1]", b"data: ", b"data: x", b"event: e", b": c", b"", b""]
+
+
+@given(
+    lines=st.lists(st.tuples(st.sampled_from(LINES), st.sampled_from([b"\n", b"\n", b"\r\n", b"\r"])), max_size=12),
+    cuts=st.lists(st.integers(0, 12), max_size=4),
+)
+@settings(deadline=None)
+def test_whole_lines_at_once_give_the_same_events_as_every_byte_alone(lines, cuts):
+    parts = [line + end for line, end in lines]
+    chunks = [b"".join(parts[a:b]) for a, b in pairwise([0, *sorted(cuts), len(parts)])]
+    text = b"".join(parts)
+    assert read(chunks) == read([text[i : i + 1] for i in range(len(text))])
+
+
+@pytest.mark.parametrize(
+    ("chunks", "data"),
+    [
+        ([b'data: {"a":\n', b"data: [1]\n\n"], '{"a":\n[1]'),
+        ([b'data: {"a":\rdata: 1}\n\n'], '{"a":\n1}'),
+        ([b"data: \n\ndata: {}\n\n"], "{}"),
+    ],
+)
+def test_a_chunk_that_ends_with_an_event_may_hold_more_or_less_than_whole_ones(chunks, data):
+    assert read(chunks) == [ServerEvent("", data)]
+
+
 def test_a_byte_order_mark_is_skipped():
     assert read([b"\xef\xbb\xbfdata: x\n\n"]) == [ServerEvent("", "x")]
 
