@@ -62,6 +62,7 @@ PICTURE = Image("image/png", data="AA==")
         (Message("assistant", (Reasoning("r"),)), False),
         (Message("tool", (ToolResult("1", "rows", (Text("3"),)),)), True),
         (Message("tool", (ToolResult("1", "rows", (PICTURE,)),)), False),
+        (Message("tool", (ToolResult("1", "rows", (Text("3"),), provider_state="s"),)), False),
         (Message("tool", (Text("3"),)), False),
     ],
 )
