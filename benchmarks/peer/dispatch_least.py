@@ -2,8 +2,8 @@
 
 dispatch_least.py URL     see crowd.py
 
-The same request, the same reply read from the same stream, rows of the same kinds and lengths in a file of the same
-tables, written before the request and after the reply by all that wait, one deadline, one sum of what was spent.
+The same request, the same reply read from the same stream, rows that say the same in a file of the same tables,
+written before the request and after the reply by all that wait, one deadline, one sum of what was spent.
 Nothing is decided, translated, checked, limited, repeated or learnt, and every failure is an assertion.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import random
 import re
 import secrets
 import sqlite3
@@ -28,22 +29,27 @@ from orchestra.ledger.schema import connect
 from orchestra.transport import AiohttpTransport, WireRequest, WireResponse
 
 SECRET = re.compile(r"sk-\w{20}|AKIA|eyJ|password|secret=|Bearer ")
+TODAY = time.strftime("%Y-%m-%d")
+UNUSED = {"cached_input": 0, "reasoning": 0, "cache_write": 0}
 INSERT = "INSERT INTO events (run, step, time, type, data) VALUES (?, ?, ?, ?, ?)"
-HEADERS = (("content-type", "application/json"),)
+HEADERS = (("content-type", "application/json"), ("accept", "text/event-stream"))
 ASKED = {"model": "m-1", "stream": True, "stream_options": {"include_usage": True}}
 DECIDED = {
-    "context": {"step": {"id": "answer", "kind": "answer", "name": "answer"}, "tokens": 11, "deadline": 599.9},
+    "context": {"step": {"id": "answer", "kind": "answer", "name": "answer"}, "tokens": 11},
     "decision": {
         "model": "m",
         "tier": "efficient",
         "mode": "balanced",
         "quality": 0.7,
         "cost": 0.002571,
-        "latency": 8.538,
+        "latency": 8.538833333333333,
         "reasons": [{"policy": "mode", "text": "balanced: score -0.2810 from quality 0.70, $0.002571, 8.5 s"}],
         "candidates": {"card": ["jT_FyRo-"], "cost": [0.002571], "latency": [8.538833], "score": [-0.2809969]},
     },
+    "policies": "aa4e6f853569f167",
 }
+STARTED = {"turn": 0, "rung": 0, "degraded": False, "notes": ["logprobs left out: m has no such setting"]}
+STARTED |= {"key": "", "place": ""}
 
 
 class Rows:
@@ -81,14 +87,16 @@ async def call(transport: AiohttpTransport, url: str, rows: Rows, spent: Spent) 
     began, run, attempt = time.perf_counter(), secrets.token_hex(8), {"attempt": secrets.token_hex(6), "model": "m"}
     async with asyncio.timeout(600):
         rows.hold(run, "", "run_started", {"agent": "complete", "fleet": "242096b193e3b723", "mode": "balanced"})
-        rows.hold(run, "answer", "decided", DECIDED | {"policies": "aa4e6f853569f167"})
-        rows.hold(run, "answer", "attempt_started", attempt | {"turn": 0, "rung": 0, "call": secrets.token_hex(6)})
+        seen = {"deadline": 600 - (time.perf_counter() - began), "signals": {"today": TODAY}, "draw": random.random()}
+        rows.hold(run, "answer", "decided", DECIDED | {"context": DECIDED["context"] | seen})
+        rows.hold(run, "answer", "attempt_started", attempt | STARTED | {"call": secrets.token_hex(6)})
         await rows.write()
         body = orjson.dumps(ASKED | {"messages": [{"role": "user", "content": QUESTION}]})
         response = await transport.send(WireRequest(url, HEADERS, body))
-        said = await read(response)
+        said, first = await read(response)
         spent.usd += (cost := (said["usage"]["input"] * 1.0 + said["usage"]["output"] * 5.0) / 1e6)
-        took = {"cost": {"usd": cost, "estimated": False}, "seconds": time.perf_counter() - began}
+        took = {"seconds": time.perf_counter() - began, "first_token": first - began}
+        took["cost"] = {"usd": cost, "estimated": False}
         text = said.pop("text")
         rows.hold(run, "answer", "attempt_ended", attempt | said | took | {"status": 200, "sent": "yes"})
         rows.hold(run, "answer", "verdict", attempt | {"evidence": [], "mended": [], "reason": ""})
@@ -97,21 +105,21 @@ async def call(transport: AiohttpTransport, url: str, rows: Rows, spent: Spent) 
     return text
 
 
-async def read(response: WireResponse) -> dict[str, Any]:
-    """What the stream says: text, finish, model, usage, and the digest of its bytes."""
+async def read(response: WireResponse) -> tuple[dict[str, Any], float]:
+    """What the stream says: text, finish, model, usage, and the text's digest; and when it began to speak."""
     assert response.status == 200
     said: dict[str, Any] = {"text": ""}
-    unread, raw = b"", hashlib.sha256()
+    unread, first = b"", 0.0
     async for chunk in response.chunks():
-        raw.update(chunk)
         *events, unread = (unread + chunk).split(b"\n\n")
         for event in events:
             if event != b"data: [DONE]":
                 _add(said, orjson.loads(event[len(b"data: ") :]))
+        first = first or (time.perf_counter() if said["text"] else 0.0)
     await response.aclose()
     assert said["text"]
     assert said["finish"] == "stop"
-    return said | {"raw_sha256": raw.hexdigest()}
+    return said | {"raw_sha256": hashlib.sha256(said["text"].encode()).hexdigest()}, first
 
 
 def _add(said: dict[str, Any], event: dict[str, Any]) -> None:
@@ -120,7 +128,7 @@ def _add(said: dict[str, Any], event: dict[str, Any]) -> None:
         said["text"] += choice["delta"].get("content", "")
         said["finish"] = choice["finish_reason"]
     if usage := event.get("usage"):
-        said["usage"] = {"input": usage["prompt_tokens"], "output": usage["completion_tokens"]}
+        said["usage"] = {"input": usage["prompt_tokens"], "output": usage["completion_tokens"], **UNUSED}
 
 
 async def main(url: str) -> None:

@@ -109,18 +109,17 @@ Part: TypeAlias = Text | Reasoning | Image | Document | ToolCall | ToolResult
 
 
 class _Found:
-    """What a message has found out of itself, beside its fields: every turn asks all of a history."""
+    """Places for what a message has found out of itself, beside its fields: every turn asks all of a history."""
 
     __slots__ = ("_plain", "_tokens")
-
-    def _keep(self, name: str, found: T) -> T:
-        object.__setattr__(self, name, found)
-        return found
 
 
 @dataclass(frozen=True, slots=True)
 class Message(_Found):
-    """One turn: a role and its parts in order."""
+    """One turn: a role and its parts in order.
+
+    It is a value down to its calls' arguments: a change of those is not seen by `tokens` once these were counted.
+    """
 
     role: Role
     parts: tuple[Part, ...]
@@ -161,6 +160,11 @@ class Message(_Found):
             found = self._keep("_plain", all(map(_PLAIN.get(self.role, _is_words), self.parts)))
         return found
 
+    def _keep(self, name: str, found: T) -> T:
+        if self.parts.__class__ is tuple:  # people give lists too, and those may grow
+            object.__setattr__(self, name, found)
+        return found
+
 
 def _is_words(part: Part) -> bool:
     return isinstance(part, Text) and part.provider_state is None and bool(part.text.strip())
@@ -171,7 +175,9 @@ def _is_words_or_call(part: Part) -> bool:
 
 
 def _is_result_in_words(part: Part) -> bool:
-    return isinstance(part, ToolResult) and part.provider_state is None and all(map(_is_words, part.content))
+    if not isinstance(part, ToolResult) or part.provider_state is not None:
+        return False
+    return part.content.__class__ is tuple and all(map(_is_words, part.content))
 
 
 _PLAIN: Mapping[Role, Callable[[Part], bool]] = {

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestra.dialects import codec, json_tools
-from orchestra.types import Image, Message, Text, ToolCall, ToolResult, ToolSpec, Trigger
+from orchestra.types import Image, Message, Origin, Text, ToolCall, ToolResult, ToolSpec, Trigger
 from tests.dialects.chat import CODEC, NOW, ROWS, call, card, chunk, encoded, read, request, shown, stream
 
 SMALL = card(capabilities={"tools": "json", "logprobs": True})
@@ -53,6 +53,10 @@ def answer(raw, size=3, asked=None, finish="stop"):
     return read(
         stream(*(chunk({"content": piece}) for piece in pieces), chunk({}, finish)), asked or ask(tools=(ROWS, NOW))
     )
+
+
+def test_an_answer_without_a_call_tells_which_model_gave_it():
+    assert answer('{"answer": "42"}')[1].parts == (Text("42", Origin("acme", "openai-chat", "m-1")),)
 
 
 def test_a_reply_is_one_typed_call_or_the_answer():

@@ -295,6 +295,11 @@ def test_a_stream_that_only_began_is_cut(start):
     assert read(start, ASKED)[1].trigger is Trigger.stream_cut
 
 
+def test_a_refusal_beside_an_empty_text_is_one_too():
+    deltas, reply = read(stream(chunk({"content": "", "refusal": "No."}), chunk({}, "stop")), ASKED)
+    assert (reply.parts, reply.finish, deltas) == ((Text("No.", ORIGIN),), "refusal", [])
+
+
 def test_a_refusal_is_text_that_was_not_handed_on_and_a_finish_of_its_own():
     deltas, reply = read(stream(chunk({"refusal": "I can"}), chunk({"refusal": "not."}), chunk({}, "stop")), ASKED)
     assert (reply.text, reply.finish, deltas, reply.raw) == ("I cannot.", "refusal", [], "I cannot.")

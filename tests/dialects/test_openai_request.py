@@ -224,6 +224,14 @@ def test_a_text_that_its_own_model_gave_a_state_is_a_text_in_a_users_turn_too():
     assert body(Message("user", (quoted,)))["messages"] == [{"role": "user", "content": "as you said"}]
 
 
+def test_a_picture_that_a_message_came_to_hold_after_it_was_sent_is_sent_with_it():
+    sees, parts = card(capabilities={"images": True}), [Text("look")]
+    message = Message("user", parts)
+    assert body(message, card=sees)["messages"][0]["content"] == "look"
+    parts.append(Image("image/png", data="QUJD"))
+    assert [piece["type"] for piece in body(message, card=sees)["messages"][0]["content"]] == ["text", "image_url"]
+
+
 def test_the_same_request_is_the_same_bytes():
     made = [CODEC.encode(request(tools=(ROWS, NOW), extra={"acme.a": 1}), card()).body for _ in range(2)]
     assert made[0] == made[1]

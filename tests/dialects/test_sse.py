@@ -36,6 +36,37 @@ def test_every_byte_alone_gives_the_same_events():
         assert read([text[i : i + 1] for i in range(len(text))]) == EVENTS
 
 
+PIECES = [
+    b"data: {}\n\n",
+    b"data: [1]\n\n",
+    b"data: \n\n",
+    b'data: {"a":\n',
+    b'data: {"a":\r',
+    b"data: x\r\n",
+    b"event: e\n",
+    b"\n",
+]
+
+
+@given(st.lists(st.lists(st.sampled_from(PIECES), min_size=1, max_size=3), max_size=5))
+@settings(deadline=None)
+def test_whole_lines_at_once_give_the_same_events_as_every_byte_alone(chunks):
+    text = b"".join(map(b"".join, chunks))
+    assert read(map(b"".join, chunks)) == read([text[i : i + 1] for i in range(len(text))])
+
+
+@pytest.mark.parametrize(
+    ("chunks", "data"),
+    [
+        ([b'data: {"a":\n', b"data: [1]\n\n"], '{"a":\n[1]'),
+        ([b'data: {"a":\rdata: 1}\n\n'], '{"a":\n1}'),
+        ([b"data: \n\ndata: {}\n\n"], "{}"),
+    ],
+)
+def test_a_chunk_that_ends_with_an_event_may_hold_more_or_less_than_whole_ones(chunks, data):
+    assert read(chunks) == [ServerEvent("", data)]
+
+
 def test_a_byte_order_mark_is_skipped():
     assert read([b"\xef\xbb\xbfdata: x\n\n"]) == [ServerEvent("", "x")]
 

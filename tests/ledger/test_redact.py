@@ -295,6 +295,15 @@ def test_the_names_of_our_own_fields_are_no_suspicion(
     ledger.close()
 
 
+def test_a_word_that_ends_as_a_marker_does_is_no_suspicion() -> None:
+    suspects = Redactor().suspects
+    assert [text for text in ("token", "spoken", "secret", "secretly", "discretion") if suspects(text)] == [
+        "token",
+        "secret",
+        "secretly",
+    ]
+
+
 def test_a_card_is_written_without_a_secret_that_is_learnt_after_it_was_written_first(file: Path) -> None:
     ledger = Ledger(file)
     card = ModelCard("m", "m-learnt-later", "p", "openai-chat", "efficient")

@@ -64,3 +64,9 @@ def test_the_prompt_cache_is_with_the_model_that_spoke_last():
     assert prompt_cache(talk, {"small": card}) == {"current_model": "small", "cached_tokens": message_tokens(talk[:2])}
     assert prompt_cache(talk, {}) == {"current_model": None, "cached_tokens": 0}
     assert prompt_cache(talk[:1], {"small": card}) == {"current_model": None, "cached_tokens": 0}
+
+
+def test_what_a_user_quotes_of_a_model_is_in_no_prompt_cache():
+    card = ModelCard("small", "qwen", "local", "openai-chat", "efficient")
+    quoted = Message("user", (Text("Hello there.", Origin("local", "openai-chat", "qwen")),))
+    assert prompt_cache([quoted], {"small": card}) == {"current_model": None, "cached_tokens": 0}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
 import pytest
 
@@ -61,6 +62,7 @@ PICTURE = Image("image/png", data="AA==")
         (Message("assistant", (Reasoning("r"),)), False),
         (Message("tool", (ToolResult("1", "rows", (Text("3"),)),)), True),
         (Message("tool", (ToolResult("1", "rows", (PICTURE,)),)), False),
+        (Message("tool", (ToolResult("1", "rows", (Text("3"),), provider_state="s"),)), False),
         (Message("tool", (Text("3"),)), False),
     ],
 )
@@ -74,6 +76,20 @@ def test_what_a_message_has_found_out_of_itself_is_no_part_of_it() -> None:
     assert (asked, hash(asked), repr(asked), to_json(asked)) == (fresh, hash(fresh), repr(fresh), to_json(fresh))
     assert pickle.dumps(asked) == pickle.dumps(fresh)
     assert not hasattr(asked, "__dict__")
+
+
+def test_a_message_made_of_a_list_is_looked_at_anew_as_often_as_it_is_asked() -> None:
+    parts: Any = [Text("see")]
+    message = Message("user", parts)
+    assert (message.tokens, message.plain) == (1, True)
+    parts.append(PICTURE)
+    assert (message.tokens, message.plain) == (1_001, False)
+
+
+def test_a_result_made_of_a_list_may_come_to_hold_more_than_words() -> None:
+    content: Any = [Text("3")]
+    message = Message("tool", (ToolResult("1", "rows", content),))
+    assert not message.plain
 
 
 def test_messages_of_plain_text_are_made_by_role() -> None:
