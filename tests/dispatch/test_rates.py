@@ -306,3 +306,16 @@ def test_headers_may_come_while_it_is_asked_whether_tokens_count():
 
         with between_bytecodes(RateLimiter.counts_tokens, heard):
             free.counts_tokens(1.0)
+
+
+def test_who_stands_behind_others_waits_where_what_the_provider_has_left_is_theirs():
+    one = limiter()
+    one.correct(0.0, [RateLimit("requests", None, 2, 30.0)])
+    assert [one.wait(0.0, 1, ahead=ahead) for ahead in (0, 1, 2)] == [0.0, 0.0, 30.0]
+
+
+def test_tokens_count_where_a_rule_says_so_and_until_what_headers_told_is_whole_again():
+    one = limiter()
+    one.correct(0.0, [RateLimit("tokens", None, 5, 30.0)])
+    assert [one.counts_tokens(now) for now in (0.0, 29.0, 30.0)] == [True, True, False]
+    assert limiter(tokens_per_day=1).counts_tokens(0.0)
