@@ -51,6 +51,7 @@ class LiveAttempt:
         try:
             if exchange := await self._begin():
                 await exchange.rest()
+                self.result = exchange.result
         finally:
             await self.aclose()
 

@@ -177,8 +177,9 @@ class Reservation:
                 account.held = account.held - self.usd if account.open else 0.0
                 account.spent += spent
         if self.capped:
-            for wake in [wake for account in accounts for wake in account.waiting]:
-                wake()
+            for account in accounts:
+                for wake in tuple(account.waiting):  # in one go: another thread may begin to wait meanwhile
+                    wake()
 
 
 _LOCK = threading.Lock()

@@ -78,7 +78,8 @@ class RateLimiter:
 
     def counts_tokens(self, now: float) -> bool:
         """Whether a request's tokens matter now; else they need not be counted."""
-        return self._by_tokens or any(told.tokens and now < told.whole for told in self._told.values())
+        told = tuple(self._told.values())  # in one go: another thread may hear of a limit meanwhile
+        return self._by_tokens or any(one.tokens and now < one.whole for one in told)
 
     def pause(self, now: float, tokens: int) -> float:
         """Seconds until one request of so many tokens is due where more want to than fit: what is left is spread.

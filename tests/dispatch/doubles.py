@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import sys
 import time
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
 from inspect import iscoroutinefunction
 
@@ -72,6 +73,29 @@ async def hang(waiting):
     """Says that it waits, and does so for ever."""
     waiting.set()
     await asyncio.Event().wait()
+
+
+@contextmanager
+def between_bytecodes(function, act):
+    """Does `act` between any two bytecodes of the function's file, as another thread may."""
+
+    def bytecode(frame, event, _):
+        if event == "opcode":
+            act()
+        return bytecode
+
+    def trace(frame, event, _):
+        if frame.f_code.co_filename != function.__code__.co_filename:
+            return None
+        frame.f_trace_opcodes = True
+        return bytecode
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
 
 
 class MemoryTransport:

@@ -8,7 +8,17 @@ import pytest
 from orchestra.dispatch import Purse
 from orchestra.errors import LedgerError
 from orchestra.types import Cost, TextDelta
-from tests.dispatch.doubles import SILENCE, Bench, Served, frame, hang, say
+from tests.dispatch.doubles import (
+    SILENCE,
+    Bench,
+    MemoryResponse,
+    MemoryTransport,
+    Served,
+    error,
+    frame,
+    hang,
+    say,
+)
 
 
 async def cancelled(bench, waiting, **options):
@@ -74,3 +84,38 @@ async def test_an_attempt_cancelled_before_it_was_sent_costs_nothing():
     bench = Bench({}, broken={"small": SILENCE})
     await cancelled(bench, bench.endpoints.waiting)
     assert (bench.rows.ended[0].sent, bench.rows.ended[0].cost) == ("no", Cost(0.0))
+
+
+class NeverClosed(MemoryResponse):
+    async def aclose(self):
+        await hang(self._transport.waiting)
+
+
+class SlowlyClosing(MemoryTransport):
+    async def send(self, request):
+        return NeverClosed(self, (await super().send(request))._served)
+
+
+@pytest.mark.parametrize("way", ["complete", "stream"])
+async def test_a_reply_that_was_whole_before_its_call_was_cancelled_costs_what_was_reported(way):
+    bench, purse = Bench(transport=SlowlyClosing({"small": [say("ok")]})), Purse(1.0)
+    call = bench.call(purse=purse)
+    task = asyncio.create_task(bench.dispatcher.complete(call) if way == "complete" else bench.run(call))
+    await bench.transport.waiting.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    (ended,) = bench.rows.ended
+    assert ended.usage is not None
+    assert not ended.cost.estimated
+    assert purse.spent == ended.cost.usd
+
+
+async def test_a_key_that_was_refused_before_its_call_was_cancelled_is_dead_all_the_same():
+    bench = Bench(transport=SlowlyClosing({"small": [error(401)]}))
+    task = asyncio.create_task(bench.dispatcher.complete(bench.call()))
+    await bench.transport.waiting.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert bench.dispatcher.traffic.health()["small"] == 0.0

@@ -107,6 +107,25 @@ async def test_keep_alives_after_a_slow_event_are_silence():
     assert "silent for 5 s" in (await bench.run()).attempts[0].evidence[0]
 
 
+@pytest.mark.parametrize(
+    ("end", "alive"),
+    [
+        ([b"\r\n\r\n"], b"\r\n"),
+        ([b"\r\n", b"\r\n"], b"\r\n"),
+        ([b"\r\n\r\n"], b": ping\r\n\r\n"),
+        ([b"\r\r"], b"\r"),
+        ([b"\r\r"], b": ping\r\r"),
+        ([b"\n", b"\n"], b"\n"),
+        ([], b""),
+    ],
+)
+async def test_keep_alives_are_silence_however_the_server_ends_its_lines(end, alive):
+    bench = bench_with({"twin": [say("ok")]}, chunk=5.0)
+    later = [lambda: bench.clock.move(3), rings, alive] * 3
+    bench.transport.scripts["small"] = [Served([frame({"content": "a"})[:-2], *end, *later, *say("b").pieces])]
+    assert "silent for 5 s" in (await bench.run()).attempts[0].evidence[0]
+
+
 async def test_a_slow_reader_is_not_a_silent_model():
     bench = bench_with({"small": [say("a", "b", "c")]}, chunk=5.0)
     async for event in bench.dispatcher.stream(bench.call(commit=True)):

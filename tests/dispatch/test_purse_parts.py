@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestra.dispatch import Purse
+from orchestra.dispatch.purse import Reservation
 from orchestra.errors import BudgetExceeded
 from orchestra.types import Cost
+from tests.dispatch.doubles import between_bytecodes
 
 
 def test_a_part_takes_from_the_whole_and_gives_back_what_it_does_not_need():
@@ -70,3 +72,13 @@ def test_parts_of_parts_never_spend_more_than_any_whole_of_theirs(spending, cap)
     assert (parts["a"].spent <= 1.5 + 1e-9, parts["b"].spent <= 0.5 + 1e-9) == (True, True)
     assert whole.spent == pytest.approx(parts["a"].spent + parts["c"].spent)
     assert whole.open == 0
+
+
+def test_others_may_begin_to_wait_while_money_is_given_back():
+    purse, woken = Purse(1.0), []
+    purse.own.waiting.add(lambda: woken.append("first"))
+    held = purse.reserve(0.4)
+    with between_bytecodes(Reservation.settle, lambda: purse.own.waiting.add(lambda: woken.append("later"))):
+        held.settle(Cost(0.1))
+    assert "first" in woken
+    assert purse.left == pytest.approx(0.9)

@@ -1,6 +1,7 @@
 """Rate limits of a key: what fits now, what fits later, what never fits."""
 
 import math
+from itertools import count
 
 import pytest
 from hypothesis import settings
@@ -10,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from orchestra.dialects.rate_limits import RateLimit
 from orchestra.dispatch.rates import DAY, MINUTE, SLICES, RateLimiter, RateRules
 from orchestra.fleet import ProviderLimits
+from tests.dispatch.doubles import between_bytecodes
 
 
 def limiter(**rules):
@@ -291,3 +293,29 @@ class Limited(RuleBasedStateMachine):
 
 TestLimited = Limited.TestCase
 TestLimited.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def test_headers_may_come_while_it_is_asked_whether_tokens_count():
+    for moment in range(60):  # bytecodes: more than it takes
+        free, passed = limiter(), count()
+        free.correct(0.0, [RateLimit("requests", None, 5, 60.0)])
+
+        def heard(free=free, passed=passed, moment=moment):
+            if next(passed) == moment:
+                free.correct(0.0, [RateLimit("tokens", 10, 5, 60.0)])
+
+        with between_bytecodes(RateLimiter.counts_tokens, heard):
+            free.counts_tokens(1.0)
+
+
+def test_who_stands_behind_others_waits_where_what_the_provider_has_left_is_theirs():
+    one = limiter()
+    one.correct(0.0, [RateLimit("requests", None, 2, 30.0)])
+    assert [one.wait(0.0, 1, ahead=ahead) for ahead in (0, 1, 2)] == [0.0, 0.0, 30.0]
+
+
+def test_tokens_count_where_a_rule_says_so_and_until_what_headers_told_is_whole_again():
+    one = limiter()
+    one.correct(0.0, [RateLimit("tokens", None, 5, 30.0)])
+    assert [one.counts_tokens(now) for now in (0.0, 29.0, 30.0)] == [True, True, False]
+    assert limiter(tokens_per_day=1).counts_tokens(0.0)
