@@ -24,6 +24,7 @@ test: .venv/.dev ## set everything up, and check it the way the pipeline does
 	@$(BIN)/ruff format --check --quiet .
 	@echo "== types"
 	@$(BIN)/pyright --pythonpath $(BIN)/python
+	@$(BIN)/pyright --project benchmarks --pythonpath $(BIN)/python
 	@echo "== layers"
 	@$(BIN)/lint-imports --no-logo
 	@echo "== tests"

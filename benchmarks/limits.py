@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from orchestra.dispatch.line import Line
-from orchestra.dispatch.rates import MINUTE, RateLimiter, RateRules
+from orchestra.dispatch.rates import MINUTE, Hold, RateLimiter, RateRules
 from orchestra.dispatch.waiting import granted
 
 MINUTES, SEEDS = 10, 10
@@ -196,16 +196,18 @@ class Gcra(RateLimiter):
         super().__init__(RateRules())
         self.bucket = Bucket(limit)
 
-    def wait(self, now: float, tokens: int, *, ahead: int = 0) -> float | None:
+    def wait(self, now: float, tokens: int, *, ahead: int = 0) -> float:
         """As RateLimiter."""
         level = min(self.bucket.limit, self.bucket.level + (now - self.bucket.at) * self.bucket.limit / MINUTE)
         short = tokens * (1 + ahead) - level
         return short * MINUTE / self.bucket.limit if short > ROUNDING else 0.0
 
-    def reserve(self, now: float, tokens: int) -> Any:
+    def at_once(self, now: float, tokens: int) -> Hold | None:
         """As RateLimiter."""
+        if self.wait(now, tokens):
+            return None
         self.bucket.early(now, tokens)
-        return super().reserve(now, tokens)
+        return self.reserve(now, tokens)
 
 
 class AtOnce(RateLimiter):

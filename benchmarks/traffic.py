@@ -395,8 +395,8 @@ def _attempt(keys: int) -> Callable[[], None]:
         assert hold is not None
         passed = traffic.enter(way)
         assert passed is not None
-        traffic.settled(way, hold, 170)
-        traffic.leave(passed, reply, 1.0, 0.3)
+        rate.limiter.settle(hold, next(clock) / 512, 170)
+        traffic.leave(way, passed, reply, 1.0, 0.3)
         traffic.judged(way, accepted=True)
 
     return attempt

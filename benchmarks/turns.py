@@ -83,7 +83,7 @@ def turns(peer: str | None) -> None:
     head = f"{'median':>8}{'95 % interval':>18}{'promised':>10}{of:>18}{'a further turn':>20}{of:>18}"
     print(f"{'ms CPU per model+tool turn':34}{head}")
     for kind in ("async", "sync"):
-        commands = {name: (*OURS, "rounds", name, kind) for name in PROMISED}
+        commands: dict[str, tuple[str, ...]] = {name: (*OURS, "rounds", name, kind) for name in PROMISED}
         if peer:
             commands["create_agent"] = (peer, str(PEERS / "turns_langchain.py"), kind)
         with ExitStack() as stack:

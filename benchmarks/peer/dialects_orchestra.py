@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 from orchestra.dialects import CODECS, Encoded
@@ -140,7 +141,7 @@ def through_httpx(kind: str, file: str, *, ours: bool) -> Callable[[], object]:
     return call
 
 
-def _response(httpx: object, kind: str, whole: bytes, chunks: list[bytes]) -> object:
+def _response(httpx: object, kind: str, whole: bytes, chunks: list[bytes]) -> Any:
     return httpx.Response(200, content=whole if kind == "chat" else iter(chunks))  # type: ignore[attr-defined]
 
 

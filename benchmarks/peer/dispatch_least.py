@@ -95,7 +95,7 @@ async def call(transport: AiohttpTransport, url: str, rows: Rows, spent: Spent) 
         response = await transport.send(WireRequest(url, HEADERS, body))
         said, first = await read(response)
         spent.usd += (cost := (said["usage"]["input"] * 1.0 + said["usage"]["output"] * 5.0) / 1e6)
-        took = {"seconds": time.perf_counter() - began, "first_token": first - began}
+        took: dict[str, Any] = {"seconds": time.perf_counter() - began, "first_token": first - began}
         took["cost"] = {"usd": cost, "estimated": False}
         text = said.pop("text")
         rows.hold(run, "answer", "attempt_ended", attempt | said | took | {"status": 200, "sent": "yes"})

@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 
 WORDS = "The north sold most of all regions."
 USAGE = {"prompt_tokens": 20, "completion_tokens": 8, "total_tokens": 28}
 
 
-def _envelope(kind: str, choices: list[object], **more: object) -> dict[str, object]:
+def _envelope(kind: str, choices: Sequence[object], **more: object) -> dict[str, object]:
     return {"id": "chatcmpl-1", "object": kind, "created": 0, "model": "m-1", "choices": choices, **more}
 
 
