@@ -274,7 +274,7 @@ def main() -> None:
     by_requests = RateRules(requests_per_minute=REQUESTS)
     print(f"{'':34}{'served a minute':>18}{'429s per 100':>18}{'people wait p50 s':>18}{'p95 s':>18}")
     for provider in (Sliding, Clocked, Bucket):
-        print(f"{REQUESTS} requests a minute, {provider.__doc__.rstrip('.').lower()}")  # type: ignore[union-attr]
+        print(f"{REQUESTS} requests a minute, {str(provider.__doc__).rstrip('.').lower()}")
         report("  semaphore, sleep on 429", lambda p=provider: (p(REQUESTS), Simple()), lambda _: 1)
         report("  ours with a bucket (GCRA)", lambda p=provider: (p(REQUESTS), Ours(Gcra(REQUESTS), 1)), lambda _: 1)
         report("  ours, not spread", lambda p=provider: (p(REQUESTS), Ours(AtOnce(by_requests), 1)), lambda _: 1)

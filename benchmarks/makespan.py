@@ -79,7 +79,7 @@ async def turns_taken(plan: Shape, *, slots: int | None, ranked: bool = True) ->
     async with scripted_app(ScriptedModel("model", reply, concurrency=slots)) as app:
         if not ranked:
             stream = app.engine.dispatcher.stream
-            app.engine.dispatcher.stream = lambda call: stream(_unranked(call))  # type: ignore[method-assign]
+            app.engine.dispatcher.stream = lambda call: stream(_unranked(call))
         agent = app.planner_executor(max_steps=STEPS)
         started = time.perf_counter()
         out = await agent.ainvoke({"task": "Work"})

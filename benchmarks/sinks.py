@@ -57,7 +57,7 @@ CALL: tuple[tuple[str, Event], ...] = (
 class Dropped(SpanExporter):
     """Takes spans and forgets them."""
 
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:  # noqa: ARG002
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:  # noqa: ARG002  # the SDK's signature
         """Say that all is well."""
         return SpanExportResult.SUCCESS
 

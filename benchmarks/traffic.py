@@ -119,7 +119,7 @@ class SimpleBreaker:
         """1 while it is closed."""
         return int(now >= self.until)
 
-    def leave(self, now: float, entered: int, *, failed: bool, seconds: float) -> None:  # noqa: ARG002
+    def leave(self, now: float, entered: int, *, failed: bool, seconds: float) -> None:  # noqa: ARG002  # as Breaker's
         """Count."""
         self.row = self.row + 1 if failed else 0
         if self.row >= 5:

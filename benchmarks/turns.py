@@ -31,6 +31,7 @@ class Side:
     """One side of the comparison: a process that does a round when told."""
 
     def __init__(self, command: Sequence[str]) -> None:
+        self._command = " ".join(command)
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._read() == "ready"
 
@@ -48,7 +49,7 @@ class Side:
     def _read(self) -> str:
         assert self._process.stdout
         if not (line := self._process.stdout.readline()):
-            raise SystemExit(f"{' '.join(self._process.args)} ended with {self._process.wait()}")  # type: ignore[arg-type]
+            raise SystemExit(f"{self._command} ended with {self._process.wait()}")
         return line.strip()
 
 

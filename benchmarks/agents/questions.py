@@ -96,7 +96,7 @@ def _line(text: str, where: str) -> dict[str, str]:
         line = cast("dict[str, Any]", json.loads(text))
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{where}: is not JSON: {error}; one object a line is expected") from None
-    if not isinstance(line, dict):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(line, dict):  # pyright: ignore[reportUnnecessaryIsInstance]  # a file may hold anything
         raise ConfigError(f'{where}: is {type(line).__name__}, not an object with "question" and "sql"')
     given = {key: str(line[key]) for key in ("id", "level", "data") if line.get(key) is not None}
     for key in ("question", "sql"):

@@ -115,6 +115,6 @@ def _read(line: bytes, error: Callable[[str], ConfigError]) -> Result:
         value = cast("dict[str, Any]", json.loads(line))
     except (ValueError, RecursionError) as fault:
         raise error(f"is not JSON: {fault}; give another --out") from None
-    if not isinstance(value, dict) or set(value) != _FIELDS:  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(value, dict) or set(value) != _FIELDS:  # pyright: ignore[reportUnnecessaryIsInstance]  # a file may hold anything
         raise error("is no result of this benchmark; give another --out")
     return Result(**value)

@@ -141,8 +141,8 @@ def through_httpx(kind: str, file: str, *, ours: bool) -> Callable[[], object]:
     return call
 
 
-def _response(httpx: object, kind: str, whole: bytes, chunks: list[bytes]) -> Any:
-    return httpx.Response(200, content=whole if kind == "chat" else iter(chunks))  # type: ignore[attr-defined]
+def _response(httpx: Any, kind: str, whole: bytes, chunks: list[bytes]) -> Any:
+    return httpx.Response(200, content=whole if kind == "chat" else iter(chunks))
 
 
 def write(file: str) -> None:

@@ -144,7 +144,7 @@ async def test_a_key_in_the_traceback_of_a_tool_is_told_to_nobody(observed: Obse
         Args:
             sql: a SELECT
         """
-        leak(None)  # type: ignore[arg-type]
+        leak(None)
         return ""
 
     caplog.set_level(logging.DEBUG)

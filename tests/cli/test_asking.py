@@ -21,7 +21,7 @@ def asked(kind: str = "approval", **more: Any) -> dict[str, Any]:
     """A question as an agent's interrupt holds it."""
     about = {"tool": "send", "arguments": {"to": "Åse"}} if kind in ("approval", "unknown") else {}
     plain = {"question": f"{kind}.1", "kind": kind, "step": "s1", "goal": "Use send", "text": "may it be?"}
-    return plain | {"read_only": False, "decisions": [*DECISIONS[kind]]} | about | more  # type: ignore[index]
+    return plain | {"read_only": False, "decisions": [*DECISIONS[kind]]} | about | more
 
 
 def understood(kind: Any, typed: str) -> Any:

@@ -18,7 +18,7 @@ def runs(project: Path) -> None:
         book.append(run, "s1", StepStarted("find\nrain", "act"))
         if state == "failed":
             book.append(run, "s1", StepEnded("failed", "small", 2, trigger=Trigger.empty, evidence=("nothing said",)))
-        book.append(run, "", RunEnded(state, 1.25, "s1 failed" if state == "failed" else ""))  # type: ignore[arg-type]
+        book.append(run, "", RunEnded(state, 1.25, "s1 failed" if state == "failed" else ""))
     book.close()
 
 

@@ -39,7 +39,7 @@ FREE = Price(0.0, 0.0)
 
 
 def card(name: str, tier: str = "efficient", price: Price | None = FREE, **facts: object) -> ModelCard:
-    return ModelCard(name, f"{name}-1b", "local", "openai-chat", tier, price=price, **facts)  # type: ignore[arg-type]
+    return ModelCard(name, f"{name}-1b", "local", "openai-chat", tier, price=price, **facts)
 
 
 SMALL = card("small", speed=40.0, prompt_speed=400.0)
@@ -60,12 +60,12 @@ def decision(model: str = "small", **more: object) -> Decision:
         "rejections": (Rejection("cloud", "tags", "the data demands 'eu'"),),
         "candidates": candidates,
     }
-    return Decision(model, "efficient", "balanced", **(values | more))  # type: ignore[arg-type]
+    return Decision(model, "efficient", "balanced", **(values | more))
 
 
 def decided(step: str, kind: str = "act", **more: object) -> Decided:
     context = StepContext(Step(step, f"goal of {step}", kind), text="what people wrote", tokens=120, draw=0.25)
-    return Decided(context, decision(**more), "policies-1")  # type: ignore[arg-type]
+    return Decided(context, decision(**more), "policies-1")
 
 
 def attempt(name: str, model: str, *, usage: Usage | None, seconds: float, first: float | None = None) -> list[Event]:

@@ -302,7 +302,7 @@ def test_the_conventions_that_most_instrumentations_still_send_say_system_instea
 
 def test_a_version_that_is_unknown_is_refused_with_those_that_are_known() -> None:
     with pytest.raises(ConfigError, match=r"'2\.0' of the conventions is unknown; known: latest, 1\.41, 1\.36"):
-        OpenTelemetrySink(version="2.0")  # type: ignore[arg-type]
+        OpenTelemetrySink(version="2.0")
 
 
 def test_without_the_package_the_sink_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

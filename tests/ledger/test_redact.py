@@ -114,7 +114,7 @@ def test_ordinary_text_stays_as_it_is(text: str) -> None:
     [str, repr, json.dumps, lambda text: json.dumps(text, ensure_ascii=False), lambda text: quote(text, safe="")],
 )
 def test_a_known_secret_is_replaced_in_every_way_it_is_written(secret: str, written: object) -> None:
-    text = written(secret)  # type: ignore[operator]
+    text = written(secret)
     found = redact(f"<{text}>", [secret])
     assert MARK in found
     assert found.replace(MARK, "").strip("<>\"'") == ""
@@ -259,12 +259,12 @@ def test_a_name_is_one_of_a_secret_whatever_its_case_in_every_script(name: str, 
     assert Redactor().suspects(row_text(event))
 
 
-@pytest.mark.parametrize("kept", [UUID(SECRET_ID), Enum("Kept", {"it": SECRET_ID}).it])  # type: ignore[attr-defined]
+@pytest.mark.parametrize("kept", [UUID(SECRET_ID), Enum("Kept", {"it": SECRET_ID}).it])
 def test_a_secret_that_is_stored_as_the_text_of_a_value_is_not_stored(file: Path, kept: object) -> None:
     ledger = Ledger(file, secrets=[SECRET_ID])
-    ledger.append("run", "s", Planned(Plan("t", (Step("s", metadata={"id": kept, "ids": [kept]}),))))  # type: ignore[dict-item]
+    ledger.append("run", "s", Planned(Plan("t", (Step("s", metadata={"id": kept, "ids": [kept]}),))))
     [row] = ledger.events("run")
-    assert row.event.plan.steps[0].metadata == {"id": MARK, "ids": [MARK]}  # type: ignore[union-attr]
+    assert row.event.plan.steps[0].metadata == {"id": MARK, "ids": [MARK]}
     ledger.close()
 
 
@@ -313,6 +313,6 @@ def test_a_card_is_written_without_a_secret_that_is_learnt_after_it_was_written_
     ledger.append("run", "s", event)
     ledger.hide(["learnt-later"])
     ledger.append("run", "s", event)
-    found = [row.event.decision.candidates[0].card.model for row in ledger.events("run")]  # type: ignore[union-attr]
+    found = [row.event.decision.candidates[0].card.model for row in ledger.events("run")]
     assert found == ["m-learnt-later", f"m-{MARK}"]
     ledger.close()

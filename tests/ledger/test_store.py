@@ -68,7 +68,7 @@ def test_many_threads_lose_nothing(ledger: Ledger) -> None:
     for thread in threads:
         thread.join()
     for number in range(20):
-        calls = [row.event.call for row in ledger.events(f"run-{number}")]  # type: ignore[union-attr]
+        calls = [row.event.call for row in ledger.events(f"run-{number}")]
         assert calls == [str(call) for call in range(25)]
 
 
@@ -103,7 +103,7 @@ def test_what_was_appended_survives_the_killing_of_its_process(file: Path) -> No
         seen = [int(writer.stdout.readline()) for _ in range(50)]
         writer.send_signal(signal.SIGKILL)
     ledger = Ledger(file)
-    calls = [int(row.event.call) for row in ledger.events("run")]  # type: ignore[union-attr]
+    calls = [int(row.event.call) for row in ledger.events("run")]
     assert calls[: len(seen)] == seen
     assert calls == list(range(len(calls)))
     ledger.close()

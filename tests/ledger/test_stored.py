@@ -66,7 +66,7 @@ JSON = st.recursive(
 def test_whatever_people_and_models_write_is_read_back_as_it_was(
     call: str, tool: str, arguments: dict[str, object]
 ) -> None:
-    event = ToolStarted(call, tool, arguments=arguments)  # type: ignore[arg-type]
+    event = ToolStarted(call, tool, arguments=arguments)
     assert decode(event.type, encode(event)) == event
 
 
@@ -182,7 +182,7 @@ def test_text_is_read_back_by_any_reader_of_json_however_it_is_written(said: str
 
 
 def test_a_key_that_is_a_number_is_its_text_in_the_file() -> None:
-    assert '"arguments":{"1":2}' in encode(ToolStarted("c", "t", arguments={1: 2}))  # type: ignore[dict-item]
+    assert '"arguments":{"1":2}' in encode(ToolStarted("c", "t", arguments={1: 2}))
 
 
 def test_mappings_of_any_kind_are_stored_as_objects() -> None:
@@ -207,7 +207,7 @@ def _loop() -> dict[str, object]:
 )
 def test_what_is_not_json_is_refused_naming_the_event(wrong: dict[str, object]) -> None:
     with pytest.raises(LedgerError, match="'tool_started' holds something that is not plain JSON"):
-        encode(ToolStarted("c", "t", arguments=wrong))  # type: ignore[arg-type]
+        encode(ToolStarted("c", "t", arguments=wrong))
 
 
 def test_an_unknown_type_is_refused_naming_those_that_are_known() -> None:

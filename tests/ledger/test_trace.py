@@ -169,7 +169,7 @@ def test_json_has_the_documented_keys_and_is_plain(rows: list[Row]) -> None:
 
 def test_json_tells_a_decision_with_all_that_was_weighed(rows: list[Row]) -> None:
     steps = trace_json(rows)["steps"]
-    (decision,) = steps[1]["decisions"]  # type: ignore[index,call-overload]
+    (decision,) = steps[1]["decisions"]
     assert decision["expected"] == {"quality": 0.6, "cost": 0.0, "latency": 1.2}
     assert decision["rejections"] == [{"model": "cloud", "gate": "tags", "text": "the data demands 'eu'"}]
     assert decision["candidates"][1] == {
@@ -190,7 +190,7 @@ def test_json_tells_a_decision_with_all_that_was_weighed(rows: list[Row]) -> Non
 
 def test_a_single_call_and_an_empty_start_have_json_too() -> None:
     call = trace_json(rows_of(call_story()))
-    assert (call["agent"], call["plan"], len(call["steps"])) == ("complete", None, 1)  # type: ignore[arg-type]
+    assert (call["agent"], call["plan"], len(call["steps"])) == ("complete", None, 1)
     bare = trace_json(rows_of([("s", StepStarted("go", "act"))]))
     assert (bare["agent"], bare["state"], bare["answer"], bare["fleet"]) == ("", "running", "", "")
 
@@ -243,5 +243,5 @@ def test_waits_and_breakers_stand_between_the_attempts_and_say_with_which_key_an
         "      · 5 of 8 failed",
         "    breaker of m [closed]",
     ]
-    (attempt,) = trace_json(rows_of(story))["steps"][0]["attempts"]  # type: ignore[index,call-overload]
-    assert (attempt["key"], attempt["place"], attempt["call"]) == ("KEY", "eu", "c")  # type: ignore[index,call-overload]
+    (attempt,) = trace_json(rows_of(story))["steps"][0]["attempts"]
+    assert (attempt["key"], attempt["place"], attempt["call"]) == ("KEY", "eu", "c")

@@ -41,7 +41,7 @@ def fleet(size: int, *reasons: Reason, **more: object) -> list[Candidate]:
             score=-n / 3,
             reasons=reasons,
             sources={"quality": "tier", "cost": "card", "latency": "default speed", "health": "not measured"},
-            **more,  # type: ignore[arg-type]
+            **more,
         )
         for n, one in enumerate(cards)
     ]
@@ -174,12 +174,12 @@ def test_fleets_without_end_do_not_fill_the_memory(ledger: Ledger, monkeypatch: 
     for size in (3, 3, 6):
         ledger.append("run", "s", decided(fleet(size)))
     assert len(ledger._rows._cards._names) <= 4
-    read = [row.event.decision.candidates for row in ledger.events("run")]  # type: ignore[union-attr]
+    read = [row.event.decision.candidates for row in ledger.events("run")]
     assert [len(one) for one in read] == [3, 3, 6]
 
 
 def test_what_a_strangers_policy_gives_as_lists_is_stored_too(ledger: Ledger) -> None:
-    odd = dataclasses.replace(fleet(1)[0], reasons=[Reason("p", "why")], escalate=["up"])  # type: ignore[arg-type]
+    odd = dataclasses.replace(fleet(1)[0], reasons=[Reason("p", "why")], escalate=["up"])
     ledger.append("run", "s", decided([odd]))
     event = ledger.events("run")[0].event
     assert isinstance(event, Decided)

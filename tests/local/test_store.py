@@ -188,7 +188,7 @@ def test_pulls_at_the_same_time_download_once(tmp_path: Path) -> None:
 def test_whoever_waits_for_another_pull_is_told(tmp_path: Path) -> None:
     store, told = WeightStore(tmp_path, [Memory(DATA)]), Event()
     heard = Heard()
-    heard.note = lambda text: (heard.notes.append(text), told.set())  # type: ignore[method-assign]
+    heard.note = lambda text: (heard.notes.append(text), told.set())
 
     with ThreadPoolExecutor(1) as pool:
         with held(tmp_path / f"{TINY.sha256}.lock", lambda: None):

@@ -191,4 +191,4 @@ def test_a_dataclass_in_an_agent_file_works() -> None:
         "@dataclass\nclass A:\n    x: int = 1\n    async def ainvoke(self, given, config=None): ...\n"
         "def build(app): return A()\n"
     )
-    assert load_agent("good").build(None).x == 1  # type: ignore[attr-defined]
+    assert load_agent("good").build(None).x == 1

@@ -220,7 +220,7 @@ async def test_a_call_may_allow_an_unknown_price_that_its_node_does_not():
     async with app_of(price=None, policies=[LOW]) as app:
 
         async def spend(state: State) -> State:
-            return {"note": (await app.complete("x", **state)).text}  # type: ignore[typeddict-item]
+            return {"note": (await app.complete("x", **state)).text}
 
         node = app.node(spend, step="research", budget=1.0)
         assert await node({"allow_unknown_price": True}) == {"note": "X"}
@@ -280,7 +280,7 @@ async def test_a_node_within_a_node_has_its_own_step_and_run_and_takes_from_the_
             return {}
 
         await app.node(outer, step="outer", budget=1.0, deadline=60, tenant="ours", mode="quality")({})
-        names = [rows[0].event.agent for rows in runs(app)]  # type: ignore[union-attr]
+        names = [rows[0].event.agent for rows in runs(app)]
     told = [(one.step.id, one.mode, one.tenant, one.deadline) for one in heard.told]
     assert told == [
         ("inner", "cost", "ours", 50),
@@ -356,8 +356,8 @@ async def test_a_stream_in_a_node_goes_by_its_step_and_may_be_left(tmp_path):
         async def look(state: State) -> State:
             texts = [event.text async for event in app.stream("x") if event.type == "text"]
             left = app.stream("x")
-            texts.append((await anext(left)).text)  # type: ignore[union-attr]
-            await left.aclose()  # type: ignore[attr-defined]
+            texts.append((await anext(left)).text)
+            await left.aclose()
             return {"note": "".join(texts)}
 
         assert await app.node(look, step="draft")({}) == {"note": "abcdefab"}
@@ -412,7 +412,7 @@ async def test_a_node_keeps_its_signature_so_that_langgraph_hands_over_what_it_a
         compiled = graph.compile(checkpointer=InMemorySaver(), store=store)
         found = [one async for one in compiled.astream({"topic": "x"}, thread(), stream_mode="custom")]
     assert {"thread": "t"} in found
-    assert store.get(("seen",), "topic").value == {"is": "x"}  # type: ignore[union-attr]
+    assert store.get(("seen",), "topic").value == {"is": "x"}
 
 
 async def test_methods_partials_objects_and_lambdas_are_nodes_under_the_names_langgraph_gives_them():

@@ -197,7 +197,7 @@ def graph_of(app: Orchestra, turns: Turns, saver: Any) -> Any:
         while one.after is None:
             with one.tried():
                 said = (await app.complete("go")).text
-        return {"carried": to_json(one.after), "said": said}  # type: ignore[typeddict-item]
+        return {"carried": to_json(one.after), "said": said}
 
     graph: Any = StateGraph(State)
     for name, node in {"begin": begin, "first": model, "second": model}.items():

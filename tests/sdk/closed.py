@@ -57,7 +57,7 @@ def _parameters(method: object, **fixed: Any) -> type[BaseModel]:
     hints = get_type_hints(method)
     fields = {
         name: (hints[name], ... if parameter.default is inspect.Parameter.empty else None)
-        for name, parameter in inspect.signature(method).parameters.items()  # type: ignore[arg-type]
+        for name, parameter in inspect.signature(method).parameters.items()
         if name not in {"self", "request_options"}
     }
     return create_model("V2ChatRequest", __module__="cohere", **fields, **fixed)
@@ -182,7 +182,7 @@ def _path(location: tuple[int | str, ...], value: Any) -> str:
     for number, step in enumerate(location):
         inside = isinstance(value, dict) and step in value
         if inside or (isinstance(value, list) and isinstance(step, int)):
-            value = value[step]  # type: ignore[index]
+            value = value[step]
         elif number < len(location) - 1 or not isinstance(value, dict):
             continue
         path += f"[{step}]" if isinstance(step, int) else f".{step}"

@@ -183,7 +183,7 @@ def test_a_file_that_goes_while_it_is_listed_is_left_out(root: Path, monkeypatch
     def gone(path: str, **at: object) -> os.stat_result:
         if path == "plan.md":
             raise FileNotFoundError
-        return real(path, **at)  # type: ignore[arg-type]
+        return real(path, **at)
 
     monkeypatch.setattr(confined.os, "stat", gone)
     assert list(Confined(root).files()) == ["ü 字.txt"]

@@ -27,7 +27,7 @@ def text(outcome: ToolOutcome) -> str:
     return part.text
 
 
-async def outcome_of(fn: Any, *, timeout: float | None = None, **settings: Any) -> ToolOutcome:  # noqa: ASYNC109
+async def outcome_of(fn: Any, *, timeout: float | None = None, **settings: Any) -> ToolOutcome:  # noqa: ASYNC109  # the tool's own
     return await execute(tool(**{"name": "f"} | settings)(fn), call(), timeout=timeout)
 
 

@@ -28,7 +28,7 @@ def text(outcome: ToolOutcome) -> str:
 
 
 async def test_the_key_is_handed_over_and_no_model_sees_it() -> None:
-    assert list(pay.schema["properties"]) == ["amount"]  # type: ignore[arg-type]
+    assert list(pay.schema["properties"]) == ["amount"]
     assert pay.schema["required"] == ["amount"]
     assert (await outcome_of(pay, amount=3)).value == [3, "run/step/1"]
 
@@ -49,7 +49,7 @@ async def test_a_model_cannot_set_the_key() -> None:
 
 
 async def test_without_a_key_every_call_gets_one_of_its_own() -> None:
-    keys = {(await execute(pay, ToolCall("c1", "pay", {"amount": 1}))).value[1] for _ in range(3)}  # type: ignore[index]
+    keys = {(await execute(pay, ToolCall("c1", "pay", {"amount": 1}))).value[1] for _ in range(3)}
     assert len(keys) == 3
     assert "" not in keys
 

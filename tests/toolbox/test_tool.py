@@ -251,7 +251,7 @@ def test_types_defined_where_the_tool_is_may_be_used() -> None:
 def test_two_types_of_one_name_are_kept_apart() -> None:
     def local(kind: type) -> Any:
         class Same(BaseModel):
-            x: kind  # type: ignore[valid-type]
+            x: kind
 
         return Same
 

@@ -132,7 +132,7 @@ def test_not_a_number_comes_back() -> None:
 
 
 def test_not_a_number_inside_free_json_becomes_its_name() -> None:
-    assert through_text(ToolCall("1", "f", {"x": [math.nan]}))["arguments"] == {"x": ["nan"]}  # type: ignore[index]
+    assert through_text(ToolCall("1", "f", {"x": [math.nan]}))["arguments"] == {"x": ["nan"]}
 
 
 def test_a_whole_number_is_good_where_a_float_is_expected() -> None:
@@ -205,7 +205,7 @@ def test_of_several_plain_types_the_one_that_fits_is_read() -> None:
 def test_a_ledger_row_keeps_the_kind_of_its_event() -> None:
     row = Row(1, "run", "step", 0.5, ToolStarted("c", "t", arguments={"sql": "SELECT 'ü'"}))
     data = through_text(row)
-    assert data["event"]["type"] == "tool_started"  # type: ignore[index]
+    assert data["event"]["type"] == "tool_started"
     assert from_json(Row, data) == row
 
 

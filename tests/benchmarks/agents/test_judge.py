@@ -200,7 +200,7 @@ def test_where_there_is_nothing_an_answer_says_so(rows):
 
 def test_text_is_compared_in_one_form():
     assert not said(expected([("Łódź",)]), "ŁÓDŹ")  # composed and decomposed
-    assert not said(expected([(-3.25,)]), "It fell by −3.25.")  # noqa: RUF001
+    assert not said(expected([(-3.25,)]), "It fell by −3.25.")  # noqa: RUF001  # a minus sign, as models write it
 
 
 @given(st.integers(0, 10**9))

@@ -29,7 +29,7 @@ def data(tmp_path: Path) -> Data:
 
 def refused(data: Data, sql: str, **limits: float) -> str:
     with pytest.raises(ToolRejected) as caught:
-        data.select(sql, **limits)  # type: ignore[arg-type]
+        data.select(sql, **limits)
     return str(caught.value)
 
 
