@@ -38,9 +38,12 @@ class Engine:
     draw: Callable[[], float] = random.random
     today: Callable[[], str] = lambda: date.today().isoformat()  # noqa: DTZ011  # the user's own calendar day
     router: Router = field(init=False)  # fleet, policies and mode as one
+    judges_logprobs: bool = field(init=False)  # calls and structured answers: prose is not judged by them
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "router", Router(self.fleet, self.policies, self.mode))
+        reported = any(card.capabilities.logprobs for card in self.fleet.models.values())
+        object.__setattr__(self, "judges_logprobs", reported and self.min_logprob is not None)
 
     def decide(self, context: StepContext) -> Decision:
         """The decision for a context: no call, no I/O. Raises NoCandidate."""

@@ -49,7 +49,7 @@ def _request(talk: Conversation, chosen: Settings, tool_choice: ToolChoice) -> R
         temperature=writing.temperature,
         seed=writing.seed,
         stop=writing.stop,
-        logprobs=talk.engine.min_logprob is not None,
+        logprobs=talk.engine.judges_logprobs and (bool(talk.tools) or ask.output_schema is not None),
         extra=writing.extra,
     )
 

@@ -15,7 +15,7 @@ import pytest
 from orchestra import Orchestra, RecoveryPolicy, StepPolicy, tool
 from orchestra.errors import BudgetExceeded, ConfigError
 from orchestra.fleet import Fleet
-from orchestra.ledger import Judged, ToolEnded
+from orchestra.ledger import AttemptStarted, Judged, ToolEnded
 from orchestra.testing import CallTool, Say, ScriptedModel, scripted_app, scripted_transport
 from orchestra.types import Budget, Candidate, Capabilities, Earlier, Price, StepContext, Trigger
 
@@ -241,6 +241,24 @@ async def test_a_call_that_its_model_was_unsure_of_goes_up(least, served):
     async with scripted_app(small, strong, policies=[BOTH], min_logprob=least) as app:
         reply = await app.complete("?", tools=[look])
     assert reply.model == served
+
+
+@pytest.mark.parametrize(
+    ("asked", "wanted"), [({}, False), ({"tools": [look]}, True), ({"output": {"type": "object"}}, True)]
+)
+async def test_log_probabilities_are_asked_for_only_where_they_are_judged(asked, wanted):
+    model = ScriptedModel("small", ["{}"], capabilities=Capabilities(logprobs=True))
+    async with scripted_app(model) as app:
+        await app.complete("?", **asked)
+    assert ("logprobs" in model.requests[0]) is wanted
+
+
+async def test_a_fleet_without_log_probabilities_is_not_told_at_every_attempt_that_it_has_none(tmp_path):
+    model = ScriptedModel("small", ["{}"])
+    async with scripted_app(model, ledger=tmp_path / "ledger.db") as app:
+        reply = await app.complete("?", output={"type": "object"})
+        (started,) = [one.event for one in app.ledger.events(reply.run) if isinstance(one.event, AttemptStarted)]
+    assert not any("logprobs" in note for note in started.notes)
 
 
 @tool(read_only=True)
