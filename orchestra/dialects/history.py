@@ -41,7 +41,8 @@ class View(NamedTuple):
 
 def viewed(messages: Iterable[Message], card: ModelCard) -> View:
     """`view`, with its notes."""
-    turns, features, notes = tuple(messages), features_of(card), list[str]()
+    turns, features = tuple(messages), features_of(card)
+    notes: list[str] = []
     plain = all(map(_PLAIN, turns))  # as nearly every history is
     turns = paired(turns if plain else _Seeing(card, features, notes).messages(turns), notes)
     if not (plain or features.result_media):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Self
 
 from orchestra.dispatch.call import Accepted, Call
@@ -14,7 +14,6 @@ from orchestra.recovery import Ladder, Move
 from orchestra.types import Action, Attempt, AttemptChanged, CallFault, ModelReply, Verdict
 
 
-@dataclass(slots=True)
 class Course:
     """Grows by one attempt at a time. `feedback` is what the next attempt's model is told, "" for nothing.
 
@@ -22,15 +21,16 @@ class Course:
     every model is closed, and the least bad one is asked all the same. `asked` are the providers asked so far.
     """
 
-    call: Call
-    ladder: Ladder
-    feedback: str = ""
-    attempts: list[Attempt] = field(default_factory=list[Attempt])
+    feedback = ""
     avoid: frozenset[Target] = frozenset()
     stay: Target | None = None
-    forced: bool = False
-    asked: set[str] = field(default_factory=set[str])
-    id: str = field(default_factory=lambda: os.urandom(6).hex())
+    forced = False
+
+    def __init__(self, call: Call, ladder: Ladder) -> None:
+        self.call, self.ladder = call, ladder
+        self.attempts: list[Attempt] = []
+        self.asked: set[str] = set()
+        self.id = os.urandom(6).hex()
 
     def __enter__(self) -> Self:
         """Whatever ends the call early says which attempts it took."""

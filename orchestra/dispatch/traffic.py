@@ -146,7 +146,8 @@ class Traffic:
 
     def health(self) -> Mapping[str, float]:
         """What was measured, by model: of its best target, in [0, 1]; 0 where none is open. The rest is in health."""
-        now, measured = self._clock(), dict[str, float]()
+        now = self._clock()
+        measured: dict[str, float] = {}
         with self._lock:
             for name in self._asked:
                 score = max([one.score(now) for one in self._ways(name)])

@@ -5,6 +5,7 @@ Beside the events it holds what a run must not lose before its end: its journal 
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import time
 from collections.abc import Callable, Iterable
@@ -100,8 +101,6 @@ class Ledger:
         if self._store is None or not self._hold(run, step, event):
             self._append(run, step, event)
             return
-        import asyncio
-
         held = self._store.held
         await asyncio.sleep(0)  # the others of this turn add theirs, and then it ends
         if self._store.held is held:  # that failed, or another thread's turn lasts
@@ -187,8 +186,6 @@ class Ledger:
             return False
         if not (run.isascii() and step.isascii()):  # the file may refuse such a name
             return False
-        import asyncio
-
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:

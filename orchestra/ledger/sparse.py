@@ -29,7 +29,8 @@ def row_text(value: Any) -> str:
         quick = orjson.dumps(value, _plain, _AS_JSON_DOES)
     except TypeError:  # a huge number, half a character, a key that is no text, or what is refused below
         return _JSON.encode(value)
-    return _JSON.encode(value) if b"null" in quick else quick.decode()  # it writes infinities as null too
+    written = quick.decode()
+    return _JSON.encode(value) if "null" in written else written  # it writes infinities as null too
 
 
 def given(value: Any) -> dict[str, Any]:

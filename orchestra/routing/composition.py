@@ -54,7 +54,8 @@ def apply(
     policies: Sequence[Policy], context: StepContext, candidates: Sequence[Candidate]
 ) -> tuple[Sequence[Candidate], list[Candidate]]:
     """What the policies make of the candidates: those still in the running, and those rejected."""
-    live, rejected = candidates, list[Candidate]()
+    live = candidates
+    rejected: list[Candidate] = []
     for policy in policies:
         answered = policy(context, live)
         if answered is live:

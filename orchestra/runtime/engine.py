@@ -56,4 +56,5 @@ class Engine:
             purse=Purse(limits.budget, allow_unknown=limits.allow_unknown_price),
             deadline=self.clock() + limits.deadline,
             limits=limits,
+            history=[],
         )
