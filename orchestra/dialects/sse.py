@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 _FIELDS = ("data", "event", "id", "retry")
@@ -37,16 +37,17 @@ class EventStream:
             return  # a long line is not gone through again with every chunk of it
         data = b"".join(self._rest)
         returns = data.find(b"\r") >= 0  # quicker than `in`, which takes the bytes for a number first
-        if data.startswith(b"data: ") and data.endswith(b"\n\n") and not (returns or self._data or self._name):
-            events = data[6:-2].split(b"\n\ndata: ")
-            if data.count(b"\n") == 2 * len(events):  # as nearly every chunk: whole events, each of one line
-                self._rest = [b""]
-                for event in events:
-                    if (text := event.decode()).strip():
-                        yield ServerEvent("", text)
-                return
+        if not (returns or self._data or self._name) and (events := _whole_events(data)):
+            self._rest = [b""]
+            for event in events:
+                if (text := event.decode()).strip():
+                    yield ServerEvent("", text)
+            return
         *lines, rest = _LINE_END.split(data) if returns else data.split(b"\n")
         self._rest = [rest]
+        yield from self._through(lines)
+
+    def _through(self, lines: Iterable[bytes]) -> Iterator[ServerEvent]:
         for line in lines:
             if line.startswith(b"data: "):  # nearly all
                 self._data.append(line[6:].decode())
@@ -72,3 +73,11 @@ class EventStream:
         name, data = self._name, "\n".join(self._data)
         self._name, self._data = "", []
         return ServerEvent(name, data) if data.strip() else None  # some keep alive with `data:`
+
+
+def _whole_events(data: bytes) -> Sequence[bytes]:
+    """What nearly every chunk is: the data of whole events, each of one line; empty where it is anything else."""
+    if not (data.startswith(b"data: ") and data.endswith(b"\n\n")):
+        return ()
+    events = data[6:-2].split(b"\n\ndata: ")
+    return events if data.count(b"\n") == 2 * len(events) else ()

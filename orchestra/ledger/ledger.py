@@ -5,14 +5,15 @@ Beside the events it holds what a run must not lose before its end: its journal 
 
 from __future__ import annotations
 
-import asyncio
 import itertools
+import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from types import coroutine
 
 from orchestra.errors import LedgerError
 from orchestra.ledger.charges import Charges
@@ -102,7 +103,7 @@ class Ledger:
             self._append(run, step, event)
             return
         held = self._store.held
-        await asyncio.sleep(0)  # the others of this turn add theirs, and then it ends
+        await _others()  # they add theirs, and then the turn ends
         if self._store.held is held:  # that failed, or another thread's turn lasts
             self.settle()
 
@@ -186,6 +187,8 @@ class Ledger:
             return False
         if not (run.isascii() and step.isascii()):  # the file may refuse such a name
             return False
+        if (asyncio := sys.modules.get("asyncio")) is None:  # it is heavy, and who runs an event loop has it loaded
+            return False
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -221,6 +224,12 @@ class Ledger:
 
 
 _SHOWN = 5
+
+
+@coroutine
+def _others() -> Generator[None]:
+    """Let the other tasks of this turn of the event loop go first."""
+    yield
 
 
 @dataclass(frozen=True, slots=True)

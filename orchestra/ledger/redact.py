@@ -124,7 +124,7 @@ class Redactor:
             return self._mapping
         if not dataclasses.is_dataclass(cls):
             return _untouched
-        names = _text_fields(cls)
+        names = text_fields(cls)
         return partial(self._fields, names) if names else _untouched
 
     def _encoded(self, value: Enum | UUID) -> Any:
@@ -139,7 +139,7 @@ class Redactor:
         if known is None:
             if len(self._cards) >= _CARDS:
                 self._cards.clear()
-            known = self._cards[id(card)] = (card, self._fields(_text_fields(ModelCard), card))
+            known = self._cards[id(card)] = (card, self._fields(text_fields(ModelCard), card))
         return known[1]
 
     def _items(self, items: Sequence[Any]) -> Sequence[Any]:
@@ -228,7 +228,7 @@ def _in_json(text: str) -> set[str]:
 
 
 @cache
-def _text_fields(cls: type) -> tuple[str, ...]:
+def text_fields(cls: type) -> tuple[str, ...]:
     """The fields that can hold free text; a word of the vocabulary is no secret, and numbers hold none."""
     hints = typing.get_type_hints(cls)
     return tuple(field.name for field in dataclasses.fields(cls) if _holds_text(hints[field.name]))
@@ -240,7 +240,7 @@ def _holds_text(hint: Any) -> bool:
         return False
     if isinstance(hint, type):
         if dataclasses.is_dataclass(hint):
-            return bool(_text_fields(hint))
+            return bool(text_fields(hint))
         return not issubclass(hint, Enum | int | float) and hint is not type(None)
     return hint is Any or any(_holds_text(arg) for arg in get_args(hint) if arg is not Ellipsis)
 

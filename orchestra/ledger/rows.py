@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orchestra.errors import LedgerError
 from orchestra.ledger.events import AttemptEnded, Event, Row
+from orchestra.ledger.harmless import Harmless
 from orchestra.ledger.redact import Redactor
 from orchestra.ledger.store import Fresh, Statement, Store, Stored, event_row
 from orchestra.ledger.stored import decode, encode
@@ -19,6 +20,7 @@ class Rows:
     def __init__(self, store: Store, redactor: Redactor, *, content: bool) -> None:
         self._store, self._redactor, self._content = store, redactor, content
         self._cards = Cards(store, redactor)
+        self._harmless = Harmless(content=content)
 
     def add(self, run: str, step: str, time: float, event: Event, *others: Statement) -> int:
         """Write an event, and `others` with it or neither; its sequence number."""
@@ -31,6 +33,7 @@ class Rows:
     def look_again(self) -> None:
         """At what was taken to hold no secret: others are known now."""
         self._cards.look_again()
+        self._harmless.clear()
 
     def of(self, run: str) -> list[Row]:
         """The rows of a run in order."""
@@ -38,10 +41,14 @@ class Rows:
 
     def _fresh(self, run: str, step: str, time: float, event: Event) -> Fresh:
         data = encode(event, self._cards, content=self._content)
+        if self._harmless.known(run, step, event):
+            return run, step, time, event.type, data
         shown = data.replace(_OWN_NAME, "", 1) if isinstance(event, AttemptEnded) else data
         if self._redactor.suspects(f"{run}\n{step}\n{shown}"):
             run, step = self._redactor.text(run), self._redactor.text(step)
             data = encode(self._redactor.value(event), self._cards, content=self._content)
+        elif len(data) <= _SHORT:
+            self._harmless.add(run, step, event)
         return run, step, time, event.type, data
 
     def _row(self, stored: Stored) -> Row:
@@ -55,4 +62,5 @@ class Rows:
             ) from error
 
 
+_SHORT = 1000  # characters of a row whose strings are worth remembering
 _OWN_NAME = '"first_token":'  # a number; in a mapping, of which this event has none, it would name a secret
