@@ -70,11 +70,12 @@ class CallError(OrchestraError):
 
 
 class NoCandidate(CallError):
-    """Every model was refused; `rejections` says by which gate and why."""
+    """Every model was refused; `rejections` says by which gate and why, `caps` is as that of BudgetExceeded."""
 
     def __init__(self, text: str, *, rejections: tuple[Rejection, ...] = ()) -> None:
         super().__init__(text)
         self.rejections = rejections
+        self.caps: tuple[float, ...] = ()
 
 
 class Refused(CallError):
@@ -132,11 +133,23 @@ class DeadlineExceeded(CallError):
 
 
 class BudgetExceeded(CallError):
-    """The next attempt does not fit the money that is left; `budget` is the fleet's where it is one of those."""
+    """The next attempt does not fit the money that is left; `budget` is the fleet's where it is one of those.
 
-    def __init__(self, text: str, *, budget: Budget | None = None, attempts: tuple[Attempt, ...] = ()) -> None:
+    `caps` are those of calls, nodes and runs in USD that would all have to be raised for it; none where that would not
+    help.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        budget: Budget | None = None,
+        caps: tuple[float, ...] = (),
+        attempts: tuple[Attempt, ...] = (),
+    ) -> None:
         super().__init__(text, attempts=attempts)
         self.budget = budget
+        self.caps = caps
 
 
 class PlanError(OrchestraError):

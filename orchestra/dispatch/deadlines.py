@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -105,17 +106,18 @@ class Deadlines:
         return f"silent for {wait.chunk:g} s in the middle of the reply"
 
     def _keeps_alive(self, chunk: bytes) -> bool:
-        """True for comments and blank lines between events, which some gateways send while they wait.
+        """True for comments, and for blank lines between events, which some gateways send while they wait.
 
-        What begins alike in the middle of a line, or ends an event, is of the reply.
+        What begins alike in the middle of a line is of the reply, and so is a blank line that ends an event (WHATWG
+        HTML, section 9.2), also behind a comment. Of a comment that is split, only the first piece is known for one.
         """
-        before = _EVENT_ENDS if chunk.isspace() else _LINE_ENDS
-        lines = chunk.splitlines()
-        return not lines or (
-            self._heard.endswith(before) and all(not line.strip() or line.startswith(b":") for line in lines)
-        )
+        if self._heard.endswith(_EVENT_ENDS):
+            return bool(_COMMENTS_AND_BLANKS.fullmatch(chunk))
+        return not chunk or (self._heard.endswith(_LINE_ENDS) and bool(_COMMENTS.fullmatch(chunk)))
 
 
 _BLANK = b": \t\r\n"  # how such a chunk begins; the empty one too
 _LINE_ENDS = (b"\n", b"\r")
 _EVENT_ENDS = (b"\n\n", b"\n\r\n", b"\r\r")
+_COMMENTS = re.compile(rb"(?::[^\r\n]*(?:\r\n|[\r\n]|$))*")
+_COMMENTS_AND_BLANKS = re.compile(rb"(?::[^\r\n]*(?:[\r\n]|$)|[ \t]*[\r\n])*[ \t]*")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
 
 from orchestra.errors import BudgetExceeded
@@ -85,7 +85,12 @@ class Purse:
         with _LOCK:
             if not (short := self._short(bound)):
                 return Reservation(self, bound or 0.0)
-        raise BudgetExceeded(short[0].why(bound, model), budget=short[0].budget)
+        raise BudgetExceeded(short[0].why(bound, model), budget=short[0].budget, caps=_raisable(short, bound))
+
+    def too_low(self, pays: Callable[[float], bool]) -> tuple[float, ...]:
+        """The caps in USD of which what is unspent, by itself, does not pay; none where no money pays."""
+        unspent = [(account.cap, account.unspent) for account in self.accounts] if pays(_PLENTY) else ()
+        return tuple(cap for cap, left in unspent if cap is not None and left is not None and not pays(left))
 
     async def settled(self, bound: float | None) -> None:
         """Wait until `bound` fits, or nothing that is given back can change any more that it does not."""
@@ -184,6 +189,17 @@ class Reservation:
 
 _LOCK = threading.Lock()
 """One for all purses: an attempt takes from several accounts, and from all of them or none."""
+
+
+_PLENTY = 1e9
+"""USD that pay for whatever money pays for: a number, for policies may reckon with it."""
+
+
+def _raisable(short: Sequence[Account], bound: float | None) -> tuple[float, ...]:
+    """The caps of a call, node or run that stand in the way; none where a person who raises them does not help."""
+    if bound is None or any(account.budget for account in short):
+        return ()
+    return tuple(account.cap for account in short if account.cap is not None)
 
 
 def _least(sums: Iterable[float | None]) -> float | None:

@@ -25,9 +25,11 @@ from pydantic_ai.models import Model, ModelRequestParameters, ModelSelectionCont
 from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings, ToolOrOutput, merge_model_settings
 from pydantic_ai.tools import ToolDefinition
+from pydantic_ai.usage import RequestUsage
 
 from orchestra import types as t
 from orchestra.errors import ConfigError
+from orchestra.fleet import message_tokens
 from orchestra.integrations.pydantic_ai_messages import NAME, failures, folded, from_messages, part_of, response
 from orchestra.integrations.tested import warn_untested
 from orchestra.runtime.options import CallOptions, check_names, check_step
@@ -141,6 +143,21 @@ class OrchestraModel(Model[None]):
         events = cast("AsyncGenerator[t.StreamEvent]", self._app.stream(asked, step=self._step, **options))
         async with aclosing(events):
             yield OrchestraStream(parameters, events, self.model_name)
+
+    async def count_tokens(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+    ) -> RequestUsage:
+        """About how many input tokens the request has: the estimate that routing goes by, with no model asked.
+
+        For UsageLimits with `count_tokens_before_request`. What a provider reports of the reply may differ, and is of
+        all attempts. Raises ConfigError as `request`.
+        """
+        settings, parameters = self.prepare_request(model_settings, model_request_parameters)
+        asked, options = self._asked(messages, settings, parameters)
+        return RequestUsage(input_tokens=message_tokens(asked, [tool.spec for tool in options.get("tools", ())]))
 
     def _warn_of_the_rest(self, settings: ModelSettings | None) -> None:
         """The framework itself warns of a few settings only, and is silent about a provider's own and finer ones."""

@@ -15,21 +15,15 @@ def budget_question(
 ) -> Question | None:
     """What a person is asked at the money cap.
 
-    None where the run is to fail there, where money is not the reason or it is a budget of the fleet's, which is no
-    run's to raise, and where a person has refused to raise this cap. One that was raised before, and is the run's cap
-    again, is asked about anew.
+    None where the run is to fail there, where a person has refused to raise this cap, and where it would not help to
+    raise it: money is not the reason, or other money is short as well, that of a call of its own, of a node around it
+    or of the fleet. A cap that was raised before, and is the run's again, is asked about anew.
     """
     cap = scope.limits.budget
-    if cap is None or not _short(end) or scope.limits.at_cap != "pause" or not scope.asks:
+    if cap is None or end.caps != (cap,) or scope.limits.at_cap != "pause" or not scope.asks:
         return None
     said = answers.get(budget_id(cap))
     if said is not None and said.decision == "fail":
         return None
     text = f"${scope.purse.spent:.6f} of ${cap} are spent. {end}. Raise the run's cap to go on"
     return Question(budget_id(cap), "budget", step.id, step.goal, text)
-
-
-def _short(end: BudgetExceeded | NoCandidate) -> bool:
-    if isinstance(end, BudgetExceeded):
-        return end.budget is None
-    return any(one.gate == "money" for one in end.rejections)

@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from orchestra.checks import parse_output
 from orchestra.dialects import inexpressible
 from orchestra.dispatch import Accepted
-from orchestra.errors import CallError, Exhausted, HumanNeeded, Refused
+from orchestra.errors import CallError, Exhausted, HumanNeeded, NoCandidate, Refused
 from orchestra.ledger import Decided, Judged
 from orchestra.recovery import Ladder, Move, feedback, next_move, tolerated
 from orchestra.routing import features, prompt_cache
@@ -80,11 +80,26 @@ class Conversation:
         """The step's decision, made when the first model is about to be asked. Raises NoCandidate."""
         if self._decision is None:
             context = self.context()
-            self._decision = decision = self.engine.decide(context)
+            self._decision = decision = self._decide(context)
             self.scope.recorder.record(context.step.id, Decided(context, decision, self.engine.router.fingerprint))
             if self._ladder and all(self._ladder.model != one.card.name for one in decision.candidates):
                 self._ladder = None  # it served the step before a resume, and may not now
         return self._decision
+
+    def _decide(self, context: StepContext) -> Decision:
+        try:
+            return self.engine.decide(context)
+        except NoCandidate as end:
+            if any(one.gate == "money" for one in end.rejections):
+                end.caps = self.scope.purse.too_low(lambda usd: self._serves(replace(context, money_left=usd)))
+            raise
+
+    def _serves(self, context: StepContext) -> bool:
+        try:
+            self.engine.decide(context)
+        except NoCandidate:
+            return False
+        return True
 
     @property
     def ladder(self) -> Ladder:

@@ -159,8 +159,7 @@ class Turn:
             asks=self.asks,
         )
         options: NodeOptions = {**outer.options, **self.turns.options} if outer else {**self.turns.options}
-        if self.budget is not None:
-            options["budget"] = self.budget
+        options.pop("budget", None)  # the purse has it: a call's own is what the call is given
         return NodeRun(
             engine,
             self.turns.step,

@@ -126,6 +126,88 @@ async def test_keep_alives_are_silence_however_the_server_ends_its_lines(end, al
     assert "silent for 5 s" in (await bench.run()).attempts[0].evidence[0]
 
 
+LINE = b'data: {"choices": []}'
+PIECE = b'data: {"choices"'
+
+
+async def is_silence(before, chunk):
+    """Whether a model that had sent the pieces `before` is still silent for who then gets `chunk`."""
+    bench = bench_with({"twin": [say("ok")]}, chunk=5.0)
+    wait = [lambda: bench.clock.move(3), rings]
+    bench.transport.scripts["small"] = [Served([frame({"content": "a"}), *before, *wait, chunk, *wait, DONE])]
+    return any("silent for 5 s" in text for one in (await bench.run()).attempts for text in one.evidence)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize(
+    ("before", "chunk"),
+    [
+        # an event that had begun goes on
+        ([PIECE], b": []}"),
+        ([PIECE], b": []}\n\n"),
+        ([PIECE], b" "),
+        ([PIECE], b" : []}\n"),
+        ([LINE], b"\n"),
+        ([LINE], b"\n\n"),
+        # it ends, by a blank line wherever that stands
+        ([LINE + b"\n"], b"\n"),
+        ([LINE + b"\n"], b"\n\n"),
+        ([LINE + b"\n"], b": ping\n\n"),
+        ([LINE + b"\n"], b":\n\n"),
+        ([LINE + b"\n"], b": ping\n: ping\n\n: ping\n\n"),
+        ([LINE + b"\n"], b"\n: ping\n\n"),
+        ([LINE + b"\n"], b"\n: ping\n"),
+        ([LINE], b"\n\n: ping\n\n"),
+        ([LINE, b"\n"], b": ping\n\n"),
+        ([LINE + b"\n: ping\n"], b"\n"),
+        ([LINE + b"\n", b": ping\n"], b"\n"),
+        ([LINE + b"\n", b": ping\n"], b": ping\n\n"),
+        # another one begins
+        ([LINE + b"\n"], b": ping\ndata: {"),
+        ([LINE + b"\n\n"], b"\ndata: {"),
+        ([LINE + b"\n\n"], b": ping\n\ndata: {"),
+        ([LINE + b"\n\n"], b"event: x\n"),
+    ],
+)
+async def test_what_is_of_an_event_or_ends_one_is_a_sign_of_the_model(before, chunk, end):
+    assert not await is_silence([piece.replace(b"\n", end) for piece in before], chunk.replace(b"\n", end))
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize(
+    ("before", "chunk"),
+    [
+        # between events
+        ([], b": ping\n\n"),
+        ([], b": ping\n"),
+        ([], b":\n"),
+        ([], b": ping"),
+        ([], b": ping\n\n: ping\n\n"),
+        ([], b"\n: ping\n\n"),
+        ([], b"\n"),
+        ([], b"\n\n\n"),
+        ([], b" \n"),
+        ([], b" "),
+        ([], b""),
+        ([b": ping\n"], b"\n"),
+        ([b": ping"], b"\n\n"),
+        ([LINE + b"\n: ping\n\n"], b": ping\n\n"),
+        ([LINE + b"\n", b"\n"], b"\n"),
+        ([LINE + b"\n", b": ping\n\n"], b"\n"),
+        ([LINE + b"\n", b": ping\n\n"], b": ping\n\n"),
+        ([LINE + b"\n", b": ping\n", b"\n"], b": ping\n\n"),
+        # within one, which stays open
+        ([LINE + b"\n"], b": ping\n"),
+        ([LINE + b"\n"], b": ping"),
+        ([LINE + b"\n"], b":\n: ping\n"),
+        ([LINE + b"\n"], b""),
+        ([PIECE], b""),
+    ],
+)
+async def test_what_neither_is_of_an_event_nor_ends_one_keeps_the_connection_alive_and_no_more(before, chunk, end):
+    assert await is_silence([piece.replace(b"\n", end) for piece in before], chunk.replace(b"\n", end))
+
+
 async def test_a_slow_reader_is_not_a_silent_model():
     bench = bench_with({"small": [say("a", "b", "c")]}, chunk=5.0)
     async for event in bench.dispatcher.stream(bench.call(commit=True)):

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestra.dispatch import Purse
-from orchestra.dispatch.purse import Reservation
+from orchestra.dispatch.purse import Account, Reservation
 from orchestra.errors import BudgetExceeded
-from orchestra.types import Cost
+from orchestra.types import Budget, Cost
 from tests.dispatch.doubles import between_bytecodes
 
 
@@ -32,6 +32,27 @@ def test_what_the_whole_has_not_got_no_part_gets():
     with pytest.raises(BudgetExceeded, match=r"\$0.200000 of \$1 is left"):
         part.reserve(0.3)
     assert (part.open, whole.open) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("bound", "caps"), [(0.05, ()), (0.2, (0.1,)), (0.6, (0.1, 0.5)), (2.0, (0.1, 0.5, 1.0)), (None, ())]
+)
+def test_who_is_refused_is_told_every_cap_that_would_have_to_be_raised(bound, caps):
+    part = Purse(1.0).part(0.5).part(None).part(0.1)
+    told = ()
+    try:
+        part.reserve(bound)
+    except BudgetExceeded as refused:
+        told = refused.caps
+    assert told == caps
+    assert part.too_low(lambda usd: bound is not None and bound <= usd) == caps
+
+
+def test_no_cap_is_told_where_a_budget_of_the_fleet_is_too_low_as_well():
+    part = Purse(1.0).within([Account(1.0, budget=Budget(1.0))])
+    with pytest.raises(BudgetExceeded) as caught:
+        part.reserve(2.0)
+    assert (caught.value.budget, caught.value.caps) == (Budget(1.0), ())
 
 
 @pytest.mark.parametrize(

@@ -18,5 +18,11 @@ def asked(end: BudgetExceeded) -> Any:
 
 
 def test_a_person_is_asked_to_raise_the_runs_cap_and_not_to_raise_it_for_a_budget_of_the_fleet() -> None:
-    assert asked(BudgetExceeded("too little is left")).kind == "budget"
+    assert asked(BudgetExceeded("too little is left", caps=(1.0,))).kind == "budget"
     assert asked(BudgetExceeded("too little is left", budget=Budget(5.0))) is None
+
+
+def test_a_person_is_not_asked_where_another_cap_is_too_low_as_well_or_instead() -> None:
+    assert asked(BudgetExceeded("too little is left", caps=(0.5,))) is None
+    assert asked(BudgetExceeded("too little is left", caps=(0.5, 1.0))) is None
+    assert asked(BudgetExceeded("too little is left", caps=(1.0, 1.0))) is None

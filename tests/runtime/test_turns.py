@@ -186,8 +186,8 @@ async def test_within_a_node_a_turn_has_the_nodes_options_and_never_more_than_it
     assert seen == [("ours", "cost", 0.5)]
 
 
-def graph_of(app: Orchestra, turns: Turns, saver: Any) -> Any:
-    """A loop of two turns, as another framework would run it."""
+def graph_of(app: Orchestra, turns: Turns, saver: Any, **call: Any) -> Any:
+    """A loop of two turns with one call each, as another framework would run it."""
 
     async def begin(state: State) -> State:
         return {"carried": to_json(turns.begin("go"))}  # type: ignore[typeddict-item]  # a mapping, as JSON is
@@ -196,7 +196,7 @@ def graph_of(app: Orchestra, turns: Turns, saver: Any) -> Any:
         one, said = turns.open(from_json(Carried, state["carried"]), Verdict(), asks=saver is not None), ""
         while one.after is None:
             with one.tried():
-                said = (await app.complete("go")).text
+                said = (await app.complete("go", **call)).text
         return {"carried": to_json(one.after), "said": said}
 
     graph: Any = StateGraph(State)
@@ -259,6 +259,57 @@ async def test_the_answer_counts_where_the_journal_of_the_question_was_lost():
     async with app_of([DEAR, DEAR], price=CENT) as app:
         graph = graph_of(app, turns_of(app, at_cap="pause", budget=0.004), saver)
         assert (await graph.ainvoke(Command(resume=0.05), thread()))["said"] == "ok"
+
+
+async def capped(
+    app: Orchestra, asked: list[str], budget: float, own: float | None = None, within: float | None = None
+) -> None:
+    """Two turns with calls of `own` USD, in a node of `within` USD; what is `asked` is answered by a greater cap."""
+    call = {} if own is None else {"budget": own}
+    graph = graph_of(app, turns_of(app, at_cap="pause", budget=budget), InMemorySaver(), **call)
+
+    async def work() -> None:
+        out = await graph.ainvoke({}, thread())
+        while "__interrupt__" in out and len(asked) < 3:
+            asked.append(out["__interrupt__"][0].value["question"])
+            out = await graph.ainvoke(Command(resume=float(len(asked))), thread())
+
+    await (work() if within is None else app.node(work, step="outer", budget=within)())
+
+
+@pytest.mark.parametrize(
+    ("budget", "own", "within"),
+    [
+        (0.5, 0.004, None),  # the call's own budget is short
+        (0.5, 0.0125, None),  # it is only for a stronger model, in mid-call
+        (0.004, 0.003, None),  # both are
+        (0.003, 0.004, None),
+        (0.004, 0.004, None),
+        (0.5, None, 0.004),  # the node's in which the agent runs
+    ],
+)
+async def test_a_cap_that_would_not_help_if_it_were_raised_is_nothing_to_ask_about(budget, own, within):
+    empty, asked = Say("", usage=(1000, 900)), []
+    async with app_of(lambda _: empty, price=CENT) as app:
+        with pytest.raises((BudgetExceeded, NoCandidate), match="is left"):
+            await capped(app, asked, budget, own, within)
+    assert asked == []
+
+
+@pytest.mark.parametrize(("budget", "own"), [(0.004, 0.02), (0.015, 0.02), (0.015, None)])
+async def test_where_the_threads_cap_is_what_is_short_a_person_is_asked_whatever_a_call_may_spend(budget, own):
+    asked: list[str] = []
+    async with app_of([DEAR, DEAR], price=CENT) as app:
+        await capped(app, asked, budget, own)
+    assert asked == [f"budget.{budget:g}"]
+
+
+async def test_no_cap_pays_for_a_model_whose_price_is_unknown_so_nobody_is_asked():
+    asked: list[str] = []
+    async with scripted_app(ScriptedModel("small", ["ok"], price=None)) as app:
+        with pytest.raises(NoCandidate, match="its price is unknown"):
+            await capped(app, asked, 0.01)
+    assert asked == []
 
 
 @pytest.mark.parametrize(

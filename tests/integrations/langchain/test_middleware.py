@@ -401,6 +401,14 @@ def test_where_nobody_can_be_asked_the_cap_ends_the_turn():
         agent.invoke(ASKED)
 
 
+def test_where_the_budget_of_the_agents_model_is_too_low_nobody_is_asked_to_raise_the_threads():
+    with agent_of([dear()], price=CENT) as (app, _):
+        middleware = [EscalationMiddleware(app, step="look", budget=0.5, at_cap="pause")]
+        agent = create_agent(app.chat_model(budget=0.004), middleware=middleware, checkpointer=InMemorySaver())
+        with pytest.raises(NoCandidate, match="is left"):
+            agent.invoke(ASKED, thread())
+
+
 def test_what_a_turn_spent_before_it_failed_counts_when_it_is_tried_again():
     """The bad reply cost a cent, the strong model is over what is left, and so is then the small one."""
     wrong = Say(calls=(CallTool("rowz"),), usage=BILLED)

@@ -23,6 +23,8 @@ from pydantic_ai import (
     RunContext,
     ToolOutput,
     UnexpectedModelBehavior,
+    UsageLimitExceeded,
+    UsageLimits,
     UserError,
 )
 from pydantic_ai.capabilities import NativeTool
@@ -40,6 +42,7 @@ from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.models.function import FunctionModel
 from pydantic_ai.native_tools import WebSearchTool
 from pydantic_ai.settings import ModelSettings, ToolOrOutput
+from pydantic_ai.usage import RequestUsage
 
 from orchestra import NoCandidate, StepPolicy
 from orchestra.errors import ConfigError
@@ -407,6 +410,49 @@ async def test_what_an_attempt_cost_that_was_cut_off_is_the_runs_cost_too(stream
     assert run.cost.usd is not None
     assert float(used.cost or 0) == pytest.approx(run.cost.usd)
     assert run.cost.estimated
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_tokens_counted_before_a_request_are_those_that_routing_goes_by(stream, tmp_path: Path, ran):
+    """The second request has the first one's call and its result as well, and the tool is counted in each."""
+    small, told = [CallTool("rain", city="Oslo"), "800 mm."], []
+    async with world(tmp_path, small) as (_, app):
+        model = OrchestraModel(app, "research")
+
+        async def counted(*given: Any) -> RequestUsage:
+            told.append(await OrchestraModel.count_tokens(model, *given))
+            return told[-1]
+
+        model.count_tokens = counted
+        agent = Agent(model, instructions="Answer with a number.", tools=[rain_tool(ran)])
+        limits = UsageLimits(count_tokens_before_request=True, per_request_input_tokens_limit=1000)
+        if stream:
+            async with agent.run_stream(ASKED, usage_limits=limits) as streamed:
+                await streamed.get_output()
+        else:
+            await agent.run(ASKED, usage_limits=limits)
+        routed = [event.context.tokens for event in events(rows(app), Decided)]
+    assert [one.input_tokens for one in told] == routed
+    assert 0 < routed[0] < routed[1]
+
+
+@pytest.mark.parametrize("limit", ["per_request_input_tokens_limit", "input_tokens_limit"])
+async def test_a_request_over_the_agents_limit_is_not_made_where_tokens_are_counted_before(limit):
+    small, _, app = pair(["hi"])
+    agent = Agent(OrchestraModel(app, "research"))
+    limits = UsageLimits(count_tokens_before_request=True, **{limit: 100})
+    with pytest.raises(UsageLimitExceeded, match="limit of 100"):
+        await agent.run("word " * 200, usage_limits=limits)
+    assert small.requests == []
+    assert (await agent.run("hi", usage_limits=limits)).output == "hi"
+
+
+async def test_a_setting_that_is_left_out_is_told_once_where_tokens_are_counted_before():
+    agent = Agent(OrchestraModel(app_of(["hi"]), "research"))
+    settings, limits = ModelSettings(top_p=0.5, timeout=3), UsageLimits(count_tokens_before_request=True)
+    with pytest.warns(UnsupportedSettingWarning) as warned:
+        await agent.run("hi", model_settings=settings, usage_limits=limits)
+    assert len(warned) == 2
 
 
 async def test_where_the_provider_counts_nothing_the_response_says_so():
