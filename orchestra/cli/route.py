@@ -12,7 +12,7 @@ from orchestra.cli.options import AsJson, Budget, Deadline, Fleet, ModeChoice, r
 from orchestra.cli.screen import print_json, say
 from orchestra.types import Decision, Json, Message, Priority, Step, StepContext, to_json
 
-EXAMPLE = 'orchestra route "Sum up this contract" --kind act --tools rows --data-tags eu --explain'
+EXAMPLE = 'orchestra route "Sum up this contract" --kind act --tools rows --data-tags pii --explain'
 
 
 def route(
