@@ -11,11 +11,7 @@ from agents.models.default_models import get_default_model, get_default_model_se
 
 from agents import ModelSettings
 from orchestra.errors import ConfigError
-from orchestra.runtime.options import CallOptions, check_names
-
-
-class IgnoredSetting(UserWarning):
-    """A model setting that belongs to one provider's API was left out of a call."""
+from orchestra.runtime.options import CallOptions, IgnoredSetting, check_names
 
 
 def options_of(settings: ModelSettings) -> dict[str, Any]:
@@ -26,8 +22,8 @@ def options_of(settings: ModelSettings) -> dict[str, Any]:
     for name in _given(settings):
         if name in _PROVIDERS_OWN:
             raise ConfigError(
-                f"model_settings.{name}: not every model of a fleet has it; give it to the provider that does: "
-                f'extra_args={{"openai.{name}": …}}, or set it in fleet.toml'
+                f"model_settings.{name}: not every model of a fleet has it; give it to the provider or dialect "
+                f'that does: extra_args={{"openai.{name}": …}}, or set it in fleet.toml'
             )
         if name not in _HEEDED:
             text = f"model_settings.{name} is left out: not every model of a fleet has it"
@@ -77,7 +73,7 @@ _INSTEAD = {
     "reasoning": "a rule for the step says how much is thought: reasoning_effort in fleet.toml",
     "preserve_raw_usage": "the app's ledger has every attempt's usage",
 }
-_ANYTHING = 'give it to the provider that does: extra_args={"openai.…": …}'
+_ANYTHING = 'give it to the provider or dialect that does: extra_args={"openai.…": …}'
 
 
 def _given(settings: ModelSettings) -> list[str]:

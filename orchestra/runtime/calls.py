@@ -16,7 +16,7 @@ from orchestra.runtime.conversation import Conversation
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.messages import Messages, canonical
 from orchestra.runtime.node_run import Heard, NodeRun, Recorded, enclosing
-from orchestra.runtime.options import CallOptions, as_step, check_names, limits_of
+from orchestra.runtime.options import CallOptions, as_step, check_extra, check_names, limits_of
 from orchestra.runtime.scope import words
 from orchestra.toolbox import as_tools
 from orchestra.types import End, Json, Reply, Step, StreamEvent, ToolChoice, ToolSpec, Verdict, check_settings
@@ -57,6 +57,8 @@ class _Asked:
             step, options = node.step if step is None else step, {**node.options, **options}
         self.tool_choice: ToolChoice
         ask, self.tool_choice = _ask(messages, "call" if step is None else step, options)
+        if extra := ask.writing.extra:
+            check_extra(extra, engine.fleet)
         if model := options.get("model"):
             engine = replace(engine, policies=(*engine.policies, bind(StartAt(model), engine.fleet)))
         limits = limits_of(options)

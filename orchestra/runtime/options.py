@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import warnings
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
@@ -14,6 +15,12 @@ from orchestra.types import Json, Mode, Priority, Step, ToolChoice, Verdict
 
 if TYPE_CHECKING:
     from langchain_core.caches import BaseCache
+
+    from orchestra.fleet import Fleet
+
+
+class IgnoredSetting(UserWarning):
+    """A setting was left out of a call: it reaches no model of the fleet, or is not one that every model has."""
 
 
 class NodeOptions(TypedDict, total=False):
@@ -42,7 +49,8 @@ class CallOptions(NodeOptions, total=False):
     tools: Tools, functions or LangChain tools the model may call.
     tool_choice: auto, required, none, or the name of the one tool that has to be called; no other is then offered.
     output: a pydantic model or a JSON Schema that the answer must fit.
-    extra: provider parameters by namespace (`anthropic.top_k`).
+    extra: provider parameters by namespace (`anthropic.top_k`): a provider or a dialect of the fleet; what no model
+    of it has warns IgnoredSetting.
     failures: what went wrong with the turns before this one, where the tools run elsewhere: oldest first, each takes
     the step up its ladder as recovery says, before a model is asked.
     """
@@ -85,6 +93,28 @@ def check_names(options: Mapping[str, Any], known: Collection[str], owner: str) 
     for name in options.keys() - known:
         near = "".join(f"did you mean {one!r}? " for one in get_close_matches(name, known, n=1))
         raise ConfigError(f"{name}: no option of {owner}; {near}known: {', '.join(sorted(known))}")
+
+
+def check_extra(extra: Iterable[str], fleet: Fleet) -> None:
+    """Warns IgnoredSetting of provider parameters that reach no model of the fleet, once for each name and fleet."""
+    for key in extra:
+        _check_namespace(key, fleet)
+
+
+@lru_cache(maxsize=256)  # what warns as an error is not kept, and raises each time
+def _check_namespace(key: str, fleet: Fleet) -> None:
+    namespace, _, name = key.partition(".") if "." in key else ("", "", key)
+    cards = fleet.models.values()
+    known = dict.fromkeys([*(card.dialect for card in cards), *(card.provider for card in cards)])
+    if namespace in known and name:
+        return
+    near = get_close_matches(namespace, known, n=1) or [*known]
+    meant = f"{near[0]}.{name or '…'}"
+    text = (
+        f"extra {key!r} is left out, it is for no model of the fleet; write {meant!r}, "
+        f"with one of these before the dot: {', '.join(sorted(known))}"
+    )
+    warnings.warn(text, IgnoredSetting, stacklevel=1)
 
 
 def as_step(step: Any) -> Step:

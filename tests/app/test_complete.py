@@ -12,6 +12,7 @@ from pydantic import BaseModel, field_validator
 from orchestra import BudgetExceeded, DeadlineExceeded, Exhausted, Message, NoCandidate, Step, StepPolicy, Tool
 from orchestra.errors import BadRequest, CallError, ConfigError, ContentFiltered
 from orchestra.ledger import Decided, Judged, RunEnded, RunStarted, StepEnded
+from orchestra.runtime.options import IgnoredSetting
 from orchestra.testing import CallTool, Error, Say, ScriptedModel, Silence, scripted_app
 from orchestra.types import Price, Text, ToolCall, ToolResult, Trigger
 from tests.app.doubles import LOW, app_of, events, rain, rows
@@ -370,6 +371,40 @@ async def test_an_option_that_makes_no_sense_is_refused_before_anything_is_sent(
         with pytest.raises(ConfigError, match=said):
             await app.complete("x", **option)
     assert small.requests == []
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("top_k", "openai-chat.top_k"),
+        ("scriptd.top_k", "scripted.top_k"),
+        ("openai.top_k", "openai-chat.top_k"),
+        ("scripted.", "scripted.…"),
+    ],
+)
+async def test_a_provider_parameter_that_reaches_no_model_is_warned_of_once_with_the_way_out(key, meant):
+    small = ScriptedModel("small", ["a", "b"])
+    async with scripted_app(small) as app:
+        said = f"extra {key!r} is left out, .* write {meant!r}, with one of .*: openai-chat, scripted"
+        with pytest.warns(IgnoredSetting, match=said):
+            await app.complete("x", extra={key: 5})
+        await app.complete("x", extra={key: 5})
+    assert not any("top_k" in request for request in small.requests)
+
+
+@pytest.mark.parametrize("namespace", ["scripted", "openai-chat"])
+async def test_a_provider_parameter_goes_to_the_models_of_its_provider_or_dialect(namespace):
+    small = ScriptedModel("small", ["a"])
+    async with scripted_app(small) as app:
+        await app.complete("x", extra={f"{namespace}.top_k": 5})
+    assert small.requests[0]["top_k"] == 5
+
+
+async def test_a_parameter_for_another_model_of_the_fleet_is_nothing_to_warn_of():
+    small, strong = ScriptedModel("small", ["a"]), ScriptedModel("strong", [], provider="other")
+    async with scripted_app(small, strong, policies=[LOW]) as app:
+        await app.complete("x", extra={"other.top_k": 5})
+    assert "top_k" not in small.requests[0]
 
 
 async def test_a_call_that_an_earlier_question_led_to_may_be_made_for_the_next_one_again():

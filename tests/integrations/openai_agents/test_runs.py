@@ -192,6 +192,15 @@ async def test_options_and_provider_parameters_go_with_an_agents_settings(tmp_pa
     assert (decided.context.tenant, decided.context.mode) == ("acme", "cost")
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_provider_parameter_that_reaches_no_model_is_warned_of_with_the_way_out(stream):
+    small, _, app = pair(["hi"])
+    asked = agent(model_settings=ModelSettings(extra_args={"top_k": 3}))
+    with pytest.warns(IgnoredSetting, match=r"'top_k' is left out, .* write 'openai-chat.top_k'"):
+        await ended(asked, run_config(app), stream=stream)
+    assert "top_k" not in small.requests[0]
+
+
 async def test_metadata_is_the_steps_for_rules_to_match(tmp_path: Path):
     by_plan = StepPolicy([{"match": {"metadata": {"plan": "gold"}}, "prefer": ["strong"]}, {"prefer": ["small"]}])
     async with world(tmp_path, "from small", "from strong", policies=[by_plan]) as (_, app):

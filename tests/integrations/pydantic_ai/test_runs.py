@@ -48,6 +48,7 @@ from orchestra import NoCandidate, StepPolicy
 from orchestra.errors import ConfigError
 from orchestra.integrations.pydantic_ai import OrchestraModel, OrchestraSettings, select_step
 from orchestra.ledger import AttemptEnded, Decided, Judged
+from orchestra.runtime.options import IgnoredSetting
 from orchestra.testing import CallTool, CutStream, Error, Say, ScriptedModel, Stall, scripted_app
 from orchestra.types import Capabilities, Step
 from tests.app.doubles import LOW, app_of, events, rows
@@ -247,6 +248,14 @@ async def test_options_and_provider_parameters_go_with_the_settings_of_an_agent_
         (decided,) = events(rows(app), Decided)
     assert small.requests[0]["top_k"] == 5
     assert (decided.context.tenant, decided.context.mode) == ("acme", "cost")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_provider_parameter_that_reaches_no_model_is_warned_of_with_the_way_out(stream):
+    small, _, app = pair(["hi"])
+    with pytest.warns(IgnoredSetting, match=r"'top_k' is left out, .* write 'openai-chat.top_k'"):
+        await finished(Agent(OrchestraModel(app, "x")), OrchestraSettings(orchestra_extra={"top_k": 3}), stream=stream)
+    assert "top_k" not in small.requests[0]
 
 
 async def test_a_setting_that_a_run_relies_on_and_not_every_model_has_is_warned_of():
