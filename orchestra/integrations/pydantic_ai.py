@@ -30,6 +30,7 @@ from pydantic_ai.usage import RequestUsage
 from orchestra import types as t
 from orchestra.errors import ConfigError
 from orchestra.fleet import message_tokens
+from orchestra.integrations.pydantic_ai_errors import told
 from orchestra.integrations.pydantic_ai_messages import NAME, failures, folded, from_messages, part_of, response
 from orchestra.integrations.tested import warn_untested
 from orchestra.runtime.options import CallOptions, check_names, check_step
@@ -122,11 +123,15 @@ class OrchestraModel(Model[None]):
         model_settings: ModelSettings | None,
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
-        """One judged reply. Raises a CallError with `attempts`; ConfigError for what not every model can read."""
+        """One judged reply. Raises a CallError with `attempts`; ConfigError for what not every model can read.
+
+        Where models of the fleet failed the CallError is a ModelAPIError, too, from which a FallbackModel goes on.
+        """
         self._warn_of_the_rest(model_settings)
         settings, parameters = self.prepare_request(model_settings, model_request_parameters)
         asked, options = self._asked(messages, settings, parameters)
-        return response(await self._app.complete(asked, step=self._step, **options))
+        with told(self.model_name):
+            return response(await self._app.complete(asked, step=self._step, **options))
 
     @asynccontextmanager
     async def request_stream(
@@ -261,7 +266,7 @@ class OrchestraStream(StreamedResponse):
     async def _get_event_iterator(self) -> AsyncIterator[ModelResponseStreamEvent]:
         manager, block = self._parts_manager, 0
         kind: type[t.StreamEvent] | None = None
-        async for event in self._events:
+        async for event in self._told():
             block += type(event) is not kind
             kind = type(event)
             match event:
@@ -279,6 +284,11 @@ class OrchestraStream(StreamedResponse):
                     self._usage = self._whole.usage
                 case _:  # usage comes with the end; another attempt is told in failed_attempts
                     pass
+
+    async def _told(self) -> AsyncIterator[t.StreamEvent]:
+        with told(self._step):
+            async for event in self._events:
+                yield event
 
     def get(self) -> ModelResponse:
         """The response so far; at the end the accepted reply itself."""

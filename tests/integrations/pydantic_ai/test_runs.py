@@ -29,7 +29,7 @@ from pydantic_ai import (
 )
 from pydantic_ai.capabilities import NativeTool
 from pydantic_ai.direct import model_request
-from pydantic_ai.exceptions import UnsupportedSettingWarning
+from pydantic_ai.exceptions import ModelAPIError, UnsupportedSettingWarning
 from pydantic_ai.messages import (
     ModelMessagesTypeAdapter,
     ModelRequest,
@@ -39,13 +39,15 @@ from pydantic_ai.messages import (
     TextPart,
 )
 from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.models.function import FunctionModel
+from pydantic_ai.models.test import TestModel
 from pydantic_ai.native_tools import WebSearchTool
 from pydantic_ai.settings import ModelSettings, ToolOrOutput
 from pydantic_ai.usage import RequestUsage
 
-from orchestra import NoCandidate, StepPolicy
-from orchestra.errors import ConfigError
+from orchestra import DeadlineExceeded, Exhausted, NoCandidate, StepPolicy
+from orchestra.errors import BadRequest, CallError, ConfigError, ContentFiltered
 from orchestra.integrations.pydantic_ai import OrchestraModel, OrchestraSettings, select_step
 from orchestra.ledger import AttemptEnded, Decided, Judged
 from orchestra.runtime.options import IgnoredSetting
@@ -624,6 +626,63 @@ async def test_a_provider_that_is_down_is_gone_around_and_the_response_tells_it(
         result = await Agent(OrchestraModel(app, "research")).run("hi")
     assert result.output == "from strong"
     assert [one.outcome for one in result.response.failed_attempts] == ["error", "error"]
+
+
+# ---- beside other models
+
+OTHER = TestModel(custom_output_text="from another")
+ENDS: dict[str, tuple[Any, dict[str, Any], type[CallError]]] = {
+    "providers down": (Error(503), {}, Exhausted),
+    "a request that none takes": (Error(400), {}, BadRequest),
+    "the ladder's end": ("", {}, Exhausted),
+    "too late": ("hi", {"deadline": 0}, DeadlineExceeded),
+}
+REFUSALS: dict[str, tuple[Any, dict[str, Any], type[CallError]]] = {
+    "money": ("hi", {"budget": 0.0}, NoCandidate),
+    "data tags": ("hi", {"data_tags": ["pii"]}, NoCandidate),
+    "a content filter": (Error.content_filter(), {}, ContentFiltered),
+}
+
+
+async def answered(model: Any, *, stream: bool) -> str:
+    if not stream:
+        return (await Agent(model).run("hi")).output
+    async with Agent(model).run_stream("hi") as streamed:
+        return await streamed.get_output()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("end", ENDS)
+async def test_where_the_fleets_models_fail_a_fallback_model_goes_on_to_the_next(end, stream, tmp_path: Path):
+    said, limits, kind = ENDS[end]
+    async with world(tmp_path, [said] * 9, [said] * 9) as (_, app):
+        ours = OrchestraModel(app, "research", **limits)
+        assert await answered(FallbackModel(ours, OTHER), stream=stream) == "from another"
+        with pytest.raises(kind) as ended:
+            await answered(ours, stream=stream)
+        tried = len(events(rows(app), AttemptEnded))
+    assert isinstance(ended.value, ModelAPIError)
+    assert type(ended.value.__cause__) is kind
+    assert ended.value.model_name == "research"
+    assert str(ended.value) == str(ended.value.__cause__)
+    assert len(ended.value.attempts) * 2 == tried
+    assert getattr(ended.value, "trigger", None) == getattr(ended.value.__cause__, "trigger", None)
+
+
+async def test_a_window_too_small_for_the_request_falls_back_as_well():
+    app = scripted_app(ScriptedModel("small", [], window=200))
+    result = await Agent(FallbackModel(OrchestraModel(app, "research"), OTHER)).run("hi" * 1000)
+    assert result.output == "from another"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("refusal", REFUSALS)
+async def test_what_a_rule_refuses_is_not_asked_of_another_model_instead(refusal, stream, tmp_path: Path):
+    said, limits, kind = REFUSALS[refusal]
+    async with world(tmp_path, [said] * 9, [said] * 9) as (_, app):
+        with pytest.raises(kind) as ended:
+            await answered(FallbackModel(OrchestraModel(app, "research", **limits), OTHER), stream=stream)
+    assert type(ended.value) is kind
 
 
 @pytest.mark.parametrize(("strong", "degraded"), [("from strong", False), (Error(503), True)])
