@@ -9,8 +9,8 @@ Bad calls are judged before the runner sees them; what a tool failed with takes 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
@@ -30,6 +30,7 @@ from agents import (
     ModelSettings,
     ModelTracing,
     RunConfig,
+    SpanError,
     Tool,
     TResponseInputItem,
     generation_span,
@@ -110,7 +111,7 @@ class OrchestraModel(Model):
         _here(previous_response_id=previous_response_id, conversation_id=conversation_id, prompt=prompt)
         messages = from_items(input, system_instructions)
         options = self._options(messages, model_settings, tools, output_schema, handoffs)
-        with generation_span(disabled=tracing.is_disabled()) as span:
+        with _span(tracing) as span:
             reply = await self._app.complete(messages, step=self._step_of(model_settings), **options)
             output = answer_items(reply)
             if not tracing.is_disabled():
@@ -136,7 +137,7 @@ class OrchestraModel(Model):
         messages = from_items(input, system_instructions)
         options = self._options(messages, model_settings, tools, output_schema, handoffs)
         written = Written()
-        with generation_span(disabled=tracing.is_disabled()) as span:
+        with _span(tracing) as span:
             yield written.created()
             found = self._app.stream(messages, step=self._step_of(model_settings), **options)
             async with aclosing(cast("AsyncGenerator[t.StreamEvent]", found)) as events:
@@ -208,6 +209,18 @@ class _Output:
             fault = PydanticCustomError("output", "{fault}", {"fault": str(error)})
             raise ValidationError.from_exception_data(self._schema.name(), [{"type": fault, "input": value}]) from error
         return value
+
+
+@contextmanager
+def _span(tracing: ModelTracing) -> Generator[Any]:
+    """The span of one reply. A call that fails within is told on it as the SDK does; its words may be content."""
+    with generation_span(disabled=tracing.is_disabled()) as span:
+        try:
+            yield span
+        except Exception as error:
+            said = str(error) if tracing.include_data() else type(error).__name__
+            span.set_error(SpanError(message="Error getting response", data={"error": said}))
+            raise
 
 
 def _trace(

@@ -29,7 +29,7 @@ from agents import (
     handoff,
 )
 from orchestra import NoCandidate, StepPolicy
-from orchestra.errors import ConfigError, SyncInLoop
+from orchestra.errors import BadRequest, ConfigError, SyncInLoop
 from orchestra.integrations.openai_agents import (
     IgnoredSetting,
     OrchestraModel,
@@ -553,6 +553,20 @@ async def test_your_own_tracing_hears_who_really_served(sensitive, stream, kept)
     (span,) = [one.span_data for one in kept.spans if one.span_data.type == "generation"]
     assert (span.model, span.model_config["attempts"], span.usage["output_tokens"] > 0) == ("strong", 3, True)
     assert (span.input is not None, span.output is not None) == (sensitive, sensitive)
+
+
+@pytest.mark.parametrize("sensitive", [True, False])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_your_own_tracing_hears_that_a_call_failed_and_its_words_only_where_they_may_be_kept(
+    sensitive, stream, kept
+):
+    config = run_config(app_of([Error(400)]))
+    config.tracing_disabled, config.trace_include_sensitive_data = False, sensitive
+    with pytest.raises(BadRequest) as ended_with:
+        await ended(agent(), config, stream=stream)
+    (span,) = [one for one in kept.spans if one.span_data.type == "generation"]
+    said = str(ended_with.value) if sensitive else "BadRequest"
+    assert span.error == {"message": "Error getting response", "data": {"error": said}}
 
 
 # ---- what cannot be done
