@@ -43,7 +43,7 @@ from orchestra.integrations.openai_agents_stream import Written
 from orchestra.integrations.openai_agents_usage import told, usage_of
 from orchestra.integrations.tested import warn_untested
 from orchestra.recovery import failures
-from orchestra.runtime.options import IgnoredSetting, as_step, check_step
+from orchestra.runtime.options import IgnoredSetting, as_step, check_limits, check_step
 from orchestra.toolbox.declared import Declaration, declared
 
 if TYPE_CHECKING:
@@ -69,11 +69,12 @@ def run_config(app: Orchestra, **limits: Unpack[NodeOptions]) -> RunConfig:
 class OrchestraProvider(ModelProvider):
     """Models by the name of a step: `orchestra/research`, or `research`; an agent without a model is step "call".
 
-    `limits` hold for each call (`mode`, `budget`,
-    `tenant`, `hold` …). The app stays yours to close.
+    `limits` hold for each call (`mode`, `budget`, `tenant`, `hold` …); ConfigError for others. The app stays yours to
+    close.
     """
 
     def __init__(self, app: Orchestra, **limits: Unpack[NodeOptions]) -> None:
+        check_limits(limits, "run_config")
         self._app, self._limits = app, limits
 
     def get_model(self, model_name: str | None) -> Model:
@@ -91,6 +92,7 @@ class OrchestraModel(Model):
     """
 
     def __init__(self, app: Orchestra, step: str | t.Step, **limits: Unpack[NodeOptions]) -> None:
+        check_limits(limits, "OrchestraModel")
         self._app, self._step, self._limits = app, step, limits
 
     async def get_response(

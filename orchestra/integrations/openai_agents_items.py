@@ -71,7 +71,8 @@ def _read(item: Mapping[str, Any], names: dict[str, str]) -> tuple[t.Role, Seque
         case {"type": "function_call_output", "call_id": str(call_id), "output": output}:
             return "tool", [_result(call_id, names.get(call_id, ""), output)]
         case {"type": "reasoning"}:
-            return "assistant", [t.Reasoning("".join(one["text"] for one in item.get("summary", ())), **_state(item))]
+            summary = item.get("summary") or ()  # some servers say null
+            return "assistant", [t.Reasoning("".join(one["text"] for one in summary), **_state(item))]
         case {"role": str(role), "content": content} if role in _ROLES:
             return _ROLES[role], _parts(content, _state(item))
         case _:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 from pydantic_ai import RunContext
 from pydantic_ai.capabilities import SelectModel
 from pydantic_ai.exceptions import UnsupportedSettingWarning
-from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, ModelResponseStreamEvent
+from pydantic_ai.messages import ModelMessage, ModelResponse, ModelResponseStreamEvent
 from pydantic_ai.models import Model, ModelRequestParameters, ModelSelectionContext, StreamedResponse
 from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings, ToolOrOutput, merge_model_settings
@@ -33,7 +33,7 @@ from orchestra.fleet import message_tokens
 from orchestra.integrations.pydantic_ai_errors import told
 from orchestra.integrations.pydantic_ai_messages import NAME, failures, folded, from_messages, part_of, response
 from orchestra.integrations.tested import warn_untested
-from orchestra.runtime.options import CallOptions, check_names, check_step
+from orchestra.runtime.options import CallOptions, as_step, check_limits, check_names, check_step
 from orchestra.toolbox.declared import Declaration, declared
 
 if TYPE_CHECKING:
@@ -65,12 +65,19 @@ def select_step(
 ) -> SelectModel[Deps]:
     """A capability that gives each request of a run a step of its own: `choose` names it from the run so far.
 
-    `limits` hold for each call, as for OrchestraModel.
+    `limits` hold for each call, as for OrchestraModel. Raises ConfigError.
     """
+    check_limits(limits, "select_step")
 
     async def selected(context: ModelSelectionContext[Deps]) -> OrchestraModel:
         chosen = choose(context)
-        return OrchestraModel(app, await chosen if isawaitable(chosen) else chosen, **limits)
+        step: Any = await chosen if isawaitable(chosen) else chosen  # strangers write it
+        if not isinstance(step, str | t.Step):
+            raise ConfigError(
+                f"select_step: its function chose {step!r} for request {context.run_step} of a run; "
+                "return the name of a step, or a Step, each time"
+            )
+        return OrchestraModel(app, step, **limits)
 
     return SelectModel(selected)
 
@@ -78,7 +85,8 @@ def select_step(
 class OrchestraModel(Model[None]):
     """The model of one step: whichever of the fleet the app routes each request to. The app stays yours to close.
 
-    Settings that not every model has are left out with an UnsupportedSettingWarning.
+    Settings that not every model has are left out with an UnsupportedSettingWarning. Raises ConfigError for a step that
+    is none, or looks like a misspelling, and for limits that are none.
     """
 
     unsupported_settings = frozenset({"timeout", "max_retries", "extra_headers", "extra_body"})
@@ -92,7 +100,9 @@ class OrchestraModel(Model[None]):
         **limits: Unpack[NodeOptions],
     ) -> None:
         super().__init__(settings=settings, profile=_PROFILE)
-        check_step(step if isinstance(step, str) else step.name or step.id, app.policies)
+        check_limits(limits, "OrchestraModel")
+        named = as_step(step)
+        check_step(named.name or named.id, app.policies)
         self._app, self._step, self._limits = app, step, limits
 
     @property
@@ -108,13 +118,12 @@ class OrchestraModel(Model[None]):
     def prepare_messages(
         self, messages: list[ModelMessage], model_request_parameters: ModelRequestParameters | None = None
     ) -> list[ModelMessage]:
-        """The framework's own preparation; what failed is noted in the last request, for it is no longer told apart."""
+        """The framework's own preparation; what failed is noted in the last message, for it is no longer told apart."""
         failed = failures(messages)
         prepared = super().prepare_messages(messages, model_request_parameters)
         if not failed:
             return prepared
-        last = prepared[-1]
-        assert isinstance(last, ModelRequest), "what was sent back is answered by a request"
+        last = prepared[-1]  # of a history that is to be gone on with, a response
         return [*prepared[:-1], replace(last, metadata={**(last.metadata or {}), NAME: failed})]
 
     async def request(

@@ -145,6 +145,12 @@ def check_step(step: str, policies: Sequence[Policy]) -> None:
 _LIMITS, _NAMES = Limits(), frozenset(NodeOptions.__annotations__)
 
 
+def check_limits(limits: NodeOptions, owner: str) -> None:
+    """Raises ConfigError for a limit that `owner` ("run_config") has not, and for one that makes no sense."""
+    check_names(limits, _NAMES, owner)
+    limits_of(limits)
+
+
 def limits_of(options: NodeOptions) -> Limits:
     """The limits among the options. Raises ConfigError for one that makes no sense."""
     if _NAMES.isdisjoint(options):

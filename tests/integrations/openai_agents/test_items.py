@@ -120,6 +120,12 @@ def test_what_only_one_provider_can_read_is_refused_by_name(item, told):
         from_items([item])
 
 
+@pytest.mark.parametrize("summary", [None, []])
+def test_a_thought_without_a_summary_is_an_empty_one(summary):
+    (message,) = from_items([{"type": "reasoning", "id": "rs_1", "summary": summary}])
+    assert message.parts == (Reasoning(""),)
+
+
 @pytest.mark.parametrize("dialect", SEALED)
 async def test_a_thought_goes_back_to_its_model_byte_for_byte_through_a_session(dialect, tmp_path: Path, ran):
     thinks = Say(reasoning="hmm.", calls=(CallTool("rain", city="Oslo"),))

@@ -95,6 +95,20 @@ async def test_a_misspelt_step_is_refused_with_those_that_rules_speak_of():
         assert (await Runner.run(agent(model=known), "hi", run_config=config)).final_output == "hi"
 
 
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"budgett": 1}, "budgett: no option of .*; did you mean 'budget'"),
+        ({"mode": "cheap"}, "mode 'cheap' is unknown"),
+    ],
+)
+async def test_limits_that_are_none_are_refused_before_any_run(limits, said):
+    with pytest.raises(ConfigError, match=said):
+        run_config(app_of([]), **limits)
+    with pytest.raises(ConfigError, match=said):
+        OrchestraModel(app_of([]), "research", **limits)
+
+
 async def test_where_a_node_of_ours_wraps_a_run_all_its_calls_are_one_run_of_the_ledger(tmp_path: Path, ran):
     async with world(tmp_path, [CallTool("rain", city="Oslo"), "800 mm."]) as (_, app):
 

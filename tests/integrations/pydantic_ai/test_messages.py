@@ -15,6 +15,7 @@ from pydantic_ai.messages import (
     CachePoint,
     DocumentUrl,
     ImageUrl,
+    ModelMessage,
     ModelMessagesTypeAdapter,
     ModelRequest,
     ModelResponse,
@@ -29,12 +30,14 @@ from pydantic_ai.messages import (
     ToolReturnPart,
     UserPromptPart,
 )
+from pydantic_ai.models import ModelRequestParameters
 
 from orchestra.errors import ConfigError
 from orchestra.integrations.pydantic_ai import OrchestraModel
 from orchestra.integrations.pydantic_ai_messages import failures, from_messages, to_parts
-from orchestra.testing import CallTool, Say
+from orchestra.testing import CallTool, Say, ScriptedModel, scripted_app
 from orchestra.types import Document, Image, Message, Origin, Reasoning, Text, ToolCall, ToolResult
+from tests.app.doubles import LOW
 from tests.integrations.fleets import SEALED, spoken
 from tests.integrations.pydantic_ai.doubles import ASKED, rain_tool
 
@@ -169,6 +172,18 @@ def test_what_was_sent_back_for_another_try_is_a_trigger(part, trigger):
     assert (found.trigger, "x" in found.evidence[0]) == (trigger, True)
     good = ModelRequest(parts=[ToolReturnPart("f", "fine", "c")])
     assert failures([first, answer, ModelRequest(parts=[part]), answer, good]) == []
+
+
+async def test_a_history_that_ends_in_a_response_goes_on_where_the_failures_before_it_led():
+    small, strong = ScriptedModel("small", []), ScriptedModel("strong", ["800 mm."], tier="capable")
+    history: list[ModelMessage] = [ModelRequest(parts=[UserPromptPart(content=ASKED)])]
+    for call in ("a", "b"):
+        back = ToolReturnPart("rain", "no such city", call, outcome="retried", retry=RetryInfo("model_retry"))
+        history += [ModelResponse(parts=[ToolCallPart("rain", {"city": "?"}, call)]), ModelRequest(parts=[back])]
+    history.append(ModelResponse(parts=[TextPart(content="It is")]))
+    model = OrchestraModel(scripted_app(small, strong, policies=[LOW]), "research")
+    found = await model.request(model.prepare_messages(history), None, ModelRequestParameters())
+    assert (found.text, found.model_name) == ("800 mm.", "strong")
 
 
 @pytest.mark.parametrize("dialect", SEALED)

@@ -119,6 +119,33 @@ async def test_a_misspelt_step_is_refused_with_those_that_rules_speak_of():
         OrchestraModel(app_of([], policies=[rules]), "reserch")
 
 
+@pytest.mark.parametrize("chosen", [None, 5])
+async def test_a_selector_that_names_no_step_is_refused_with_what_it_chose(chosen):
+    agent = Agent(capabilities=[select_step(app_of([]), lambda _: chosen)])
+    with pytest.raises(ConfigError, match=f"select_step: its function chose {chosen} for request 1 .* return the name"):
+        await agent.run("hi")
+
+
+@pytest.mark.parametrize("step", [None, 5, ""])
+async def test_what_is_no_step_makes_no_model(step):
+    with pytest.raises(ConfigError, match=f"step: expected a name or a Step with an id, got {step!r}"):
+        OrchestraModel(app_of([]), step)
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"budgett": 1}, "budgett: no option of .*; did you mean 'budget'"),
+        ({"mode": "cheap"}, "mode 'cheap' is unknown"),
+    ],
+)
+async def test_limits_that_are_none_are_refused_before_any_run(limits, said):
+    with pytest.raises(ConfigError, match=said):
+        OrchestraModel(app_of([]), "research", **limits)
+    with pytest.raises(ConfigError, match=said):
+        select_step(app_of([]), lambda _: "research", **limits)
+
+
 async def test_where_a_node_of_ours_wraps_a_run_all_its_calls_are_one_run_of_the_ledger(tmp_path: Path, ran):
     async with world(tmp_path, [CallTool("rain", city="Oslo"), "800 mm."]) as (_, app):
 
