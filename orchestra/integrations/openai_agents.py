@@ -9,6 +9,7 @@ Bad calls are judged before the runner sees them; what a tool failed with takes 
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
@@ -43,6 +44,7 @@ from orchestra.integrations.openai_agents_stream import Written
 from orchestra.integrations.openai_agents_usage import told, usage_of
 from orchestra.integrations.tested import warn_untested
 from orchestra.recovery import failures
+from orchestra.routing import declared_steps
 from orchestra.runtime.options import IgnoredSetting, as_step, check_limits, check_step
 from orchestra.toolbox.declared import Declaration, declared
 
@@ -60,10 +62,11 @@ PREFIX = "orchestra/"
 def run_config(app: Orchestra, **limits: Unpack[NodeOptions]) -> RunConfig:
     """A RunConfig whose models are the app's; as for OrchestraProvider.
 
+    A name without the prefix that no rule speaks of may be that of a model somebody forgot: it warns IgnoredSetting.
     Tracing is off, because the runner would send its traces to OpenAI; the app's ledger has every call. Set
     `tracing_disabled` to False where your own processors keep them here.
     """
-    return RunConfig(model_provider=OrchestraProvider(app, **limits), tracing_disabled=True)
+    return RunConfig(model_provider=_Only(app, **limits), tracing_disabled=True)
 
 
 class OrchestraProvider(ModelProvider):
@@ -82,6 +85,20 @@ class OrchestraProvider(ModelProvider):
         step = (model_name or "call").removeprefix(PREFIX)
         check_step(step, self._app.policies)
         return OrchestraModel(self._app, step, **self._limits)
+
+
+class _Only(OrchestraProvider):
+    """The one provider of its runs. Beside others the prefix has led here, and is taken off already."""
+
+    def get_model(self, model_name: str | None) -> Model:
+        found = super().get_model(model_name)
+        if model_name and not model_name.startswith(PREFIX) and model_name not in declared_steps(self._app.policies):
+            text = (
+                f"an agent's model {model_name!r} is taken for a step, and no rule speaks of it; a step is written "
+                f"{PREFIX + model_name!r}, and which models serve it is for fleet.toml to say"
+            )
+            warnings.warn(text, IgnoredSetting, stacklevel=1)
+        return found
 
 
 class OrchestraModel(Model):

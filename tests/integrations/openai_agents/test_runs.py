@@ -91,8 +91,15 @@ async def test_a_misspelt_step_is_refused_with_those_that_rules_speak_of():
     config = run_config(app_of(["hi"], ["hi"], policies=[rules]))
     with pytest.raises(ConfigError, match=r"did you mean 'research'\? known: draft, research"):
         await Runner.run(agent(model="orchestra/reserch"), "hi", run_config=config)
-    for known in ("draft", "of no rule"):
+    for known in ("draft", "orchestra/of no rule"):
         assert (await Runner.run(agent(model=known), "hi", run_config=config)).final_output == "hi"
+
+
+@pytest.mark.parametrize("name", ["gpt-4.1", "litellm/x"])
+async def test_a_model_that_was_left_over_is_warned_of_for_it_is_taken_for_a_step(name):
+    config = run_config(app_of(["hi"]))
+    with pytest.warns(IgnoredSetting, match=f"{name!r} is taken for a step, .* is written 'orchestra/{name}'"):
+        await Runner.run(agent(model=name), "hi", run_config=config)
 
 
 @pytest.mark.parametrize(
