@@ -28,7 +28,15 @@ from typing_extensions import override
 from orchestra.app import LEDGER, Orchestra
 from orchestra.errors import ConfigError
 from orchestra.integrations.langchain_messages import Chunks, ai_message, to_canonical, to_langchain
-from orchestra.integrations.langchain_schemas import declaration, output_of, parsed_as, tool_choice_of, tools_of
+from orchestra.integrations.langchain_schemas import (
+    Forms,
+    declaration,
+    forms_of,
+    output_of,
+    parsed_as,
+    tool_choice_of,
+    tools_of,
+)
 from orchestra.integrations.langchain_tools import langchain_tools
 from orchestra.integrations.tested import warn_untested
 from orchestra.runtime.messages import messages_of
@@ -215,15 +223,16 @@ class ChatOrchestra(BaseChatModel):
         """A call's options for the app, from LangChain's words for them; what the call says beats the model's own."""
         own = {name: getattr(self, name) for name in _OWN}
         said = {_ALIASES.get(name, name): value for name, value in given.items() if name not in _NOT_OURS}
+        forms: Forms = said.pop("forms", {})
         options = {
             name: value for name, value in (own | {"stop": stop or self.stop} | said).items() if value is not None
         }
         if "timeout" in options:
             options["deadline"] = options.pop("timeout")
         if "response_format" in options:
-            options["output"] = output_of(options.pop("response_format"))
+            options["output"] = output_of(options.pop("response_format"), forms)
         if "tools" in options:
-            options["tools"] = tools_of(options["tools"])
+            options["tools"] = tools_of(options["tools"], forms)
         if "tool_choice" in options:
             options["tool_choice"] = tool_choice_of(options["tool_choice"])
         return options
@@ -239,10 +248,13 @@ class ChatOrchestra(BaseChatModel):
         """The model with these tools; their schemas go to the provider as they are.
 
         `tool_choice` is auto, any (or required), none, or the name of the one tool to call. Raises ConfigError for a
-        tool that cannot be declared, such as one a provider runs itself.
+        tool that cannot be declared, such as one a provider runs itself. A call that the validators of a tool that is
+        a pydantic model refuse is asked again.
         """
         declared = [declaration(tool, at) for at, tool in enumerate(tools)]
         chosen = {} if tool_choice is None else {"tool_choice": tool_choice}
+        if forms := {**forms_of(tools, declared), **kwargs.pop("forms", {})}:
+            kwargs["forms"] = forms
         return self.bind(tools=declared, **chosen, **kwargs)
 
     @override

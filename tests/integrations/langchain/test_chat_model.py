@@ -216,14 +216,21 @@ async def test_an_answer_that_a_validator_refuses_is_asked_again_and_then_of_the
     def say(lines: int) -> Any:
         return CallTool("Verse", lines=lines) if method == "function_calling" else json.dumps({"lines": lines})
 
-    wrong = CallTool("Verse", lines="odd") if method == "function_calling" else say(3)
-    async with app_of([wrong, wrong], [say(4)]) as app:
+    async with app_of([say(3), say(3)], [say(4)]) as app:
         model = app.chat_model(step="s").with_structured_output(Verse, method=method, include_raw=True)
         found = await model.ainvoke("x")
     assert found["parsed"] == Verse(lines=4)
     assert found["parsing_error"] is None
     ours = found["raw"].response_metadata["orchestra"]
     assert (ours["model"], [one["model"] for one in ours["refused"]]) == ("strong", ["small", "small"])
+
+
+async def test_a_call_of_a_bound_pydantic_model_is_judged_by_its_validators():
+    odd, even = CallTool("Verse", lines=3), CallTool("Verse", lines=4)
+    async with app_of([odd, CallTool("rain", city="Oslo"), odd, even]) as app:
+        model = app.chat_model(step="s").bind_tools([rain, Verse])
+        calls = [(await model.ainvoke("x")).tool_calls[0] for _ in range(2)]
+    assert [(one["name"], one["args"]) for one in calls] == [("rain", {"city": "Oslo"}), ("Verse", {"lines": 4})]
 
 
 async def test_an_answer_in_json_schema_is_the_parsed_json_even_where_it_came_fenced():
