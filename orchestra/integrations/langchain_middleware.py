@@ -54,9 +54,10 @@ class EscalationMiddleware(AgentMiddleware[EscalationState, Any, Any]):
 
     `step` is a name or a Step. Options are those of `app.node`, but that `budget` is USD for a thread and `deadline`
     seconds for a turn; `at_cap` "pause" interrupts the graph until a person raises the budget (`Command(resume=0.5)`,
-    the new cap), where it has a checkpointer. All turns of a thread are one run in the ledger. What a tool raises
-    becomes its result, an error that the model reads. Raises ConfigError; a turn for which no model is left raises the
-    CallError that ended it.
+    the new cap), where it has a checkpointer; a turn that they decline stays declined until they answer anew, `budget`
+    is larger or a new message comes. All turns of a thread are one run in the ledger. What a tool raises becomes its
+    result, an error that the model reads. Raises ConfigError; a turn for which no model is left raises the CallError
+    that ended it.
     """
 
     state_schema = EscalationState

@@ -426,6 +426,32 @@ def test_who_does_not_raise_the_budget_ends_the_turn(tmp_path):
             agent.invoke(None, thread())
 
 
+def test_a_turn_that_was_declined_goes_on_with_another_answer_or_a_larger_budget_of_the_middleware():
+    for again, larger in ((Command(resume=0.1), 0.015), (None, 0.1)):
+        saver = {"checkpointer": InMemorySaver()}
+        with agent_of([dear(look("a")), dear()], price=CENT, budget=0.015, at_cap="pause", agent=saver) as (app, agent):
+            assert agent.invoke(ASKED, thread())["__interrupt__"]
+            with pytest.raises(BudgetExceeded, match="did not raise"):
+                agent.invoke(Command(resume=False), thread())
+            middleware = [EscalationMiddleware(app, step="look", budget=larger, at_cap="pause")]
+            agent = create_agent(NEVER, [rows], middleware=middleware, **saver)
+            assert agent.invoke(again, thread())["messages"][-1].text == ANSWER
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_new_message_is_a_turn_of_its_own_whatever_was_asked_of_the_last(answered):
+    """The person is asked anew, and what they then say goes for it."""
+    saver = {"checkpointer": InMemorySaver()}
+    with agent_of([dear(look("a")), dear()], price=CENT, budget=0.015, at_cap="pause", agent=saver) as (_, agent):
+        (first,) = agent.invoke(ASKED, thread())["__interrupt__"]
+        if answered:
+            with pytest.raises(BudgetExceeded, match="did not raise"):
+                agent.invoke(Command(resume=False), thread())
+        (again,) = agent.invoke(ASKED, thread())["__interrupt__"]
+        assert first.id != again.id
+        assert agent.invoke(Command(resume=0.1), thread())["messages"][-1].text == ANSWER
+
+
 def test_where_nobody_can_be_asked_the_cap_ends_the_turn():
     options: dict[str, Any] = {"price": CENT, "budget": 0.015, "at_cap": "pause"}
     with agent_of([dear(look("a"))], **options) as (_, agent), pytest.raises(NoCandidate):
