@@ -23,7 +23,7 @@ from pydantic import BaseModel, field_validator
 from orchestra import BudgetExceeded, NoCandidate, RecoveryPolicy
 from orchestra.errors import ConfigError, DeadlineExceeded, Exhausted, SyncInLoop
 from orchestra.integrations.langchain import EscalationMiddleware
-from orchestra.ledger import RunEnded, attempts, steps, tools, totals
+from orchestra.ledger import HumanAsked, RunEnded, attempts, steps, tools, totals
 from orchestra.testing import CallTool, Say, ScriptedModel, scripted_app
 from orchestra.types import Action, Price, Step, Trigger
 from tests.integrations.langchain.agents import ANSWER, LOW, app_of, fleet
@@ -439,16 +439,17 @@ def test_a_turn_that_was_declined_goes_on_with_another_answer_or_a_larger_budget
 
 
 @pytest.mark.parametrize("answered", [True, False])
-def test_a_new_message_is_a_turn_of_its_own_whatever_was_asked_of_the_last(answered):
-    """The person is asked anew, and what they then say goes for it."""
-    saver = {"checkpointer": InMemorySaver()}
-    with agent_of([dear(look("a")), dear()], price=CENT, budget=0.015, at_cap="pause", agent=saver) as (_, agent):
+def test_a_new_message_is_a_turn_of_its_own_whatever_was_asked_of_the_last(answered, tmp_path):
+    """It comes to the cap by itself, the person is asked anew, and what they then say goes for it."""
+    options: dict[str, Any] = {"agent": {"checkpointer": InMemorySaver()}, "app": {"ledger": tmp_path / "l.db"}}
+    with agent_of([dear(look("a")), dear()], price=CENT, budget=0.015, at_cap="pause", **options) as (app, agent):
         (first,) = agent.invoke(ASKED, thread())["__interrupt__"]
         if answered:
             with pytest.raises(BudgetExceeded, match="did not raise"):
                 agent.invoke(Command(resume=False), thread())
         (again,) = agent.invoke(ASKED, thread())["__interrupt__"]
         assert first.id != again.id
+        assert sum(isinstance(one.event, HumanAsked) for one in run_of(app)) == 2
         assert agent.invoke(Command(resume=0.1), thread())["messages"][-1].text == ANSWER
 
 
