@@ -128,10 +128,11 @@ def _usage(usage: Usage) -> UsageMetadata:
 
 def _metadata(reply: Reply) -> dict[str, Any]:
     refused = [{"model": one.model, "trigger": one.trigger.value} for one in reply.attempts if one.trigger]
+    used = [one.usage for one in reply.attempts if one.usage]
     ours = {
         "model": reply.model,
         "cost": reply.cost.usd,
-        "usage": _usage(sum((one.usage for one in reply.attempts if one.usage), Usage())),
+        "usage": _usage(sum(used, Usage())) if used else None,  # as far as providers have counted
         "run": reply.run,
         "degraded": reply.degraded,
         "refused": refused,
