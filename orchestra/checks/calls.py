@@ -62,7 +62,7 @@ def judge_calls(reply: ModelReply, expect: Expect) -> tuple[Trigger, tuple[str, 
     triggers: set[Trigger] = set()
     evidence: list[str] = []
     for number, call in enumerate(calls, 1):
-        trigger, lines = _faults(call, tools, (*expect.earlier_calls, *calls[: number - 1]), expect.repeats)
+        trigger, lines = _faults(call, tools, (*expect.earlier_calls, *calls[: number - 1]), expect)
         if trigger is not None:
             triggers.add(trigger)
             named = cut(call.name) if len(calls) == 1 else f"call {number} ({cut(call.name)})"
@@ -71,7 +71,7 @@ def judge_calls(reply: ModelReply, expect: Expect) -> tuple[Trigger, tuple[str, 
 
 
 def _faults(
-    call: ToolCall, tools: Mapping[str, ToolSpec], earlier: Iterable[ToolCall], repeats: int
+    call: ToolCall, tools: Mapping[str, ToolSpec], earlier: Iterable[ToolCall], expect: Expect
 ) -> tuple[Trigger | None, Sequence[str]]:
     tool = tools.get(call.name)
     if tool is None:
@@ -80,7 +80,9 @@ def _faults(
         return Trigger.malformed_args, lines
     if lines := violations(tool.schema, cast(Json, call.arguments)):
         return Trigger.schema_violation, lines
-    if (times := sum(_same(call, one) for one in earlier)) > repeats:
+    if expect.check_call is not None and (lines := expect.check_call(call)):
+        return Trigger.schema_violation, lines
+    if (times := sum(_same(call, one) for one in earlier)) > expect.repeats:
         text = f"this call was made {times} times already with the arguments {shown(call.arguments)}"
         return Trigger.repeated_call, [text]
     return None, ()

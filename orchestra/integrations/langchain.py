@@ -22,17 +22,26 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda, RunnableMap, RunnablePassthrough
 from langchain_core.runnables.config import ensure_config
 from langchain_core.tools import BaseTool
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, PrivateAttr, ValidationInfo, field_validator
 from typing_extensions import override
 
 from orchestra.app import LEDGER, Orchestra
 from orchestra.errors import ConfigError
 from orchestra.integrations.langchain_messages import Chunks, ai_message, to_canonical, to_langchain
-from orchestra.integrations.langchain_schemas import declaration, output_of, parsed_as, tool_choice_of, tools_of
+from orchestra.integrations.langchain_schemas import (
+    Forms,
+    declaration,
+    forms_of,
+    output_of,
+    parsed_as,
+    tool_choice_of,
+    tools_of,
+)
 from orchestra.integrations.langchain_tools import langchain_tools
 from orchestra.integrations.tested import warn_untested
 from orchestra.runtime.messages import messages_of
 from orchestra.runtime.node_run import NodeRun, enclosing
+from orchestra.runtime.options import check_step, limits_of
 from orchestra.toolbox import Tool
 from orchestra.types import Mode
 
@@ -54,10 +63,15 @@ warn_untested("LangChain", "langchain-core", ">=1.7,<2")
 FLEET = "ORCHESTRA_FLEET"
 """The environment variable, and the name for `load(secrets_map=…)`, of the app: a path of a fleet.toml, or an app."""
 
+_CONFIGURABLE = ("mode", "budget", "tenant")
+
 
 def _from_environment() -> Orchestra:
     if not (path := os.environ.get(FLEET)):
-        raise ConfigError(f"ChatOrchestra: no app; write app.chat_model(step=…), or set {FLEET} to a fleet.toml")
+        raise ConfigError(
+            f"ChatOrchestra: no app; write app.chat_model(step=…), or set {FLEET} to a fleet.toml; "
+            f"to load one that was written down, load(…, secrets_map={{{FLEET!r}: app}})"
+        )
     return _opened(path)
 
 
@@ -74,8 +88,9 @@ class ChatOrchestra(BaseChatModel):
     of a call are options of `app.complete`.
 
     A reply has passed its checks. Its `response_metadata` says who really served: `model_name` as the provider
-    reported it, and under "orchestra" the fleet's name, cost in USD, refused attempts, run. Errors are
-    OrchestraErrors; `invoke` and `stream` raise SyncInLoop inside a running event loop.
+    reported it, and under "orchestra" the fleet's name, cost in USD and usage of all attempts, the refused ones, run;
+    its `usage_metadata` is the accepted attempt's. Errors are OrchestraErrors; `invoke` and `stream` raise SyncInLoop
+    inside a running event loop.
     """
 
     app: Orchestra = Field(default_factory=_from_environment, exclude=True, repr=False)
@@ -88,11 +103,21 @@ class ChatOrchestra(BaseChatModel):
     timeout: float | None = None
     seed: int | None = None
     stop: list[str] | None = None
+    _spelled: set[str] = PrivateAttr(default_factory=set)
 
     @field_validator("app", mode="before")
     @classmethod
     def _open(cls, app: Any) -> Any:
+        if app is None:  # what `load` gives where nobody told it of one
+            return _from_environment()
         return _opened(app) if isinstance(app, str | Path) else app
+
+    @field_validator(*_CONFIGURABLE, mode="before")
+    @classmethod
+    def _sensible(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is not None:
+            limits_of(cast("Any", {info.field_name: value}))
+        return value
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> ChatOrchestra:
         """A model with settings of its own; the app is the same."""
@@ -109,7 +134,7 @@ class ChatOrchestra(BaseChatModel):
         stop: list[str] | None = None,
         **kwargs: Any,
     ) -> AIMessage:
-        return super().invoke(input, config, stop=stop, **self._told(config) | kwargs)
+        return super().invoke(input, config, stop=stop, **self._told(config, kwargs))
 
     @override
     async def ainvoke(
@@ -120,7 +145,7 @@ class ChatOrchestra(BaseChatModel):
         stop: list[str] | None = None,
         **kwargs: Any,
     ) -> AIMessage:
-        return await super().ainvoke(input, config, stop=stop, **self._told(config) | kwargs)
+        return await super().ainvoke(input, config, stop=stop, **self._told(config, kwargs))
 
     @override
     def stream(
@@ -131,7 +156,7 @@ class ChatOrchestra(BaseChatModel):
         stop: list[str] | None = None,
         **kwargs: Any,
     ) -> Iterator[AIMessageChunk]:
-        yield from super().stream(input, config, stop=stop, **self._told(config) | kwargs)
+        yield from super().stream(input, config, stop=stop, **self._told(config, kwargs))
 
     @override
     async def astream(
@@ -142,24 +167,37 @@ class ChatOrchestra(BaseChatModel):
         stop: list[str] | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[AIMessageChunk]:
-        async for chunk in super().astream(input, config, stop=stop, **self._told(config) | kwargs):
+        async for chunk in super().astream(input, config, stop=stop, **self._told(config, kwargs)):
             yield chunk
 
     @override
     def stream_events(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
-        return cast("Any", super()).stream_events(input, config, **self._told(config) | kwargs)
+        return cast("Any", super()).stream_events(input, config, **self._told(config, kwargs))
 
     @override
     def astream_events(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
-        return cast("Any", super()).astream_events(input, config, **self._told(config) | kwargs)
+        return cast("Any", super()).astream_events(input, config, **self._told(config, kwargs))
 
-    def _told(self, config: RunnableConfig | None) -> dict[str, Any]:
-        """What the config around a call says of it; read before LangChain opens the run, which does not hand it on."""
+    def _told(self, config: RunnableConfig | None, said: dict[str, Any]) -> dict[str, Any]:
+        """What a call says of itself, and else the config around it.
+
+        It is read before LangChain opens the run, which does not hand it on. Raises ConfigError for a misspelt step.
+        """
         known = ensure_config(config)
         configurable: Mapping[str, Any] = known.get("configurable") or {}
         told = {name: configurable[name] for name in _CONFIGURABLE if configurable.get(name) is not None}
-        step = self.step or _step_of(known.get("metadata") or {}, enclosing(self.app.engine))
-        return told | {"step": step} if step else told
+        metadata, node = known.get("metadata") or {}, enclosing(self.app.engine)
+        named = said.get("step") or self.step or _named(metadata, node)
+        self._check(named)
+        step = named or _outer(metadata, node)
+        return told | said | ({"step": step} if step else {})
+
+    def _check(self, step: Any) -> None:
+        """Raises ConfigError for what looks like a misspelling of a rule's step; a name is looked at once."""
+        if isinstance(step, str) and step not in self._spelled:
+            check_step(step, self.app.policies)
+            if len(self._spelled) < _NAMES:  # names that are made up for every call are not kept
+                self._spelled.add(step)
 
     @override
     def _generate(
@@ -215,15 +253,16 @@ class ChatOrchestra(BaseChatModel):
         """A call's options for the app, from LangChain's words for them; what the call says beats the model's own."""
         own = {name: getattr(self, name) for name in _OWN}
         said = {_ALIASES.get(name, name): value for name, value in given.items() if name not in _NOT_OURS}
+        forms: Forms = said.pop("forms", {})
         options = {
             name: value for name, value in (own | {"stop": stop or self.stop} | said).items() if value is not None
         }
         if "timeout" in options:
             options["deadline"] = options.pop("timeout")
         if "response_format" in options:
-            options["output"] = output_of(options.pop("response_format"))
+            options["output"] = output_of(options.pop("response_format"), forms)
         if "tools" in options:
-            options["tools"] = tools_of(options["tools"])
+            options["tools"] = tools_of(options["tools"], forms)
         if "tool_choice" in options:
             options["tool_choice"] = tool_choice_of(options["tool_choice"])
         return options
@@ -239,10 +278,13 @@ class ChatOrchestra(BaseChatModel):
         """The model with these tools; their schemas go to the provider as they are.
 
         `tool_choice` is auto, any (or required), none, or the name of the one tool to call. Raises ConfigError for a
-        tool that cannot be declared, such as one a provider runs itself.
+        tool that cannot be declared, such as one a provider runs itself. A call that the validators of a tool that is
+        a pydantic model refuse is asked again.
         """
         declared = [declaration(tool, at) for at, tool in enumerate(tools)]
         chosen = {} if tool_choice is None else {"tool_choice": tool_choice}
+        if forms := {**forms_of(tools, declared), **kwargs.pop("forms", {})}:
+            kwargs["forms"] = forms
         return self.bind(tools=declared, **chosen, **kwargs)
 
     @override
@@ -333,24 +375,25 @@ class ChatOrchestra(BaseChatModel):
         return {"app": FLEET}
 
 
-_CONFIGURABLE = ("mode", "budget", "tenant")
+_NAMES = 256
 _OWN = ("step", *_CONFIGURABLE, "temperature", "max_tokens", "timeout", "seed")
 _ALIASES = {"parallel_tool_calls": "parallel_tools", "max_completion_tokens": "max_tokens"}
 _NOT_OURS = frozenset({"strict", "stream"})  # the codec proves what may be strict; each reply is streamed where it can
 _METHODS = ("json_schema", "function_calling", "json_mode")
 
 
-def _step_of(metadata: Mapping[str, Any], node: NodeRun | None) -> str | None:
-    """The step that LangGraph's metadata name; the node's own name only where no `app.node` says better.
+def _named(metadata: Mapping[str, Any], node: NodeRun | None) -> str | None:
+    """The step that the metadata name.
 
     A turn of EscalationMiddleware's is of its step alone, or the step would be in two places of the ledger.
     """
-    if node is not None and node.stand is not None:
-        return None
-    if said := metadata.get("orchestra_step"):
-        return said
-    outer = str(metadata.get("langgraph_checkpoint_ns") or "").partition("|")[0].partition(":")[0]
-    return None if node else outer or None
+    return None if node is not None and node.stand is not None else metadata.get("orchestra_step")
+
+
+def _outer(metadata: Mapping[str, Any], node: NodeRun | None) -> str | None:
+    """The name of LangGraph's outermost node, where no `app.node` says better; it may be like a step's and be none."""
+    name = str(metadata.get("langgraph_checkpoint_ns") or "").partition("|")[0].partition(":")[0]
+    return None if node else name or None
 
 
 def __getattr__(name: str) -> Any:

@@ -28,6 +28,7 @@ from orchestra.types import (
     ToolCall,
     ToolCallReady,
     ToolResult,
+    Usage,
     to_json,
 )
 
@@ -49,7 +50,7 @@ def to_langchain(messages: Iterable[Message]) -> list[BaseMessage]:
 def ai_message(reply: Reply) -> AIMessage:
     """An accepted reply as LangChain's message."""
     message = cast("AIMessage", _made(reply.message))
-    message.usage_metadata = _usage(reply)
+    message.usage_metadata = _usage(reply.usage) if reply.usage else None
     message.response_metadata = _metadata(reply)
     return message
 
@@ -115,9 +116,7 @@ def _state(message: Message, plain: BaseMessage) -> dict[str, Any]:
     return {STATE: {"parts": to_json(message.parts)}}
 
 
-def _usage(reply: Reply) -> UsageMetadata | None:
-    if (usage := reply.usage) is None:
-        return None
+def _usage(usage: Usage) -> UsageMetadata:
     return UsageMetadata(
         input_tokens=usage.input,
         output_tokens=usage.output,
@@ -129,9 +128,11 @@ def _usage(reply: Reply) -> UsageMetadata | None:
 
 def _metadata(reply: Reply) -> dict[str, Any]:
     refused = [{"model": one.model, "trigger": one.trigger.value} for one in reply.attempts if one.trigger]
+    used = [one.usage for one in reply.attempts if one.usage]
     ours = {
         "model": reply.model,
         "cost": reply.cost.usd,
+        "usage": _usage(sum(used, Usage())) if used else None,  # as far as providers have counted
         "run": reply.run,
         "degraded": reply.degraded,
         "refused": refused,

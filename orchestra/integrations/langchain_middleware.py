@@ -17,6 +17,7 @@ from typing import Annotated, Any, NotRequired, TypeAlias, Unpack, cast
 
 from langchain.agents.middleware import AgentMiddleware, AgentState, ExtendedModelResponse, ModelRequest, ModelResponse
 from langchain.agents.middleware.types import PrivateStateAttr, ToolCallRequest
+from langchain.agents.structured_output import AutoStrategy, ProviderStrategy, ToolStrategy
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from langgraph import errors
@@ -28,6 +29,7 @@ from typing_extensions import override
 from orchestra.app import Orchestra
 from orchestra.checks import no_progress
 from orchestra.integrations.langchain import ChatOrchestra
+from orchestra.integrations.langchain_schemas import Forms, is_model
 from orchestra.integrations.langchain_tools import LangChainTool, ToolEndedBadly
 from orchestra.runtime.options import NodeOptions, as_step, check_step
 from orchestra.runtime.scope import AtCap
@@ -52,9 +54,10 @@ class EscalationMiddleware(AgentMiddleware[EscalationState, Any, Any]):
 
     `step` is a name or a Step. Options are those of `app.node`, but that `budget` is USD for a thread and `deadline`
     seconds for a turn; `at_cap` "pause" interrupts the graph until a person raises the budget (`Command(resume=0.5)`,
-    the new cap), where it has a checkpointer. All turns of a thread are one run in the ledger. What a tool raises
-    becomes its result, an error that the model reads. Raises ConfigError; a turn for which no model is left raises the
-    CallError that ended it.
+    the new cap), where it has a checkpointer; a turn that they decline stays declined until they answer anew, `budget`
+    is larger or a new message comes. All turns of a thread are one run in the ledger. What a tool raises becomes its
+    result, an error that the model reads. Raises ConfigError; a turn for which no model is left raises the CallError
+    that ended it.
     """
 
     state_schema = EscalationState
@@ -98,7 +101,7 @@ class EscalationMiddleware(AgentMiddleware[EscalationState, Any, Any]):
         turn, response = self._turn(request), None
         while response is None:
             with turn.tried():
-                response = handler(request.override(model=self._model(request.model)))
+                response = handler(self._served(request))
         return _answered(turn, response)
 
     @override
@@ -109,7 +112,7 @@ class EscalationMiddleware(AgentMiddleware[EscalationState, Any, Any]):
         turn, response = self._turn(request), None
         while response is None:
             with turn.tried():
-                response = await handler(request.override(model=self._model(request.model)))
+                response = await handler(self._served(request))
         return _answered(turn, response)
 
     @override
@@ -132,6 +135,13 @@ class EscalationMiddleware(AgentMiddleware[EscalationState, Any, Any]):
         carried = _carried(request.state) or self.turns.begin(_task(request.messages))
         asks = get_config().get("configurable", {}).get("__pregel_checkpointer") is not None
         return self.turns.open(carried, _failed(request.messages), asks=asks, unsound=_unsound(request.messages))
+
+    def _served(self, request: ModelRequest[Any]) -> ModelRequest[Any]:
+        """The request for the app's model, which judges a structured answer before LangChain, by the same forms."""
+        model, settings = self._model(request.model), request.model_settings
+        if forms := _forms(request.response_format):
+            settings = settings | {"forms": forms}
+        return request.override(model=model, model_settings=settings)
 
     def _model(self, given: BaseChatModel) -> BaseChatModel:
         """The agent's own model where it is this app's, with its settings; the step is the turn's."""
@@ -203,6 +213,15 @@ class _Made:
         if trigger is None or not isinstance(self.result, ToolMessage):
             return self.result
         return _marked(self.result, trigger, acted=not (trigger is Trigger.tool_rejected or self.spec.read_only))
+
+
+def _forms(wanted: Any) -> Forms:
+    """The pydantic models that the agent's structured answer may be in, by the names that LangChain gives them."""
+    if wanted is None:
+        return {}
+    strategy = isinstance(wanted, AutoStrategy | ToolStrategy | ProviderStrategy)
+    said = ToolStrategy(cast("Any", wanted).schema if strategy else wanted).schema_specs
+    return {one.name: one.schema for one in said if is_model(one.schema)}
 
 
 def _marked(message: ToolMessage, trigger: Trigger, *, acted: bool) -> ToolMessage:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from types import MappingProxyType
+from typing import Any, TypeAlias, TypeGuard, cast
 
 from langchain_core.messages import AIMessage
 from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
+from pydantic import BaseModel, ValidationError
 
 from orchestra.checks import parse_output
 from orchestra.errors import ConfigError
 from orchestra.toolbox import Tool, as_tools
 from orchestra.toolbox.declared import Declaration, declared
+from orchestra.toolbox.faults import told
 from orchestra.types import Json
+
+Forms: TypeAlias = Mapping[str, type[BaseModel]]
+"""Pydantic models by the names under which answers in them are asked for: of a tool, or of a response format."""
 
 
 def declaration(tool: Any, at: int) -> Mapping[str, Any]:
@@ -36,10 +44,22 @@ def declaration(tool: Any, at: int) -> Mapping[str, Any]:
     }
 
 
-def tools_of(offered: Iterable[Any]) -> list[Tool]:
-    """What is offered as tools of ours. Raises ConfigError, ToolError."""
+def tools_of(offered: Iterable[Any], forms: Forms = MappingProxyType({})) -> list[Tool]:
+    """What is offered as tools of ours; a call of one named in `forms` has to pass that model's validators too.
+
+    Raises ConfigError, ToolError.
+    """
     functions = [declaration(tool, at)["function"] for at, tool in enumerate(offered)]
-    return declared(Declaration(one["name"], one.get("description"), one.get("parameters")) for one in functions)
+    tools = declared(Declaration(one["name"], one.get("description"), one.get("parameters")) for one in functions)
+    if not forms:
+        return tools
+    return [replace(tool, convert=partial(_fit, forms[tool.name])) if tool.name in forms else tool for tool in tools]
+
+
+def forms_of(tools: Sequence[Any], declarations: Iterable[Mapping[str, Any]]) -> Forms:
+    """The pydantic models among tools, by the names under which they were declared."""
+    named = zip(tools, declarations, strict=True)
+    return {said["function"]["name"]: tool for tool, said in named if is_model(tool)}
 
 
 def tool_choice_of(choice: Any) -> Any:
@@ -52,15 +72,18 @@ def tool_choice_of(choice: Any) -> Any:
     return "required" if choice == "any" else choice
 
 
-def output_of(schema: Any) -> Any:
-    """A pydantic model or JSON Schema to hold answers to; what other forms say becomes JSON Schema."""
+def output_of(schema: Any, forms: Forms = MappingProxyType({})) -> Any:
+    """A pydantic model or JSON Schema to hold answers to; what other forms say becomes JSON Schema.
+
+    A schema whose name is in `forms` is that model.
+    """
     if not isinstance(schema, Mapping):
         return schema if hasattr(schema, "model_json_schema") else convert_to_json_schema(schema)
     said = cast("dict[str, Any]", schema)
     if said.get("type") in _FORMATS:
         return _FORMATS[said["type"]]
     if "json_schema" in said:
-        return said["json_schema"]["schema"]
+        return forms.get(said["json_schema"].get("name", ""), said["json_schema"]["schema"])
     return convert_to_json_schema(said) if {"function", "parameters", "input_schema"} & said.keys() else said
 
 
@@ -72,6 +95,20 @@ def parsed_as(schema: Any, output: Any, message: AIMessage) -> Any:
         if isinstance(schema, type) and hasattr(schema, read):
             return getattr(schema, read)(value)
     return value
+
+
+def is_model(given: Any) -> TypeGuard[type[BaseModel]]:
+    """Whether it is a pydantic model, of pydantic 2."""
+    return isinstance(given, type) and issubclass(given, BaseModel)
+
+
+def _fit(form: type[BaseModel], arguments: Mapping[str, Json]) -> tuple[dict[str, Any], list[str]]:
+    """The arguments of a call that is an answer in this form, and what its validators refuse."""
+    try:
+        form.model_validate(arguments)
+    except ValidationError as error:
+        return {}, told(error, "arguments")
+    return dict(arguments), []
 
 
 _FORMATS: Mapping[str, Any] = {"json_object": {"type": "object"}, "text": None}  # OpenAI's response formats

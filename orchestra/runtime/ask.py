@@ -71,7 +71,8 @@ class Ask:
     """What a step asks of its model.
 
     `grammar` is the part of `output_schema` that an embedded model is held to (`Request`). `check` finds faults in a
-    parsed structured answer beyond its schema, `read` makes of it what is handed out. `failures` are those of turns
+    parsed structured answer beyond its schema, `check_call` those of a call, `read` makes of the answer what is handed
+    out. `failures` are those of turns
     elsewhere, oldest first: they say where on its ladder the step begins. `hold`: a stream hands text on only once it
     was judged.
     """
@@ -82,6 +83,7 @@ class Ask:
     output_schema: Mapping[str, Json] | None = None
     grammar: Mapping[str, Json] | None = None
     check: Callable[[Json], Sequence[str]] | None = None
+    check_call: Callable[[ToolCall], Sequence[str]] | None = None
     read: Callable[[Json], Any] = lambda value: value
     writing: Writing = Writing()
     in_plan: InPlan = InPlan()

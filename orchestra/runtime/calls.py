@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Se
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import fields, replace
 from operator import attrgetter
-from typing import Any, cast, get_args
+from typing import Any, TypeAlias, cast, get_args
 
 from orchestra.checks import schema_fault
 from orchestra.errors import ConfigError
@@ -18,8 +18,20 @@ from orchestra.runtime.messages import Messages, canonical
 from orchestra.runtime.node_run import Heard, NodeRun, Recorded, enclosing
 from orchestra.runtime.options import CallOptions, as_step, check_extra, check_names, limits_of
 from orchestra.runtime.scope import words
-from orchestra.toolbox import as_tools
-from orchestra.types import End, Json, Reply, Step, StreamEvent, ToolChoice, ToolSpec, Verdict, check_settings
+from orchestra.toolbox import Tool, as_tools
+from orchestra.toolbox.faults import told
+from orchestra.types import (
+    End,
+    Json,
+    Reply,
+    Step,
+    StreamEvent,
+    ToolCall,
+    ToolChoice,
+    ToolSpec,
+    Verdict,
+    check_settings,
+)
 
 
 async def complete(engine: Engine, messages: Messages, step: str | Step | None, options: CallOptions) -> Reply:
@@ -90,13 +102,14 @@ def _ask(messages: Messages, step: str | Step, options: CallOptions) -> tuple[As
     check_names(options, CallOptions.__annotations__, "a call")
     failures, writing = _failures(options), _writing(options)
     schema, check, read = _output(options.get("output"))
-    tools, tool_choice = _offered(options)
+    tools, tool_choice, check_call = _offered(options)
     ask = Ask(
         step=as_step(step),
         messages=canonical(messages),
         tools=tools,
         output_schema=schema,
         check=check,
+        check_call=check_call,
         read=read,
         writing=writing,
         failures=failures,
@@ -135,20 +148,31 @@ def _writing(options: CallOptions) -> Writing:
     return writing
 
 
+_CheckCall: TypeAlias = Callable[[ToolCall], Sequence[str]]
 _SPEC = attrgetter("spec")
 _TOOL_CHOICES = get_args(ToolChoice)
 
 
-def _offered(options: CallOptions) -> tuple[tuple[ToolSpec, ...], ToolChoice]:
-    """The tools to declare, and the choice among them; the only one that may be called is declared alone."""
-    tools = tuple(map(_SPEC, as_tools(options.get("tools", ()))))
+def _offered(options: CallOptions) -> tuple[tuple[ToolSpec, ...], ToolChoice, _CheckCall | None]:
+    """The tools to declare, the choice among them, and what they say of a call beyond their schemas.
+
+    The only one that may be called is declared alone.
+    """
+    offered = as_tools(options.get("tools", ()))
+    tools, check = tuple(map(_SPEC, offered)), _check_call(offered)
     choice: Any = options.get("tool_choice", "auto")  # strangers write it
     if choice in _TOOL_CHOICES:
-        return tools, choice
+        return tools, choice, check
     if named := tuple(tool for tool in tools if tool.name == choice):
-        return named, "required"
+        return named, "required", check
     known = ", ".join((*_TOOL_CHOICES, *(tool.name for tool in tools)))
     raise ConfigError(f"tool_choice {choice!r} is unknown; known: {known}")
+
+
+def _check_call(tools: Sequence[Tool]) -> _CheckCall | None:
+    """None where no tool knows more than its schema says."""
+    known = {tool.name: tool for tool in tools if tool.converts}
+    return (lambda call: known[call.name].validate(call.arguments) if call.name in known else ()) if known else None
 
 
 def _output(
@@ -170,7 +194,7 @@ def _output(
         try:
             output.model_validate(value)
         except ValidationError as error:
-            return [f"{'.'.join(map(str, one['loc'])) or 'answer'}: {one['msg']}" for one in error.errors()]
+            return told(error, "answer")
         return []
 
     def read(value: Json) -> Any:

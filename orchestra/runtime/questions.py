@@ -72,7 +72,7 @@ def read_answer(question: Question, given: Any, faults: Callable[[Mapping[str, J
         raise ValueError(f"{answer.decision!r} is no decision here; decide one of: {', '.join(question.decisions)}")
     if answer.decision == "budget" and not _is_money(answer.usd):
         raise ValueError(f"usd: expected the run's new cap in USD, got {answer.usd!r}")
-    if answer.usd is not None and answer.decision == "budget" and answer.usd <= (cap := _cap(question)):
+    if answer.usd is not None and answer.decision == "budget" and answer.usd <= (cap := cap_of(question)):
         raise ValueError(f"usd: expected more than the present cap of ${cap!r}, got {answer.usd!r}")
     if answer.decision == "answer" and not answer.text.strip():
         raise ValueError("the answer is empty; give it as text")
@@ -86,7 +86,8 @@ def budget_id(cap: float) -> str:
     return f"{_BUDGET}{float(cap)!r}"
 
 
-def _cap(question: Question) -> float:
+def cap_of(question: Question) -> float:
+    """The cap in USD at which a budget question was asked."""
     return float(question.id.partition(_BUDGET)[2] or 0)  # one that names none is above nothing
 
 

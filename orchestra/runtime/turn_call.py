@@ -64,6 +64,7 @@ def _expected(talk: Conversation, tool_choice: ToolChoice) -> Expect:
         earlier_calls=tuple(talk.calls),
         min_logprob=talk.engine.min_logprob,
         check=ask.check,
+        check_call=ask.check_call,
         grounds=tuple(_grounds(talk.messages)) if ask.in_plan.grounded else (),
         goal=ask.step.goal if ask.in_plan.grounded else "",
     )

@@ -34,7 +34,7 @@ from orchestra.runtime.engine import Engine
 from orchestra.runtime.node_run import Heard, NodeRun, enclosing, ending, within
 from orchestra.runtime.options import NodeOptions, check_names, limits_of
 from orchestra.runtime.person import ask_person
-from orchestra.runtime.questions import Question
+from orchestra.runtime.questions import Question, cap_of
 from orchestra.runtime.scope import AtCap
 from orchestra.types import Step, ToolCall, ToolSpec, Trigger, Verdict, from_json
 
@@ -43,7 +43,7 @@ from orchestra.types import Step, ToolCall, ToolSpec, Trigger, Verdict, from_jso
 class Carried:
     """What the agent's state carries from one turn to the next; plain JSON by `to_json`.
 
-    `spent` in USD, `began` in Unix seconds. `budget` is the cap to which a person has raised it.
+    `spent` in USD, `began` in Unix seconds. `budget` is the cap to which a person has raised it, if anybody has.
     """
 
     run: str
@@ -68,6 +68,7 @@ class Turns:
     def begin(self, task: str, carried: Carried | None = None) -> Carried:
         """The agent is given something to do: a run begins, or its thread's goes on."""
         if carried is not None:
+            self._ask_anew(carried)
             self.record(carried, "", RunResumed(self.agent, str(here())))
             return replace(carried, began=time.time())
         carried = Carried(new_run_id(), time.time())
@@ -101,6 +102,11 @@ class Turns:
         """It has come to its end; `text` is what the model reads."""
         self.record(carried, self.step.id, ToolEnded(call.id, call.name, trigger, seconds, len(text), text))
 
+    def _ask_anew(self, carried: Carried) -> None:
+        """What a person was asked of a turn that was left holds for that turn, not for what is asked next."""
+        if before := _before_of(self, carried):
+            self.engine.ledger.keep(carried.run, self.step.id, _key(carried), replace(before, asked=(), answered=0))
+
     def record(self, carried: Carried, step: str, event: Event) -> None:
         """Record an event of the run. Raises LedgerError."""
         self.engine.ledger.append(carried.run, step, event)
@@ -116,17 +122,17 @@ class Turn:
     def __init__(self, turns: Turns, carried: Carried, failed: Verdict, *, asks: bool, unsound: int) -> None:
         self.turns, self.carried, self.failed, self.asks, self.unsound = turns, carried, failed, asks, unsound
         self.after: Carried | None = None
-        self.spent, self.budget = carried.spent, carried.budget or turns.limits.budget
-        kept = self._ledger.kept(carried.run, turns.step.id).get(self._key)
-        before = from_json(_Before, kept) if kept else None
-        self._asked: tuple[Question, ...] = before.asked if before else ()
-        self._answered = before.answered if before else 0
-        if before is None:
-            return
-        self.spent = max(self.spent, before.spent, self._recorded())
-        for place, question in enumerate(self._asked):  # in the order in which LangGraph gives back the answers
-            self._take(question, place)
-        turns.record(carried, "", RunResumed(turns.agent, str(here())))
+        self.spent, self._raised = carried.spent, carried.budget
+        self._asked: tuple[Question, ...] = ()
+        self._answered = 0
+        if before := _before_of(turns, carried):
+            self._go_on(before)
+
+    @property
+    def budget(self) -> float | None:
+        """The cap in USD: the turns' own, or what a person has raised it to where that is more."""
+        own = self.turns.limits.budget
+        return own if own is None or self._raised is None else max(own, self._raised)
 
     @contextmanager
     def tried(self) -> Generator[None]:
@@ -146,7 +152,37 @@ class Turn:
             raise
         else:
             spent = node.scope.purse.spent
-            self.after = replace(self.carried, stand=node.stand or Stand(), spent=spent, budget=self.budget)
+            self.after = replace(self.carried, stand=node.stand or Stand(), spent=spent, budget=self._raised)
+
+    def _go_on(self, before: _Before) -> None:
+        """From where the turn was left. Raises GraphInterrupt, and BudgetExceeded where a person declined this cap."""
+        self.spent, self._answered = max(self.spent, before.spent, self._recorded()), before.answered
+        declined: Question | None = None
+        for question in before.asked:  # in the order in which LangGraph gives back the answers
+            try:
+                declined = None if self._take(question) else question
+            except GraphInterrupt:
+                if self._capped(question):
+                    raise
+                self._asked = self._asked[:-1]  # there is more to spend by now, so that nobody has to answer
+        if declined and self._capped(declined):
+            self._ask_again(declined)
+        self.turns.record(self.carried, "", RunResumed(self.turns.agent, str(here())))
+
+    def _capped(self, question: Question) -> bool:
+        return self.budget is not None and self.budget <= cap_of(question)
+
+    def _ask_again(self, declined: Question) -> None:
+        """A turn that was declined stays so, unless a person has come back with another answer."""
+        asked = self._asked
+        try:
+            if self._take(declined):
+                return
+        except GraphInterrupt as unanswered:
+            if "error" in unanswered.args[0][0].value:  # they have, but it cannot be read
+                raise
+            self._asked = asked
+        self._refuse(declined)
 
     def _node(self) -> NodeRun:
         engine, limits = self.turns.engine, replace(self.turns.limits, budget=self.budget)
@@ -177,28 +213,35 @@ class Turn:
         if question is None:
             self._left(end)
             raise end
-        self._asked = (*self._asked, question)
         asked = HumanAsked(question.id, question.kind, "", question.text)
         self.turns.record(self.carried, self.turns.step.id, asked)
         try:
-            self._take(question, len(self._asked) - 1)
+            raised = self._take(question)
         except GraphInterrupt as interrupted:
             self._left(interrupted)
             raise
+        if not raised:
+            self._refuse(question)
 
-    def _take(self, question: Question, place: int) -> None:
-        """What a person says of the cap. Raises BudgetExceeded where they leave it as it is."""
+    def _take(self, question: Question) -> bool:
+        """Whether a person raises the cap. Raises GraphInterrupt until they have answered."""
+        place = len(self._asked)
+        self._asked = (*self._asked, question)
         answer = ask_person(question, lambda _: [])
         if place >= self._answered:
             told = HumanAnswered(question.id, answer.decision, answer.text)
             self.turns.record(self.carried, self.turns.step.id, told)
             self._answered = place + 1
             self._keep()
-        if answer.usd is None:
-            refused = BudgetExceeded(f"a person did not raise the budget: {question.text}")
-            self._left(refused)
-            raise refused
-        self.budget = answer.usd
+        if answer.usd is not None:
+            self._raised = max(self._raised or 0.0, answer.usd)
+        return answer.usd is not None
+
+    def _refuse(self, question: Question) -> None:
+        how = "by Command(resume=USD), a larger budget or a new message"
+        refused = BudgetExceeded(f"a person did not raise the budget: {question.text}, {how}")
+        self._left(refused)
+        raise refused
 
     def _left(self, end: BaseException) -> None:
         """The run's last word, until the turn is tried again."""
@@ -213,15 +256,11 @@ class Turn:
 
     def _keep(self) -> None:
         before = _Before(self.spent, self._asked, self._answered)
-        self._ledger.keep(self.carried.run, self.turns.step.id, self._key, before)
+        self._ledger.keep(self.carried.run, self.turns.step.id, _key(self.carried), before)
 
     def _recorded(self) -> float:
         """USD that the run has spent as the ledger knows it, also in turns whose end no checkpoint has."""
         return totals(self._ledger.events(self.carried.run)).cost.usd or 0.0
-
-    @property
-    def _key(self) -> str:
-        return f"turn.{self.carried.stand.turns}"
 
     @property
     def _ledger(self) -> Ledger:
@@ -235,3 +274,13 @@ class _Before:
     spent: float
     asked: tuple[Question, ...]
     answered: int
+
+
+def _key(carried: Carried) -> str:
+    return f"turn.{carried.stand.turns}"
+
+
+def _before_of(turns: Turns, carried: Carried) -> _Before | None:
+    """What is known of the next turn where it was tried before."""
+    kept = turns.engine.ledger.kept(carried.run, turns.step.id).get(_key(carried))
+    return from_json(_Before, kept) if kept else None

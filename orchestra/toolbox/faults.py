@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
 
 class ToolRejected(Exception):
     """Raised by a tool to say that these arguments make no sense; the text goes to the model as it is.
@@ -22,3 +27,8 @@ class Replan(Exception):
 
 class ToolTimeout(Exception):
     """A tool did not finish in its time; the text names the seconds."""
+
+
+def told(error: ValidationError, whole: str) -> list[str]:
+    """What a pydantic model refuses, one fault a text; `whole` names what is at fault where no field of it is."""
+    return [f"{'.'.join(map(str, one['loc'])) or whole}: {one['msg']}" for one in error.errors()]

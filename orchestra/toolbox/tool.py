@@ -99,6 +99,11 @@ class Tool:
         """True where a person must agree to each call."""
         return self.spec.needs_approval
 
+    @property
+    def converts(self) -> bool:
+        """True where a call that fits the schema may still be refused: by types or validators of the function's."""
+        return self.convert is not _as_given
+
     def validate(self, arguments: object) -> list[str]:
         """What is wrong with a call's arguments, one fault a text; empty: nothing. No JSON type is coerced."""
         return self._read(arguments)[1]

@@ -9,7 +9,7 @@ import pytest
 from langchain_core.messages import HumanMessage, SystemMessage
 from pydantic import BaseModel, field_validator
 
-from orchestra import BudgetExceeded, DeadlineExceeded, Exhausted, Message, NoCandidate, Step, StepPolicy, Tool
+from orchestra import BudgetExceeded, DeadlineExceeded, Exhausted, Message, NoCandidate, Step, StepPolicy, Tool, tool
 from orchestra.errors import BadRequest, CallError, ConfigError, ContentFiltered
 from orchestra.ledger import Decided, Judged, RunEnded, RunStarted, StepEnded
 from orchestra.runtime.options import IgnoredSetting
@@ -174,6 +174,29 @@ async def test_calls_are_judged_and_given_back_never_executed():
         reply = await app.complete("How much rain?", tools=[rain])
     assert [(call.name, call.arguments) for call in reply.tool_calls] == [("rain", {"city": "Bodø"})]
     assert reply.finish == "tool_calls"
+
+
+async def test_a_call_whose_arguments_only_a_tools_own_types_refuse_is_asked_again():
+    class Span(BaseModel):
+        days: int
+
+        @field_validator("days")
+        @classmethod
+        def _some(cls, value: int) -> int:
+            if value < 1:
+                raise ValueError("a span has a day")
+            return value
+
+    @tool
+    def sums(span: Span) -> int:
+        """Add up."""
+        raise AssertionError("complete never executes a tool")
+
+    small = ScriptedModel("small", [CallTool("sums", span={"days": 0}), CallTool("sums", span={"days": 2})])
+    async with scripted_app(small) as app:
+        reply = await app.complete("x", tools=[sums, rain])
+    assert [one.arguments for one in reply.tool_calls] == [{"span": {"days": 2}}]
+    assert "span.days: Value error, a span has a day" in str(small.requests[1]["messages"])
 
 
 async def test_the_reply_tells_who_answered_what_it_took_and_why():

@@ -193,3 +193,11 @@ def test_mending_twice_is_mending_once_and_every_reply_gets_a_verdict(raw, name)
 
 def test_mended_arguments_that_speak_of_something_given_more_than_once_are_no_double_keys():
     assert verdict(call(raw='{"sql": "is given more than once",}')).accepted
+
+
+def test_a_call_that_fits_its_schema_is_refused_for_what_the_schema_cannot_say():
+    expect = Expect(tools=(ROWS, NOW), check_call=lambda call: ["sql: no SELECT"] if call.name == "rows" else ())
+    refused = Verdict(Trigger.schema_violation, ("rows: sql: no SELECT",))
+    assert verdict(call(arguments={"sql": "DROP x"}), expect=expect) == refused
+    assert verdict(call(arguments={"sql": 1}), expect=expect).evidence == verdict(call(arguments={"sql": 1})).evidence
+    assert verdict(call("now", {}), expect=expect) == Verdict()

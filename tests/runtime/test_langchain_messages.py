@@ -205,7 +205,7 @@ def test_a_reply_tells_what_it_cost_and_who_served_it():
     assert message.response_metadata == {
         "model_name": "small-2026",
         "finish_reason": "stop",
-        "orchestra": {"model": "small", "cost": 0.25, "run": "r", "degraded": False, "refused": []},
+        "orchestra": {"model": "small", "cost": 0.25, "usage": None, "run": "r", "degraded": False, "refused": []},
     }
 
 

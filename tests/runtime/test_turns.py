@@ -244,6 +244,62 @@ async def test_a_cap_that_is_not_raised_ends_the_turn_and_stays():
                 await graph.ainvoke(given, thread())
 
 
+def pausing(app: Orchestra, saver: Any, budget: float | None = 0.004) -> Any:
+    return graph_of(app, turns_of(app, at_cap="pause", **({} if budget is None else {"budget": budget})), saver)
+
+
+async def declined(app: Orchestra, saver: Any) -> None:
+    """A thread whose first turn stands at its cap, which a person did not raise."""
+    assert (await pausing(app, saver).ainvoke({}, thread()))["__interrupt__"]
+    with pytest.raises(BudgetExceeded, match=r"to go on, by Command\(resume=USD\), a larger budget"):
+        await pausing(app, saver).ainvoke(Command(resume=False), thread())
+
+
+async def test_who_declined_may_come_back_with_another_answer(tmp_path):
+    saver = InMemorySaver()
+    async with app_of([DEAR, DEAR], price=CENT, ledger=tmp_path / "l.db") as app:
+        await declined(app, saver)
+        for _ in range(2):
+            with pytest.raises(BudgetExceeded, match="did not raise"):
+                await pausing(app, saver).ainvoke(Command(resume=False), thread())
+        (asked,) = (await pausing(app, saver).ainvoke(Command(resume=0.001), thread()))["__interrupt__"]
+        assert "more than the present cap" in asked.value["error"]
+        out = await pausing(app, saver).ainvoke(Command(resume=0.5), thread())
+        (asked,) = questions(app.ledger.events(out["carried"]["run"]))
+    assert (out["said"], out["carried"]["budget"], asked.decision) == ("ok", 0.5, "budget")
+
+
+@pytest.mark.parametrize("more", [0.5, None])
+async def test_a_declined_turn_goes_on_by_itself_where_its_cap_was_made_larger_and_not_where_it_is_the_same(more):
+    saver = InMemorySaver()
+    async with app_of([DEAR, DEAR], price=CENT) as app:
+        await declined(app, saver)
+        for same in (0.004, 0.003):
+            with pytest.raises(BudgetExceeded, match="did not raise"):
+                await pausing(app, saver, same).ainvoke(None, thread())
+        assert (await pausing(app, saver, more).ainvoke(None, thread()))["said"] == "ok"
+
+
+async def test_nobody_has_to_answer_at_a_cap_that_was_made_larger_and_at_the_next_one_they_are_asked_of_that():
+    saver = InMemorySaver()
+    async with app_of([DEAR, DEAR], price=CENT) as app:
+        assert (await pausing(app, saver).ainvoke({}, thread()))["__interrupt__"]
+        (asked,) = (await pausing(app, saver, 0.005).ainvoke(None, thread()))["__interrupt__"]
+        assert asked.value["question"] == "budget.0.005"
+        out = await pausing(app, saver, 0.005).ainvoke(Command(resume=0.5), thread())
+    assert (out["said"], out["carried"]["budget"]) == ("ok", 0.5)
+
+
+async def test_a_budget_of_the_turns_counts_from_the_next_turn_on_unless_a_person_has_raised_it_above():
+    async with app_of(always, price=CENT) as app:
+        raised = Carried("r1", 0.0, budget=0.05)
+        assert turns_of(app, budget=0.02).open(raised, GOOD, asks=False).budget == 0.05
+        assert turns_of(app, budget=0.5).open(raised, GOOD, asks=False).budget == 0.5
+        assert turns_of(app).open(raised, GOOD, asks=False).budget is None
+        _, carried = await turn(app, turns_of(app, budget=0.5), Carried("r2", 0.0))
+        assert turns_of(app, budget=0.9).open(carried, GOOD, asks=False).budget == 0.9
+
+
 async def test_without_a_checkpointer_the_cap_is_an_error():
     async with app_of([DEAR], price=CENT) as app:
         with pytest.raises(NoCandidate, match="is left"):

@@ -77,6 +77,52 @@ async def test_the_step_is_the_argument_else_the_metadata_else_call():
         assert await served(app.chat_model(), step="research") == "strong"
 
 
+async def test_a_misspelt_step_is_told_wherever_a_call_or_its_metadata_say_it_and_a_nodes_name_is_free():
+    async with two() as app:
+        model, metadata = app.chat_model(), {"metadata": {"orchestra_step": "reserch"}}
+        asks = [
+            model.ainvoke("x", step="reserch"),
+            model.bind(step="reserch").ainvoke("x"),
+            model.ainvoke("x", metadata),
+            model.with_config(metadata).ainvoke("x"),
+            anext(model.astream("x", step="reserch")),
+            ChatOrchestra(app=app, step="reserch").ainvoke("x"),
+        ]
+        for ask in asks:
+            with pytest.raises(ConfigError, match="step 'reserch' is in no rule; did you mean 'research'"):
+                await ask
+        assert await served(model, config={"metadata": {"langgraph_checkpoint_ns": "reserch:1"}}) == "small"
+        assert await served(model, step="summarise") == "small"
+
+
+async def test_the_name_of_a_step_is_looked_at_once(monkeypatch: pytest.MonkeyPatch):
+    seen: list[str] = []
+    monkeypatch.setattr("orchestra.integrations.langchain.check_step", lambda step, _: seen.append(step))
+    async with two() as app:
+        model = app.chat_model()
+        for step in ("a", "b", "a", "b"):
+            await model.bind(step=step).ainvoke("x")
+        for number in range(300):
+            model._check(f"made up {number}")
+    assert (seen[:2], len(seen), len(model._spelled)) == (["a", "b"], 302, 256)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"mode": "fast"}, "mode 'fast' is unknown; known: quality"),
+        ({"budget": -1}, "budget: expected a number of USD that is not negative"),
+        ({"tenant": 3}, "tenant: expected a text"),
+    ],
+)
+async def test_a_setting_that_makes_no_sense_is_told_where_the_model_is_made(settings, said):
+    async with two() as app:
+        with pytest.raises(ConfigError, match=said):
+            app.chat_model(**settings)
+        with pytest.raises(ConfigError, match=said):
+            await app.chat_model().ainvoke("x", {"configurable": settings})
+
+
 @pytest.mark.parametrize("how", ["invoke", "stream", "stream_events"])
 @pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
 def test_each_synchronous_way_knows_the_step_of_the_metadata(how):
@@ -216,14 +262,21 @@ async def test_an_answer_that_a_validator_refuses_is_asked_again_and_then_of_the
     def say(lines: int) -> Any:
         return CallTool("Verse", lines=lines) if method == "function_calling" else json.dumps({"lines": lines})
 
-    wrong = CallTool("Verse", lines="odd") if method == "function_calling" else say(3)
-    async with app_of([wrong, wrong], [say(4)]) as app:
+    async with app_of([say(3), say(3)], [say(4)]) as app:
         model = app.chat_model(step="s").with_structured_output(Verse, method=method, include_raw=True)
         found = await model.ainvoke("x")
     assert found["parsed"] == Verse(lines=4)
     assert found["parsing_error"] is None
     ours = found["raw"].response_metadata["orchestra"]
     assert (ours["model"], [one["model"] for one in ours["refused"]]) == ("strong", ["small", "small"])
+
+
+async def test_a_call_of_a_bound_pydantic_model_is_judged_by_its_validators():
+    odd, even = CallTool("Verse", lines=3), CallTool("Verse", lines=4)
+    async with app_of([odd, CallTool("rain", city="Oslo"), odd, even]) as app:
+        model = app.chat_model(step="s").bind_tools([rain, Verse])
+        calls = [(await model.ainvoke("x")).tool_calls[0] for _ in range(2)]
+    assert [(one["name"], one["args"]) for one in calls] == [("rain", {"city": "Oslo"}), ("Verse", {"lines": 4})]
 
 
 async def test_an_answer_in_json_schema_is_the_parsed_json_even_where_it_came_fenced():
@@ -349,6 +402,22 @@ async def test_usage_is_counted_under_the_model_that_really_served():
     assert set(counted.usage_metadata) == {"small", "strong"}
 
 
+@pytest.mark.parametrize("how", ["invoke", "stream"])
+async def test_the_message_has_its_own_usage_and_beside_its_cost_that_of_all_attempts(how):
+    counted = UsageMetadataCallbackHandler()
+    wrong, right = Say(calls=(CallTool("snow"),), usage=(100, 10)), Say("fin", usage=(50, 5))
+    async with app_of([wrong, wrong], [right]) as app:
+        model = app.chat_model(step="s").bind_tools([rain])
+        if how == "invoke":
+            message: Any = await model.ainvoke("x", {"callbacks": [counted]})
+        else:
+            message = reduce(add, [chunk async for chunk in model.astream("x", {"callbacks": [counted]})])
+    ours = message.response_metadata["orchestra"]
+    assert message.usage_metadata["total_tokens"] == 55
+    assert {name: one["total_tokens"] for name, one in counted.usage_metadata.items()} == {"strong": 55}
+    assert [ours["usage"][f"{name}_tokens"] for name in ("input", "output", "total")] == [250, 25, 275]
+
+
 async def test_callbacks_see_the_step_the_tokens_and_the_errors():
     class Watch(BaseCallbackHandler):
         def __init__(self) -> None:
@@ -437,6 +506,26 @@ def test_without_an_app_and_without_its_variable_there_is_no_model(monkeypatch: 
     monkeypatch.delenv(FLEET, raising=False)
     with pytest.raises(ConfigError, match=r"write app\.chat_model\(step=…\), or set ORCHESTRA_FLEET"):
         ChatOrchestra()
+
+
+@pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
+async def test_a_model_that_is_loaded_with_no_app_told_takes_the_environments_and_says_so_where_there_is_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    known: dict[str, Any] = {"allowed_objects": [ChatOrchestra], "valid_namespaces": ["orchestra"]}
+    async with two() as app:
+        written = dumpd(app.chat_model(step="research"))
+    monkeypatch.delenv(FLEET, raising=False)
+    for given in ({}, {"secrets_map": {}}):
+        with pytest.raises(ConfigError, match=r"no app; .* load\(…, secrets_map=\{'ORCHESTRA_FLEET': app\}\)"):
+            load(written, **known, **given)
+    fleet = tmp_path / "fleet.toml"
+    fleet.write_text('[models.m]\nmodel = "m"\nbase_url = "http://127.0.0.1:9/v1"\ndialect = "openai-chat"\n')
+    monkeypatch.setenv(FLEET, str(fleet))
+    monkeypatch.setenv("ORCHESTRA_LEDGER", str(tmp_path / "l.db"))
+    loaded = load(written, **known)
+    assert (loaded.step, list(loaded.app.fleet.models)) == ("research", ["m"])
+    await loaded.app.aclose()
 
 
 async def test_the_profile_says_what_some_model_of_the_fleet_can_do():

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import pytest
 from langchain.agents import create_agent
 from langchain.agents.middleware import AgentState, HumanInTheLoopMiddleware, ToolRetryMiddleware
-from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
+from langchain.agents.structured_output import AutoStrategy, ProviderStrategy, ToolStrategy
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.tools import InjectedToolCallId, tool
@@ -23,7 +23,7 @@ from pydantic import BaseModel, field_validator
 from orchestra import BudgetExceeded, NoCandidate, RecoveryPolicy
 from orchestra.errors import ConfigError, DeadlineExceeded, Exhausted, SyncInLoop
 from orchestra.integrations.langchain import EscalationMiddleware
-from orchestra.ledger import RunEnded, attempts, steps, tools, totals
+from orchestra.ledger import HumanAsked, RunEnded, attempts, steps, tools, totals
 from orchestra.testing import CallTool, Say, ScriptedModel, scripted_app
 from orchestra.types import Action, Price, Step, Trigger
 from tests.integrations.langchain.agents import ANSWER, LOW, app_of, fleet
@@ -293,32 +293,63 @@ def test_at_the_end_of_the_ladder_the_turn_raises_and_its_thread_can_be_tried_ag
         assert summary.state == "done"
 
 
-def test_a_structured_answer_that_langchain_refuses_counts_as_a_failure():
-    class Total(BaseModel):
-        value: int
+class Total(BaseModel):
+    value: int
 
-        @field_validator("value")
-        @classmethod
-        def _positive(cls, value: int) -> int:
-            if value < 0:
-                raise ValueError("must be positive")
-            return value
+    @field_validator("value")
+    @classmethod
+    def _positive(cls, value: int) -> int:
+        if value < 0:
+            raise ValueError("must be positive")
+        return value
 
-    wrong, right = CallTool("Total", value=-1), CallTool("Total", value=42)
+
+def total(value: Any) -> Any:
+    """An answer in the way in which it is asked for."""
+    return lambda body: CallTool("Total", value=value) if body.get("tools") else json.dumps({"value": value})
+
+
+def test_two_structured_answers_at_once_which_langchain_refuses_count_as_a_failure():
+    twice, right = Say(calls=(CallTool("Total", value=1), CallTool("Total", value=2))), CallTool("Total", value=42)
     options = {"response_format": ToolStrategy(Total)}
-    with agent_of([wrong, wrong], [right], agent=options) as (_, agent):
+    with agent_of([twice, twice], [right], agent=options) as (_, agent):
         out = agent.invoke(ASKED)
     assert (out["structured_response"].value, served(out)) == (42, ["small", "small", "strong"])
 
 
-def test_a_structured_answer_is_judged_before_langchain_sees_it():
-    class Total(BaseModel):
+@pytest.mark.parametrize("wanted", [Total, AutoStrategy(Total), ProviderStrategy(Total), ToolStrategy(Total)])
+@pytest.mark.parametrize("wrong", [-1, "many"])
+def test_a_structured_answer_is_judged_with_its_validators_before_langchain_sees_it(wanted, wrong):
+    options = {"response_format": wanted, "tools": []}
+    with agent_of(total(wrong), total(42), agent=options) as (app, agent):
+        out = agent.invoke(ASKED)
+        asked = [len(model.requests) for model in app.transport._models.values()]
+    assert (out["structured_response"], served(out), asked) == (Total(value=42), ["strong"], [2, 1])
+    answers = [one for one in out["messages"] if isinstance(one, AIMessage)]
+    assert "-1" not in str([(one.text, one.tool_calls) for one in answers])
+
+
+def test_of_several_forms_an_answer_is_judged_by_its_own():
+    class Nothing(BaseModel):
+        """There is none."""
+
         value: int
 
-    options = {"response_format": ProviderStrategy(Total)}
-    with agent_of(["no idea", '{"value": "many"}'], ['{"value": 42}'], agent=options) as (_, agent):
+    options = {"response_format": ToolStrategy(Total | Nothing)}
+    with agent_of([CallTool("Nothing", value=-1)], agent=options) as (_, agent):
+        assert agent.invoke(ASKED)["structured_response"] == Nothing(value=-1)
+    with agent_of([CallTool("Total", value=-1), CallTool("Nothing", value=0)], agent=options) as (_, agent):
+        assert agent.invoke(ASKED)["structured_response"] == Nothing(value=0)
+
+
+def test_a_structured_answer_in_json_schema_is_held_to_the_schema():
+    schema = {"title": "Total", "type": "object", "properties": {"value": {"type": "integer"}}, "required": ["value"]}
+    with agent_of(["no idea", '{"value": "many"}'], total(42), agent={"response_format": schema, "tools": []}) as (
+        _,
+        agent,
+    ):
         out = agent.invoke(ASKED)
-    assert (out["structured_response"].value, served(out)) == (42, ["strong"])
+    assert (out["structured_response"], served(out)) == ({"value": 42}, ["strong"])
 
 
 @tool
@@ -393,6 +424,33 @@ def test_who_does_not_raise_the_budget_ends_the_turn(tmp_path):
             agent.invoke(Command(resume=False), thread())
         with pytest.raises(BudgetExceeded, match="did not raise"):
             agent.invoke(None, thread())
+
+
+def test_a_turn_that_was_declined_goes_on_with_another_answer_or_a_larger_budget_of_the_middleware():
+    for again, larger in ((Command(resume=0.1), 0.015), (None, 0.1)):
+        saver = {"checkpointer": InMemorySaver()}
+        with agent_of([dear(look("a")), dear()], price=CENT, budget=0.015, at_cap="pause", agent=saver) as (app, agent):
+            assert agent.invoke(ASKED, thread())["__interrupt__"]
+            with pytest.raises(BudgetExceeded, match="did not raise"):
+                agent.invoke(Command(resume=False), thread())
+            middleware = [EscalationMiddleware(app, step="look", budget=larger, at_cap="pause")]
+            agent = create_agent(NEVER, [rows], middleware=middleware, **saver)
+            assert agent.invoke(again, thread())["messages"][-1].text == ANSWER
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_new_message_is_a_turn_of_its_own_whatever_was_asked_of_the_last(answered, tmp_path):
+    """It comes to the cap by itself, the person is asked anew, and what they then say goes for it."""
+    options: dict[str, Any] = {"agent": {"checkpointer": InMemorySaver()}, "app": {"ledger": tmp_path / "l.db"}}
+    with agent_of([dear(look("a")), dear()], price=CENT, budget=0.015, at_cap="pause", **options) as (app, agent):
+        (first,) = agent.invoke(ASKED, thread())["__interrupt__"]
+        if answered:
+            with pytest.raises(BudgetExceeded, match="did not raise"):
+                agent.invoke(Command(resume=False), thread())
+        (again,) = agent.invoke(ASKED, thread())["__interrupt__"]
+        assert first.id != again.id
+        assert sum(isinstance(one.event, HumanAsked) for one in run_of(app)) == 2
+        assert agent.invoke(Command(resume=0.1), thread())["messages"][-1].text == ANSWER
 
 
 def test_where_nobody_can_be_asked_the_cap_ends_the_turn():
