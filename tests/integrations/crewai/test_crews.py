@@ -162,6 +162,32 @@ async def test_what_a_tool_failed_with_takes_the_next_turns_up_the_ladder_and_ba
     ]
 
 
+async def test_a_good_result_that_quotes_the_failure_before_it_brings_the_step_back_down(tmp_path: Path):
+    known = {"Oslo I": {"city": "Oslo", "mm": 800}}
+
+    @tool("rain")
+    def rain(city: str) -> Any:
+        """Millimetres of rain in a year."""
+        return known[city]
+
+    async with world(tmp_path, [GOOD, CallTool("rain", city="Oslo I"), "800 mm."]) as (provider, app):
+        await crew(OrchestraLLM(app), rain).akickoff()
+        assert provider.count("strong") == 0
+        judged = [one.trigger for one in events(rows(app), Judged)]
+    assert judged.count("tool_error") == 1
+
+
+async def test_a_tool_that_fails_without_a_word_takes_the_next_turns_up_the_ladder(tmp_path: Path):
+    @tool("rain")
+    def rain(city: str) -> Any:
+        """Millimetres of rain in a year."""
+        raise TimeoutError
+
+    async with world(tmp_path, [GOOD, CallTool("rain", city="Bergen")], ["800 mm."]) as (provider, app):
+        assert (await crew(OrchestraLLM(app), rain).akickoff()).raw == "800 mm."
+        assert [request.model for request in provider.requests] == ["small", "small", "strong"]
+
+
 async def test_a_failure_that_a_crew_ignores_is_none(tmp_path: Path):
     async with world(tmp_path, [GOOD, CallTool("rain", city="oslo"), "800 mm."]) as (provider, app):
         result = await crew(OrchestraLLM(app), failing("raised", 2), tool_failure_policy="ignore").akickoff()
