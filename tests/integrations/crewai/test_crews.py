@@ -109,6 +109,33 @@ async def test_of_an_instance_that_a_crew_shares_nothing_is_counted_twice(tmp_pa
     assert llm.get_token_usage_summary() == ours.token_usage
 
 
+def on_and_on(body: dict[str, Any]) -> Any:
+    """A model that looks up and up, unless it has nothing to look up with."""
+    number = len(body["messages"])
+    return Say(calls=(CallTool("rain", city=f"{number}"),)) if body.get("tools") else "800 mm."
+
+
+@pytest.mark.parametrize("kickoff", KICKOFFS)
+async def test_the_last_answer_at_max_iter_is_the_steps_and_the_agents_too(kickoff, tmp_path: Path, ran):
+    async with world(tmp_path, on_and_on) as (_, app):
+        llm = OrchestraLLM(app)
+        tired, other = agent(llm, rain_tool(ran), max_iter=2), agent(llm, role="Writer")
+        result = await KICKOFFS[kickoff](Crew(agents=[tired, other], tasks=[task(tired)]))
+        assert steps(app) == [("research", "act", ("Researcher",))] * 3
+        paid = [one.usage.input for one in events(rows(app), AttemptEnded)]
+    assert (result.raw, len(ran)) == ("800 mm.", 2)
+    assert result.token_usage == llm.get_token_usage_summary() == tired.llm.get_token_usage_summary()
+    assert (result.token_usage.successful_requests, result.token_usage.prompt_tokens) == (3, sum(paid))
+
+
+async def test_without_a_crew_the_last_answer_at_max_iter_is_the_steps_of_the_agent_that_was_asked(tmp_path: Path, ran):
+    async with world(tmp_path, on_and_on) as (_, app):
+        llm = OrchestraLLM(app)
+        both = [agent(llm, rain_tool(ran), role=role, max_iter=1) for role in ("Researcher", "Writer")]
+        await asyncio.gather(*(one.kickoff_async("Rain?") for one in both))
+        assert sorted(name for name, _, _ in steps(app)) == ["Researcher"] * 2 + ["Writer"] * 2
+
+
 async def test_copies_of_a_crew_count_what_each_has_used(tmp_path: Path):
     async with world(tmp_path, ["noted"]) as (_, app):
         llm = OrchestraLLM(app)
