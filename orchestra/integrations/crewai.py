@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import aclosing, closing, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock
@@ -232,6 +233,8 @@ class OrchestraLLM(BaseLLM):
 
     def _answer(self, call: _Call, reply: t.Reply) -> Any:
         """The reply as CrewAI takes it, counted and announced."""
+        if call.functions and len(reply.tool_calls) > 1:
+            raise _too_many(reply)
         self._count(reply.attempts, call.payer)
         if reply.tool_calls and call.functions:
             return self._run(call, reply)
@@ -245,8 +248,18 @@ class OrchestraLLM(BaseLLM):
     def _run(self, call: _Call, reply: t.Reply) -> str:
         """What CrewAI's own function says to the call; the reply's text where it failed, as with CrewAI's LLMs."""
         wish, functions = reply.tool_calls[0], dict(call.functions)
-        said = self._handle_tool_execution(wish.name, dict(wish.arguments or {}), functions, call.task, call.agent)
+        token = _RUNNING.set((call, reply))
+        try:
+            said = self._handle_tool_execution(wish.name, dict(wish.arguments or {}), functions, call.task, call.agent)
+        finally:
+            _RUNNING.reset(token)
         return reply.text if said is None else said  # CrewAI has announced either end
+
+    @override
+    def _emit_call_completed_event(self, response: Any, *args: Any, **options: Any) -> None:
+        """The end of a call whose function CrewAI has run: it does not know who served, and for how many tokens."""
+        call, reply = _RUNNING.get()
+        self._completed(call, response, reply)
 
     def _completed(self, call: _Call, said: T, reply: t.Reply) -> T:
         """CrewAI's last event of a call, with the model that really served."""
@@ -348,6 +361,17 @@ _LIMITS = frozenset(NodeOptions.__annotations__)
 _OWN = ("temperature", "max_tokens", "seed", "stop", "stop_sequences", "stream", "additional_params", "prefer_upload")
 _SETTINGS = frozenset({*_OWN, "step", "llm_type", "model", "provider", "is_litellm"})
 _ACCOUNTS = Lock()
+_RUNNING: ContextVar[tuple[_Call, t.Reply]] = ContextVar("orchestra_crewai_function")
+
+
+def _too_many(reply: t.Reply) -> Refused:
+    """Neither is run: CrewAI takes what one function said, and the others would be gone or run unseen."""
+    made = f"{reply.model!r} made {len(reply.tool_calls)} calls ({', '.join(call.name for call in reply.tool_calls)})"
+    text = (
+        f"available_functions: {made}, where CrewAI has one function run for a reply; none was run: "
+        "ask again, or leave available_functions out and run the calls yourself"
+    )
+    return Refused(text, trigger=t.Trigger.tool_rejected, evidence=(text,), attempts=reply.attempts)
 
 
 def _overflowed(error: BaseException) -> bool:
