@@ -35,7 +35,7 @@ from orchestra.integrations.crewai_messages import from_crewai, metered, parts_o
 from orchestra.integrations.crewai_steps import asking, step_of
 from orchestra.integrations.tested import warn_untested
 from orchestra.recovery import failures
-from orchestra.runtime.options import NodeOptions, check_names, check_step
+from orchestra.runtime.options import NodeOptions, check_names, check_step, limits_of
 
 if TYPE_CHECKING:
     from crewai.agents.agent_builder.base_agent import BaseAgent
@@ -83,12 +83,14 @@ class OrchestraLLM(BaseLLM):
     def __init__(self, app: Orchestra | None = None, **settings: Any) -> None:
         """`settings` are `step`, CrewAI's own (`temperature`, `max_tokens`, `seed`, `stop`, `stream`) and limits.
 
-        Raises ConfigError for another one, and for a step that looks like a misspelling of one that a rule speaks of.
+        Raises ConfigError for another one, for a limit that makes no sense, and for a step that looks like a
+        misspelling of one that a rule speaks of.
         """
         app = app or _from_environment()
         given = {name: value for name, value in settings.items() if value is not None and name != "provider"}
         limits = given.pop("limits", {}) | {name: given.pop(name) for name in _LIMITS & given.keys()}
         check_names(limits, _LIMITS, "OrchestraLLM")
+        limits_of(cast("NodeOptions", limits))  # a limit that makes no sense is told now, not when a crew runs
         check_names(given, _SETTINGS, "OrchestraLLM")
         if (step := given.get("step")) is not None:
             check_step(step, app.policies)

@@ -296,6 +296,9 @@ async def test_a_sync_call_inside_a_running_loop_says_what_to_do():
         ({"temprature": 0.5}, "temprature: no option of OrchestraLLM; did you mean 'temperature'"),
         ({"step": "reserch"}, "step 'reserch' is in no rule; did you mean 'research'"),
         ({"step": ""}, "step: expected a name"),
+        ({"mode": "fast"}, "mode 'fast' is unknown; known: quality"),
+        ({"limits": {"mdoe": "cost"}}, "mdoe: no option of OrchestraLLM; did you mean 'mode'"),
+        ({"budget": -1}, "budget: expected a number of USD that is not negative, got -1"),
         ({"model": "openai/gpt-5"}, "model 'openai/gpt-5' is the fleet's to choose; leave it out, or write step="),
     ],
 )
