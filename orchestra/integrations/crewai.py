@@ -184,7 +184,7 @@ class OrchestraLLM(BaseLLM):
     ) -> Generator[_Call]:
         """A call between its first and its last event; a denial and a failure are told as such."""
         said, offered = self._format_messages(messages), tools_of(tools or ())
-        work, payer = asking(task, agent, callbacks)  # events and hooks are told what CrewAI said
+        work, payer = asking(self, task, agent, callbacks)  # events and hooks are told what CrewAI said
         with llm_call_context():
             self._emit_call_started_event(
                 messages, tools, available_functions=functions, from_task=task, from_agent=agent

@@ -274,6 +274,7 @@ async def test_an_answer_in_a_pydantic_model_is_asked_again_until_it_fits(tools,
     async with world(tmp_path, ["It rains 800 mm in Oslo.", *answers] if tools else answers) as (_, app):
         one = agent(OrchestraLLM(app), *[rain_tool(ran)][:tools])
         result = await Crew(agents=[one], tasks=[task(one, output_pydantic=Rain)]).akickoff()
+        assert set(steps(app)) == {("research", "act", ("Researcher",))}
     assert result.pydantic == Rain(city="Oslo", mm=800)
 
 
