@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import aclosing, closing, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock
@@ -31,9 +32,10 @@ from orchestra import types as t
 from orchestra.app import LEDGER, Orchestra
 from orchestra.errors import CallError, ConfigError, NoCandidate, Refused
 from orchestra.integrations.crewai_messages import from_crewai, metered, parts_of, streamed, tools_of, written
+from orchestra.integrations.crewai_steps import asking, step_of
 from orchestra.integrations.tested import warn_untested
 from orchestra.recovery import failures
-from orchestra.runtime.options import NodeOptions, check_names, check_step
+from orchestra.runtime.options import NodeOptions, check_names, check_step, limits_of
 
 if TYPE_CHECKING:
     from crewai.agents.agent_builder.base_agent import BaseAgent
@@ -81,12 +83,14 @@ class OrchestraLLM(BaseLLM):
     def __init__(self, app: Orchestra | None = None, **settings: Any) -> None:
         """`settings` are `step`, CrewAI's own (`temperature`, `max_tokens`, `seed`, `stop`, `stream`) and limits.
 
-        Raises ConfigError for another one, and for a step that looks like a misspelling of one that a rule speaks of.
+        Raises ConfigError for another one, for a limit that makes no sense, and for a step that looks like a
+        misspelling of one that a rule speaks of.
         """
         app = app or _from_environment()
         given = {name: value for name, value in settings.items() if value is not None and name != "provider"}
         limits = given.pop("limits", {}) | {name: given.pop(name) for name in _LIMITS & given.keys()}
         check_names(limits, _LIMITS, "OrchestraLLM")
+        limits_of(cast("NodeOptions", limits))  # a limit that makes no sense is told now, not when a crew runs
         check_names(given, _SETTINGS, "OrchestraLLM")
         if (step := given.get("step")) is not None:
             check_step(step, app.policies)
@@ -135,7 +139,8 @@ class OrchestraLLM(BaseLLM):
         Raises a CallError with `attempts`, CrewAI's LLMContextLengthExceededError where the history fits no model, and
         SyncInLoop inside a running event loop.
         """
-        with self._opened(messages, tools, available_functions, from_task, from_agent, response_model) as call:
+        asked = (messages, tools, callbacks, available_functions, from_task, from_agent, response_model)
+        with self._opened(*asked) as call:
             if not self._effective_stream():
                 run = self.app.portal.run
                 return self._answer(call, run("call", lambda: self.app.complete(call.messages, **call.options)))
@@ -157,7 +162,8 @@ class OrchestraLLM(BaseLLM):
         response_model: type[BaseModel] | None = None,
     ) -> str | Any:
         """As `call`, inside an event loop."""
-        with self._opened(messages, tools, available_functions, from_task, from_agent, response_model) as call:
+        asked = (messages, tools, callbacks, available_functions, from_task, from_agent, response_model)
+        with self._opened(*asked) as call:
             if not self._effective_stream():
                 return self._answer(call, await self.app.complete(call.messages, **call.options))
             events = cast("AsyncGenerator[Any]", self.app.stream(call.messages, **call.options))
@@ -170,6 +176,7 @@ class OrchestraLLM(BaseLLM):
         self,
         messages: str | list[LLMMessage],
         tools: list[Any] | None,
+        callbacks: list[Any] | None,
         functions: dict[str, Any] | None,
         task: Task | None,
         agent: BaseAgent | None,
@@ -177,23 +184,24 @@ class OrchestraLLM(BaseLLM):
     ) -> Generator[_Call]:
         """A call between its first and its last event; a denial and a failure are told as such."""
         said, offered = self._format_messages(messages), tools_of(tools or ())
+        work, payer = asking(self, task, agent, callbacks)  # events and hooks are told what CrewAI said
         with llm_call_context():
             self._emit_call_started_event(
                 messages, tools, available_functions=functions, from_task=task, from_agent=agent
             )
             try:
                 self._invoke_before_llm_call_hooks(said, agent)
-                read = from_crewai(cast("Any", said), collect_tool_failures(agent))
-                step = self.step or _step(task, agent, offered)
+                read = from_crewai(cast("Any", said), collect_tool_failures(payer))
+                step = self.step or step_of(work, payer, offered)
                 asked = {"step": step, "tools": offered, "failures": failures(read), "output": output}
                 once = {"parallel_tools": False} if functions else {}  # CrewAI has one function run here and now
-                yield _Call(said, read, self._settings() | once | asked, functions or {}, task, agent)
+                yield _Call(said, read, self._settings() | once | asked, functions or {}, task, agent, payer)
             except (HookAborted, LLMCallBlockedError) as denial:
                 self._emit_call_denied_event(denial, task, agent)
                 raise
             except BaseException as error:  # a call that was cancelled has ended, too
                 if isinstance(error, CallError):
-                    self._count(error.attempts, agent, answered=False)
+                    self._count(error.attempts, payer, answered=False)
                 self._emit_call_failed_event(str(error) or type(error).__name__, task, agent)
                 if _overflowed(error):
                     raise LLMContextLengthExceededError(str(error)) from error
@@ -227,7 +235,9 @@ class OrchestraLLM(BaseLLM):
 
     def _answer(self, call: _Call, reply: t.Reply) -> Any:
         """The reply as CrewAI takes it, counted and announced."""
-        self._count(reply.attempts, call.agent)
+        if call.functions and len(reply.tool_calls) > 1:
+            raise _too_many(reply)
+        self._count(reply.attempts, call.payer)
         if reply.tool_calls and call.functions:
             return self._run(call, reply)
         if reply.tool_calls:
@@ -240,8 +250,18 @@ class OrchestraLLM(BaseLLM):
     def _run(self, call: _Call, reply: t.Reply) -> str:
         """What CrewAI's own function says to the call; the reply's text where it failed, as with CrewAI's LLMs."""
         wish, functions = reply.tool_calls[0], dict(call.functions)
-        said = self._handle_tool_execution(wish.name, dict(wish.arguments or {}), functions, call.task, call.agent)
+        token = _RUNNING.set((call, reply))
+        try:
+            said = self._handle_tool_execution(wish.name, dict(wish.arguments or {}), functions, call.task, call.agent)
+        finally:
+            _RUNNING.reset(token)
         return reply.text if said is None else said  # CrewAI has announced either end
+
+    @override
+    def _emit_call_completed_event(self, response: Any, *args: Any, **options: Any) -> None:
+        """The end of a call whose function CrewAI has run: it does not know who served, and for how many tokens."""
+        call, reply = _RUNNING.get()
+        self._completed(call, response, reply)
 
     def _completed(self, call: _Call, said: T, reply: t.Reply) -> T:
         """CrewAI's last event of a call, with the model that really served."""
@@ -336,30 +356,24 @@ class _Call:
     functions: Mapping[str, Any]
     task: Task | None
     agent: BaseAgent | None
+    payer: BaseAgent | None
 
 
 _LIMITS = frozenset(NodeOptions.__annotations__)
 _OWN = ("temperature", "max_tokens", "seed", "stop", "stop_sequences", "stream", "additional_params", "prefer_upload")
 _SETTINGS = frozenset({*_OWN, "step", "llm_type", "model", "provider", "is_litellm"})
 _ACCOUNTS = Lock()
-_PLANNERS = frozenset({"Task Execution Planner"})  # CrewAI's own agent, made for Crew(planning=True)
-_PLANNING = "create_reasoning_plan"  # the function by which an agent with a planning_config plans
+_RUNNING: ContextVar[tuple[_Call, t.Reply]] = ContextVar("orchestra_crewai_function")
 
 
-def _step(task: Any, agent: Any, tools: Sequence[Any]) -> t.Step:
-    """The step of a call that CrewAI makes for this task and agent."""
-    agent = agent or getattr(task, "agent", None)
-    role = str(getattr(agent, "role", "")).strip()
-    name = getattr(task, "name", None) or role or "call"
-    goal = str(getattr(task, "description", ""))
-    return t.Step(name, goal, _kind(agent, role, tools), name, tags=(role,) if role else ())
-
-
-def _kind(agent: Any, role: str, tools: Sequence[Any]) -> str:
-    if role in _PLANNERS or any(tool.name == _PLANNING for tool in tools):
-        return "plan"
-    crew = getattr(agent, "crew", None)
-    return "manage" if crew and crew.manager_agent is agent else "act"
+def _too_many(reply: t.Reply) -> Refused:
+    """Neither is run: CrewAI takes what one function said, and the others would be gone or run unseen."""
+    made = f"{reply.model!r} made {len(reply.tool_calls)} calls ({', '.join(call.name for call in reply.tool_calls)})"
+    text = (
+        f"available_functions: {made}, where CrewAI has one function run for a reply; none was run: "
+        "ask again, or leave available_functions out and run the calls yourself"
+    )
+    return Refused(text, trigger=t.Trigger.tool_rejected, evidence=(text,), attempts=reply.attempts)
 
 
 def _overflowed(error: BaseException) -> bool:

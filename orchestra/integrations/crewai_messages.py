@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, cast
 
-from crewai.tools.tool_failure import ToolFailureRecord
+from crewai.tools.tool_failure import ToolFailure, ToolFailureReason, ToolFailureRecord
 from pydantic import BaseModel
 
 from orchestra import types as t
@@ -45,15 +45,20 @@ def parts_of(reply: t.Reply) -> list[Part]:
 
 
 def from_crewai(messages: Sequence[Mapping[str, Any]], failed: Iterable[ToolFailureRecord]) -> tuple[t.Message, ...]:
-    """CrewAI's messages as canonical ones; results of the tools that `failed` say so.
+    """CrewAI's messages as canonical ones; results of the calls that `failed` say so.
+
+    A record of CrewAI's names no call. The result it speaks of has the tool's name and the very words that CrewAI tells
+    the model of this failure; words that the tool chose itself count for a call with the same arguments alone.
 
     Raises ConfigError for a message or a part of one that not every model of a fleet can be shown, and for a kept reply
     that is none any more.
     """
     read = [_kept(message, at) or message for at, message in enumerate(messages)]
-    faults = {(one.tool_name, one.message) for one in failed}
-    found = canonical(read)
-    return tuple(_marked(message, faults) for message in found) if faults else found
+    found, faults = canonical(read), list(failed)
+    if not faults:
+        return found
+    calls = {part.id: part for message in found for part in message.parts if isinstance(part, t.ToolCall)}
+    return tuple(_marked(message, calls, faults) for message in found)
 
 
 def tools_of(offered: Iterable[Any]) -> list[Tool]:
@@ -119,13 +124,28 @@ def _told(message: Mapping[str, Any]) -> list[dict[str, Any]] | None:
         return None
 
 
-def _marked(message: t.Message, faults: set[tuple[str, str]]) -> t.Message:
+def _marked(message: t.Message, calls: Mapping[str, t.ToolCall], faults: Sequence[ToolFailureRecord]) -> t.Message:
     if message.role != "tool":
         return message
     (result,) = cast("tuple[t.ToolResult]", message.parts)
-    text = _text(result)
-    failed = any(name == result.name and said in text for name, said in faults)
+    failed = any(_tells(result, calls.get(result.call_id), one) for one in faults)
     return t.Message("tool", (t.ToolResult(result.call_id, result.name, result.content, is_error=failed),))
+
+
+def _tells(result: t.ToolResult, call: t.ToolCall | None, fault: ToolFailureRecord) -> bool:
+    """Whether this result is that failure."""
+    said, failure = _text(result), fault.failure
+    if fault.tool_name != result.name:
+        return False
+    if failure.reason is ToolFailureReason.EXCEPTION and said in _raised(failure):
+        return True
+    return said == failure.as_agent_message() and call is not None and call.arguments == (fault.tool_args or {})
+
+
+def _raised(failure: ToolFailure) -> tuple[str, ...]:
+    """What CrewAI tells the model of an exception; of one without a text it has recorded the class as message."""
+    told = ("", failure.message) if failure.message == failure.code else (failure.message,)
+    return tuple(f"Error executing tool: {text}" for text in told)
 
 
 def _text(result: t.ToolResult) -> str:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from crewai.tools.tool_failure import ToolFailure, ToolFailureRecord
+from crewai.tools.tool_failure import ToolFailure, ToolFailureRecord, failure_from_exception
 from crewai.utilities.agent_utils import build_tool_calls_assistant_message
 from hypothesis import given
 from hypothesis import strategies as st
@@ -108,24 +108,60 @@ def test_messages_of_other_models_are_read_as_they_stand():
     )
 
 
-def record(name: str, said: str) -> ToolFailureRecord:
-    return ToolFailureRecord(tool_name=name, failure=ToolFailure(message=said))
+def record(failure: ToolFailure, name: str = "rain", **arguments: Any) -> ToolFailureRecord:
+    return ToolFailureRecord(tool_name=name, failure=failure, tool_args=arguments)
 
 
-def result(call_id: str, name: str, content: str) -> dict[str, Any]:
-    return {"role": "tool", "tool_call_id": call_id, "name": name, "content": content}
-
-
-def test_a_result_is_a_failure_where_crewai_recorded_one_for_this_tool_and_text():
-    told = [
-        {"role": "user", "content": "?"},
-        result("1", "rain", "Error executing tool: locked"),
-        result("2", "snow", "Error executing tool: locked"),
-        result("3", "rain", "800"),
+def turn(number: int, said: str, name: str = "rain", **arguments: Any) -> list[dict[str, Any]]:
+    """A call and what its tool said."""
+    function = {"name": name, "arguments": json.dumps(arguments)}
+    call = {"id": f"{number}", "type": "function", "function": function}
+    return [
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": f"{number}", "name": name, "content": said},
     ]
-    read = from_crewai(told, [record("rain", "locked")])
-    results = [part for message in read for part in message.parts if isinstance(part, ToolResult)]
-    assert [one.is_error for one in results] == [True, False, False]
+
+
+def failed(told: list[dict[str, Any]], *records: ToolFailureRecord) -> list[bool]:
+    """Of each result, whether it is taken for a failure."""
+    read = from_crewai([{"role": "user", "content": "?"}, *told], records)
+    return [part.is_error for message in read for part in message.parts if isinstance(part, ToolResult)]
+
+
+def test_a_result_is_a_failure_where_crewai_recorded_one_for_this_tool_in_these_words():
+    told = [
+        *turn(1, "Error executing tool: locked", city="Oslo"),
+        *turn(2, "Error executing tool: locked", "snow", city="Oslo"),
+        *turn(3, "800", city="Oslo"),
+    ]
+    assert failed(told, record(failure_from_exception(OSError("locked")), city="Oslo")) == [True, False, False]
+
+
+@pytest.mark.parametrize("arguments", [{"city": "lamp"}, {"city": "Oslo"}], ids=["other", "the same"])
+def test_a_good_result_that_quotes_an_earlier_failure_of_its_tool_is_none(arguments):
+    told = [*turn(1, "Error executing tool: 'lamp'", **arguments), *turn(2, "{'item': 'lamp'}", city="Oslo")]
+    assert failed(told, record(failure_from_exception(KeyError("lamp")), **arguments)) == [True, False]
+    told = [*turn(1, "80", **arguments), *turn(2, "800", city="Oslo")]
+    assert failed(told, record(ToolFailure(message="80"), **arguments)) == [True, False]
+
+
+def test_words_that_a_tool_chose_are_a_failure_for_the_call_that_led_to_them_alone():
+    told = [*turn(1, "nothing", city="Oslo"), *turn(2, "nothing", city="Bergen"), *turn(3, "busy (code: 7)")]
+    records = record(ToolFailure(message="nothing"), city="Oslo"), record(ToolFailure(message="busy", code="7"))
+    assert failed(told, *records) == [True, False, True]
+    assert failed(turn(1, "busy"), record(ToolFailure(message="busy", code="7"))) == [False]
+
+
+def test_an_exception_without_a_text_is_a_failure_and_so_is_one_whose_text_is_its_name():
+    silent, named = TimeoutError(), TimeoutError("TimeoutError")
+    for error in silent, named:
+        told = [*turn(1, f"Error executing tool: {error}", city="Oslo"), *turn(2, "TimeoutError", city="Oslo")]
+        assert failed(told, record(failure_from_exception(error), city="Oslo")) == [True, False]
+
+
+def test_an_exception_counts_although_a_hook_changed_the_arguments_of_its_call():
+    told = turn(1, "Error executing tool: locked", city="Oslo")
+    assert failed(told, record(failure_from_exception(OSError("locked")), city="Oslo", tenant="acme")) == [True]
 
 
 def test_a_parameter_with_a_default_is_not_required_wherever_it_stands():

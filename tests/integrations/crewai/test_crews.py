@@ -109,6 +109,33 @@ async def test_of_an_instance_that_a_crew_shares_nothing_is_counted_twice(tmp_pa
     assert llm.get_token_usage_summary() == ours.token_usage
 
 
+def on_and_on(body: dict[str, Any]) -> Any:
+    """A model that looks up and up, unless it has nothing to look up with."""
+    number = len(body["messages"])
+    return Say(calls=(CallTool("rain", city=f"{number}"),)) if body.get("tools") else "800 mm."
+
+
+@pytest.mark.parametrize("kickoff", KICKOFFS)
+async def test_the_last_answer_at_max_iter_is_the_steps_and_the_agents_too(kickoff, tmp_path: Path, ran):
+    async with world(tmp_path, on_and_on) as (_, app):
+        llm = OrchestraLLM(app)
+        tired, other = agent(llm, rain_tool(ran), max_iter=2), agent(llm, role="Writer")
+        result = await KICKOFFS[kickoff](Crew(agents=[tired, other], tasks=[task(tired)]))
+        assert steps(app) == [("research", "act", ("Researcher",))] * 3
+        paid = [one.usage.input for one in events(rows(app), AttemptEnded)]
+    assert (result.raw, len(ran)) == ("800 mm.", 2)
+    assert result.token_usage == llm.get_token_usage_summary() == tired.llm.get_token_usage_summary()
+    assert (result.token_usage.successful_requests, result.token_usage.prompt_tokens) == (3, sum(paid))
+
+
+async def test_without_a_crew_the_last_answer_at_max_iter_is_the_steps_of_the_agent_that_was_asked(tmp_path: Path, ran):
+    async with world(tmp_path, on_and_on) as (_, app):
+        llm = OrchestraLLM(app)
+        both = [agent(llm, rain_tool(ran), role=role, max_iter=1) for role in ("Researcher", "Writer")]
+        await asyncio.gather(*(one.kickoff_async("Rain?") for one in both))
+        assert sorted(name for name, _, _ in steps(app)) == ["Researcher"] * 2 + ["Writer"] * 2
+
+
 async def test_copies_of_a_crew_count_what_each_has_used(tmp_path: Path):
     async with world(tmp_path, ["noted"]) as (_, app):
         llm = OrchestraLLM(app)
@@ -160,6 +187,32 @@ async def test_what_a_tool_failed_with_takes_the_next_turns_up_the_ladder_and_ba
         ("small", "tool_error", "repair"),
         ("small", "tool_error", "escalate"),
     ]
+
+
+async def test_a_good_result_that_quotes_the_failure_before_it_brings_the_step_back_down(tmp_path: Path):
+    known = {"Oslo I": {"city": "Oslo", "mm": 800}}
+
+    @tool("rain")
+    def rain(city: str) -> Any:
+        """Millimetres of rain in a year."""
+        return known[city]
+
+    async with world(tmp_path, [GOOD, CallTool("rain", city="Oslo I"), "800 mm."]) as (provider, app):
+        await crew(OrchestraLLM(app), rain).akickoff()
+        assert provider.count("strong") == 0
+        judged = [one.trigger for one in events(rows(app), Judged)]
+    assert judged.count("tool_error") == 1
+
+
+async def test_a_tool_that_fails_without_a_word_takes_the_next_turns_up_the_ladder(tmp_path: Path):
+    @tool("rain")
+    def rain(city: str) -> Any:
+        """Millimetres of rain in a year."""
+        raise TimeoutError
+
+    async with world(tmp_path, [GOOD, CallTool("rain", city="Bergen")], ["800 mm."]) as (provider, app):
+        assert (await crew(OrchestraLLM(app), rain).akickoff()).raw == "800 mm."
+        assert [request.model for request in provider.requests] == ["small", "small", "strong"]
 
 
 async def test_a_failure_that_a_crew_ignores_is_none(tmp_path: Path):
@@ -221,6 +274,7 @@ async def test_an_answer_in_a_pydantic_model_is_asked_again_until_it_fits(tools,
     async with world(tmp_path, ["It rains 800 mm in Oslo.", *answers] if tools else answers) as (_, app):
         one = agent(OrchestraLLM(app), *[rain_tool(ran)][:tools])
         result = await Crew(agents=[one], tasks=[task(one, output_pydantic=Rain)]).akickoff()
+        assert set(steps(app)) == {("research", "act", ("Researcher",))}
     assert result.pydantic == Rain(city="Oslo", mm=800)
 
 

@@ -30,7 +30,7 @@ from crewai_files import ImageFile, PDFFile
 from pydantic import BaseModel
 
 from orchestra import StepPolicy
-from orchestra.errors import CallError, ConfigError, SyncInLoop
+from orchestra.errors import CallError, ConfigError, Refused, SyncInLoop
 from orchestra.integrations.crewai import FLEET, OrchestraLLM
 from orchestra.testing import CallTool, Error, FakeProvider, Say, ScriptedModel, Silence, scripted_app
 from orchestra.types import Capabilities, Price
@@ -173,6 +173,35 @@ async def test_a_function_that_crewai_hands_over_is_run_once(ask):
     assert small.requests[0]["parallel_tool_calls"] is False
 
 
+async def test_a_call_whose_function_was_run_tells_who_served_and_its_tokens(ask, heard):
+    _, app = scripted([Say(calls=(CallTool("rain", city="Oslo"),), usage=(10, 5))])
+    async with app:
+        llm = OrchestraLLM(app)
+        await ask(llm, "Rain?", tools=[RAIN], available_functions={"rain": lambda city: 800})
+    assert [type(event) for event in heard()] == [LLMCallStartedEvent, LLMCallCompletedEvent]
+    last = heard()[-1]
+    assert (last.model, last.usage["total_tokens"], last.response, last.call_type.value) == (
+        "small",
+        15,
+        800,
+        "tool_call",
+    )
+
+
+async def test_of_several_calls_no_function_is_run_and_the_call_ends_with_an_error_that_says_so(ask, heard):
+    asked = []
+    both = Say(calls=(CallTool("rain", city="Oslo"), CallTool("rain", city="Bergen")), usage=(10, 5))
+    _, app = scripted([both])
+    async with app:
+        llm = OrchestraLLM(app)
+        with pytest.raises(Refused, match=r"made 2 calls \(rain, rain\).*none was run: ask again") as failed:
+            await ask(llm, "Rain?", tools=[RAIN], available_functions={"rain": asked.append})
+    assert (asked, len(failed.value.attempts)) == ([], 1)
+    assert [type(event) for event in heard()] == [LLMCallStartedEvent, LLMCallFailedEvent]
+    summary = llm.get_token_usage_summary()
+    assert (summary.total_tokens, summary.successful_requests) == (15, 0)
+
+
 async def test_of_a_function_that_fails_the_replys_text_is_the_answer_and_the_call_ends_once(ask, heard):
     _, app = scripted([Say("Let me see.", calls=(CallTool("rain", city="Oslo"),))])
 
@@ -267,6 +296,9 @@ async def test_a_sync_call_inside_a_running_loop_says_what_to_do():
         ({"temprature": 0.5}, "temprature: no option of OrchestraLLM; did you mean 'temperature'"),
         ({"step": "reserch"}, "step 'reserch' is in no rule; did you mean 'research'"),
         ({"step": ""}, "step: expected a name"),
+        ({"mode": "fast"}, "mode 'fast' is unknown; known: quality"),
+        ({"limits": {"mdoe": "cost"}}, "mdoe: no option of OrchestraLLM; did you mean 'mode'"),
+        ({"budget": -1}, "budget: expected a number of USD that is not negative, got -1"),
         ({"model": "openai/gpt-5"}, "model 'openai/gpt-5' is the fleet's to choose; leave it out, or write step="),
     ],
 )
