@@ -10,6 +10,7 @@ from typing import TypeAlias
 from orchestra.dialects import Codec, Delta, Encoded, RateLimit, StreamReader
 from orchestra.dispatch.call import Endpoint
 from orchestra.dispatch.deadlines import Deadlines
+from orchestra.ledger.redact import Redactor
 from orchestra.transport import Transport, TransportFault, WireRequest, WireResponse
 from orchestra.types import CallFault, ModelReply, Sent, TextDelta, Trigger
 
@@ -18,9 +19,6 @@ Stream: TypeAlias = tuple[StreamReader, AsyncIterator[bytes]]
 
 MAX_BODY = 32 * 2**20
 """Bytes of a reply that is read whole; more is no answer of a language model."""
-
-SHORTEST_KEY = 8
-"""Characters; what is shorter (`none`, `EMPTY`) is a placeholder, and striking it out would garble errors."""
 
 
 class Exchange:
@@ -165,11 +163,9 @@ class Exchange:
         self._end(CallFault(Trigger.bad_reply, text, sent=self.sent))
 
     def _end(self, result: ModelReply | CallFault) -> None:
-        """A fault keeps what had arrived, and loses the secrets, which some servers quote in their errors."""
+        """A fault keeps what had arrived, and loses its endpoint's secrets, which some servers quote in errors."""
         if isinstance(result, CallFault):
-            text = result.text
-            for secret in self._endpoint.secrets:
-                text = text.replace(secret, "***") if len(secret) >= SHORTEST_KEY else text
+            text = Redactor(self._endpoint.secrets).known(result.text)
             result = replace(result, text=text, partial_text=result.partial_text or self.text)
         self.result = result
 

@@ -3,10 +3,12 @@
 import hashlib
 import json
 from dataclasses import replace
+from urllib.parse import quote, quote_plus
 
 import pytest
 
 from orchestra.checks import Expect
+from orchestra.dispatch import Endpoint
 from orchestra.errors import BadRequest, ConfigError, ContentFiltered, Exhausted, HumanNeeded, OrchestraError
 from orchestra.recovery import Ladder, RecoveryPolicy
 from orchestra.transport import TransportFault
@@ -337,6 +339,58 @@ async def test_a_key_that_a_server_quotes_reaches_neither_ledger_nor_error():
     with pytest.raises(OrchestraError) as caught:
         await bench.run(decision=decide(ladder=(), siblings=()))
     assert "sk-planted-key" not in repr(list(bench.rows)) + str(caught.value) + repr(caught.value.attempts)
+
+
+ODD_KEY = 'p@ss"w\\rd/+=%41&x y'
+
+
+@pytest.mark.parametrize(
+    "quoted", [quote(ODD_KEY), quote(ODD_KEY, safe=""), quote_plus(ODD_KEY), json.dumps(ODD_KEY), repr(ODD_KEY)]
+)
+async def test_a_key_that_is_quoted_escaped_is_found_as_well(quoted, monkeypatch):
+    bench = Bench({"small": [error(400, f"see http://it/?key={quoted}")]})
+    monkeypatch.setattr(bench.endpoints, "of", lambda card: Endpoint("http://provider.invalid/v1", ODD_KEY))
+    with pytest.raises(OrchestraError) as caught:
+        await bench.run(decision=decide(ladder=(), siblings=()))
+    assert quoted.strip("'\"") not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        error(500, "not kb-of-another"),
+        call_tool("kb-of-another", "{}"),
+        call_tool("rows", '{"sql": ["kb-of-another"]}'),
+    ],
+)
+async def test_every_known_key_is_kept_out_of_errors_whoever_quotes_it(act):
+    bench = Bench({"small": [act]})
+    bench.rows.secrets.add("kb-of-another")
+    with pytest.raises(OrchestraError) as caught:
+        await bench.run(decision=decide(ladder=(), siblings=()), tools=(ROWS,))
+    told = [
+        str(caught.value),
+        *map(repr, (caught.value.evidence, caught.value.attempts, bench.events, bench.rows.judged)),
+    ]
+    assert "kb-of-another" not in "".join(told)
+    assert "[redacted]" in str(caught.value)
+    assert "kb-of-another" not in str([body["messages"] for body in map(bench.transport.body, range(2))])
+
+
+async def test_a_refused_reply_names_its_model_without_the_keys_that_are_known():
+    bench = Bench(
+        {
+            "small": [
+                Served(
+                    [b'data: {"model": "kb-of-another", "choices": [{"delta": {}, "finish_reason": "stop"}]}\n\n', DONE]
+                )
+            ]
+        }
+    )
+    bench.rows.secrets.add("kb-of-another")
+    with pytest.raises(OrchestraError) as caught:
+        await bench.run(decision=decide(ladder=(), siblings=()))
+    assert caught.value.attempts[0].wire_model == "[redacted]"
 
 
 async def test_a_whole_reply_to_a_streamed_request_is_read_as_one():
