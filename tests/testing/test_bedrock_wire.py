@@ -1,5 +1,7 @@
 """Converse over real HTTP: our codec against the fake provider, signed requests too."""
 
+import time
+
 import pytest
 
 from orchestra.dialects import codec
@@ -134,7 +136,7 @@ async def exchanged(provider, small, key=None, signature=None):
     asked = spoken.encode(Request((QUESTION,)), small)
     deadlines = Deadlines(Timeouts(), 60.0, lambda: 0.0, streamed=asked.stream)
     endpoint = Endpoint(provider.base_url_of("bedrock-converse"), key, signature)
-    exchange = Exchange(transport, spoken, asked, endpoint, deadlines, lambda said: None)
+    exchange = Exchange(transport, spoken, asked, endpoint, deadlines, lambda said: None, time.time)
     while exchange.result is None:
         await exchange.more()
     await exchange.aclose()
