@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from orchestra.dialects.waits import duration, until
+from orchestra.dialects.waits import ahead
 
 Counted: TypeAlias = Literal["requests", "tokens", "input_tokens", "output_tokens"]
 
@@ -42,6 +42,14 @@ def cohere_limits(headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
     return _limits(headers, _COHERE)
 
 
+def bare_limits(headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
+    """`x-ratelimit-{limit,remaining,reset}` (OpenRouter's, many gateways') and IETF's `ratelimit-…` (httpapi draft 07).
+
+    Resets are seconds or moments. Nobody says what is counted, and over which time: good for a wait, not for planning.
+    """
+    return (*_limits(headers, _BARE), *_limits(headers, _IETF))
+
+
 _Names: TypeAlias = Mapping[Counted, tuple[str, str, str]]
 """The headers of a limit, of what remains of it, and of its reset, by what it counts."""
 
@@ -57,6 +65,8 @@ _OPENAI = _named("x-ratelimit-{fact}-{counted}", "requests", "tokens")
 _ANTHROPIC = _named("anthropic-ratelimit-{counted}-{fact}", "requests", "tokens", "input_tokens", "output_tokens")
 _MISTRAL = _named("x-ratelimit-{fact}-{counted}-minute", "requests", "tokens")
 _COHERE = _named("x-trial-endpoint-call-{fact}", "requests")
+_BARE = _named("x-ratelimit-{fact}", "requests")
+_IETF = _named("ratelimit-{fact}", "requests")
 
 
 def _limits(headers: Mapping[str, str], names: _Names) -> tuple[RateLimit, ...]:
@@ -65,9 +75,7 @@ def _limits(headers: Mapping[str, str], names: _Names) -> tuple[RateLimit, ...]:
         # Most servers tell nothing.
         if any(map(headers.get, own)) and any(told := [headers.get(name, "").strip() for name in own]):
             limit, remaining, reset = told
-            whole = duration(reset)
-            if whole is None:
-                whole = until(reset, headers.get("date", ""))
+            whole = ahead(reset, headers.get("date", ""))
             found.append(RateLimit(counted, _number(limit), _number(remaining), whole))
     return tuple(found)
 

@@ -28,7 +28,7 @@ TOLD = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What attempts are made with. `clock` is in seconds, `now` in Unix seconds: budgets go by the calendar."""
+    """What attempts are made with. `clock` is in seconds, `now` in Unix seconds: for budgets and moments of servers."""
 
     models: Mapping[str, ModelCard]
     endpoints: Endpoints

@@ -153,8 +153,8 @@ class LiveAttempt:
     def _open(self, admitted: Admitted, endpoint: Endpoint) -> Exchange:
         means, encoded, timeouts = self._means, admitted.encoded, admitted.way.lane.card.timeouts
         deadlines = Deadlines(timeouts, self._course.call.deadline, means.clock, streamed=encoded.stream)
-        transport, dialect = means.transport, admitted.dialect
-        exchange = self._exchange = Exchange(transport, dialect, encoded, endpoint, deadlines, admitted.correct)
+        transport, dialect, told = means.transport, admitted.dialect, admitted.correct
+        exchange = self._exchange = Exchange(transport, dialect, encoded, endpoint, deadlines, told, means.now)
         return exchange
 
     def _left(self) -> float:

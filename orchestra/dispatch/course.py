@@ -49,10 +49,23 @@ class Course:
         call.recorder.record(call.step, event, keep=call.keep(accepted) if call.keep else None)
         return accepted
 
+    def without_secrets(self, failure: Verdict | CallFault) -> Verdict | CallFault:
+        """The failure as errors, events and the next attempt may tell of it.
+
+        A server may quote another one's key, and a model may have read any.
+        """
+        hidden = self.call.recorder.without_secrets
+        if isinstance(failure, CallFault):
+            return replace(failure, text=hidden(failure.text))
+        return replace(failure, evidence=tuple(map(hidden, failure.evidence)))
+
     def refuse(self, attempt: Attempt, failure: Verdict | CallFault, move: Move) -> None:
         """The attempt came to nothing, and `move` follows."""
         evidence = failure.evidence if isinstance(failure, Verdict) else (failure.text,)
-        self.attempts.append(replace(attempt, trigger=failure.trigger, evidence=evidence, action=move.action))
+        named = attempt.wire_model and self.call.recorder.without_secrets(attempt.wire_model)
+        self.attempts.append(
+            replace(attempt, trigger=failure.trigger, evidence=evidence, action=move.action, wire_model=named)
+        )
         self._write(
             Judged(
                 attempt=attempt.id,

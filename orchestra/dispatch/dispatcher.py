@@ -106,6 +106,7 @@ class Dispatcher:
 
     def _refused(self, course: Course, failure: Verdict | CallFault, attempt: LiveAttempt) -> tuple[Move, float]:
         """The move to make, and the seconds to wait before it; raises what ends the call where there is none."""
+        failure = course.without_secrets(failure)
         move, wait = self._next(course, failure, attempt)
         course.refuse(attempt.record, failure, move)
         if attempt.handed_on:

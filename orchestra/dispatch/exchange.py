@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TypeAlias
 
 from orchestra.dialects import Codec, Delta, Encoded, RateLimit, StreamReader
 from orchestra.dispatch.call import Endpoint
 from orchestra.dispatch.deadlines import Deadlines
+from orchestra.ledger.redact import Redactor
 from orchestra.transport import Transport, TransportFault, WireRequest, WireResponse
 from orchestra.types import CallFault, ModelReply, Sent, TextDelta, Trigger
 
@@ -19,16 +21,13 @@ Stream: TypeAlias = tuple[StreamReader, AsyncIterator[bytes]]
 MAX_BODY = 32 * 2**20
 """Bytes of a reply that is read whole; more is no answer of a language model."""
 
-SHORTEST_KEY = 8
-"""Characters; what is shorter (`none`, `EMPTY`) is a placeholder, and striking it out would garble errors."""
-
 
 class Exchange:
     """Sends one request and reads its reply. Never raises but for cancellation: what goes wrong is a CallFault.
 
-    `limits` is called with what the provider says is left of the key's rate limits, as soon as it says so. `result` is
-    the reply or the fault, None until there is one; `sent` and `status` as far as known, `arrived` whether any byte of
-    a reply came.
+    `limits` is called with what the provider says is left of the key's rate limits, as soon as it says so. `now` is in
+    Unix seconds, for moments named in a response that does not say what time it is. `result` is the reply or the fault,
+    None until there is one; `sent` and `status` as far as known, `arrived` whether any byte of a reply came.
     """
 
     def __init__(
@@ -39,9 +38,10 @@ class Exchange:
         endpoint: Endpoint,
         deadlines: Deadlines,
         limits: Callable[[Sequence[RateLimit]], None],
+        now: Callable[[], float],
     ) -> None:
         self._transport, self._codec, self._encoded, self._endpoint = transport, codec, encoded, endpoint
-        self._deadlines, self._limits = deadlines, limits
+        self._deadlines, self._limits, self._now = deadlines, limits, now
         self._response: WireResponse | None = None
         self._stream: Stream | None = None
         self._deltas: list[Delta] = []
@@ -104,8 +104,9 @@ class Exchange:
         request = wire_request(self._codec, self._encoded, self._endpoint, connect=self._deadlines.timeouts.connect)
         response = self._response = await self._transport.send(request)
         self.sent, self.status = "yes", response.status
-        if limits := self._codec.limits(response.headers):
-            self._limits(limits)
+        headers = response.headers
+        if limits := self._codec.limits(headers):
+            self._limits(limits if "date" in headers else self._codec.limits(self._dated(headers)))
         if not _is_good(self.status):
             self._deadlines.end_soon()
             self._end(self._error(response, await self._whole(response)))
@@ -144,7 +145,12 @@ class Exchange:
 
     def _error(self, response: WireResponse, body: bytes) -> CallFault:
         self.arrived = False
-        return replace(self._codec.error(response.status, response.headers, body), status=response.status)
+        fault = self._codec.error(response.status, self._dated(response.headers), body)
+        return replace(fault, status=response.status)
+
+    def _dated(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """With the time by which moments in them are waits: the server's, or else ours. A codec has no clock."""
+        return {"date": datetime.fromtimestamp(self._now(), UTC).isoformat(), **headers}
 
     def _cut(self, fault: TransportFault) -> ModelReply | CallFault:
         """What an exchange that was cut short has come to.
@@ -165,11 +171,9 @@ class Exchange:
         self._end(CallFault(Trigger.bad_reply, text, sent=self.sent))
 
     def _end(self, result: ModelReply | CallFault) -> None:
-        """A fault keeps what had arrived, and loses the secrets, which some servers quote in their errors."""
+        """A fault keeps what had arrived, and loses its endpoint's secrets, which some servers quote in errors."""
         if isinstance(result, CallFault):
-            text = result.text
-            for secret in self._endpoint.secrets:
-                text = text.replace(secret, "***") if len(secret) >= SHORTEST_KEY else text
+            text = Redactor(self._endpoint.secrets).known(result.text)
             result = replace(result, text=text, partial_text=result.partial_text or self.text)
         self.result = result
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from types import coroutine
+from typing import cast
 
 from orchestra.errors import LedgerError
 from orchestra.ledger.charges import Charges
@@ -246,3 +247,7 @@ class Recorder:
     async def write(self, step: str, event: AttemptStarted | RunEnded) -> None:
         """Record an event and wait until it is in the file: something follows outside. Raises LedgerError."""
         await self.ledger.write(self.run, step, event)
+
+    def without_secrets(self, text: str) -> str:
+        """A text for whoever reads an error: without the known secrets."""
+        return cast("str", self.ledger.without_secrets(text))

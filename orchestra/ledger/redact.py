@@ -220,7 +220,7 @@ def _blank(value: Any) -> Any:
 
 
 def _forms(secret: str) -> set[str]:
-    return {secret, quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1], *_in_json(secret)}
+    return {secret, quote(secret), quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1], *_in_json(secret)}
 
 
 def _in_json(text: str) -> set[str]:

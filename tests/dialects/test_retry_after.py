@@ -23,10 +23,15 @@ DATE = "Fri, 20 Nov 2026 10:00:00 GMT"
         ({"retry-after": "Fri, 20 Nov 2026 10:00:07 GMT", "date": DATE}, 7.0),
         ({"retry-after": "Fri, 20 Nov 2026 09:00:00 GMT", "date": DATE}, 0.0),
         ({"retry-after": "Fri, 20 Nov 2026 10:00:07 GMT"}, None),
-        ({"retry-after": "Fri, 20 Nov 2026 10:00:07 -0000", "date": DATE}, None),
+        ({"retry-after": "Fri, 20 Nov 2026 10:00:07 -0000", "date": DATE}, 7.0),
+        ({"retry-after": "Fri Nov 20 10:00:07 2026", "date": DATE}, 7.0),
+        ({"retry-after": "Friday, 20-Nov-26 10:00:07 GMT", "date": DATE}, 7.0),
+        ({"retry-after": "Fri, 20 Nov 2026 10:00:07 XYZ", "date": DATE}, None),
+        ({"retry-after": "1795168807", "date": DATE}, 7.0),
         ({"retry-after": "soon"}, None),
         ({"retry-after": "nan"}, None),
-        ({"retry-after": "inf"}, None),
+        ({"retry-after": "inf"}, 86_400),
+        ({"retry-after": "1e400"}, 86_400),
         ({"retry-after": "soon", "x-ratelimit-reset-requests": "6m0s"}, 360.0),
         (
             {
@@ -45,6 +50,13 @@ DATE = "Fri, 20 Nov 2026 10:00:00 GMT"
             },
             2.0,
         ),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "3"}, 3.0),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1795168807", "date": DATE}, 7.0),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1795168801500", "date": DATE}, 1.5),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1795168700", "date": DATE}, 0.0),
+        ({"x-ratelimit-reset": "3"}, 3.0),
+        ({"x-ratelimit-remaining": "40", "x-ratelimit-reset": "3"}, None),
+        ({"ratelimit-limit": "10", "ratelimit-remaining": "0", "ratelimit-reset": "4"}, 4.0),
         ({"x-ratelimit-reset-requests": "8h", "x-ratelimit-reset-tokens": "6s"}, 6.0),
         ({}, None),
     ],
@@ -63,6 +75,7 @@ def test_resets_that_come_with_every_response_are_no_wait_unless_a_limit_is_used
     assert [http_fault(status, told, b"").retry_after for status in (400, 500, 503)] == [None, None, None]
     assert http_fault(429, told, b"").retry_after == pytest.approx(7.66)
     assert http_fault(500, told | {"x-ratelimit-remaining-tokens": "0"}, b"").retry_after == pytest.approx(7.66)
+    assert http_fault(503, {"x-ratelimit-reset": "3"}, b"").retry_after is None
 
 
 @pytest.mark.parametrize(
@@ -72,9 +85,13 @@ def test_durations_are_read_whole_or_not_at_all(text, seconds):
     assert duration(text) == (None if seconds is None else pytest.approx(seconds))
 
 
-@pytest.mark.parametrize("text", ["inf", "nan", "-inf", "1e999", "9" * 5000, "9" * 400 + "s", "9" * 400 + "m0s"])
-def test_a_span_without_an_end_is_none(text):
-    assert duration(text) is None
+@pytest.mark.parametrize("text", ["inf", "1e999", "9" * 5000, "9" * 400 + "s", "9" * 400 + "m0s"])
+def test_a_span_without_an_end_is_a_day_like_all_that_are_longer(text):
+    assert duration(text) == 86_400
+
+
+def test_what_is_no_number_is_no_span():
+    assert duration("nan") is None
 
 
 @pytest.mark.parametrize("text", ["1732297665", "1e300", "1732297665123", "2d"])
@@ -127,6 +144,7 @@ NAMES = (
     *(f"anthropic-ratelimit-{of}-{fact}" for fact in ("limit", "remaining", "reset") for of in ("tokens", "requests")),
     *(f"x-ratelimit-{fact}-{of}-minute" for fact in ("limit", "remaining") for of in ("req", "tokens")),
     *(f"x-trial-endpoint-call-{fact}" for fact in ("limit", "remaining")),
+    *(f"{of}ratelimit-{fact}" for fact in ("limit", "remaining", "reset") for of in ("", "x-")),
 )
 NUMBERS = st.integers().map(str) | st.floats().map(str) | st.integers(1, 6000).map(lambda digits: "9" * digits)
 HUGE = st.integers(-1, 40) | st.integers(-1, 10**30)

@@ -12,6 +12,7 @@ from orchestra.checks import Expect
 from orchestra.dispatch import Accepted, Call, Dispatcher, Endpoint, Purse
 from orchestra.fleet import Fleet
 from orchestra.ledger import AttemptEnded, AttemptStarted, Judged
+from orchestra.ledger.redact import Redactor
 from orchestra.recovery import Ladder, RecoveryPolicy
 from orchestra.types import (
     AttemptChanged,
@@ -216,15 +217,22 @@ class Endpoints:
 
 
 class Rows(list):
-    """A recorder that keeps (step, event)."""
+    """A recorder that keeps (step, event), and knows such secrets as it was given."""
 
     run = "run"
+
+    def __init__(self):
+        super().__init__()
+        self.secrets = set()
 
     def record(self, step, event, *, keep=None):
         self.append((step, event))
 
     async def write(self, step, event):
         self.record(step, event)
+
+    def without_secrets(self, text):
+        return Redactor(self.secrets).known(text)
 
     def of(self, kind):
         return [event for _, event in self if isinstance(event, kind)]

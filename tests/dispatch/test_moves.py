@@ -3,15 +3,20 @@
 import hashlib
 import json
 from dataclasses import replace
+from urllib.parse import quote, quote_plus
 
 import pytest
 
 from orchestra.checks import Expect
+from orchestra.dialects import RateLimit, codec
+from orchestra.dispatch import Endpoint
+from orchestra.dispatch.deadlines import Deadlines
+from orchestra.dispatch.exchange import Exchange
 from orchestra.errors import BadRequest, ConfigError, ContentFiltered, Exhausted, HumanNeeded, OrchestraError
 from orchestra.recovery import Ladder, RecoveryPolicy
 from orchestra.transport import TransportFault
-from orchestra.types import Action, AttemptChanged, Cost, Trigger, Usage
-from tests.dispatch.doubles import DONE, ROWS, Bench, Served, call_tool, card, decide, error, say
+from orchestra.types import Action, AttemptChanged, Cost, Message, Request, Timeouts, Trigger, Usage
+from tests.dispatch.doubles import DONE, ROWS, Bench, MemoryTransport, Served, call_tool, card, decide, error, say
 
 REFUSED = TransportFault(Trigger.connection, "refused", sent="no")
 
@@ -339,6 +344,58 @@ async def test_a_key_that_a_server_quotes_reaches_neither_ledger_nor_error():
     assert "sk-planted-key" not in repr(list(bench.rows)) + str(caught.value) + repr(caught.value.attempts)
 
 
+ODD_KEY = 'p@ss"w\\rd/+=%41&x y'
+
+
+@pytest.mark.parametrize(
+    "quoted", [quote(ODD_KEY), quote(ODD_KEY, safe=""), quote_plus(ODD_KEY), json.dumps(ODD_KEY), repr(ODD_KEY)]
+)
+async def test_a_key_that_is_quoted_escaped_is_found_as_well(quoted, monkeypatch):
+    bench = Bench({"small": [error(400, f"see http://it/?key={quoted}")]})
+    monkeypatch.setattr(bench.endpoints, "of", lambda card: Endpoint("http://provider.invalid/v1", ODD_KEY))
+    with pytest.raises(OrchestraError) as caught:
+        await bench.run(decision=decide(ladder=(), siblings=()))
+    assert quoted.strip("'\"") not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        error(500, "not kb-of-another"),
+        call_tool("kb-of-another", "{}"),
+        call_tool("rows", '{"sql": ["kb-of-another"]}'),
+    ],
+)
+async def test_every_known_key_is_kept_out_of_errors_whoever_quotes_it(act):
+    bench = Bench({"small": [act]})
+    bench.rows.secrets.add("kb-of-another")
+    with pytest.raises(OrchestraError) as caught:
+        await bench.run(decision=decide(ladder=(), siblings=()), tools=(ROWS,))
+    told = [
+        str(caught.value),
+        *map(repr, (caught.value.evidence, caught.value.attempts, bench.events, bench.rows.judged)),
+    ]
+    assert "kb-of-another" not in "".join(told)
+    assert "[redacted]" in str(caught.value)
+    assert "kb-of-another" not in str([body["messages"] for body in map(bench.transport.body, range(2))])
+
+
+async def test_a_refused_reply_names_its_model_without_the_keys_that_are_known():
+    bench = Bench(
+        {
+            "small": [
+                Served(
+                    [b'data: {"model": "kb-of-another", "choices": [{"delta": {}, "finish_reason": "stop"}]}\n\n', DONE]
+                )
+            ]
+        }
+    )
+    bench.rows.secrets.add("kb-of-another")
+    with pytest.raises(OrchestraError) as caught:
+        await bench.run(decision=decide(ladder=(), siblings=()))
+    assert caught.value.attempts[0].wire_model == "[redacted]"
+
+
 async def test_a_whole_reply_to_a_streamed_request_is_read_as_one():
     whole = b'{"model": "w", "choices": [{"message": {"content": "all at once"}, "finish_reason": "stop"}]}'
     bench = Bench({"small": [Served([whole[:20], whole[20:]], headers={"content-type": "application/json"})]})
@@ -352,6 +409,40 @@ async def test_any_status_but_success_is_a_fault(status):
         await bench.run(decision=decide(ladder=(), siblings=()))
     assert bench.rows.ended[-1].status == status
     assert caught.value.attempts
+
+
+NOON = 1_795_176_000.0  # 2026-11-20, 12:00:00 UTC
+
+
+async def test_a_moment_to_wait_for_is_seen_from_our_own_clock_where_the_server_names_no_time():
+    limited = error(429, headers={"retry-after": "Fri, 20 Nov 2026 12:00:07 GMT"})
+    bench = Bench({"small": [limited, say("ok")]}, now=lambda: NOON, draw=0.0)
+    await bench.run(decision=decide(ladder=(), siblings=()))
+    assert bench.clock.slept == [7.0]
+
+
+async def test_what_a_server_says_of_its_own_time_beats_our_clock():
+    told = {"retry-after": "Fri, 20 Nov 2026 12:00:07 GMT", "date": "Fri, 20 Nov 2026 12:00:04 GMT"}
+    bench = Bench({"small": [error(429, headers=told), say("ok")]}, now=lambda: NOON, draw=0.0)
+    await bench.run(decision=decide(ladder=(), siblings=()))
+    assert bench.clock.slept == [3.0]
+
+
+@pytest.mark.parametrize("status", [200, 429])
+async def test_a_limit_is_whole_again_by_our_own_clock_where_the_server_names_no_time(status):
+    told = {
+        "anthropic-ratelimit-tokens-remaining": "0",
+        "anthropic-ratelimit-tokens-reset": "2026-11-20T12:00:01.5Z",
+    }
+    seen = []
+    spoken, small = codec("anthropic"), replace(card("small"), dialect="anthropic")
+    asked = spoken.encode(Request((Message.user("Hi"),)), small)
+    deadlines = Deadlines(Timeouts(), 2000.0, lambda: 1000.0, streamed=asked.stream)
+    transport = MemoryTransport({"small": [Served([], status, told)]})
+    exchange = Exchange(transport, spoken, asked, Endpoint("http://it", None), deadlines, seen.extend, lambda: NOON)
+    await exchange.rest()
+    await exchange.aclose()
+    assert seen == [RateLimit("tokens", None, 0, 1.5)]
 
 
 async def test_every_response_that_was_opened_is_closed():

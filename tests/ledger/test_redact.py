@@ -111,7 +111,14 @@ def test_ordinary_text_stays_as_it_is(text: str) -> None:
 @pytest.mark.parametrize("secret", ['pa"ss\\wörd 鍵', "plain-secret", "with space+plus/slash", "line\nbreak-secret"])
 @pytest.mark.parametrize(
     "written",
-    [str, repr, json.dumps, lambda text: json.dumps(text, ensure_ascii=False), lambda text: quote(text, safe="")],
+    [
+        str,
+        repr,
+        json.dumps,
+        lambda text: json.dumps(text, ensure_ascii=False),
+        lambda text: quote(text, safe=""),
+        quote,
+    ],
 )
 def test_a_known_secret_is_replaced_in_every_way_it_is_written(secret: str, written: object) -> None:
     text = written(secret)

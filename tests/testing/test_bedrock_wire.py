@@ -1,5 +1,7 @@
 """Converse over real HTTP: our codec against the fake provider, signed requests too."""
 
+import time
+
 import pytest
 
 from orchestra.dialects import codec
@@ -134,7 +136,7 @@ async def exchanged(provider, small, key=None, signature=None):
     asked = spoken.encode(Request((QUESTION,)), small)
     deadlines = Deadlines(Timeouts(), 60.0, lambda: 0.0, streamed=asked.stream)
     endpoint = Endpoint(provider.base_url_of("bedrock-converse"), key, signature)
-    exchange = Exchange(transport, spoken, asked, endpoint, deadlines, lambda said: None)
+    exchange = Exchange(transport, spoken, asked, endpoint, deadlines, lambda said: None, time.time)
     while exchange.result is None:
         await exchange.more()
     await exchange.aclose()
@@ -145,7 +147,7 @@ async def exchanged(provider, small, key=None, signature=None):
 async def test_an_api_key_that_an_error_quotes_is_struck_out():
     async with FakeProvider({"small-v1:0": Error(403, {"message": "no such key: a-bedrock-key"})}) as provider:
         fault = await exchanged(provider, card(model="small-v1:0"), key="a-bedrock-key")
-    assert fault.text.endswith("no such key: ***")
+    assert fault.text.endswith("no such key: [redacted]")
 
 
 async def test_a_cut_stream_is_a_fault_with_what_had_arrived():
@@ -170,4 +172,4 @@ async def test_secrets_that_an_error_quotes_are_struck_out():
     quoted = Error(403, {"message": "expected a-session-token and a-secret-key of AKIDEXAMPLE"})
     async with FakeProvider({"small-v1:0": quoted}) as provider:
         fault = await exchanged(provider, card(model="small-v1:0"), signature=signature)
-    assert fault.text.endswith("expected *** and *** of ***")
+    assert fault.text.endswith("expected [redacted] and [redacted] of [redacted]")
