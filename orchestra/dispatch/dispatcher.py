@@ -210,16 +210,19 @@ class Dispatcher:
         rotates = failure.trigger in ROTATES
         if not rotates and course.ladder.retries < self._recovery.retries:
             return None  # the same once more first: it may have been a hiccup
-        all_there = targets(self._means.models[way.target.model])
-        failed = {way.target} if rotates else {one for one in all_there if one.place == way.target.place}
-        there = self._way(course, course.avoid | failed)
+        failed = course.avoid | {way.target}
+        there = None if rotates else self._way(course, failed | self._other_places(way.target))
+        there = there or self._way(course, failed)
         if there is None:
             return None
         if failure.trigger not in OF_THE_KEY and not self.traffic.may_retry(way.target.provider):
             return None
-        course.avoid, course.stay = course.avoid | failed, there.target
+        course.avoid, course.stay = failed, there.target
         reason = f"{failure.trigger} on {way.target}: to {there.target}"
         return Move(Action.retry, course.ladder, course.ladder.model, reason)
+
+    def _other_places(self, here: Target) -> frozenset[Target]:
+        return frozenset(one for one in targets(self._means.models[here.model]) if one.place != here.place)
 
     def _past_closed(self, course: Course, failure: CallFault, attempt: LiveAttempt, end: Move) -> tuple[Move, float]:
         """Nothing is left that is open: the least bad of what was closed to this call and has not failed in it.

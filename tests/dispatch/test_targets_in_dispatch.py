@@ -66,15 +66,23 @@ async def test_every_key_is_asked_once_before_any_other_model():
 
 
 @pytest.mark.parametrize("status", [500, 503])
-async def test_a_server_error_is_asked_once_more_and_then_another_place_not_another_key(status):
-    there = placed(one="A B", two="C")
-    pool = Pool({"A": [error(status)], "B": OK, "C": OK}, there)
+async def test_a_server_error_is_asked_once_more_then_the_other_keys_there_then_other_places(status):
+    there = placed(one="A B C", two="D")
+    failing = [error(status)]
+    pool = Pool({"A": failing, "B": failing, "C": failing, "D": OK}, there)
     await pool.run()
-    assert pool.asked == ["A", "A", "C"]
+    assert pool.asked == ["A", "A", "B", "C", "D"]
 
 
-async def test_a_server_error_at_the_only_place_goes_to_another_model_not_to_another_key():
+async def test_a_server_error_at_the_only_place_is_the_other_keys_turn_before_another_models():
     pool = Pool({"A": [error(500)], "B": OK, "C": OK}, keyed("A", "B"), keyed("C", name="twin"))
+    await pool.run()
+    assert pool.asked == ["A", "A", "B"]
+
+
+async def test_another_key_after_a_server_error_is_a_retry():
+    pool = Pool({"A": [error(500)], "B": OK, "C": OK}, keyed("A", "B"), keyed("C", name="twin"))
+    pool.spend_retries(leave=1)
     await pool.run()
     assert pool.asked == ["A", "A", "C"]
 
