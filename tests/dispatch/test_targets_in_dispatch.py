@@ -16,7 +16,7 @@ from orchestra.ledger import AttemptEnded, BreakerChanged, Waited
 from orchestra.recovery import RecoveryPolicy
 from orchestra.routing import decide as route
 from orchestra.transport import TransportFault
-from orchestra.types import Action, Budget, Message, Price, Request, Step, StepContext, Trigger
+from orchestra.types import Action, Budget, Message, Price, Request, Step, StepContext, TextDelta, Trigger
 from tests.dispatch.doubles import ROWS, SILENCE, RealClock, call_tool, error, hasty, say
 from tests.dispatch.pools import Pool, elsewhere, keyed, placed
 from tests.dispatch.test_slots import settle
@@ -452,6 +452,25 @@ async def test_a_breaker_that_changes_is_told_after_the_attempt_that_changed_it(
     assert (closed.state, closed.wait, closed.reason) == ("closed", 0.0, "its probes succeeded")
     kinds = [type(event) for _, event in pool.rows]
     assert kinds[kinds.index(BreakerChanged) - 1] is AttemptEnded
+
+
+async def test_time_that_the_caller_takes_over_a_delta_makes_no_provider_slow():
+    pool = Pool({"A": [say("for", "ty")]}, keyed("A"), providers=quick(slow=1.0))
+    async for event in pool.dispatcher.stream(pool.call(commit=True)):
+        if isinstance(event, TextDelta):
+            pool.clock.move(5.0)
+    assert pool.rows.of(BreakerChanged) == []
+    assert pool.rows.ended[0].seconds == 10.0
+    assert pool.lane("A").health.report(pool.clock()).latency_p50 == 0.0
+
+
+async def test_a_provider_that_is_slow_between_deltas_is_slow_however_they_are_read():
+    slow = say("for", "ty")
+    slow.pieces.insert(1, lambda: pool.clock.move(5.0))
+    pool = Pool({"A": [slow]}, keyed("A"), providers=quick(slow=1.0))
+    await pool.run(commit=True)
+    [opened] = pool.rows.of(BreakerChanged)
+    assert (opened.state, opened.reason) == ("open", "slow")
 
 
 async def test_an_attempts_start_names_its_key_its_place_and_its_call():
