@@ -243,6 +243,15 @@ async def test_what_a_user_says_of_a_fault_beats_what_is_closed():
     assert pool.asked == ["q"]
 
 
+async def test_what_one_model_was_told_of_its_reply_is_not_told_another_that_is_asked_all_the_same():
+    failing = [call_tool("rows", "{}"), error(503)]
+    pool = Pool({"A": OK, "q": failing}, keyed("A"), elsewhere("q"), providers=both_quick(q=8))
+    pool.lose("small")
+    await pool.run(tools=(ROWS,), decision=pool.decide("small", ["q"]))
+    assert pool.asked == ["q", "q", "q", "A"]
+    assert [len(pool.transport.body(number)["messages"]) for number in range(4)] == [1, 2, 2, 1]
+
+
 async def test_a_closed_model_is_asked_where_the_one_beside_it_cannot_be():
     pool = Pool({"A": OK}, keyed("A"), elsewhere("q"), providers=quick())
     pool.endpoints.broken["q"] = ConfigError("set Q")
