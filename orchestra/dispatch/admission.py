@@ -46,10 +46,10 @@ def choose(means: Means, course: Course, request: Request) -> Way | CallFault:
 
     Raises ConfigError for a model that is not in the fleet.
     """
-    name, tags = course.ladder.model, course.call.data_tags
+    name, tags, stay = course.ladder.model, course.call.data_tags, course.stay
     if (card := means.models.get(name)) is None:
         raise ConfigError(f"model {name!r} is not in the fleet; known: {', '.join(means.models)}")
-    return means.traffic.way(card, request, tags=tags, avoid=course.avoid, stay=course.stay, forced=course.forced)
+    return means.traffic.way(card, request, tags=tags, avoid=course.avoid, stay=stay, forced=course.forced == name)
 
 
 async def admit(means: Means, course: Course, request: Request, way: Way) -> Admitted | CallFault | None:

@@ -132,7 +132,8 @@ class LiveAttempt:
         """What was held, and what came of the attempt to all who watch its target."""
         assert admitted.entered is not None, "what is admitted has entered"
         admitted.give_back(one.cost, one.usage, sent=one.sent != "no")
-        return self._means.traffic.leave(admitted.way, admitted.entered, self.result, one.seconds, one.first_token)
+        seconds = one.seconds - self._exchange.paused if self._exchange else one.seconds
+        return self._means.traffic.leave(admitted.way, admitted.entered, self.result, seconds, one.first_token)
 
     async def _resolve(self, card: ModelCard) -> Endpoint | None:
         endpoints = self._means.endpoints

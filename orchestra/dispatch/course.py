@@ -17,14 +17,16 @@ from orchestra.types import Action, Attempt, AttemptChanged, CallFault, ModelRep
 class Course:
     """Grows by one attempt at a time. `feedback` is what the next attempt's model is told, "" for nothing.
 
-    `avoid` are the targets of the model that have failed, `stay` is where the same request goes once more. `forced`:
-    every model is closed, and the least bad one is asked all the same. `asked` are the providers asked so far.
+    `avoid` are the targets of the model that have failed, `stay` is where the same request goes once more. `spent` are
+    all targets of the call of which nothing more is hoped. `forced` is the model that is asked although it is closed.
+    `asked` are the providers asked so far.
     """
 
     feedback = ""
     avoid: frozenset[Target] = frozenset()
     stay: Target | None = None
-    forced = False
+    spent: frozenset[Target] = frozenset()
+    forced = ""
 
     def __init__(self, call: Call, ladder: Ladder) -> None:
         self.call, self.ladder = call, ladder
@@ -89,10 +91,11 @@ class Course:
 
     def go_on(self, move: Move) -> None:
         """Make the move. What a model was told is kept for the same request again, not for another model."""
-        if move.ladder.model != self.ladder.model:
-            self.avoid, self.stay = frozenset(), None
+        same = move.ladder.model == self.ladder.model
+        if not same:
+            self.avoid, self.stay = self.spent, None
         self.ladder = move.ladder
-        self.feedback = self.feedback if move.action is Action.retry else move.feedback
+        self.feedback = self.feedback if move.action is Action.retry and same else move.feedback
 
     def stop(self, reason: str) -> Move:
         """The move that ends the call here."""

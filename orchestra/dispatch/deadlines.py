@@ -18,7 +18,7 @@ class Deadlines:
     """Bounds each wait of an exchange that begins now, with one timer for all of them: most waits are short.
 
     `deadline` is on `clock`'s scale, in seconds. `streamed`: the first-token and chunk deadlines apply.
-    `first_token` is when the reply began, in seconds after the start.
+    `first_token` is when the reply began, in seconds after the start. `paused` is for how long nobody asked for more.
     """
 
     def __init__(self, timeouts: Timeouts, deadline: float, clock: Callable[[], float], *, streamed: bool) -> None:
@@ -30,6 +30,7 @@ class Deadlines:
         self._expired = False
         self._heard = b"\n\n"  # what came last of events
         self.first_token: float | None = None
+        self.paused = 0.0
 
     async def within(self, work: Awaitable[T]) -> T:
         """The result of `work` within the deadline that applies now; raises TransportFault with `timeout` else."""
@@ -60,7 +61,9 @@ class Deadlines:
 
     def wait_anew(self) -> None:
         """Silence counts from now: until now it was not the model that was slow."""
-        self._since = self._clock()
+        now = self._clock()
+        self.paused += now - self._since
+        self._since = now
 
     def end_soon(self) -> None:
         """Nothing that still comes is worth more than the wait between two chunks."""

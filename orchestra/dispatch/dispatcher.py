@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from dataclasses import replace
 
 from orchestra.checks import judge, mend_calls
@@ -157,6 +157,7 @@ class Dispatcher:
 
     def _next(self, course: Course, failure: Verdict | CallFault, attempt: LiveAttempt) -> tuple[Move, float]:
         """What follows a failure, and the seconds to wait before it."""
+        course.spent = course.spent.union(self._spent(course, failure, attempt))
         if attempt.handed_on:
             return course.stop("what was handed on is never continued by another reply"), 0.0
         if self._clock() >= course.call.deadline:
@@ -164,10 +165,28 @@ class Dispatcher:
         if not isinstance(failure, CallFault) or failure.trigger.fault is not Fault.provider:
             return next_move(self._recovery, course.call.decision, course.ladder, failure), 0.0
         if attempt.way is None:
-            return self._past_closed(course, failure, attempt)
-        if move := self._elsewhere(course, failure, attempt.way):
-            return move, 0.0
-        return self._again_or_on(course, failure, attempt.way)
+            move, wait = self._without_retry(course, failure), 0.0
+        elif there := self._elsewhere(course, failure, attempt.way):
+            return there, 0.0
+        else:
+            move, wait = self._again_or_on(course, failure, attempt.way)
+            if failure.trigger in self._recovery.overrides:
+                return move, wait
+        return (move, wait) if move.action in GOES_ON else self._past_closed(course, failure, attempt, move)
+
+    def _spent(self, course: Course, failure: Verdict | CallFault, attempt: LiveAttempt) -> Iterable[Target]:
+        """Targets of which nothing more is hoped in this call: where a provider failed that one, else all of the model.
+
+        None of a model that was only closed, which nobody has asked.
+        """
+        name = course.ladder.model
+        if isinstance(failure, CallFault) and failure.trigger.fault is Fault.provider and name != course.forced:
+            if attempt.way:
+                return (attempt.way.target,)
+            if not attempt.error:
+                return ()
+        card = self._means.models.get(name)
+        return targets(card) if card else ()
 
     def _again_or_on(self, course: Course, failure: CallFault, way: Way) -> tuple[Move, float]:
         """As the table says; the same request again only where deadline and retry budget leave room for it."""
@@ -192,34 +211,50 @@ class Dispatcher:
         rotates = failure.trigger in ROTATES
         if not rotates and course.ladder.retries < self._recovery.retries:
             return None  # the same once more first: it may have been a hiccup
-        all_there = targets(self._means.models[way.target.model])
-        failed = {way.target} if rotates else {one for one in all_there if one.place == way.target.place}
-        there = self._way(course, course.avoid | failed)
+        failed = course.avoid | {way.target}
+        there = None if rotates else self._way(course, failed | self._other_places(way.target))
+        there = there or self._way(course, failed)
         if there is None:
             return None
         if failure.trigger not in OF_THE_KEY and not self.traffic.may_retry(way.target.provider):
             return None
-        course.avoid, course.stay = course.avoid | failed, there.target
+        course.avoid, course.stay = failed, there.target
         reason = f"{failure.trigger} on {way.target}: to {there.target}"
         return Move(Action.retry, course.ladder, course.ladder.model, reason)
 
-    def _past_closed(self, course: Course, failure: CallFault, attempt: LiveAttempt) -> tuple[Move, float]:
-        """Nothing of the model is open: another model, else whichever of those tried opens soonest, all the same.
+    def _other_places(self, here: Target) -> frozenset[Target]:
+        return frozenset(one for one in targets(self._means.models[here.model]) if one.place != here.place)
 
-        But not before its provider's `Retry-After` is over: that is no guess of ours.
+    def _past_closed(self, course: Course, failure: CallFault, attempt: LiveAttempt, end: Move) -> tuple[Move, float]:
+        """Nothing is left that is open: the least bad of what was closed to this call and has not failed in it.
+
+        But not before its provider's `Retry-After` is over: that is no guess of ours. What is not the call's first
+        request takes a retry, or an outage of several models would double the load.
         """
-        move, tags = self._without_retry(course, failure), course.call.data_tags
-        if move.action in GOES_ON or attempt.error or course.forced:
-            return move, 0.0
-        known = (name for name in course.ladder.tried if name in self._means.models)
-        model = self.traffic.soonest(known, tags) or course.ladder.model
-        wait = self.traffic.pause(model, tags)
+        models, spent = self._means.models, course.spent
+        tried = [name for name in course.ladder.tried if name in models]
+        for name, wait in self.traffic.least_bad(tried, course.call.data_tags, spent, dead=not course.asked):
+            fits = self._clock() + wait < course.call.deadline
+            if fits and (not course.asked or self.traffic.may_retry(models[name].provider)):
+                return self._all_the_same(course, failure, name, spent), wait
+        return self._once_more(course, failure, attempt) or (end, 0.0)
+
+    def _once_more(self, course: Course, failure: CallFault, attempt: LiveAttempt) -> tuple[Move, float] | None:
+        """To a model that was to be asked again and has closed meanwhile: its retry is granted."""
+        name = course.ladder.model
+        asked = any(one.model == name for one in course.spent)
+        if attempt.way or attempt.error or name == course.forced or not asked:
+            return None
+        wait = self.traffic.pause(name, course.call.data_tags)
         if self._clock() + wait >= course.call.deadline:
-            return move, 0.0
-        course.forced, course.avoid = True, frozenset()
-        ladder = replace(course.ladder, model=model, retries=self._recovery.retries, degraded=True)
-        reason = f"{failure.text}; nothing else is open, so {model} is asked all the same"
-        return Move(Action.retry, ladder, model, reason), wait
+            return None
+        return self._all_the_same(course, failure, name, frozenset()), wait
+
+    def _all_the_same(self, course: Course, failure: CallFault, name: str, avoid: frozenset[Target]) -> Move:
+        course.forced, course.avoid = name, avoid
+        ladder = replace(course.ladder, model=name, retries=self._recovery.retries, degraded=True)
+        reason = f"{failure.text}; nothing else is open, so {name} is asked all the same"
+        return Move(Action.retry, ladder, name, reason)
 
     def _without_retry(self, course: Course, failure: CallFault) -> Move:
         spent = replace(course.ladder, retries=self._recovery.retries)

@@ -60,6 +60,11 @@ class Exchange:
         """Seconds after which the reply began; None where it has not."""
         return self._deadlines.first_token
 
+    @property
+    def paused(self) -> float:
+        """Seconds for which whoever took its deltas did not ask for more."""
+        return self._deadlines.paused
+
     async def rest(self) -> None:
         """Read on to the `result`, for whoever wants nothing before it. `aclose` is to follow."""
         await self._guarded(self._all())

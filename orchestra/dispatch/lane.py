@@ -21,6 +21,9 @@ REFUSED = frozenset({Trigger.auth, Trigger.quota})
 DEAD = 300.0
 """Seconds for which a key that was refused is not tried while there is anything else."""
 
+VAIN = 30.0
+"""Seconds for which what was asked although it was closed, and in vain, comes after what will open before that."""
+
 
 @dataclass(slots=True, eq=False)
 class Rate:
@@ -60,11 +63,17 @@ class Lane:
     calls: int = 0  # in flight
     dead_until: float = -math.inf
     paused_until: float = -math.inf  # as its provider asked
+    vain_until: float = -math.inf
 
     def wait(self, now: float) -> float:
         """Seconds until breaker, key and its provider's word let an attempt pass."""
         breaker, until = self.breaker.wait(now), max(self.dead_until, self.key.dead_until, self.paused_until)
         return max(breaker, until - now) if until > now else breaker
+
+    def badness(self, now: float) -> float:
+        """Where nothing is open, what to go by: the seconds to wait, and more where a call has just been in vain."""
+        wait = self.wait(now)
+        return max(wait, self.vain_until - now) if wait else 0.0
 
     def pause(self, now: float) -> float:
         """Seconds for which its provider has asked to be sent nothing."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from orchestra.dispatch.affinity import Affinity, Sessions, affinity
 from orchestra.dispatch.breaker import Breaker
-from orchestra.dispatch.lane import Key, Lane, Rate
+from orchestra.dispatch.lane import VAIN, Key, Lane, Rate
 from orchestra.dispatch.pool import least_bad, pick
 from orchestra.dispatch.rates import RateLimiter, RateRules
 from orchestra.dispatch.retry_budget import RetryBudget
@@ -87,7 +87,7 @@ class Traffic:
             if usable := [lane for lane in lanes if not lane.wait(now)]:
                 return Way(self._pick(usable, request, name, stay, now), conversation)
             waits = {lane: lane.wait(now) for lane in lanes}
-            if forced and (found := _least_bad(waits, now)):
+            if forced and (found := _least_bad(lanes, now)):
                 return Way(found, conversation, forced=True)
             return _closed(card, waits, now)
 
@@ -119,6 +119,8 @@ class Traffic:
         with self._lock:
             if way.conversation is not None and isinstance(result, ModelReply):
                 self._sessions.keep(way.conversation, way.lane.target)
+            if way.forced and isinstance(result, CallFault):
+                way.lane.vain_until = now + VAIN
             return way.lane.leave(now, entered, result, seconds, first_token)
 
     def judged(self, way: Way, *, accepted: bool) -> None:
@@ -131,12 +133,20 @@ class Traffic:
         with self._lock:
             return self._budgets[provider].spend(self._clock())
 
-    def soonest(self, names: Iterable[str], tags: Collection[str] = ()) -> str | None:
-        """Of models that are closed the one that may be asked soonest; the first of equals."""
-        now, ways = self._clock(), {name: self._ways(name, tags) for name in names}
-        with self._lock:
-            waits = {name: min(one.wait(now) for one in there) for name, there in ways.items() if there}
-        return min(waits, key=waits.__getitem__, default=None)
+    def least_bad(
+        self, names: Iterable[str], tags: Collection[str], avoid: Collection[Target], *, dead: bool
+    ) -> Sequence[tuple[str, float]]:
+        """Of models that are closed the least bad one first, each with its `pause`; targets to `avoid` do not count.
+
+        Nor do refused keys, unless `dead`: a provider that is down may be back, a key hardly is.
+        """
+        now, found = self._clock(), list[tuple[float, str, float]]()
+        for name in names:
+            lanes = [one for one in self._ways(name, tags) if one.target not in avoid]
+            with self._lock:
+                if left := [one for one in lanes if dead or not one.dead(now)]:
+                    found.append((min(one.badness(now) for one in left), name, min(one.pause(now) for one in left)))
+        return [(name, pause) for _, name, pause in sorted(found, key=lambda one: one[0])]
 
     def pause(self, name: str, tags: Collection[str] = ()) -> float:
         """Seconds for which the model's provider has asked to be sent nothing; 0.0 where one of its targets may be."""
@@ -205,11 +215,11 @@ def _key(limits: ProviderLimits) -> Key:
     return Key(None if limits.name == "local" else Rate(RateLimiter(RateRules.of(limits))))
 
 
-def _least_bad(waits: Mapping[Lane, float], now: float) -> Lane | None:
-    """Of what is closed: nothing before the time its provider told, then what opens soonest."""
-    pauses = {one: one.pause(now) for one in waits}
+def _least_bad(lanes: Sequence[Lane], now: float) -> Lane | None:
+    """Of what is closed: nothing before the time its provider told, then the least badness."""
+    pauses = {one: one.pause(now) for one in lanes}
     shortest = min(pauses.values(), default=0.0)
-    return least_bad([one for one in waits if pauses[one] == shortest], wait=waits.__getitem__)
+    return least_bad([one for one in lanes if pauses[one] == shortest], wait=lambda one: one.badness(now))
 
 
 def _closed(card: ModelCard, waits: Mapping[Lane, float], now: float) -> CallFault:

@@ -85,10 +85,10 @@ class Pool(Bench):
         way = self.way(model)
         self.traffic.leave(way, self.traffic.enter(way), CallFault(Trigger.server_error, "down"), 1.0, None)
 
-    def spend_retries(self, leave=0):
+    def spend_retries(self, leave=0, provider="p"):
         """Others have used up the provider's budget but for some."""
         for _ in range(10 - leave):
-            assert self.traffic.may_retry("p")
+            assert self.traffic.may_retry(provider)
 
     def call(self, **options):
         """Of the first model; `siblings` are the other ones of its tier, unless it says otherwise."""

@@ -16,7 +16,7 @@ from orchestra.ledger import AttemptEnded, BreakerChanged, Waited
 from orchestra.recovery import RecoveryPolicy
 from orchestra.routing import decide as route
 from orchestra.transport import TransportFault
-from orchestra.types import Action, Budget, Message, Price, Request, Step, StepContext, Trigger
+from orchestra.types import Action, Budget, Message, Price, Request, Step, StepContext, TextDelta, Trigger
 from tests.dispatch.doubles import ROWS, SILENCE, RealClock, call_tool, error, hasty, say
 from tests.dispatch.pools import Pool, elsewhere, keyed, placed
 from tests.dispatch.test_slots import settle
@@ -24,6 +24,7 @@ from tests.dispatch.test_slots import settle
 OK = [say("ok")]
 LEFT = "x-ratelimit-remaining-requests"
 OTHER = Request((Message.user("Something else"),))
+LATE = TransportFault(Trigger.timeout, "late", sent="unknown")
 PLACES = "http://one.invalid/v1", "http://two.invalid/v1"
 
 
@@ -35,6 +36,11 @@ def limits(**rules):
 def quick(**policy):
     """Breakers that open after one failure."""
     return limits(breaker=BreakerPolicy(minimum=1, **policy))
+
+
+def both_quick(**minimum):
+    """Those of both providers, but for who needs more failures."""
+    return {name: ProviderLimits(name, breaker=BreakerPolicy(minimum=minimum.get(name, 1))) for name in "pq"}
 
 
 @pytest.mark.parametrize("status", [429, 401, 402, 403])
@@ -60,15 +66,23 @@ async def test_every_key_is_asked_once_before_any_other_model():
 
 
 @pytest.mark.parametrize("status", [500, 503])
-async def test_a_server_error_is_asked_once_more_and_then_another_place_not_another_key(status):
-    there = placed(one="A B", two="C")
-    pool = Pool({"A": [error(status)], "B": OK, "C": OK}, there)
+async def test_a_server_error_is_asked_once_more_then_the_other_keys_there_then_other_places(status):
+    there = placed(one="A B C", two="D")
+    failing = [error(status)]
+    pool = Pool({"A": failing, "B": failing, "C": failing, "D": OK}, there)
     await pool.run()
-    assert pool.asked == ["A", "A", "C"]
+    assert pool.asked == ["A", "A", "B", "C", "D"]
 
 
-async def test_a_server_error_at_the_only_place_goes_to_another_model_not_to_another_key():
+async def test_a_server_error_at_the_only_place_is_the_other_keys_turn_before_another_models():
     pool = Pool({"A": [error(500)], "B": OK, "C": OK}, keyed("A", "B"), keyed("C", name="twin"))
+    await pool.run()
+    assert pool.asked == ["A", "A", "B"]
+
+
+async def test_another_key_after_a_server_error_is_a_retry():
+    pool = Pool({"A": [error(500)], "B": OK, "C": OK}, keyed("A", "B"), keyed("C", name="twin"))
+    pool.spend_retries(leave=1)
     await pool.run()
     assert pool.asked == ["A", "A", "C"]
 
@@ -173,15 +187,117 @@ async def test_the_least_bad_is_asked_once_and_no_more():
     assert [one.sent for one in end.value.attempts] == ["no", "yes"]
 
 
-async def test_where_the_last_key_closes_the_one_that_failed_before_is_asked_again():
-    pool = Pool({"A": [TransportFault(Trigger.timeout, "late", sent="unknown"), say("ok")]}, keyed("A", "B"))
+async def test_where_the_key_that_is_to_be_asked_closes_it_is_asked_all_the_same_not_the_one_that_failed():
+    pool = Pool({"A": [LATE], "B": OK}, keyed("A", "B"))
+    pool.dispatcher._sleep = pausing(pool, "B")  # between the move to B and the attempt there
+    await pool.run()
+    assert pool.asked == ["A", "B"]
+    assert pool.clock.slept == [5.0]
 
-    async def closing(_):
-        pool.lane("B").dead_until = pool.clock() + 60.0
 
-    pool.dispatcher._sleep = closing  # between the move to B and the attempt there
+async def test_a_retry_whose_target_closes_meanwhile_is_made_all_the_same_where_nothing_else_is_left():
+    pool = Pool({"A": [error(503), say("ok")]}, keyed("A"), providers=quick())
+    pool.spend_retries(leave=1)
     await pool.run()
     assert pool.asked == ["A", "A"]
+
+
+async def test_a_retry_whose_target_asks_for_more_time_than_there_is_is_not_made():
+    pool = Pool({"A": [LATE]}, keyed("A", "B"))
+    pool.dispatcher._sleep = pausing(pool, "A", "B")
+    with pytest.raises(Exhausted):
+        await pool.run(deadline=4.0)
+    assert pool.asked == ["A"]
+
+
+async def test_of_models_that_are_all_closed_the_next_one_is_asked_where_the_least_bad_has_failed():
+    pool = Pool({"A": [error(503)], "q": OK}, keyed("A"), elsewhere("q"), providers=both_quick())
+    pool.lose("small")
+    pool.lose("q")
+    accepted = await pool.run()
+    assert pool.asked == ["A", "q"]
+    assert (accepted.ladder.model, accepted.degraded) == ("q", True)
+    assert pool.rows.judged[-2].reason.endswith("nothing else is open, so q is asked all the same")
+
+
+async def test_a_closed_model_that_was_not_asked_comes_before_one_that_has_failed_in_this_call():
+    pool = Pool({"A": [error(503)], "q": OK}, keyed("A"), elsewhere("q"), providers=both_quick(p=8))
+    pool.lose("q")
+    assert (await pool.run()).degraded
+    assert pool.asked == ["A", "A", "q"]
+
+
+async def test_a_model_that_was_closed_is_asked_once_the_one_beside_it_has_failed():
+    pool = Pool({"A": OK, "q": [error(503)]}, keyed("A"), elsewhere("q"), providers=both_quick(q=8))
+    pool.lose("small")
+    await pool.run()
+    assert pool.asked == ["q", "q", "A"]
+
+
+async def test_what_a_user_says_of_a_fault_beats_what_is_closed():
+    policy = RecoveryPolicy(overrides={Trigger.server_error: Action.fail})
+    pool = Pool({"A": OK, "q": [error(500)]}, keyed("A"), elsewhere("q"), providers=both_quick(q=8), recovery=policy)
+    pool.lose("small")
+    with pytest.raises(Exhausted):
+        await pool.run()
+    assert pool.asked == ["q"]
+
+
+async def test_what_one_model_was_told_of_its_reply_is_not_told_another_that_is_asked_all_the_same():
+    failing = [call_tool("rows", "{}"), error(503)]
+    pool = Pool({"A": OK, "q": failing}, keyed("A"), elsewhere("q"), providers=both_quick(q=8))
+    pool.lose("small")
+    await pool.run(tools=(ROWS,), decision=pool.decide("small", ["q"]))
+    assert pool.asked == ["q", "q", "q", "A"]
+    assert [len(pool.transport.body(number)["messages"]) for number in range(4)] == [1, 2, 2, 1]
+
+
+async def test_a_closed_model_is_asked_where_the_one_beside_it_cannot_be():
+    pool = Pool({"A": OK}, keyed("A"), elsewhere("q"), providers=quick())
+    pool.endpoints.broken["q"] = ConfigError("set Q")
+    pool.lose("small")
+    await pool.run()
+    assert pool.asked == ["A"]
+
+
+async def test_without_a_retry_of_its_provider_no_second_closed_model_is_asked_and_calls_take_turns():
+    pool = Pool({"A": [error(503)], "q": [error(503), *OK]}, keyed("A"), elsewhere("q"), providers=both_quick())
+    pool.lose("small")
+    pool.lose("q")
+    pool.spend_retries()
+    pool.spend_retries(provider="q")
+    for _ in range(3):
+        pool.clock.move(0.1)
+        with pytest.raises(Exhausted):
+            await pool.run()
+    pool.clock.move(0.1)
+    await pool.run()
+    assert pool.asked == ["A", "q", "A", "q"]
+
+
+async def test_where_every_model_of_a_provider_is_down_it_sees_a_fifth_more_than_its_calls_at_most():
+    pool = Pool({"A": [error(503)], "B": [error(503)]}, keyed("A"), keyed("B", name="twin"))
+    for _ in range(300):
+        with suppress(Exhausted):
+            await pool.run()
+    assert 300 <= len(pool.asked) <= 360
+
+
+async def test_a_dead_key_is_asked_once_a_call_where_nothing_else_is_left_to_ask():
+    pool = Pool({"A": [error(401)], "B": [error(401)]}, keyed("A", "B"))
+    for _ in range(3):
+        with pytest.raises(Exhausted):
+            await pool.run()
+        pool.clock.move(0.1)
+    assert pool.asked == ["A", "B", "A", "B"]
+
+
+async def test_a_dead_key_is_not_asked_where_a_call_has_asked_anything_else():
+    pool = Pool({"A": [error(401)], "q": [error(503)]}, keyed("A"), elsewhere("q"))
+    for _ in range(2):
+        with pytest.raises(Exhausted):
+            await pool.run()
+    assert pool.asked == ["A", "q", "q", "q", "q"]
 
 
 async def test_what_a_provider_asked_for_is_waited_for_even_where_nothing_else_is_left():
@@ -347,6 +463,25 @@ async def test_a_breaker_that_changes_is_told_after_the_attempt_that_changed_it(
     assert kinds[kinds.index(BreakerChanged) - 1] is AttemptEnded
 
 
+async def test_time_that_the_caller_takes_over_a_delta_makes_no_provider_slow():
+    pool = Pool({"A": [say("for", "ty")]}, keyed("A"), providers=quick(slow=1.0))
+    async for event in pool.dispatcher.stream(pool.call(commit=True)):
+        if isinstance(event, TextDelta):
+            pool.clock.move(5.0)
+    assert pool.rows.of(BreakerChanged) == []
+    assert pool.rows.ended[0].seconds == 10.0
+    assert pool.lane("A").health.report(pool.clock()).latency_p50 == 0.0
+
+
+async def test_a_provider_that_is_slow_between_deltas_is_slow_however_they_are_read():
+    slow = say("for", "ty")
+    slow.pieces.insert(1, lambda: pool.clock.move(5.0))
+    pool = Pool({"A": [slow]}, keyed("A"), providers=quick(slow=1.0))
+    await pool.run(commit=True)
+    [opened] = pool.rows.of(BreakerChanged)
+    assert (opened.state, opened.reason) == ("open", "slow")
+
+
 async def test_an_attempts_start_names_its_key_its_place_and_its_call():
     pool = Pool({"A": [error(429)], "B": OK}, placed(one="A", two="B"))
     await pool.run()
@@ -496,6 +631,17 @@ def test_calls_of_several_threads_share_one_traffic():
     assert [lane.calls for lane in pool.traffic.lanes["small"]] == [0, 0]
     asyncio.run(pool.run(request=OTHER))
     assert pool.asked == ["B"]
+
+
+def pausing(pool, *keys):
+    """A sleep in which these keys are told to be left alone for five seconds."""
+
+    async def sleep(seconds):
+        for key in keys:
+            pool.lane(key).paused_until = pool.clock() + 5.0
+        pool.dispatcher._sleep = pool.clock.sleep
+
+    return sleep
 
 
 def broken_ledger(*_, **__):

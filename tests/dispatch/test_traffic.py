@@ -246,17 +246,37 @@ def test_among_keys_with_room_the_one_with_the_least_to_do_is_asked():
     assert known.key() == "C"
 
 
-def test_the_soonest_is_the_model_whose_target_opens_first():
+def least_bad(known, names, tags=(), avoid=(), *, dead=True):
+    return [name for name, _ in known.traffic.least_bad(names, tags, avoid, dead=dead)]
+
+
+def test_the_least_bad_is_the_model_whose_target_opens_first():
     known = Known(keyed("A"), placed("twin", one="B", two="C"), keyed("D", name="third"))
     known.ends(DOWN, "twin", "C")
     known.clock.move(1.0)
     known.ends(DOWN, "small")
     known.ends(DOWN, "third")
     known.ends(DOWN, "twin", "B")
-    assert known.traffic.soonest(("small", "twin")) == "twin"
-    assert known.traffic.soonest(("small", "twin"), ("one",)) == "twin"  # small has no place for such data
-    assert known.traffic.soonest(("third", "small")) == "third"
-    assert known.traffic.soonest(("small",), ("one",)) is None
+    assert least_bad(known, ("small", "twin")) == ["twin", "small"]
+    assert least_bad(known, ("small", "twin"), ("one",)) == ["twin"]  # small has no place for such data
+    assert least_bad(known, ("third", "small")) == ["third", "small"]
+    assert least_bad(known, ("small", "twin"), avoid=targets(known.cards["twin"])) == ["small"]
+
+
+def test_what_was_asked_in_vain_although_it_was_closed_comes_after_what_opens_as_soon():
+    known = Known(keyed("A"), keyed("B", name="twin"))
+    for name in ("small", "twin"):
+        known.ends(DOWN, name)
+        known.clock.move(1.0)
+    assert least_bad(known, ("small", "twin")) == ["small", "twin"]
+    known.ends(DOWN, "small")
+    assert least_bad(known, ("small", "twin")) == ["twin", "small"]
+
+
+def test_a_refused_key_is_no_retry_of_anybody():
+    known = Known(keyed("A"))
+    known.ends(refused(401))
+    assert (least_bad(known, ("small",)), least_bad(known, ("small",), dead=False)) == (["small"], [])
 
 
 def test_health_is_that_of_the_best_target_and_none_is_told_where_nothing_is_wrong():
