@@ -8,8 +8,9 @@ import pytest
 
 from orchestra.dialects import codec
 from orchestra.dispatch import Purse
-from orchestra.dispatch.afford import MIN_OUTPUT, afford, input_bound
+from orchestra.dispatch.afford import afford, input_bound
 from orchestra.errors import BudgetExceeded, DeadlineExceeded
+from orchestra.fleet.estimates import MIN_OUTPUT
 from orchestra.transport import TransportFault
 from orchestra.types import (
     Capabilities,
