@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
@@ -19,23 +18,23 @@ def gate(
 ) -> tuple[tuple[Candidate, ...], tuple[Rejection, ...]]:
     """The models that may serve the step, by name, each with its estimates; and those refused, with gate and reason.
 
-    The first gate that refuses a model speaks. Where the money left pays no whole answer of any model, those that it
-    pays `MIN_OUTPUT` tokens of may serve: dispatch shrinks `max_tokens` to what fits. `score` gives a candidate its
-    first score from its facts, expected USD (None: unknown), seconds and health; without it every score is 0. `health`
-    is what was measured, by model.
+    The first gate that refuses a model speaks. Where the context does not say how much is to be written, and the money
+    left pays no usual answer of any model, those that it pays `MIN_OUTPUT` tokens of may serve: dispatch shrinks
+    `max_tokens` to what fits. `score` gives a candidate its first score from its facts, expected USD (None: unknown),
+    seconds and health; without it every score is 0. `health` is what was measured, by model.
     """
     score, health = score or _unscored, health or {}
-    passed = _passed(fleet, context, score, health)
-    if passed[0] or not any(one.gate == "money" for one in passed[1]):
+    wanted = EXPECTED_OUTPUT if context.output_tokens is None else context.output_tokens
+    passed = _passed(fleet, context, score, health, wanted, wanted)
+    if passed[0] or context.output_tokens is not None or not any(one.gate == "money" for one in passed[1]):
         return passed
-    return _passed(fleet, context, score, health, paid=MIN_OUTPUT)
+    return _passed(fleet, context, score, health, wanted, MIN_OUTPUT)
 
 
 def _passed(
-    fleet: Fleet, context: StepContext, score: Scorer, measured: Mapping[str, float], paid: float = math.inf
+    fleet: Fleet, context: StepContext, score: Scorer, measured: Mapping[str, float], wanted: int, paid: int
 ) -> tuple[tuple[Candidate, ...], tuple[Rejection, ...]]:
-    """As `gate`; the money has to pay for `paid` output tokens at most."""
-    wanted = EXPECTED_OUTPUT if context.output_tokens is None else context.output_tokens
+    """As `gate`, for `wanted` output tokens, of which the money has to pay `paid` at most."""
     candidates: list[Candidate] = []
     rejections: list[Rejection] = []
     for known, refused in _suited(fleet, _demands(context)):
@@ -142,7 +141,7 @@ def _too_long(known: Facts, context: StepContext, output: int) -> Rejection | No
     return Rejection(known.name, "window", text)
 
 
-def _too_dear(known: Facts, context: StepContext, output: float) -> Rejection | None:
+def _too_dear(known: Facts, context: StepContext, output: int) -> Rejection | None:
     if (left := context.money_left) is None:
         return None
     most = bound(known.card.price, context.tokens, output)

@@ -106,20 +106,21 @@ def test_a_window_must_hold_the_context_and_the_answer():
     assert refusals(replace(CARD, window=1_511), replace(CONTEXT, output_tokens=None))[0][0] == "window"
 
 
-def test_a_call_is_refused_where_the_money_left_pays_no_64_tokens_of_it():
+def test_a_call_that_may_cost_more_than_is_left_is_refused():
     assert refusals(CARD, replace(CONTEXT, money_left=0.0012)) == []
-    assert refusals(CARD, replace(CONTEXT, money_left=0.001128)) == []
-    assert refusals(CARD, replace(CONTEXT, money_left=0.00112)) == [
-        ("money", "may cost up to $0.001128, $0.001120 is left")
+    assert refusals(CARD, replace(CONTEXT, money_left=0.00119)) == [
+        ("money", "may cost up to $0.001200, $0.001190 is left")
     ]
     assert refusals(replace(CARD, price=Price(0.0, 0.0)), replace(CONTEXT, money_left=0.0)) == []
 
 
-def test_where_the_money_pays_a_whole_answer_of_one_model_none_that_would_be_cut_short_may_serve():
+def test_where_nobody_says_how_much_is_written_the_money_must_pay_a_usual_answer_of_one_model_or_64_tokens():
     dear = replace(CARD, name="dear", price=Price(2.0, 4.0))
-    fleet = Fleet.from_cards([CARD, dear])
-    for left, names in ((0.0024, ["a", "dear"]), (0.00239, ["a"]), (0.0012, ["a"]), (0.00119, ["a"]), (0.00112, [])):
-        assert sorted(one.card.name for one in gate(fleet, replace(CONTEXT, money_left=left))[0]) == names
+    fleet, context = Fleet.from_cards([CARD, dear]), replace(CONTEXT, output_tokens=None)
+    for left, names in ((0.004048, ["a", "dear"]), (0.004, ["a"]), (0.002, ["a"]), (0.001128, ["a"]), (0.00112, [])):
+        candidates, rejections = gate(fleet, replace(context, money_left=left))
+        assert sorted(one.card.name for one in candidates) == names
+        assert {one.gate for one in rejections} <= {"money"}
 
 
 def test_an_unknown_price_under_a_cap_is_refused_unless_allowed():
