@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from orchestra.dialects.draft import Draft
@@ -137,6 +138,7 @@ class AnthropicReading:
     def _message(self, message: dict[str, Any]) -> None:
         self.draft.model = string(message.get("model")) or self.draft.model
         self._usage = mapping(message.get("usage"))
+        self.draft.counted = partial(usage, self._usage)
 
     def _delta(self, stop: dict[str, Any], counts: dict[str, Any]) -> None:
         self._reason = string(stop.get("stop_reason")) or self._reason

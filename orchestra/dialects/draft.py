@@ -36,13 +36,14 @@ class Draft:
     """Blocks of text, reasoning and calls in the order in which they began, each under its place in the reply.
 
     `model`, `usage` and `logprobs` are set as they arrive; `finish` stays None until the provider has said that the
-    reply has ended.
+    reply has ended. `counted` gives what the provider has counted of a reply that ends before its `usage` is told.
     """
 
     def __init__(self, encoded: Encoded) -> None:
         self.encoded = encoded
         self.model: str | None = None
         self.usage: Usage | None = None
+        self.counted: Callable[[], Usage | None] | None = None
         self.finish: Finish | None = None
         self.logprobs: list[float] = []
         self._answer = AnswerText(structured=encoded.structured) if encoded.json_tools else None
@@ -100,7 +101,7 @@ class Draft:
         """
         if meaning is None or isinstance(meaning, Trigger):
             text = f"the provider stopped with {reason!r}{': ' if told else ''}{told}"
-            return CallFault(meaning or Trigger.bad_reply, scalars(text[:_TEXT_LIMIT]))
+            return CallFault(meaning or Trigger.bad_reply, scalars(text[:_TEXT_LIMIT]), final=True)
         self.end(meaning)
         return None
 
@@ -131,6 +132,16 @@ class Draft:
             scalars(self._raw(said) if called else said),
             mended,
         )
+
+    def broken_off(self, fault: CallFault) -> CallFault:
+        """The fault, with all that was read before it: what is to be paid for, though it is no reply."""
+        usage = self.usage or (self.counted() if self.counted else None)
+        final = fault.final and self.usage is not None
+        return replace(fault, partial_text=self.text, written=self._all(), usage=usage, final=final)
+
+    def _all(self) -> str:
+        blocks = [b.text if isinstance(b, _Said) else f"{b.name}{b.raw}" for b in self._blocks.values()]
+        return "".join([*blocks, self._refusal.text if self._refusal else ""])
 
     def _said(self, at: Place, *, reasoning: bool) -> _Said:
         block = self._blocks.get(at) or self._blocks.setdefault(at, _Said(reasoning=reasoning))

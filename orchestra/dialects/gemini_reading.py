@@ -33,7 +33,7 @@ class GeminiReading:
         self.draft.usage = usage(mapping(data.get("usageMetadata"))) or self.draft.usage
         candidate = _first(data)
         if not candidate and (reason := string(mapping(data.get("promptFeedback")).get("blockReason"))):
-            return CallFault(Trigger.content_filter, f"the prompt was blocked: {reason[:80]}")
+            return CallFault(Trigger.content_filter, f"the prompt was blocked: {reason[:80]}", final=True)
         for part in map(mapping, sequence(mapping(candidate.get("content")).get("parts"))):
             self._part(part)
         self.draft.logprobs += _logprobs(mapping(candidate.get("logprobsResult")))

@@ -54,7 +54,8 @@ class Frames(Protocol):
 
 def whole_reply(reading: Reading, body: bytes) -> ModelReply | CallFault:
     """The reply in a body that was not streamed."""
-    return _result(reading.draft, _whole(reading, body))
+    fault = _whole(reading, body)
+    return _result(reading.draft, fault and replace(fault, final=True))
 
 
 def bad_reply(text: str) -> CallFault:
@@ -78,7 +79,7 @@ class Streamed:
     def feed(self, chunk: bytes) -> Sequence[Delta]:
         """The deltas that this chunk completes; after a fault, none."""
         if self.fault is None and (fault := self._fed(chunk)):
-            self.fault = replace(fault, partial_text=self._reading.draft.text)
+            self.fault = self._reading.draft.broken_off(fault)
         return self._reading.draft.news()
 
     def close(self) -> ModelReply | CallFault:
@@ -165,7 +166,7 @@ def _inner_fault(said: dict[str, Any]) -> CallFault | None:
 
 
 def _result(draft: Draft, fault: CallFault | None) -> ModelReply | CallFault:
-    return draft.reply() if fault is None else replace(fault, partial_text=draft.text)
+    return draft.reply() if fault is None else draft.broken_off(fault)
 
 
 def _shown(body: bytes) -> str:

@@ -102,6 +102,13 @@ class Admitted:
         if hold := self.rate:
             tokens = usage.input + usage.output if usage else hold.tokens
             hold.limiter.settle(hold, self._means.clock(), tokens if sent else None)
+            if hold.tokens and usage:
+                self._learn(usage)
+
+    def _learn(self, usage: Usage) -> None:
+        rate = self.way.lane.key.rate
+        if rate and self._course.call.request.settings.max_tokens is None:
+            rate.wrote(usage.output)
 
     def correct(self, limits: Iterable[RateLimit]) -> None:
         """Take in what a reply's headers say is left of the key's limits."""

@@ -9,10 +9,8 @@ from dataclasses import replace
 from orchestra.dialects import Codec, Encoded, output_bound
 from orchestra.dispatch.purse import Purse, Reservation
 from orchestra.fleet import bound
+from orchestra.fleet.estimates import MIN_OUTPUT
 from orchestra.types import Document, Image, ModelCard, Part, Price, Request, ToolResult
-
-MIN_OUTPUT = 64
-"""Output tokens below which an answer is not worth paying for: a call is not shrunk further."""
 
 PER_TOKEN = 1e-6  # prices are USD per million tokens
 

@@ -92,7 +92,8 @@ class LiveAttempt:
 
     def _finish(self) -> None:
         admitted, raw, call = self._admitted, self._raw(), self._course.call
-        one = self.record = self._recorded(self._cost(admitted.way.lane.card, raw) if admitted else NOTHING, raw)
+        usage, charged = self._taken(admitted.way.lane.card) if admitted else (None, NOTHING)
+        one = self.record = self._recorded(usage, charged, raw)
         changed = self._give_back(admitted, one) if admitted else None
         call.recorder.record(call.step, self._ended(one, raw))
         if changed:
@@ -196,14 +197,23 @@ class LiveAttempt:
             ),
         )
 
-    def _cost(self, card: ModelCard, raw: str) -> Cost:
-        """Reported tokens where there are any, else counted ones; an attempt refused with an error costs nothing."""
+    def _taken(self, card: ModelCard) -> tuple[Usage | None, Cost]:
+        """Reported tokens where there are any, and their cost; an attempt refused with an error costs nothing."""
         if isinstance(self.result, ModelReply) and self.result.usage is not None:
-            return cost(card.price, self.result.usage)
+            return self.result.usage, cost(card.price, self.result.usage)
         if self._exchange is None or not self._exchange.arrived:
-            return NOTHING
-        read = message_tokens(self._request.messages, self._request.tools)
-        return cost(card.price, Usage(read, estimate(raw)), estimated=True)
+            return None, NOTHING
+        came = self.result or self._exchange.left()
+        if came.usage is not None and (isinstance(came, ModelReply) or came.final):
+            return came.usage, cost(card.price, came.usage)
+        return None, cost(card.price, self._estimated(came), estimated=True)
+
+    def _estimated(self, came: ModelReply | CallFault) -> Usage:
+        """Tokens of all that was written, answer or not; more where the provider had counted more."""
+        wrote = estimate(came.written if isinstance(came, CallFault) else came.raw + came.reasoning)
+        if came.usage is None:
+            return Usage(message_tokens(self._request.messages, self._request.tools), wrote)
+        return replace(came.usage, output=max(came.usage.output, wrote))
 
     def _raw(self) -> str:
         if isinstance(self.result, ModelReply):
@@ -212,13 +222,13 @@ class LiveAttempt:
             return self.result.partial_text
         return self._exchange.text if self._exchange else ""
 
-    def _recorded(self, charged: Cost, raw: str) -> Attempt:
+    def _recorded(self, usage: Usage | None, charged: Cost, raw: str) -> Attempt:
         result, exchange = self.result, self._exchange
-        trigger = usage = wire_model = None
+        trigger = wire_model = None
         evidence: tuple[str, ...] = ()
         sent, first_token = (exchange.sent, exchange.first_token) if exchange else ("no", None)
         if isinstance(result, ModelReply):
-            usage, wire_model = result.usage, result.wire_model
+            wire_model = result.wire_model
         elif result is not None:
             trigger, evidence, sent = result.trigger, (result.text,), result.sent
         return Attempt(

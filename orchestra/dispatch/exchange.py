@@ -44,6 +44,7 @@ class Exchange:
         self._deadlines, self._limits, self._now = deadlines, limits, now
         self._response: WireResponse | None = None
         self._stream: Stream | None = None
+        self._body: bytes | bytearray = b""  # of a reply that is no stream
         self._deltas: list[Delta] = []
         self.result: ModelReply | CallFault | None = None
         self.sent: Sent = "unknown"
@@ -64,6 +65,13 @@ class Exchange:
     def paused(self) -> float:
         """Seconds for which whoever took its deltas did not ask for more."""
         return self._deadlines.paused
+
+    def left(self) -> ModelReply | CallFault:
+        """What a reply that nobody waits for any more has come to."""
+        try:
+            return self._broken_off()
+        except Exception as error:  # noqa: BLE001  # as in `_guarded`
+            return self._failed(error)
 
     async def rest(self) -> None:
         """Read on to the `result`, for whoever wants nothing before it. `aclose` is to follow."""
@@ -139,12 +147,13 @@ class Exchange:
         return ()
 
     async def _whole(self, response: WireResponse) -> bytes:
-        body = bytearray()
+        body = self._body = bytearray()
         async for chunk in response.chunks():
             self.arrived = True
             self._deadlines.hear(chunk)
             body += chunk
             if len(body) > MAX_BODY:
+                body.clear()
                 raise TransportFault(Trigger.bad_reply, f"the reply is longer than {MAX_BODY:,} bytes", sent="yes")
         return bytes(body)
 
@@ -163,17 +172,27 @@ class Exchange:
         Of an error the status alone is enough to act on. A reply that had reached its explicit end is whole, however
         the connection went down after it.
         """
-        if self._stream:
-            ended = self._stream[0].close()
-            return ended if isinstance(ended, ModelReply) else replace(ended, trigger=fault.trigger, text=str(fault))
         if self._response is not None and not _is_good(self._response.status):
             return self._error(self._response, b"")
         self.sent = "yes" if self.sent == "yes" else fault.sent
-        return CallFault(fault.trigger, str(fault), sent=self.sent)
+        ended = self._broken_off()
+        if isinstance(ended, ModelReply):
+            return ended
+        return replace(ended, trigger=fault.trigger, text=str(fault), sent=self.sent)
+
+    def _broken_off(self) -> ModelReply | CallFault:
+        if self._stream:
+            return self._stream[0].close()
+        return CallFault(Trigger.stream_cut, "the reply was cut", written=self._body.decode("utf-8", "replace"))
 
     def _fail(self, error: Exception) -> None:
+        self._end(self._failed(error))
+
+    def _failed(self, error: Exception) -> CallFault:
+        """The fault of code, not of a reply: what could be read until then is all there is."""
         text = f"the exchange failed: {type(error).__name__}: {error}"
-        self._end(CallFault(Trigger.bad_reply, text, sent=self.sent))
+        written = "".join([delta.text for delta in self._deltas])
+        return CallFault(Trigger.bad_reply, text, sent=self.sent, written=written)
 
     def _end(self, result: ModelReply | CallFault) -> None:
         """A fault keeps what had arrived, and loses its endpoint's secrets, which some servers quote in errors."""

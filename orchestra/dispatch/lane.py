@@ -18,6 +18,9 @@ REFUSED = frozenset({Trigger.auth, Trigger.quota})
 """Faults of the key: they say nothing of the place that told them."""
 
 
+LATELY = 0.1
+"""Weight of a reply in what is usual."""
+
 DEAD = 300.0
 """Seconds for which a key that was refused is not tried while there is anything else."""
 
@@ -27,16 +30,28 @@ VAIN = 30.0
 
 @dataclass(slots=True, eq=False)
 class Rate:
-    """The rate limits of one key, and the line of those who wait for them."""
+    """The rate limits of one key, and the line of those who wait for them.
+
+    `usual` is how many tokens its replies have lately had where a call set no `max_tokens`; 0 before the first.
+    """
 
     limiter: RateLimiter
     line: Line = field(default_factory=lambda: Line(1))
+    usual: float = 0.0
 
     def tokens(self, request: Request, now: float) -> int:
         """About what the provider counts against its limits; what it really took is settled afterwards."""
         if not self.limiter.counts_tokens(now):
             return 0
-        return message_tokens(request.messages, request.tools) + (request.settings.max_tokens or 0)
+        read, most = message_tokens(request.messages, request.tools), request.settings.max_tokens
+        if most is not None:
+            return read + most
+        # What is only usual must not make a request too large for ever.
+        return read if read > (largest := self.limiter.largest) else int(min(read + self.usual, largest))
+
+    def wrote(self, tokens: int) -> None:
+        """A reply that `max_tokens` did not bound has had so many tokens."""
+        self.usual += LATELY * (tokens - self.usual) if self.usual else tokens
 
 
 @dataclass(slots=True, eq=False)

@@ -44,8 +44,8 @@ class RateRules:
 class RateLimiter:
     """The limits of one key; seconds on one clock that never goes back, tokens of input and output together.
 
-    `freed` is called where something came back sooner than `wait` said; whoever waits sets it. Several threads may use
-    one limiter.
+    `freed` is called where something came back sooner than `wait` said; whoever waits sets it. `largest` is the most
+    tokens of one request that may ever fit. Several threads may use one limiter.
     """
 
     def __init__(self, rules: RateRules) -> None:
@@ -57,6 +57,7 @@ class RateLimiter:
         )
         self._windows = [_Window(counted, limit, span) for counted, limit, span in by_rule if limit is not None]
         self._by_tokens = any(window.tokens for window in self._windows)
+        self.largest = min((window.limit for window in self._windows if window.tokens), default=math.inf)
         self._told: dict[tuple[Counted, float], _Told] = {}  # by what is counted, and the seconds of its window
         self._requests = self._tokens = 0  # all that was ever reserved
         self._last = -math.inf

@@ -12,6 +12,9 @@ from orchestra.types import Capabilities, ModelCard, Price, Reason, StepContext
 EXPECTED_OUTPUT = 512  # tokens, where the context does not say; a model writes at most its max_output
 PROMPT_SPEED = 2_000.0  # tokens per second read, where the card does not say: a hosted model of middling speed
 SPEED = 60.0  # tokens per second written, likewise
+MIN_OUTPUT = 64
+"""Output tokens below which an answer is not worth paying for: a call is not shrunk further."""
+
 LOWEST_QUALITY, HIGHEST_QUALITY = 0.7, 0.9  # of the lowest and highest tier, where the card does not say
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from orchestra.fleet.candidates import Scorer, build
-from orchestra.fleet.estimates import EXPECTED_OUTPUT, Facts, expected
+from orchestra.fleet.estimates import EXPECTED_OUTPUT, MIN_OUTPUT, Facts, expected
 from orchestra.fleet.fleet import Fleet
 from orchestra.fleet.prices import bound
 from orchestra.types import Candidate, Rejection, StepContext
@@ -18,16 +18,28 @@ def gate(
 ) -> tuple[tuple[Candidate, ...], tuple[Rejection, ...]]:
     """The models that may serve the step, by name, each with its estimates; and those refused, with gate and reason.
 
-    The first gate that refuses a model speaks. `score` gives a candidate its first score from its facts, expected
-    USD (None: unknown), seconds and health; without it every score is 0. `health` is what was measured, by model.
+    The first gate that refuses a model speaks. Where the context does not say how much is to be written, and the money
+    left pays no usual answer of any model, those that it pays `MIN_OUTPUT` tokens of may serve: dispatch shrinks
+    `max_tokens` to what fits. `score` gives a candidate its first score from its facts, expected USD (None: unknown),
+    seconds and health; without it every score is 0. `health` is what was measured, by model.
     """
-    score, measured = score or _unscored, health or {}
+    score, health = score or _unscored, health or {}
     wanted = EXPECTED_OUTPUT if context.output_tokens is None else context.output_tokens
+    passed = _passed(fleet, context, score, health, wanted, wanted)
+    if passed[0] or context.output_tokens is not None or not any(one.gate == "money" for one in passed[1]):
+        return passed
+    return _passed(fleet, context, score, health, wanted, MIN_OUTPUT)
+
+
+def _passed(
+    fleet: Fleet, context: StepContext, score: Scorer, measured: Mapping[str, float], wanted: int, paid: int
+) -> tuple[tuple[Candidate, ...], tuple[Rejection, ...]]:
+    """As `gate`, for `wanted` output tokens, of which the money has to pay `paid` at most."""
     candidates: list[Candidate] = []
     rejections: list[Rejection] = []
     for known, refused in _suited(fleet, _demands(context)):
         output = min(wanted, known.max_output)
-        if refusal := refused or _too_long(known, context, output) or _too_dear(known, context, output):
+        if refusal := refused or _too_long(known, context, output) or _too_dear(known, context, min(output, paid)):
             rejections.append(refusal)
             continue
         cost, latency = expected(known, context, output)

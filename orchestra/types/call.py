@@ -123,7 +123,8 @@ class CallFault:
     """An attempt that brought no complete reply: trigger, what was seen, whether the request was sent.
 
     `retry_after` is in seconds. `partial_text` is what had arrived before a cut. `should_retry` is what the provider
-    says of sending the same request again; None where it does not say.
+    says of sending the same request again; None where it does not say. `written` is all that the model had written,
+    reasoning and calls too, and `usage` what the provider had counted until then: all there is to count where `final`.
     """
 
     trigger: Trigger
@@ -133,3 +134,6 @@ class CallFault:
     retry_after: float | None = None
     partial_text: str = ""
     should_retry: bool | None = None
+    written: str = field(default="", repr=False)
+    usage: Usage | None = None
+    final: bool = False

@@ -238,6 +238,14 @@ def test_the_name_of_an_event_serves_where_its_data_has_no_type():
     assert read(data, ASKED)[1].text == "a"
 
 
+def test_a_cut_stream_keeps_what_was_written_and_what_its_beginning_counted():
+    counted = start(input_tokens=5, cache_read_input_tokens=4, output_tokens=1)
+    hm = block(0, "thinking", ("thinking_delta", "thinking", "hm so"), thinking="")
+    fault = read(stream(counted, hm, call(1, "c1", "rows", '{"sql"'), end=False), ASKED)[1]
+    assert (fault.usage, fault.final) == (Usage(9, 1, 4), False)
+    assert (fault.written, fault.partial_text) == ('hm sorows{"sql"', "")
+
+
 def test_an_end_without_a_reason_to_stop_is_a_cut():
     fault = read(stream(text(0, "half")), ASKED)[1]
     assert (fault.trigger, fault.partial_text) == (Trigger.stream_cut, "half")

@@ -345,6 +345,14 @@ def test_a_blocked_prompt_is_the_content_filters():
     for fault in (read(stream(blocked))[1], CODEC.decode(ASKED, json.dumps(blocked).encode())):
         assert fault.trigger is Trigger.content_filter
         assert fault.text == "the prompt was blocked: PROHIBITED_CONTENT"
+        assert (fault.usage, fault.final) == (Usage(3), True)
+
+
+def test_a_cut_stream_keeps_what_was_counted_so_far():
+    counted = {"promptTokenCount": 11, "thoughtsTokenCount": 8000}
+    fault = read(stream(chunk({"text": "hm", "thought": True}, usageMetadata=counted)))[1]
+    assert (fault.usage, fault.final) == (Usage(11, 8000, reasoning=8000), False)
+    assert (fault.written, fault.partial_text) == ("hm", "")
 
 
 def test_a_filtered_reply_executes_nothing():

@@ -8,8 +8,9 @@ import pytest
 
 from orchestra.dialects import codec
 from orchestra.dispatch import Purse
-from orchestra.dispatch.afford import MIN_OUTPUT, afford, input_bound
+from orchestra.dispatch.afford import afford, input_bound
 from orchestra.errors import BudgetExceeded, DeadlineExceeded
+from orchestra.fleet.estimates import MIN_OUTPUT
 from orchestra.transport import TransportFault
 from orchestra.types import (
     Capabilities,
@@ -23,8 +24,9 @@ from orchestra.types import (
     Text,
     ToolResult,
     Trigger,
+    Usage,
 )
-from tests.dispatch.doubles import SILENCE, Bench, Served, card, decide, error, frame, say
+from tests.dispatch.doubles import SILENCE, Bench, Served, call_tool, card, decide, error, frame, say, think
 
 CUT = TransportFault(Trigger.stream_cut, "cut", sent="yes")
 
@@ -171,6 +173,86 @@ async def test_a_reply_without_usage_is_estimated():
     assert accepted.reply.usage is None
     assert accepted.cost.estimated
     assert accepted.cost.usd > 0
+
+
+LONG = "word " * 720  # 1,000 tokens: $0.002
+BY_MODEL = {
+    "text": [frame({"content": LONG})],
+    "reasoning": [think(LONG)],
+    "a call's arguments": call_tool("rows", LONG).pieces[:1],
+}
+
+
+@pytest.mark.parametrize("pieces", BY_MODEL.values(), ids=BY_MODEL)
+async def test_whatever_a_cut_reply_had_written_is_paid_for_and_only_its_text_is_partial_text(pieces):
+    purse = Purse(1.0)
+    bench = Bench({"small": [Served([*pieces, CUT])], "twin": [say("ok")]})
+    accepted = await bench.run(purse=purse)
+    cut = accepted.attempts[0]
+    assert (cut.usage, cut.cost.estimated) == (None, True)
+    assert 2000e-6 <= cut.cost.usd < 2100e-6
+    assert purse.spent == pytest.approx(accepted.cost.usd)
+    assert bench.rows.ended[0].raw == (LONG if pieces is BY_MODEL["text"] else "")
+
+
+@pytest.mark.parametrize("pieces", BY_MODEL.values(), ids=BY_MODEL)
+async def test_whatever_a_cancelled_reply_had_written_is_paid_for(pieces):
+    bench = Bench({"small": [Served([*pieces, SILENCE])]})
+    task = asyncio.create_task(bench.dispatcher.complete(bench.call()))
+    await asyncio.wait_for(bench.transport.waiting.wait(), 5)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    (row,) = bench.rows.ended
+    assert (row.trigger, row.usage, row.cost.estimated) == (None, None, True)
+    assert 2000e-6 <= row.cost.usd < 2100e-6
+
+
+async def test_a_reply_without_usage_is_charged_for_its_reasoning_too():
+    bench = Bench({"small": [Served([think(LONG), *say("ok", usage=b"").pieces])]})
+    accepted = await bench.run()
+    assert accepted.cost.estimated
+    assert 2000e-6 <= accepted.cost.usd < 2100e-6
+
+
+async def test_a_body_that_is_cut_is_paid_for_as_far_as_it_came():
+    json_body = {"content-type": "application/json"}
+    bench = Bench({"small": [Served([LONG.encode(), CUT], headers=json_body)], "twin": [say("ok")]})
+    accepted = await bench.run()
+    cut = accepted.attempts[0].cost
+    assert cut.estimated
+    assert 2000e-6 <= cut.usd < 2100e-6
+
+
+async def test_what_the_provider_had_counted_before_a_cut_is_paid_where_it_is_more_than_we_count():
+    counted = {"prompt_tokens": 3000, "completion_tokens": 500}
+    pieces = [frame({"content": "half"}, usage=counted), CUT]
+    bench = Bench({"small": [Served(pieces)], "twin": [say("ok")]})
+    accepted = await bench.run()
+    cut = accepted.attempts[0]
+    assert (cut.usage, cut.cost) == (None, Cost(pytest.approx(4000e-6), estimated=True))
+
+
+async def test_a_count_that_is_final_is_the_cost_though_the_reply_is_none():
+    counted = {"prompt_tokens": 3000, "completion_tokens": 500}
+    stopped = frame({"content": "half"}, finish="malformed_response", usage=counted)
+    bench = Bench({"small": [Served([stopped])], "twin": [say("ok")]})
+    accepted = await bench.run()
+    refused = accepted.attempts[0]
+    assert (refused.trigger, refused.cost) == (Trigger.bad_reply, Cost(pytest.approx(4000e-6)))
+    assert refused.usage == bench.rows.ended[0].usage == Usage(3000, 500)
+
+
+async def test_a_count_that_is_final_is_the_cost_of_a_reply_that_is_left_before_its_connection_ends():
+    pieces = [*say("ok").pieces, SILENCE]
+    bench = Bench({"small": [Served(pieces)]})
+    task = asyncio.create_task(bench.dispatcher.complete(bench.call()))
+    await asyncio.wait_for(bench.transport.waiting.wait(), 5)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    (row,) = bench.rows.ended
+    assert (row.usage, row.cost) == (Usage(100, 10), Cost(pytest.approx(120e-6)))
 
 
 async def test_a_hundred_concurrent_calls_never_exceed_the_cap_and_use_what_is_refunded():

@@ -646,3 +646,17 @@ def pausing(pool, *keys):
 
 def broken_ledger(*_, **__):
     raise LedgerError("the disk is full")
+
+
+async def test_replies_that_no_max_tokens_bounds_hold_a_limit_of_tokens_once_one_has_told_how_long_they_are():
+    counted = b'data: {"choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": 400}}\n\n'
+    scripts = {"A": [say("ok", usage=counted), SILENCE]}
+    pool = Pool(scripts, keyed("A"), providers=limits(tokens_per_minute=1_000))
+    await pool.run()
+    calls = [asyncio.create_task(pool.run(deadline=30.0)) for _ in range(5)]
+    await pool.transport.waiting.wait()
+    await settle()
+    assert pool.asked == ["A", "A"]  # 410 taken, about as many reserved, and no room for a third
+    for one in calls:
+        one.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)

@@ -223,6 +223,25 @@ def test_tokens_are_counted_only_where_something_limits_them():
     assert limited.way().lane.key.rate.tokens(asked, known.clock()) > 100
 
 
+def test_a_call_without_max_tokens_takes_what_such_calls_usually_write():
+    rate = Known(keyed("A"), tokens_per_minute=1_000).way().lane.key.rate
+    read = rate.tokens(ASKED, 0.0)
+    rate.wrote(300)
+    assert rate.tokens(ASKED, 0.0) == read + 300
+    rate.wrote(200)
+    assert rate.tokens(ASKED, 0.0) == read + 290
+    assert rate.tokens(replace(ASKED, settings=Settings(max_tokens=1)), 0.0) == read + 1
+
+
+def test_what_a_reply_usually_has_makes_no_call_too_large_for_a_limit():
+    rate = Known(keyed("A"), tokens_per_minute=50).way().lane.key.rate
+    read = rate.tokens(ASKED, 0.0)
+    rate.wrote(300)
+    assert rate.tokens(ASKED, 0.0) == 50
+    large = replace(ASKED, messages=ASKED.messages * 20)
+    assert rate.tokens(large, 0.0) == 20 * read > 50
+
+
 def test_a_key_that_could_never_take_the_request_is_the_last_to_be_asked():
     known = Known(keyed("A", "B"), tokens_per_minute=50)
     large = replace(ASKED, settings=Settings(max_tokens=100))

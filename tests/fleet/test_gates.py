@@ -114,6 +114,15 @@ def test_a_call_that_may_cost_more_than_is_left_is_refused():
     assert refusals(replace(CARD, price=Price(0.0, 0.0)), replace(CONTEXT, money_left=0.0)) == []
 
 
+def test_where_nobody_says_how_much_is_written_the_money_must_pay_a_usual_answer_of_one_model_or_64_tokens():
+    dear = replace(CARD, name="dear", price=Price(2.0, 4.0))
+    fleet, context = Fleet.from_cards([CARD, dear]), replace(CONTEXT, output_tokens=None)
+    for left, names in ((0.004048, ["a", "dear"]), (0.004, ["a"]), (0.002, ["a"]), (0.001128, ["a"]), (0.00112, [])):
+        candidates, rejections = gate(fleet, replace(context, money_left=left))
+        assert sorted(one.card.name for one in candidates) == names
+        assert {one.gate for one in rejections} <= {"money"}
+
+
 def test_an_unknown_price_under_a_cap_is_refused_unless_allowed():
     card = replace(CARD, price=None)
     assert refusals(card, CONTEXT) == []

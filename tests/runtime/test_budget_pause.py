@@ -174,7 +174,7 @@ async def test_a_new_plan_pauses_at_the_cap_too_and_keeps_what_was_finished(tmp_
     written = plan(("s1", [], ["look"]), ("s2", ["s1"], ["look"])), plan(("s3", ["s1"], []))
     policy = RecoveryPolicy(max_replans=1)
     async with costly(tmp_path, *written, recovery=policy) as app:
-        agent = app.planner_executor([look], budget=4.3 * EACH, at_cap="pause")
+        agent = app.planner_executor([look], budget=4.05 * EACH, at_cap="pause")
         out = await agent.ainvoke(TASK, THREAD)
         assert list(asked(out)) == ["plan2"]
         out = await agent.ainvoke(Command(resume=1.0), THREAD)

@@ -220,8 +220,8 @@ async def test_at_the_cap_a_person_is_asked_as_often_as_it_is_reached_and_each_a
         assert asked.value["question"] == "budget.0.005"
         (summary,) = app.ledger.runs()
         assert (summary.state, summary.waiting) == ("interrupted", 1)
-        (asked,) = (await graph.ainvoke(Command(resume=0.0125), thread()))["__interrupt__"]
-        assert asked.value["question"] == "budget.0.0125"
+        (asked,) = (await graph.ainvoke(Command(resume=0.0105), thread()))["__interrupt__"]
+        assert asked.value["question"] == "budget.0.0105"
         out = await graph.ainvoke(Command(resume=0.05), thread())
         rows = app.ledger.events(out["carried"]["run"])
         assert (out["said"], out["carried"]["spent"], out["carried"]["budget"]) == ("ok", pytest.approx(0.02), 0.05)
@@ -230,7 +230,7 @@ async def test_at_the_cap_a_person_is_asked_as_often_as_it_is_reached_and_each_a
     assert [(one.id, one.decision) for one in questions(rows)] == [
         ("budget.0.004", "budget"),
         ("budget.0.005", "budget"),
-        ("budget.0.0125", "budget"),
+        ("budget.0.0105", "budget"),
     ]
     assert sum(type(row.event).__name__ == "HumanAnswered" for row in rows) == 3
 
