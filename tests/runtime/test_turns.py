@@ -352,7 +352,7 @@ async def test_a_cap_that_would_not_help_if_it_were_raised_is_nothing_to_ask_abo
     assert asked == []
 
 
-@pytest.mark.parametrize(("budget", "own"), [(0.004, 0.02), (0.015, 0.02), (0.015, None)])
+@pytest.mark.parametrize(("budget", "own"), [(0.004, 0.02), (0.0105, 0.02), (0.0105, None)])
 async def test_where_the_threads_cap_is_what_is_short_a_person_is_asked_whatever_a_call_may_spend(budget, own):
     asked: list[str] = []
     async with app_of([DEAR, DEAR], price=CENT) as app:
