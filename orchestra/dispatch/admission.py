@@ -16,6 +16,7 @@ from orchestra.dispatch.slots import WEIGHTS, Slot, Slots
 from orchestra.dispatch.traffic import Traffic, Way
 from orchestra.dispatch.waiting import granted
 from orchestra.errors import ConfigError, DeadlineExceeded
+from orchestra.fleet import message_tokens
 from orchestra.ledger import Waited, WaitReason
 from orchestra.transport import Transport
 from orchestra.types import CallFault, Cost, ModelCard, Request, Usage
@@ -100,14 +101,21 @@ class Admitted:
         if self.reservation:
             self.reservation.settle(charged)
         if hold := self.rate:
-            tokens = usage.input + usage.output if usage else hold.tokens
+            tokens = usage.input + usage.output if usage else self._told_by_nobody(hold)
             hold.limiter.settle(hold, self._means.clock(), tokens if sent else None)
-            if hold.tokens and usage:
+            if hold.tokens and usage and usage.output:
                 self._learn(usage)
 
+    def _told_by_nobody(self, hold: Hold) -> int:
+        """Tokens of an attempt that reported none: what it had to be held for, without what is only usual."""
+        request = self._course.call.request
+        if request.settings.max_tokens is not None:
+            return hold.tokens
+        return min(hold.tokens, message_tokens(request.messages, request.tools))
+
     def _learn(self, usage: Usage) -> None:
-        rate = self.way.lane.key.rate
-        if rate and self._course.call.request.settings.max_tokens is None:
+        rate, asked = self.way.lane.key.rate, self._course.call.request.settings.max_tokens
+        if rate and asked is None and self.reserved is None:  # money may have bounded it as well
             rate.wrote(usage.output)
 
     def correct(self, limits: Iterable[RateLimit]) -> None:

@@ -24,6 +24,7 @@ class Deadlines:
     def __init__(self, timeouts: Timeouts, deadline: float, clock: Callable[[], float], *, streamed: bool) -> None:
         self.timeouts, self._clock, self._streamed = timeouts, clock, streamed
         self._started = self._since = clock()
+        self._deadline = deadline
         self._ends = min(deadline, self._started + timeouts.total)
         self._timer: asyncio.TimerHandle | None = None
         self._waiting: asyncio.Task[object] | None = None
@@ -62,7 +63,9 @@ class Deadlines:
     def wait_anew(self) -> None:
         """Silence counts from now: until now it was not the model that was slow."""
         now = self._clock()
-        self.paused += now - self._since
+        pause = now - self._since
+        self.paused += pause
+        self._ends = min(self._deadline, self._ends + pause)
         self._since = now
 
     def end_soon(self) -> None:

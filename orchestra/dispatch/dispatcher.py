@@ -212,6 +212,8 @@ class Dispatcher:
         if not rotates and course.ladder.retries < self._recovery.retries:
             return None  # the same once more first: it may have been a hiccup
         failed = course.avoid | {way.target}
+        if not rotates and len(course.spent & self._at(way.target)) > 1:
+            failed |= self._at(way.target)  # two keys have failed alike: it is the place
         there = None if rotates else self._way(course, failed | self._other_places(way.target))
         there = there or self._way(course, failed)
         if there is None:
@@ -222,8 +224,11 @@ class Dispatcher:
         reason = f"{failure.trigger} on {way.target}: to {there.target}"
         return Move(Action.retry, course.ladder, course.ladder.model, reason)
 
+    def _at(self, here: Target) -> frozenset[Target]:
+        return frozenset(one for one in targets(self._means.models[here.model]) if one.place == here.place)
+
     def _other_places(self, here: Target) -> frozenset[Target]:
-        return frozenset(one for one in targets(self._means.models[here.model]) if one.place != here.place)
+        return frozenset(targets(self._means.models[here.model])) - self._at(here)
 
     def _past_closed(self, course: Course, failure: CallFault, attempt: LiveAttempt, end: Move) -> tuple[Move, float]:
         """Nothing is left that is open: the least bad of what was closed to this call and has not failed in it.
@@ -236,7 +241,7 @@ class Dispatcher:
         for name, wait in self.traffic.least_bad(tried, course.call.data_tags, spent, dead=not course.asked):
             fits = self._clock() + wait < course.call.deadline
             if fits and (not course.asked or self.traffic.may_retry(models[name].provider)):
-                return self._all_the_same(course, failure, name, spent), wait
+                return self._all_the_same(course, failure, name, spent), wait and backoff(0, wait, self._draw())
         return self._once_more(course, failure, attempt) or (end, 0.0)
 
     def _once_more(self, course: Course, failure: CallFault, attempt: LiveAttempt) -> tuple[Move, float] | None:

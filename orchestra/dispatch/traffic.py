@@ -17,7 +17,7 @@ from orchestra.dispatch.target import Target, served
 from orchestra.fleet import Fleet, ProviderLimits
 from orchestra.fleet.deployments import folded
 from orchestra.ledger import BreakerChanged
-from orchestra.types import CallFault, ModelCard, ModelReply, Request, Trigger
+from orchestra.types import CallFault, Fault, ModelCard, ModelReply, Request, Trigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +119,9 @@ class Traffic:
         with self._lock:
             if way.conversation is not None and isinstance(result, ModelReply):
                 self._sessions.keep(way.conversation, way.lane.target)
-            if way.forced and isinstance(result, CallFault):
-                way.lane.vain_until = now + VAIN
+            if way.forced and result is not None:
+                vain = isinstance(result, CallFault) and result.trigger.fault is Fault.provider
+                way.lane.vain_until = now + VAIN if vain else now
             return way.lane.leave(now, entered, result, seconds, first_token)
 
     def judged(self, way: Way, *, accepted: bool) -> None:
@@ -138,12 +139,15 @@ class Traffic:
     ) -> Sequence[tuple[str, float]]:
         """Of models that are closed the least bad one first, each with its `pause`; targets to `avoid` do not count.
 
-        Nor do refused keys, unless `dead`: a provider that is down may be back, a key hardly is.
+        Nor do refused keys, unless `dead`: a provider that is down may be back, a key hardly is. What is open counts
+        where the whole model has only been closed until now: of any other it was left out for a reason.
         """
         now, found = self._clock(), list[tuple[float, str, float]]()
+        begun = {one.model for one in avoid}
         for name in names:
             lanes = [one for one in self._ways(name, tags) if one.target not in avoid]
             with self._lock:
+                lanes = [one for one in lanes if name not in begun or one.wait(now)]
                 if left := [one for one in lanes if dead or not one.dead(now)]:
                     found.append((min(one.badness(now) for one in left), name, min(one.pause(now) for one in left)))
         return [(name, pause) for _, name, pause in sorted(found, key=lambda one: one[0])]

@@ -27,20 +27,25 @@ class Harmless:
         except TypeError:  # a list where a tuple should be
             return False
 
-    def add(self, run: str, step: str, event: Event) -> None:
-        """Its row was looked through, and there was nothing in it."""
+    @property
+    def memory(self) -> set[object]:
+        """What is remembered as of now; to be asked for before a row is looked through."""
+        return self._known
+
+    def add(self, memory: set[object], run: str, step: str, event: Event) -> None:
+        """Its row was looked through, and there was nothing in it; `memory` is from before that."""
         if (strings := _strings(event.__class__, content=self._content)) is None:
             return
-        if len(self._known) > _MOST:
-            self._known.clear()
+        if len(memory) > _MOST:
+            memory.clear()
         try:
-            self._known.update((run, step), strings(event))
+            memory.update((run, step), strings(event))
         except TypeError:
             return
 
     def clear(self) -> None:
-        """Forget all: other secrets are known now."""
-        self._known.clear()
+        """Forget all: other secrets are known now, and a row that another thread looks through is none of it."""
+        self._known = set()
 
 
 @cache

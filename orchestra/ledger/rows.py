@@ -41,6 +41,7 @@ class Rows:
 
     def _fresh(self, run: str, step: str, time: float, event: Event) -> Fresh:
         data = encode(event, self._cards, content=self._content)
+        memory = self._harmless.memory
         if self._harmless.known(run, step, event):
             return run, step, time, event.type, data
         shown = data.replace(_OWN_NAME, "", 1) if isinstance(event, AttemptEnded) else data
@@ -48,7 +49,7 @@ class Rows:
             run, step = self._redactor.text(run), self._redactor.text(step)
             data = encode(self._redactor.value(event), self._cards, content=self._content)
         elif len(data) <= _SHORT:
-            self._harmless.add(run, step, event)
+            self._harmless.add(memory, run, step, event)
         return run, step, time, event.type, data
 
     def _row(self, stored: Stored) -> Row:

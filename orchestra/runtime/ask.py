@@ -72,9 +72,8 @@ class Ask:
 
     `grammar` is the part of `output_schema` that an embedded model is held to (`Request`). `check` finds faults in a
     parsed structured answer beyond its schema, `check_call` those of a call, `read` makes of the answer what is handed
-    out. `failures` are those of turns
-    elsewhere, oldest first: they say where on its ladder the step begins. `hold`: a stream hands text on only once it
-    was judged.
+    out. `failures` are those of turns elsewhere, oldest first: they say where on its ladder the step begins. `hold`: a
+    stream hands text on only once it was judged.
     """
 
     step: Step

@@ -216,6 +216,14 @@ async def test_a_slow_reader_is_not_a_silent_model():
     assert bench.texts == ["a", "b", "c"]
 
 
+async def test_what_a_slow_reader_takes_is_no_part_of_the_models_total():
+    bench = bench_with({"small": [say("a", "b", "c")]}, chunk=5.0, total=100.0)
+    async for event in bench.dispatcher.stream(bench.call(commit=True, deadline=1e6)):
+        bench.clock.move(60)
+        bench.events.append(event)
+    assert bench.texts == ["a", "b", "c"]
+
+
 async def some_turns():
     for _ in range(5):
         await asyncio.sleep(0)

@@ -66,18 +66,38 @@ async def test_every_key_is_asked_once_before_any_other_model():
 
 
 @pytest.mark.parametrize("status", [500, 503])
-async def test_a_server_error_is_asked_once_more_then_the_other_keys_there_then_other_places(status):
+async def test_a_server_error_is_asked_once_more_then_one_other_key_there_then_other_places(status):
     there = placed(one="A B C", two="D")
     failing = [error(status)]
     pool = Pool({"A": failing, "B": failing, "C": failing, "D": OK}, there)
     await pool.run()
-    assert pool.asked == ["A", "A", "B", "C", "D"]
+    assert pool.asked == ["A", "A", "B", "D"]  # a third key would only add to its load
 
 
 async def test_a_server_error_at_the_only_place_is_the_other_keys_turn_before_another_models():
     pool = Pool({"A": [error(500)], "B": OK, "C": OK}, keyed("A", "B"), keyed("C", name="twin"))
     await pool.run()
     assert pool.asked == ["A", "A", "B"]
+
+
+async def test_what_a_server_does_not_want_again_goes_to_no_other_key_that_is_open():
+    pool = Pool({"A": [error(500, headers={"x-should-retry": "false"})], "B": OK}, keyed("A", "B"))
+    with pytest.raises(Exhausted):
+        await pool.run()
+    assert pool.asked == ["A"]
+
+
+async def test_what_was_refused_takes_nothing_of_a_limit_but_what_it_asked():
+    wrote = b'data: {"choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": 2000}}\n\n'
+    script = [say("ok", usage=wrote), *[error(500)] * 2, say("ok", usage=wrote)]
+    pool = Pool({"A": script}, keyed("A"), providers=limits(tokens_per_minute=4_000))
+    await pool.run()
+    pool.clock.move(61)
+    with pytest.raises(Exhausted):
+        await pool.run()
+    await pool.run()
+    assert pool.asked == ["A"] * 4
+    assert not [row for row in pool.rows if isinstance(row, Waited) and row.why == "rate_limit"]
 
 
 async def test_another_key_after_a_server_error_is_a_retry():

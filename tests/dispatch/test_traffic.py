@@ -292,6 +292,23 @@ def test_what_was_asked_in_vain_although_it_was_closed_comes_after_what_opens_as
     assert least_bad(known, ("small", "twin")) == ["twin", "small"]
 
 
+@pytest.mark.parametrize(
+    ("end", "order"),
+    [
+        (CallFault(Trigger.bad_request, "no", sent="yes"), ["small", "twin"]),
+        (None, ["twin", "small"]),  # cancelled, which says nothing
+    ],
+)
+def test_what_did_not_fail_for_its_provider_was_not_asked_in_vain(end, order):
+    known = Known(keyed("A"), keyed("B", name="twin"))
+    for name in ("small", "twin"):
+        known.ends(DOWN, name)
+        known.clock.move(1.0)
+    known.ends(DOWN, "small")
+    known.ends(end, "small")
+    assert least_bad(known, ("small", "twin")) == order
+
+
 def test_a_refused_key_is_no_retry_of_anybody():
     known = Known(keyed("A"))
     known.ends(refused(401))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from orchestra.dialects.sse import ServerEvent
@@ -75,7 +74,7 @@ def _with_values(one: Reply, draw: random.Random) -> bytes:
     for _ in range(draw.randint(1, 3)):
         at = draw.randrange(len(events))
         if (data := _json(events[at])) is not None:
-            events[at] = replace(events[at], data=json.dumps(other(data, draw)))
+            events[at] = events[at]._replace(data=json.dumps(other(data, draw)))
     return one.spelled(events)
 
 

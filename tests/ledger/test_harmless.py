@@ -13,7 +13,7 @@ from orchestra.ledger import AttemptEnded, AttemptStarted, Event, Judged, Ledger
 from orchestra.ledger.harmless import Harmless
 from orchestra.ledger.redact import MARK, Redactor
 
-SECRET = "a-known-secret"
+SECRET = "zebra-lion-panda"
 
 
 @pytest.fixture
@@ -67,6 +67,24 @@ def test_a_secret_that_is_learnt_later_was_harmless_only_until_then(file: Path, 
     assert _stored(file).count(SECRET) == 1
 
 
+def test_what_was_looked_through_before_another_thread_learnt_a_secret_is_not_remembered(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, file: Path
+) -> None:
+    suspects = Redactor.suspects
+
+    def learns_then(self: Redactor, text: str) -> bool:
+        found = suspects(self, text)
+        ledger.hide([SECRET])
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Redactor, "suspects", learns_then)
+        ledger.append("run", "s", Judged("a1", SECRET))
+    ledger.append("run", "s", Judged("a1", SECRET))
+    ledger.settle()
+    assert _stored(file).count(SECRET) == 1  # the row that was under way
+
+
 def test_what_is_not_stored_is_not_asked_for_and_what_is_stored_is(file: Path, looked_through: list[str]) -> None:
     for content, looks in ((False, 1), (True, 2)):
         looked_through.clear()
@@ -93,7 +111,7 @@ def test_a_list_where_a_tuple_should_be_is_looked_through(ledger: Ledger, looked
 def test_no_more_is_remembered_than_some_thousand_strings() -> None:
     harmless = Harmless(content=False)
     for number in range(10_000):
-        harmless.add("run", "s", Judged(f"a{number}", "m"))
+        harmless.add(harmless.memory, "run", "s", Judged(f"a{number}", "m"))
     assert not harmless.known("run", "s", Judged("a0", "m"))
     assert harmless.known("run", "s", Judged("a9999", "m"))
 
@@ -108,6 +126,6 @@ def test_events_that_hold_more_than_strings_are_looked_through_every_time(kind: 
         object.__setattr__(event, name, "x")
     for content in (False, True):
         harmless = Harmless(content=content)
-        harmless.add("run", "s", event)
+        harmless.add(harmless.memory, "run", "s", event)
         told = kind.type in nested or (content and kind.type in with_content)
         assert harmless.known("run", "s", event) is not told
