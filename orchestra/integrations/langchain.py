@@ -22,7 +22,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda, RunnableMap, RunnablePassthrough
 from langchain_core.runnables.config import ensure_config
 from langchain_core.tools import BaseTool
-from pydantic import BaseModel, Field, PrivateAttr, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
 from typing_extensions import override
 
 from orchestra.app import LEDGER, Orchestra
@@ -41,7 +41,7 @@ from orchestra.integrations.langchain_tools import langchain_tools
 from orchestra.integrations.tested import warn_untested
 from orchestra.runtime.messages import messages_of
 from orchestra.runtime.node_run import NodeRun, enclosing
-from orchestra.runtime.options import check_step, limits_of
+from orchestra.runtime.options import limits_of
 from orchestra.toolbox import Tool
 from orchestra.types import Mode
 
@@ -103,7 +103,6 @@ class ChatOrchestra(BaseChatModel):
     timeout: float | None = None
     seed: int | None = None
     stop: list[str] | None = None
-    _spelled: set[str] = PrivateAttr(default_factory=set)
 
     @field_validator("app", mode="before")
     @classmethod
@@ -181,23 +180,14 @@ class ChatOrchestra(BaseChatModel):
     def _told(self, config: RunnableConfig | None, said: dict[str, Any]) -> dict[str, Any]:
         """What a call says of itself, and else the config around it.
 
-        It is read before LangChain opens the run, which does not hand it on. Raises ConfigError for a misspelt step.
+        It is read before LangChain opens the run, which does not hand it on.
         """
         known = ensure_config(config)
         configurable: Mapping[str, Any] = known.get("configurable") or {}
         told = {name: configurable[name] for name in _CONFIGURABLE if configurable.get(name) is not None}
         metadata, node = known.get("metadata") or {}, enclosing(self.app.engine)
-        named = said.get("step") or self.step or _named(metadata, node)
-        self._check(named)
-        step = named or _outer(metadata, node)
+        step = said.get("step") or self.step or _named(metadata, node) or _outer(metadata, node)
         return told | said | ({"step": step} if step else {})
-
-    def _check(self, step: Any) -> None:
-        """Raises ConfigError for what looks like a misspelling of a rule's step; a name is looked at once."""
-        if isinstance(step, str) and step not in self._spelled:
-            check_step(step, self.app.policies)
-            if len(self._spelled) < _NAMES:  # names that are made up for every call are not kept
-                self._spelled.add(step)
 
     @override
     def _generate(
@@ -375,7 +365,6 @@ class ChatOrchestra(BaseChatModel):
         return {"app": FLEET}
 
 
-_NAMES = 256
 _OWN = ("step", *_CONFIGURABLE, "temperature", "max_tokens", "timeout", "seed")
 _ALIASES = {"parallel_tool_calls": "parallel_tools", "max_completion_tokens": "max_tokens"}
 _NOT_OURS = frozenset({"strict", "stream"})  # the codec proves what may be strict; each reply is streamed where it can

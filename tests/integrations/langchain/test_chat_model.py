@@ -77,34 +77,16 @@ async def test_the_step_is_the_argument_else_the_metadata_else_call():
         assert await served(app.chat_model(), step="research") == "strong"
 
 
-async def test_a_misspelt_step_is_told_wherever_a_call_or_its_metadata_say_it_and_a_nodes_name_is_free():
+async def test_a_call_its_binding_and_its_metadata_may_name_a_step_like_a_rules_as_complete_does():
     async with two() as app:
-        model, metadata = app.chat_model(), {"metadata": {"orchestra_step": "reserch"}}
-        asks = [
-            model.ainvoke("x", step="reserch"),
-            model.bind(step="reserch").ainvoke("x"),
-            model.ainvoke("x", metadata),
-            model.with_config(metadata).ainvoke("x"),
-            anext(model.astream("x", step="reserch")),
-            ChatOrchestra(app=app, step="reserch").ainvoke("x"),
-        ]
-        for ask in asks:
-            with pytest.raises(ConfigError, match="step 'reserch' is in no rule; did you mean 'research'"):
-                await ask
-        assert await served(model, config={"metadata": {"langgraph_checkpoint_ns": "reserch:1"}}) == "small"
-        assert await served(model, step="summarise") == "small"
-
-
-async def test_the_name_of_a_step_is_looked_at_once(monkeypatch: pytest.MonkeyPatch):
-    seen: list[str] = []
-    monkeypatch.setattr("orchestra.integrations.langchain.check_step", lambda step, _: seen.append(step))
-    async with two() as app:
-        model = app.chat_model()
-        for step in ("a", "b", "a", "b"):
-            await model.bind(step=step).ainvoke("x")
-        for number in range(300):
-            model._check(f"made up {number}")
-    assert (seen[:2], len(seen), len(model._spelled)) == (["a", "b"], 302, 256)
+        model, metadata = app.chat_model(), {"metadata": {"orchestra_step": "research_2"}}
+        assert await served(model, step="research_2") == "small"
+        assert await served(model.bind(step="research_2")) == "small"
+        assert await served(model, config=metadata) == "small"
+        assert await served(ChatOrchestra(app=app, step="research_2")) == "small"
+        assert (await app.complete("x", step="research_2")).model == "small"
+        with pytest.raises(ConfigError, match="step 'research_2' is in no rule; did you mean 'research'"):
+            app.chat_model(step="research_2")
 
 
 @pytest.mark.parametrize(
