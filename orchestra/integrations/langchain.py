@@ -29,8 +29,8 @@ from orchestra.app import LEDGER, Orchestra
 from orchestra.errors import ConfigError
 from orchestra.integrations.langchain_messages import Chunks, ai_message, to_canonical, to_langchain
 from orchestra.integrations.langchain_schemas import (
-    Forms,
     declaration,
+    forms_around,
     forms_of,
     output_of,
     parsed_as,
@@ -243,7 +243,7 @@ class ChatOrchestra(BaseChatModel):
         """A call's options for the app, from LangChain's words for them; what the call says beats the model's own."""
         own = {name: getattr(self, name) for name in _OWN}
         said = {_ALIASES.get(name, name): value for name, value in given.items() if name not in _NOT_OURS}
-        forms: Forms = said.pop("forms", {})
+        forms = {**said.pop("forms", {}), **forms_around()}
         options = {
             name: value for name, value in (own | {"stop": stop or self.stop} | said).items() if value is not None
         }
@@ -273,7 +273,7 @@ class ChatOrchestra(BaseChatModel):
         """
         declared = [declaration(tool, at) for at, tool in enumerate(tools)]
         chosen = {} if tool_choice is None else {"tool_choice": tool_choice}
-        if forms := {**forms_of(tools, declared), **kwargs.pop("forms", {})}:
+        if forms := forms_of(tools, declared):
             kwargs["forms"] = forms
         return self.bind(tools=declared, **chosen, **kwargs)
 
@@ -340,6 +340,8 @@ class ChatOrchestra(BaseChatModel):
         """What LangChain's caches tell askers apart by: whatever is said nowhere in the call as well."""
         node, fleet = enclosing(self.app.engine), self.app.fleet.fingerprint
         around = (node.step, sorted(node.options.items())) if node else ()
+        if forms := forms_around():
+            around = (*around, sorted((name, repr(form)) for name, form in forms.items()))
         return f"{super()._get_llm_string(stop, **kwargs)}---{fleet}{around}"
 
     @property
