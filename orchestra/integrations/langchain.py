@@ -22,13 +22,14 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda, RunnableMap, RunnablePassthrough
 from langchain_core.runnables.config import ensure_config
 from langchain_core.tools import BaseTool
-from pydantic import BaseModel, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, PrivateAttr, ValidationInfo, field_validator
 from typing_extensions import override
 
 from orchestra.app import LEDGER, Orchestra
 from orchestra.errors import ConfigError
 from orchestra.integrations.langchain_messages import Chunks, ai_message, to_canonical, to_langchain
 from orchestra.integrations.langchain_schemas import (
+    Forms,
     declaration,
     forms_around,
     forms_of,
@@ -103,6 +104,7 @@ class ChatOrchestra(BaseChatModel):
     timeout: float | None = None
     seed: int | None = None
     stop: list[str] | None = None
+    _forms: Forms = PrivateAttr(default_factory=dict)
 
     @field_validator("app", mode="before")
     @classmethod
@@ -243,7 +245,7 @@ class ChatOrchestra(BaseChatModel):
         """A call's options for the app, from LangChain's words for them; what the call says beats the model's own."""
         own = {name: getattr(self, name) for name in _OWN}
         said = {_ALIASES.get(name, name): value for name, value in given.items() if name not in _NOT_OURS}
-        forms = {**said.pop("forms", {}), **forms_around()}
+        forms = self._judges()
         options = {
             name: value for name, value in (own | {"stop": stop or self.stop} | said).items() if value is not None
         }
@@ -269,13 +271,17 @@ class ChatOrchestra(BaseChatModel):
 
         `tool_choice` is auto, any (or required), none, or the name of the one tool to call. Raises ConfigError for a
         tool that cannot be declared, such as one a provider runs itself. A call that the validators of a tool that is
-        a pydantic model refuse is asked again.
+        a pydantic model refuse is asked again; a binding that was written down and loaded knows its schema alone.
         """
         declared = [declaration(tool, at) for at, tool in enumerate(tools)]
         chosen = {} if tool_choice is None else {"tool_choice": tool_choice}
-        if forms := forms_of(tools, declared):
-            kwargs["forms"] = forms
-        return self.bind(tools=declared, **chosen, **kwargs)
+        model = self.model_copy()
+        model._forms = forms_of(tools, declared)  # noqa: SLF001  # not of the binding, which is plain JSON
+        return model.bind(tools=declared, **chosen, **kwargs)
+
+    def _judges(self) -> Forms:
+        """The pydantic models that judge calls and answers: of the binding, and of the middleware around."""
+        return {**self._forms, **forms_around()}
 
     @override
     def with_structured_output(
@@ -340,7 +346,7 @@ class ChatOrchestra(BaseChatModel):
         """What LangChain's caches tell askers apart by: whatever is said nowhere in the call as well."""
         node, fleet = enclosing(self.app.engine), self.app.fleet.fingerprint
         around = (node.step, sorted(node.options.items())) if node else ()
-        if forms := forms_around():
+        if forms := self._judges():
             around = (*around, sorted((name, repr(form)) for name, form in forms.items()))
         return f"{super()._get_llm_string(stop, **kwargs)}---{fleet}{around}"
 

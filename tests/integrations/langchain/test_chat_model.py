@@ -16,7 +16,9 @@ from langchain_core.callbacks import BaseCallbackHandler, UsageMetadataCallbackH
 from langchain_core.language_models.chat_model_stream import ChatModelStream
 from langchain_core.load import dumpd, load
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, trim_messages
+from langchain_core.runnables import RunnableBinding, RunnableConfig
 from langchain_core.tools import tool as langchain_tool
+from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import BaseModel, field_validator
 
 from orchestra import Exhausted, NoCandidate, Orchestra, StepPolicy, StreamCut, tool
@@ -437,6 +439,28 @@ async def test_a_model_is_written_down_without_its_app_and_loaded_onto_another()
         loaded = load(written, secrets_map={FLEET: other}, **known)
         assert (loaded.app, loaded.step, loaded.mode) == (other, "research", "cost")
         assert await served(loaded) == "strong"
+
+
+@pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
+async def test_a_binding_of_a_pydantic_model_is_plain_json_which_once_loaded_knows_the_schema_alone():
+    told: list[str] = []
+
+    class Told(BaseCallbackHandler):
+        raise_error = True
+
+        def on_chat_model_start(self, *args: Any, invocation_params: Any = None, **_: Any) -> None:
+            told.append(json.dumps(invocation_params))
+
+    odd, even = CallTool("Verse", lines=3), CallTool("Verse", lines=4)
+    known: dict[str, Any] = {"allowed_objects": [ChatOrchestra, RunnableBinding], "valid_namespaces": ["orchestra"]}
+    async with app_of([odd, even, odd, even, odd, odd]) as app:
+        model = app.chat_model(step="s")
+        bound = model.bind_tools([Verse])
+        loaded = load(json.loads(json.dumps(dumpd(bound))), secrets_map={FLEET: app}, **known)
+        asked = [bound, copy.deepcopy(bound), loaded, model.bind_tools([convert_to_openai_tool(Verse)])]
+        config: RunnableConfig = {"callbacks": [Told()]}
+        lines = [(await one.ainvoke("x", config)).tool_calls[0]["args"]["lines"] for one in asked]
+    assert (lines, len(told)) == ([4, 4, 3, 3], 4)
 
 
 async def test_a_deep_copy_has_settings_of_its_own_and_the_same_app():
