@@ -31,6 +31,7 @@ from orchestra.integrations.langchain_messages import Chunks, ai_message, to_can
 from orchestra.integrations.langchain_schemas import (
     Forms,
     declaration,
+    forms_around,
     forms_of,
     output_of,
     parsed_as,
@@ -41,7 +42,7 @@ from orchestra.integrations.langchain_tools import langchain_tools
 from orchestra.integrations.tested import warn_untested
 from orchestra.runtime.messages import messages_of
 from orchestra.runtime.node_run import NodeRun, enclosing
-from orchestra.runtime.options import check_step, limits_of
+from orchestra.runtime.options import limits_of
 from orchestra.toolbox import Tool
 from orchestra.types import Mode
 
@@ -103,7 +104,7 @@ class ChatOrchestra(BaseChatModel):
     timeout: float | None = None
     seed: int | None = None
     stop: list[str] | None = None
-    _spelled: set[str] = PrivateAttr(default_factory=set)
+    _forms: Forms = PrivateAttr(default_factory=dict)
 
     @field_validator("app", mode="before")
     @classmethod
@@ -181,23 +182,14 @@ class ChatOrchestra(BaseChatModel):
     def _told(self, config: RunnableConfig | None, said: dict[str, Any]) -> dict[str, Any]:
         """What a call says of itself, and else the config around it.
 
-        It is read before LangChain opens the run, which does not hand it on. Raises ConfigError for a misspelt step.
+        It is read before LangChain opens the run, which does not hand it on.
         """
         known = ensure_config(config)
         configurable: Mapping[str, Any] = known.get("configurable") or {}
         told = {name: configurable[name] for name in _CONFIGURABLE if configurable.get(name) is not None}
         metadata, node = known.get("metadata") or {}, enclosing(self.app.engine)
-        named = said.get("step") or self.step or _named(metadata, node)
-        self._check(named)
-        step = named or _outer(metadata, node)
+        step = said.get("step") or self.step or _named(metadata, node) or _outer(metadata, node)
         return told | said | ({"step": step} if step else {})
-
-    def _check(self, step: Any) -> None:
-        """Raises ConfigError for what looks like a misspelling of a rule's step; a name is looked at once."""
-        if isinstance(step, str) and step not in self._spelled:
-            check_step(step, self.app.policies)
-            if len(self._spelled) < _NAMES:  # names that are made up for every call are not kept
-                self._spelled.add(step)
 
     @override
     def _generate(
@@ -253,7 +245,7 @@ class ChatOrchestra(BaseChatModel):
         """A call's options for the app, from LangChain's words for them; what the call says beats the model's own."""
         own = {name: getattr(self, name) for name in _OWN}
         said = {_ALIASES.get(name, name): value for name, value in given.items() if name not in _NOT_OURS}
-        forms: Forms = said.pop("forms", {})
+        forms = self._judges()
         options = {
             name: value for name, value in (own | {"stop": stop or self.stop} | said).items() if value is not None
         }
@@ -279,13 +271,17 @@ class ChatOrchestra(BaseChatModel):
 
         `tool_choice` is auto, any (or required), none, or the name of the one tool to call. Raises ConfigError for a
         tool that cannot be declared, such as one a provider runs itself. A call that the validators of a tool that is
-        a pydantic model refuse is asked again.
+        a pydantic model refuse is asked again; a binding that was written down and loaded knows its schema alone.
         """
         declared = [declaration(tool, at) for at, tool in enumerate(tools)]
         chosen = {} if tool_choice is None else {"tool_choice": tool_choice}
-        if forms := {**forms_of(tools, declared), **kwargs.pop("forms", {})}:
-            kwargs["forms"] = forms
-        return self.bind(tools=declared, **chosen, **kwargs)
+        model = self.model_copy()
+        model._forms = forms_of(tools, declared)  # noqa: SLF001  # not of the binding, which is plain JSON
+        return model.bind(tools=declared, **chosen, **kwargs)
+
+    def _judges(self) -> Forms:
+        """The pydantic models that judge calls and answers: of the binding, and of the middleware around."""
+        return {**self._forms, **forms_around()}
 
     @override
     def with_structured_output(
@@ -350,6 +346,8 @@ class ChatOrchestra(BaseChatModel):
         """What LangChain's caches tell askers apart by: whatever is said nowhere in the call as well."""
         node, fleet = enclosing(self.app.engine), self.app.fleet.fingerprint
         around = (node.step, sorted(node.options.items())) if node else ()
+        if forms := self._judges():
+            around = (*around, sorted((name, repr(form)) for name, form in forms.items()))
         return f"{super()._get_llm_string(stop, **kwargs)}---{fleet}{around}"
 
     @property
@@ -375,7 +373,6 @@ class ChatOrchestra(BaseChatModel):
         return {"app": FLEET}
 
 
-_NAMES = 256
 _OWN = ("step", *_CONFIGURABLE, "temperature", "max_tokens", "timeout", "seed")
 _ALIASES = {"parallel_tool_calls": "parallel_tools", "max_completion_tokens": "max_tokens"}
 _NOT_OURS = frozenset({"strict", "stream"})  # the codec proves what may be strict; each reply is streamed where it can

@@ -29,7 +29,7 @@ from typing_extensions import override
 from orchestra.app import Orchestra
 from orchestra.checks import no_progress
 from orchestra.integrations.langchain import ChatOrchestra
-from orchestra.integrations.langchain_schemas import Forms, is_model
+from orchestra.integrations.langchain_schemas import Forms, is_model, judged_by
 from orchestra.integrations.langchain_tools import LangChainTool, ToolEndedBadly
 from orchestra.runtime.options import NodeOptions, as_step, check_step
 from orchestra.runtime.scope import AtCap
@@ -100,7 +100,7 @@ class EscalationMiddleware(AgentMiddleware[EscalationState, Any, Any]):
         """One turn, served by the app. Raises CallError; GraphInterrupt where a person has to raise the budget."""
         turn, response = self._turn(request), None
         while response is None:
-            with turn.tried():
+            with turn.tried(), judged_by(_forms(request.response_format)):
                 response = handler(self._served(request))
         return _answered(turn, response)
 
@@ -111,7 +111,7 @@ class EscalationMiddleware(AgentMiddleware[EscalationState, Any, Any]):
         """As `wrap_model_call`."""
         turn, response = self._turn(request), None
         while response is None:
-            with turn.tried():
+            with turn.tried(), judged_by(_forms(request.response_format)):
                 response = await handler(self._served(request))
         return _answered(turn, response)
 
@@ -137,11 +137,8 @@ class EscalationMiddleware(AgentMiddleware[EscalationState, Any, Any]):
         return self.turns.open(carried, _failed(request.messages), asks=asks, unsound=_unsound(request.messages))
 
     def _served(self, request: ModelRequest[Any]) -> ModelRequest[Any]:
-        """The request for the app's model, which judges a structured answer before LangChain, by the same forms."""
-        model, settings = self._model(request.model), request.model_settings
-        if forms := _forms(request.response_format):
-            settings = settings | {"forms": forms}
-        return request.override(model=model, model_settings=settings)
+        """The request for the app's model."""
+        return request.override(model=self._model(request.model))
 
     def _model(self, given: BaseChatModel) -> BaseChatModel:
         """The agent's own model where it is this app's, with its settings; the step is the turn's."""

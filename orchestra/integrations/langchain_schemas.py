@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
@@ -97,6 +99,21 @@ def parsed_as(schema: Any, output: Any, message: AIMessage) -> Any:
     return value
 
 
+@contextmanager
+def judged_by(forms: Forms) -> Generator[None]:
+    """Calls of an app's chat model in this block are judged by these forms; a request for another model has none."""
+    before = _AROUND.set(forms)
+    try:
+        yield
+    finally:
+        _AROUND.reset(before)
+
+
+def forms_around() -> Forms:
+    """Those of the block around the call."""
+    return _AROUND.get()
+
+
 def is_model(given: Any) -> TypeGuard[type[BaseModel]]:
     """Whether it is a pydantic model, of pydantic 2."""
     return isinstance(given, type) and issubclass(given, BaseModel)
@@ -111,4 +128,5 @@ def _fit(form: type[BaseModel], arguments: Mapping[str, Json]) -> tuple[dict[str
     return dict(arguments), []
 
 
+_AROUND: ContextVar[Forms] = ContextVar("orchestra_langchain_forms", default=MappingProxyType({}))
 _FORMATS: Mapping[str, Any] = {"json_object": {"type": "object"}, "text": None}  # OpenAI's response formats

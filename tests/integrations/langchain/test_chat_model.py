@@ -16,7 +16,9 @@ from langchain_core.callbacks import BaseCallbackHandler, UsageMetadataCallbackH
 from langchain_core.language_models.chat_model_stream import ChatModelStream
 from langchain_core.load import dumpd, load
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, trim_messages
+from langchain_core.runnables import RunnableBinding, RunnableConfig
 from langchain_core.tools import tool as langchain_tool
+from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import BaseModel, field_validator
 
 from orchestra import Exhausted, NoCandidate, Orchestra, StepPolicy, StreamCut, tool
@@ -77,34 +79,16 @@ async def test_the_step_is_the_argument_else_the_metadata_else_call():
         assert await served(app.chat_model(), step="research") == "strong"
 
 
-async def test_a_misspelt_step_is_told_wherever_a_call_or_its_metadata_say_it_and_a_nodes_name_is_free():
+async def test_a_call_its_binding_and_its_metadata_may_name_a_step_like_a_rules_as_complete_does():
     async with two() as app:
-        model, metadata = app.chat_model(), {"metadata": {"orchestra_step": "reserch"}}
-        asks = [
-            model.ainvoke("x", step="reserch"),
-            model.bind(step="reserch").ainvoke("x"),
-            model.ainvoke("x", metadata),
-            model.with_config(metadata).ainvoke("x"),
-            anext(model.astream("x", step="reserch")),
-            ChatOrchestra(app=app, step="reserch").ainvoke("x"),
-        ]
-        for ask in asks:
-            with pytest.raises(ConfigError, match="step 'reserch' is in no rule; did you mean 'research'"):
-                await ask
-        assert await served(model, config={"metadata": {"langgraph_checkpoint_ns": "reserch:1"}}) == "small"
-        assert await served(model, step="summarise") == "small"
-
-
-async def test_the_name_of_a_step_is_looked_at_once(monkeypatch: pytest.MonkeyPatch):
-    seen: list[str] = []
-    monkeypatch.setattr("orchestra.integrations.langchain.check_step", lambda step, _: seen.append(step))
-    async with two() as app:
-        model = app.chat_model()
-        for step in ("a", "b", "a", "b"):
-            await model.bind(step=step).ainvoke("x")
-        for number in range(300):
-            model._check(f"made up {number}")
-    assert (seen[:2], len(seen), len(model._spelled)) == (["a", "b"], 302, 256)
+        model, metadata = app.chat_model(), {"metadata": {"orchestra_step": "research_2"}}
+        assert await served(model, step="research_2") == "small"
+        assert await served(model.bind(step="research_2")) == "small"
+        assert await served(model, config=metadata) == "small"
+        assert await served(ChatOrchestra(app=app, step="research_2")) == "small"
+        assert (await app.complete("x", step="research_2")).model == "small"
+        with pytest.raises(ConfigError, match="step 'research_2' is in no rule; did you mean 'research'"):
+            app.chat_model(step="research_2")
 
 
 @pytest.mark.parametrize(
@@ -455,6 +439,28 @@ async def test_a_model_is_written_down_without_its_app_and_loaded_onto_another()
         loaded = load(written, secrets_map={FLEET: other}, **known)
         assert (loaded.app, loaded.step, loaded.mode) == (other, "research", "cost")
         assert await served(loaded) == "strong"
+
+
+@pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
+async def test_a_binding_of_a_pydantic_model_is_plain_json_which_once_loaded_knows_the_schema_alone():
+    told: list[str] = []
+
+    class Told(BaseCallbackHandler):
+        raise_error = True
+
+        def on_chat_model_start(self, *args: Any, invocation_params: Any = None, **_: Any) -> None:
+            told.append(json.dumps(invocation_params))
+
+    odd, even = CallTool("Verse", lines=3), CallTool("Verse", lines=4)
+    known: dict[str, Any] = {"allowed_objects": [ChatOrchestra, RunnableBinding], "valid_namespaces": ["orchestra"]}
+    async with app_of([odd, even, odd, even, odd, odd]) as app:
+        model = app.chat_model(step="s")
+        bound = model.bind_tools([Verse])
+        loaded = load(json.loads(json.dumps(dumpd(bound))), secrets_map={FLEET: app}, **known)
+        asked = [bound, copy.deepcopy(bound), loaded, model.bind_tools([convert_to_openai_tool(Verse)])]
+        config: RunnableConfig = {"callbacks": [Told()]}
+        lines = [(await one.ainvoke("x", config)).tool_calls[0]["args"]["lines"] for one in asked]
+    assert (lines, len(told)) == ([4, 4, 3, 3], 4)
 
 
 async def test_a_deep_copy_has_settings_of_its_own_and_the_same_app():

@@ -8,23 +8,24 @@ from typing import Annotated, Any
 
 import pytest
 from langchain.agents import create_agent
-from langchain.agents.middleware import AgentState, HumanInTheLoopMiddleware, ToolRetryMiddleware
+from langchain.agents.middleware import AgentMiddleware, AgentState, HumanInTheLoopMiddleware, ToolRetryMiddleware
 from langchain.agents.structured_output import AutoStrategy, ProviderStrategy, ToolStrategy
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.tools import InjectedToolCallId, tool
+from langchain_openai import ChatOpenAI
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
-from pydantic import BaseModel, field_validator
+from pydantic import BaseModel, SecretStr, field_validator
 
 from orchestra import BudgetExceeded, NoCandidate, RecoveryPolicy
 from orchestra.errors import ConfigError, DeadlineExceeded, Exhausted, SyncInLoop
 from orchestra.integrations.langchain import EscalationMiddleware
 from orchestra.ledger import HumanAsked, RunEnded, attempts, steps, tools, totals
-from orchestra.testing import CallTool, Say, ScriptedModel, scripted_app
+from orchestra.testing import CallTool, FakeProvider, Say, ScriptedModel, scripted_app
 from orchestra.types import Action, Price, Step, Trigger
 from tests.integrations.langchain.agents import ANSWER, LOW, app_of, fleet
 
@@ -340,6 +341,29 @@ def test_of_several_forms_an_answer_is_judged_by_its_own():
         assert agent.invoke(ASKED)["structured_response"] == Nothing(value=-1)
     with agent_of([CallTool("Total", value=-1), CallTool("Nothing", value=0)], agent=options) as (_, agent):
         assert agent.invoke(ASKED)["structured_response"] == Nothing(value=0)
+
+
+class Seen(AgentMiddleware):
+    """What reaches a middleware further in, and the model that it chooses instead, if any."""
+
+    def __init__(self, other: Any = None) -> None:
+        self.other, self.settings = other, []
+
+    def wrap_model_call(self, request: Any, handler: Any) -> Any:
+        self.settings.append(request.model_settings)
+        return handler(request.override(model=self.other) if self.other else request)
+
+
+@pytest.mark.parametrize("wanted", [Total, ToolStrategy(Total)])
+def test_a_model_chosen_further_in_is_told_nothing_of_ours_and_one_of_the_app_judges_all_the_same(wanted):
+    with agent_of(total(-1), total(42)) as (app, _), FakeProvider({"gpt-5": total(7)}) as provider:
+        stock = ChatOpenAI(model="gpt-5", base_url=provider.base_url, api_key=SecretStr("k"), max_retries=0)
+        for other, value in ((stock, 7), (app.chat_model(), 42), (None, 42)):
+            seen = Seen(other)
+            middleware = [EscalationMiddleware(app, step="look"), seen]
+            agent = create_agent(app.chat_model(), [], response_format=wanted, middleware=middleware)
+            assert agent.invoke(ASKED)["structured_response"] == Total(value=value)
+            assert seen.settings == [{}]
 
 
 def test_a_structured_answer_in_json_schema_is_held_to_the_schema():
