@@ -66,7 +66,12 @@ class WeightsError(ConfigError):
 
 
 class CallError(OrchestraError):
-    """A call or a run ended without an accepted answer."""
+    """A call or a run ended without an accepted answer.
+
+    `ruled`: money was capped, the data was tagged, or a rule kept a model out; True, too, where that is not known.
+    """
+
+    ruled = True
 
 
 class NoCandidate(CallError):

@@ -1,4 +1,4 @@
-"""Ends of calls in pydantic-ai's words: where models failed its FallbackModel goes on, where a rule refused it ends."""
+"""A call's end in pydantic-ai's words: FallbackModel goes on where models failed, unless a rule bound the call."""
 
 from __future__ import annotations
 
@@ -16,24 +16,15 @@ from orchestra.errors import BadRequest, CallError, DeadlineExceeded, Exhausted,
 def told(step: str) -> Generator[None]:
     """What ends a call within; where the models failed, it is a ModelAPIError as well, with the plain one as its cause.
 
-    Not so for money, data tags and policies that refuse, nor for what only a person or the caller can mend: another
-    model must not answer then unasked.
+    Not so where money was capped, data tagged, or a model kept out by a rule: another model, which knows none of it,
+    must not answer then unasked. Nor for what only a person or the caller can mend.
     """
     try:
         yield
     except CallError as error:
-        if not _failed(error):
+        if error.ruled or not isinstance(error, BadRequest | DeadlineExceeded | Exhausted | NoCandidate):
             raise
         raise _both(type(error))(error, step) from error
-
-
-_CANNOT = frozenset({"capability", "deprecated", "dialect", "window"})  # gates that tell what a model cannot do
-
-
-def _failed(error: CallError) -> bool:
-    if isinstance(error, NoCandidate):
-        return all(one.gate in _CANNOT for one in error.rejections)
-    return isinstance(error, BadRequest | DeadlineExceeded | Exhausted)
 
 
 class _Failed(CallError, ModelAPIError):
