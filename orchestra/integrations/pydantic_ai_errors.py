@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from functools import cache
-from typing import cast
+from copyreg import __newobj__
+from typing import Any
 
 from pydantic_ai.exceptions import ModelAPIError
 
-from orchestra.errors import BadRequest, CallError, DeadlineExceeded, Exhausted, NoCandidate
+from orchestra import errors
+from orchestra.errors import CallError
 
 
 @contextmanager
@@ -22,18 +23,42 @@ def told(step: str) -> Generator[None]:
     try:
         yield
     except CallError as error:
-        if error.ruled or not isinstance(error, BadRequest | DeadlineExceeded | Exhausted | NoCandidate):
+        kind = None if error.ruled else _KINDS.get(type(error))
+        if kind is None:
             raise
-        raise _both(type(error))(error, step) from error
+        raise kind(error, step) from error
 
 
 class _Failed(CallError, ModelAPIError):
+    """Its kinds have the names of the plain ones, so that whoever catches those still does."""
+
     def __init__(self, error: CallError, step: str) -> None:
         ModelAPIError.__init__(self, step, str(error))
         vars(self).update(vars(error))  # attempts, and what its kind has beside them
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return __newobj__, (type(self), *self.args), vars(self)
 
-@cache
-def _both(kind: type[CallError]) -> type[_Failed]:
-    """The kind under its own name, so that whoever catches it still does."""
-    return cast("type[_Failed]", type(kind.__name__, (_Failed, kind), {}))
+
+class BadRequest(_Failed, errors.BadRequest):
+    """No model takes the request."""
+
+
+class DeadlineExceeded(_Failed, errors.DeadlineExceeded):
+    """The models were too slow."""
+
+
+class Exhausted(_Failed, errors.Exhausted):
+    """The ladder is at its end."""
+
+
+class NoCandidate(_Failed, errors.NoCandidate):
+    """No model can do what the request needs."""
+
+
+_KINDS: dict[type[CallError], type[_Failed]] = {
+    errors.BadRequest: BadRequest,
+    errors.DeadlineExceeded: DeadlineExceeded,
+    errors.Exhausted: Exhausted,
+    errors.NoCandidate: NoCandidate,
+}

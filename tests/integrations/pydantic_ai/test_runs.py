@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
+import pickle
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -695,6 +697,22 @@ async def test_where_the_fleets_models_fail_a_fallback_model_goes_on_to_the_next
     assert str(ended.value) == str(ended.value.__cause__)
     assert len(ended.value.attempts) * 2 == tried
     assert getattr(ended.value, "trigger", None) == getattr(ended.value.__cause__, "trigger", None)
+
+
+@pytest.mark.parametrize("copied", [lambda one: pickle.loads(pickle.dumps(one)), copy.copy, copy.deepcopy])
+@pytest.mark.parametrize("end", ENDS)
+async def test_what_a_fallback_model_goes_on_from_can_be_copied_and_sent_to_another_process(
+    end, copied, tmp_path: Path
+):
+    said, limits, kind = ENDS[end]
+    async with world(tmp_path, [said] * 9, [said] * 9) as (_, app):
+        with pytest.raises(kind) as ended:
+            await answered(OrchestraModel(app, "research", **limits), stream=False)
+    error, again = ended.value, copied(ended.value)
+    assert type(again) is type(error)
+    assert isinstance(again, ModelAPIError)
+    assert (str(again), vars(again)) == (str(error), vars(error))
+    assert {"model_name", "attempts"} <= vars(again).keys()
 
 
 async def test_a_window_too_small_for_the_request_falls_back_as_well():
