@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from copyreg import __newobj__
 from typing import Any
 
 from pydantic_ai.exceptions import ModelAPIError
@@ -37,7 +36,11 @@ class _Failed(CallError, ModelAPIError):
         vars(self).update(vars(error))  # attempts, and what its kind has beside them
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return __newobj__, (type(self), *self.args), vars(self)
+        return _again, (type(self), *self.args), vars(self)
+
+
+def _again(kind: type[_Failed], *args: str) -> _Failed:
+    return kind.__new__(kind, *args)  # what it knows comes after, as its state
 
 
 class BadRequest(_Failed, errors.BadRequest):
