@@ -49,11 +49,10 @@ from pydantic_ai.settings import ModelSettings, ToolOrOutput
 from pydantic_ai.usage import RequestUsage
 
 from orchestra import DeadlineExceeded, Exhausted, Fleet, NoCandidate, Orchestra, StepPolicy
-from orchestra.errors import BadRequest, CallError, ConfigError, ContentFiltered
+from orchestra.errors import BadRequest, CallError, ConfigError, ContentFiltered, IgnoredSetting
 from orchestra.integrations.pydantic_ai import OrchestraModel, OrchestraSettings, select_step
 from orchestra.ledger import AttemptEnded, Decided, Judged
 from orchestra.routing import reject
-from orchestra.runtime.options import IgnoredSetting
 from orchestra.testing import CallTool, CutStream, Error, Say, ScriptedModel, Stall, scripted_app, scripted_transport
 from orchestra.types import Budget, Capabilities, Step
 from tests.app.doubles import LOW, app_of, events, rows
