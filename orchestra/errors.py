@@ -1,4 +1,4 @@
-"""The exceptions of orchestra, one tree.
+"""The exceptions of orchestra, one tree; and its warning, IgnoredSetting.
 
     OrchestraError                 everything below; `attempts` tells what was tried
     ├── ConfigError                ours to mend before a call: the text names file, key, value, what is known
@@ -66,7 +66,12 @@ class WeightsError(ConfigError):
 
 
 class CallError(OrchestraError):
-    """A call or a run ended without an accepted answer."""
+    """A call or a run ended without an accepted answer.
+
+    `ruled`: money was capped, the data was tagged, or a rule kept a model out; True, too, where that is not known.
+    """
+
+    ruled = True
 
 
 class NoCandidate(CallError):
@@ -174,3 +179,7 @@ class RunOwned(OrchestraError):
 
 class SyncInLoop(OrchestraError):
     """A sync twin was called inside a running event loop."""
+
+
+class IgnoredSetting(UserWarning):
+    """A setting was left out of a call: it reaches no model of the fleet, or is not one that every model has."""

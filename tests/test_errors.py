@@ -13,6 +13,7 @@ from orchestra.errors import (
     CallError,
     ConfigError,
     Exhausted,
+    IgnoredSetting,
     NoCandidate,
     OrchestraError,
     PlanError,
@@ -69,3 +70,9 @@ def test_no_candidate_says_who_was_refused_and_a_plan_what_is_wrong() -> None:
 def test_what_the_user_wrote_and_what_a_call_met_are_caught_apart() -> None:
     assert not issubclass(ConfigError, CallError)
     assert not issubclass(CallError, ConfigError)
+
+
+def test_the_warning_can_be_filtered_by_without_a_framework_and_is_no_error_of_ours() -> None:
+    assert issubclass(IgnoredSetting, UserWarning)
+    assert not issubclass(IgnoredSetting, OrchestraError)
+    assert IgnoredSetting.__module__ == "orchestra.errors"

@@ -37,7 +37,7 @@ from agents import (
     generation_span,
 )
 from orchestra import types as t
-from orchestra.errors import ConfigError
+from orchestra.errors import ConfigError, IgnoredSetting
 from orchestra.integrations.openai_agents_items import answer_items, from_items, tell_failure
 from orchestra.integrations.openai_agents_settings import options_of
 from orchestra.integrations.openai_agents_stream import Written
@@ -45,7 +45,7 @@ from orchestra.integrations.openai_agents_usage import told, usage_of
 from orchestra.integrations.tested import warn_untested
 from orchestra.recovery import failures
 from orchestra.routing import declared_steps
-from orchestra.runtime.options import IgnoredSetting, as_step, check_limits, check_step
+from orchestra.runtime.options import as_step, check_limits, check_step
 from orchestra.toolbox.declared import Declaration, declared
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import Any, cast
 from agents.models.default_models import get_default_model, get_default_model_settings
 
 from agents import ModelSettings
-from orchestra.errors import ConfigError
-from orchestra.runtime.options import CallOptions, IgnoredSetting, check_names
+from orchestra.errors import ConfigError, IgnoredSetting
+from orchestra.runtime.options import CallOptions, check_names
 
 
 def options_of(settings: ModelSettings) -> dict[str, Any]:

@@ -1,48 +1,67 @@
-"""Ends of calls in pydantic-ai's words: where models failed its FallbackModel goes on, where a rule refused it ends."""
+"""A call's end in pydantic-ai's words: FallbackModel goes on where models failed, unless a rule bound the call."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from functools import cache
-from typing import cast
+from typing import Any
 
 from pydantic_ai.exceptions import ModelAPIError
 
-from orchestra.errors import BadRequest, CallError, DeadlineExceeded, Exhausted, NoCandidate
+from orchestra import errors
+from orchestra.errors import CallError
 
 
 @contextmanager
 def told(step: str) -> Generator[None]:
     """What ends a call within; where the models failed, it is a ModelAPIError as well, with the plain one as its cause.
 
-    Not so for money, data tags and policies that refuse, nor for what only a person or the caller can mend: another
-    model must not answer then unasked.
+    Not so where money was capped, data tagged, or a model kept out by a rule: another model, which knows none of it,
+    must not answer then unasked. Nor for what only a person or the caller can mend.
     """
     try:
         yield
     except CallError as error:
-        if not _failed(error):
+        kind = None if error.ruled else _KINDS.get(type(error))
+        if kind is None:
             raise
-        raise _both(type(error))(error, step) from error
-
-
-_CANNOT = frozenset({"capability", "deprecated", "dialect", "window"})  # gates that tell what a model cannot do
-
-
-def _failed(error: CallError) -> bool:
-    if isinstance(error, NoCandidate):
-        return all(one.gate in _CANNOT for one in error.rejections)
-    return isinstance(error, BadRequest | DeadlineExceeded | Exhausted)
+        raise kind(error, step) from error
 
 
 class _Failed(CallError, ModelAPIError):
+    """Its kinds have the names of the plain ones, so that whoever catches those still does."""
+
     def __init__(self, error: CallError, step: str) -> None:
         ModelAPIError.__init__(self, step, str(error))
         vars(self).update(vars(error))  # attempts, and what its kind has beside them
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (type(self), *self.args), vars(self)
 
-@cache
-def _both(kind: type[CallError]) -> type[_Failed]:
-    """The kind under its own name, so that whoever catches it still does."""
-    return cast("type[_Failed]", type(kind.__name__, (_Failed, kind), {}))
+
+def _again(kind: type[_Failed], *args: str) -> _Failed:
+    return kind.__new__(kind, *args)  # what it knows comes after, as its state
+
+
+class BadRequest(_Failed, errors.BadRequest):
+    """No model takes the request."""
+
+
+class DeadlineExceeded(_Failed, errors.DeadlineExceeded):
+    """The models were too slow."""
+
+
+class Exhausted(_Failed, errors.Exhausted):
+    """The ladder is at its end."""
+
+
+class NoCandidate(_Failed, errors.NoCandidate):
+    """No model can do what the request needs."""
+
+
+_KINDS: dict[type[CallError], type[_Failed]] = {
+    errors.BadRequest: BadRequest,
+    errors.DeadlineExceeded: DeadlineExceeded,
+    errors.Exhausted: Exhausted,
+    errors.NoCandidate: NoCandidate,
+}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
 from dataclasses import fields, replace
 from operator import attrgetter
 from typing import Any, TypeAlias, cast, get_args
 
 from orchestra.checks import schema_fault
-from orchestra.errors import ConfigError
+from orchestra.errors import CallError, ConfigError, NoCandidate
 from orchestra.routing import StartAt, bind
 from orchestra.runtime.ask import Ask, Writing
 from orchestra.runtime.conversation import Conversation
@@ -38,7 +38,8 @@ async def complete(engine: Engine, messages: Messages, step: str | Step | None, 
     """One accepted reply; see `Orchestra.complete`."""
     asked = _Asked(engine, messages, step, options)
     async with asked.run:
-        return asked.hear(await asked.talk.reply(tool_choice=asked.tool_choice))
+        with _known_rules(asked.talk):
+            return asked.hear(await asked.talk.reply(tool_choice=asked.tool_choice))
 
 
 async def stream(
@@ -48,11 +49,12 @@ async def stream(
     asked = _Asked(engine, messages, step, options)
     reply: Reply | None = None
     async with asked.run, aclosing(asked.talk.stream(tool_choice=asked.tool_choice)) as events:
-        async for event in events:
-            if isinstance(event, End):
-                reply = asked.hear(event.reply)
-            else:
-                yield event
+        with _known_rules(asked.talk):
+            async for event in events:
+                if isinstance(event, End):
+                    reply = asked.hear(event.reply)
+                else:
+                    yield event
     assert reply is not None, "a stream ends with End or raises"
     yield End(reply)  # after the run's last word: whoever has the reply may leave
 
@@ -86,6 +88,24 @@ class _Asked:
         if self._node is not None:
             self._node.end(self.talk)
         return reply
+
+
+_CANNOT = frozenset({"capability", "deprecated", "dialect", "window"})  # gates that tell what a model cannot do
+
+
+@contextmanager
+def _known_rules(talk: Conversation) -> Generator[None]:
+    """A CallError of the block says whether a rule bound the call, whatever ended it."""
+    try:
+        yield
+    except CallError as end:
+        refused = end.rejections if isinstance(end, NoCandidate) else talk.decision.rejections
+        end.ruled = (
+            bool(talk.scope.limits.data_tags or talk.engine.fleet.budgets)
+            or talk.scope.purse.capped
+            or any(one.gate not in _CANNOT for one in refused)
+        )
+        raise
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from orchestra.errors import ConfigError
+from orchestra.errors import ConfigError, IgnoredSetting
 from orchestra.routing import Policy, declared_steps
 from orchestra.runtime.scope import Limits, words
 from orchestra.types import Json, Mode, Priority, Step, ToolChoice, Verdict
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from langchain_core.caches import BaseCache
 
     from orchestra.fleet import Fleet
-
-
-class IgnoredSetting(UserWarning):
-    """A setting was left out of a call: it reaches no model of the fleet, or is not one that every model has."""
 
 
 class NodeOptions(TypedDict, total=False):

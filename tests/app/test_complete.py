@@ -10,9 +10,8 @@ from langchain_core.messages import HumanMessage, SystemMessage
 from pydantic import BaseModel, field_validator
 
 from orchestra import BudgetExceeded, DeadlineExceeded, Exhausted, Message, NoCandidate, Step, StepPolicy, Tool, tool
-from orchestra.errors import BadRequest, CallError, ConfigError, ContentFiltered
+from orchestra.errors import BadRequest, CallError, ConfigError, ContentFiltered, IgnoredSetting
 from orchestra.ledger import Decided, Judged, RunEnded, RunStarted, StepEnded
-from orchestra.runtime.options import IgnoredSetting
 from orchestra.testing import CallTool, Error, Say, ScriptedModel, Silence, scripted_app
 from orchestra.types import Price, Text, ToolCall, ToolResult, Trigger
 from tests.app.doubles import LOW, app_of, events, rain, rows

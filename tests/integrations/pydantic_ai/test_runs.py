@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
+import pickle
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -46,13 +48,13 @@ from pydantic_ai.native_tools import WebSearchTool
 from pydantic_ai.settings import ModelSettings, ToolOrOutput
 from pydantic_ai.usage import RequestUsage
 
-from orchestra import DeadlineExceeded, Exhausted, NoCandidate, StepPolicy
-from orchestra.errors import BadRequest, CallError, ConfigError, ContentFiltered
+from orchestra import DeadlineExceeded, Exhausted, Fleet, NoCandidate, Orchestra, StepPolicy
+from orchestra.errors import BadRequest, CallError, ConfigError, ContentFiltered, IgnoredSetting
 from orchestra.integrations.pydantic_ai import OrchestraModel, OrchestraSettings, select_step
 from orchestra.ledger import AttemptEnded, Decided, Judged
-from orchestra.runtime.options import IgnoredSetting
-from orchestra.testing import CallTool, CutStream, Error, Say, ScriptedModel, Stall, scripted_app
-from orchestra.types import Capabilities, Step
+from orchestra.routing import reject
+from orchestra.testing import CallTool, CutStream, Error, Say, ScriptedModel, Stall, scripted_app, scripted_transport
+from orchestra.types import Budget, Capabilities, Step
 from tests.app.doubles import LOW, app_of, events, rows
 from tests.integrations.fleets import world
 from tests.integrations.pydantic_ai.doubles import ASKED, rain_tool
@@ -696,6 +698,22 @@ async def test_where_the_fleets_models_fail_a_fallback_model_goes_on_to_the_next
     assert getattr(ended.value, "trigger", None) == getattr(ended.value.__cause__, "trigger", None)
 
 
+@pytest.mark.parametrize("copied", [lambda one: pickle.loads(pickle.dumps(one)), copy.copy, copy.deepcopy])
+@pytest.mark.parametrize("end", ENDS)
+async def test_what_a_fallback_model_goes_on_from_can_be_copied_and_sent_to_another_process(
+    end, copied, tmp_path: Path
+):
+    said, limits, kind = ENDS[end]
+    async with world(tmp_path, [said] * 9, [said] * 9) as (_, app):
+        with pytest.raises(kind) as ended:
+            await answered(OrchestraModel(app, "research", **limits), stream=False)
+    error, again = ended.value, copied(ended.value)
+    assert type(again) is type(error)
+    assert isinstance(again, ModelAPIError)
+    assert (str(again), vars(again)) == (str(error), vars(error))
+    assert {"model_name", "attempts"} <= vars(again).keys()
+
+
 async def test_a_window_too_small_for_the_request_falls_back_as_well():
     app = scripted_app(ScriptedModel("small", [], window=200))
     result = await Agent(FallbackModel(OrchestraModel(app, "research"), OTHER)).run("hi" * 1000)
@@ -710,6 +728,41 @@ async def test_what_a_rule_refuses_is_not_asked_of_another_model_instead(refusal
         with pytest.raises(kind) as ended:
             await answered(FallbackModel(OrchestraModel(app, "research", **limits), OTHER), stream=stream)
     assert type(ended.value) is kind
+
+
+def stays(_: Any, candidates: Any) -> Any:
+    """A policy: what is asked here stays with the small model."""
+    return [one if one.card.name == "small" else reject(one, "stays", "it is elsewhere") for one in candidates]
+
+
+BOUND: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {  # a call's limits, a node's, the app's
+    "data tags": ({"data_tags": ["pii"]}, {}, {}),
+    "data tags of a node": ({}, {"data_tags": ["pii"]}, {}),
+    "money": ({"budget": 5.0}, {}, {}),
+    "money of a node": ({}, {"budget": 5.0}, {}),
+    "money of the fleet": ({}, {}, {"budgets": [Budget(9.0, per="day")]}),
+    "a policy": ({}, {}, {"policies": [stays]}),
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("bound", BOUND)
+async def test_where_a_rule_bound_the_call_no_other_model_is_asked_after_its_models_have_failed(bound, stream):
+    limits, of_node, options = BOUND[bound]
+    small = ScriptedModel("small", lambda _: Error(503), tags=("pii",))
+    strong = ScriptedModel("strong", lambda _: Error(503), tier="capable")
+    fleet = Fleet.from_cards([small.card(), strong.card()], budgets=options.get("budgets", ()))
+    policies = options.get("policies", [LOW])
+    async with Orchestra(fleet, transport=scripted_transport(small, strong), ledger=None, policies=policies) as app:
+        both = FallbackModel(OrchestraModel(app, "research", **limits), OTHER)
+
+        async def work() -> str:
+            return await answered(both, stream=stream)
+
+        with pytest.raises(Exhausted) as ended:
+            await app.node(work, step="support", **of_node)()
+    assert type(ended.value) is Exhausted
+    assert small.requests
 
 
 @pytest.mark.parametrize(("strong", "degraded"), [("from strong", False), (Error(503), True)])
