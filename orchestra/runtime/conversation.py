@@ -11,6 +11,7 @@ from orchestra.checks import parse_output
 from orchestra.dialects import inexpressible
 from orchestra.dispatch import Accepted
 from orchestra.errors import CallError, Exhausted, HumanNeeded, NoCandidate, Refused
+from orchestra.fleet.estimates import EXPECTED_OUTPUT
 from orchestra.ledger import Decided, Judged
 from orchestra.recovery import Ladder, Move, feedback, next_move, tolerated
 from orchestra.routing import features, prompt_cache
@@ -153,7 +154,7 @@ class Conversation:
         ask, limits = self.ask, self.scope.limits
         return StepContext(
             step=ask.step,
-            output_tokens=ask.writing.max_tokens,
+            output_tokens=self._output_tokens,
             structured=ask.output_schema is not None,
             upstream=ask.in_plan.upstream,
             history=tuple(self.scope.history),
@@ -170,6 +171,12 @@ class Conversation:
             **features(self.messages, self.tools),
             **prompt_cache(self.messages, self.engine.fleet.models),
         )
+
+    @property
+    def _output_tokens(self) -> int | None:
+        """As asked for; where a person can raise the cap, a usual answer: no money goes into one that is cut short."""
+        most, asks = self.ask.writing.max_tokens, self.scope.asks and self.scope.limits.at_cap == "pause"
+        return EXPECTED_OUTPUT if most is None and asks else most
 
     def _unsaid(self) -> dict[str, Json]:
         """What routing is told of the dialects in which the step's tools cannot be declared; nothing where all can."""

@@ -64,6 +64,7 @@ class NodeRun:
         """The scope of a call within: its own limits, and never more than what the node has left."""
         purse = self.scope.purse.part(limits.budget, allow_unknown=limits.allow_unknown_price)
         deadline = min(self.scope.deadline, self.engine.clock() + limits.deadline)
+        limits = replace(limits, at_cap=self.scope.limits.at_cap)
         return replace(self.scope, purse=purse, deadline=deadline, limits=limits)
 
 

@@ -412,7 +412,7 @@ def dear(*calls: CallTool) -> Say:
 
 def test_the_budget_is_one_for_all_turns_of_a_thread_and_each_thread_has_its_own():
     small = [dear(look("a")), dear(look("b")), dear()]
-    with agent_of(small, price=CENT, budget=0.015, agent={"checkpointer": InMemorySaver()}) as (_, agent):
+    with agent_of(small, price=CENT, budget=0.0105, agent={"checkpointer": InMemorySaver()}) as (_, agent):
         for name in ("one", "two"):
             with pytest.raises(NoCandidate, match="is left"):
                 agent.invoke(ASKED, thread(name))
@@ -495,7 +495,7 @@ def test_what_a_turn_spent_before_it_failed_counts_when_it_is_tried_again():
     """The bad reply cost a cent, the strong model is over what is left, and so is then the small one."""
     wrong = Say(calls=(CallTool("rowz"),), usage=BILLED)
     saver = {"checkpointer": InMemorySaver()}
-    with agent_of([wrong, wrong], price=CENT, budget=0.015, agent=saver) as (_, agent):
+    with agent_of([wrong, wrong], price=CENT, budget=0.0105, agent=saver) as (_, agent):
         with pytest.raises(BudgetExceeded):
             agent.invoke(ASKED, thread())
         with pytest.raises(NoCandidate):
@@ -579,7 +579,7 @@ async def test_a_sync_call_inside_a_running_loop_says_what_to_do():
 async def test_within_a_node_of_ours_the_agent_spends_the_nodes_money():
     with agent_of([dear(look("a")), dear()], price=CENT) as (app, agent):
         graph: Any = StateGraph(dict)
-        node = app.node(lambda _: agent.invoke(ASKED), step="outer", budget=0.015)
+        node = app.node(lambda _: agent.invoke(ASKED), step="outer", budget=0.0105)
         graph.add_node("n", node)
         graph.add_edge(START, "n")
         with pytest.raises(NoCandidate, match="is left"):
