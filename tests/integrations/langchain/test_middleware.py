@@ -478,7 +478,7 @@ def test_a_new_message_is_a_turn_of_its_own_whatever_was_asked_of_the_last(answe
 
 
 def test_where_nobody_can_be_asked_the_cap_ends_the_turn():
-    options: dict[str, Any] = {"price": CENT, "budget": 0.015, "at_cap": "pause"}
+    options: dict[str, Any] = {"price": CENT, "budget": 0.0105, "at_cap": "pause"}
     with agent_of([dear(look("a"))], **options) as (_, agent), pytest.raises(NoCandidate):
         agent.invoke(ASKED)
 
