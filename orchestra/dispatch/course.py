@@ -22,15 +22,13 @@ class Course:
     `asked` are the providers asked so far.
     """
 
-    feedback = ""
-    avoid: frozenset[Target] = frozenset()
-    stay: Target | None = None
-    spent: frozenset[Target] = frozenset()
-    forced = ""
-
     def __init__(self, call: Call, ladder: Ladder) -> None:
         self.call, self.ladder = call, ladder
+        self.feedback = self.forced = ""
         self.attempts: list[Attempt] = []
+        self.avoid: frozenset[Target] = frozenset()
+        self.spent: frozenset[Target] = frozenset()
+        self.stay: Target | None = None
         self.asked: set[str] = set()
         self.id = os.urandom(6).hex()
 

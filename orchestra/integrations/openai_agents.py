@@ -66,6 +66,7 @@ def run_config(app: Orchestra, **limits: Unpack[NodeOptions]) -> RunConfig:
     Tracing is off, because the runner would send its traces to OpenAI; the app's ledger has every call. Set
     `tracing_disabled` to False where your own processors keep them here.
     """
+    check_limits(limits, "run_config")
     return RunConfig(model_provider=_Only(app, **limits), tracing_disabled=True)
 
 
@@ -77,7 +78,7 @@ class OrchestraProvider(ModelProvider):
     """
 
     def __init__(self, app: Orchestra, **limits: Unpack[NodeOptions]) -> None:
-        check_limits(limits, "run_config")
+        check_limits(limits, "OrchestraProvider")
         self._app, self._limits = app, limits
 
     def get_model(self, model_name: str | None) -> Model:
