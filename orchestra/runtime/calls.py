@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import fields, replace
 from operator import attrgetter
 from typing import Any, TypeAlias, cast, get_args
@@ -38,8 +38,11 @@ async def complete(engine: Engine, messages: Messages, step: str | Step | None, 
     """One accepted reply; see `Orchestra.complete`."""
     asked = _Asked(engine, messages, step, options)
     async with asked.run:
-        with _known_rules(asked.talk):
+        try:
             return asked.hear(await asked.talk.reply(tool_choice=asked.tool_choice))
+        except CallError as end:
+            end.ruled = _ruled(asked.talk, end)
+            raise
 
 
 async def stream(
@@ -49,12 +52,15 @@ async def stream(
     asked = _Asked(engine, messages, step, options)
     reply: Reply | None = None
     async with asked.run, aclosing(asked.talk.stream(tool_choice=asked.tool_choice)) as events:
-        with _known_rules(asked.talk):
+        try:
             async for event in events:
                 if isinstance(event, End):
                     reply = asked.hear(event.reply)
                 else:
                     yield event
+        except CallError as end:
+            end.ruled = _ruled(asked.talk, end)
+            raise
     assert reply is not None, "a stream ends with End or raises"
     yield End(reply)  # after the run's last word: whoever has the reply may leave
 
@@ -93,19 +99,14 @@ class _Asked:
 _CANNOT = frozenset({"capability", "deprecated", "dialect", "window"})  # gates that tell what a model cannot do
 
 
-@contextmanager
-def _known_rules(talk: Conversation) -> Generator[None]:
-    """A CallError of the block says whether a rule bound the call, whatever ended it."""
-    try:
-        yield
-    except CallError as end:
-        refused = end.rejections if isinstance(end, NoCandidate) else talk.decision.rejections
-        end.ruled = (
-            bool(talk.scope.limits.data_tags or talk.engine.fleet.budgets)
-            or talk.scope.purse.capped
-            or any(one.gate not in _CANNOT for one in refused)
-        )
-        raise
+def _ruled(talk: Conversation, end: CallError) -> bool:
+    """Whether a rule bound the call that ended so: data tags, money, or a policy that dropped a model."""
+    refused = end.rejections if isinstance(end, NoCandidate) else talk.decision.rejections
+    return (
+        bool(talk.scope.limits.data_tags or talk.engine.fleet.budgets)
+        or talk.scope.purse.capped
+        or any(one.gate not in _CANNOT for one in refused)
+    )
 
 
 @asynccontextmanager

@@ -8,19 +8,17 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 from orchestra.checks import parse_output
-from orchestra.dialects import inexpressible
 from orchestra.dispatch import Accepted
-from orchestra.errors import CallError, Exhausted, HumanNeeded, NoCandidate, Refused
-from orchestra.fleet.estimates import EXPECTED_OUTPUT
-from orchestra.ledger import Decided, Judged
+from orchestra.errors import CallError, Exhausted, HumanNeeded, Refused
+from orchestra.ledger import Judged
 from orchestra.recovery import Ladder, Move, feedback, next_move, tolerated
-from orchestra.routing import features, prompt_cache
 from orchestra.runtime.ask import Ask, KeptMove, KeptReply, calls_in, calls_since_asked, unmistakable
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.journal import ANEW, Journal
 from orchestra.runtime.scope import RunScope
 from orchestra.runtime.shrinking import Shrinking
 from orchestra.runtime.turn_call import call_of
+from orchestra.runtime.turn_decision import decided
 from orchestra.types import (
     Action,
     Attempt,
@@ -32,7 +30,6 @@ from orchestra.types import (
     Message,
     ModelReply,
     Reply,
-    StepContext,
     StreamEvent,
     ToolCallReady,
     ToolChoice,
@@ -80,27 +77,10 @@ class Conversation:
     def decision(self) -> Decision:
         """The step's decision, made when the first model is about to be asked. Raises NoCandidate."""
         if self._decision is None:
-            context = self.context()
-            self._decision = decision = self._decide(context)
-            self.scope.recorder.record(context.step.id, Decided(context, decision, self.engine.router.fingerprint))
+            self._decision = decision = decided(self)
             if self._ladder and all(self._ladder.model != one.card.name for one in decision.candidates):
                 self._ladder = None  # it served the step before a resume, and may not now
         return self._decision
-
-    def _decide(self, context: StepContext) -> Decision:
-        try:
-            return self.engine.decide(context)
-        except NoCandidate as end:
-            if any(one.gate == "money" for one in end.rejections):
-                end.caps = self.scope.purse.too_low(lambda usd: self._serves(replace(context, money_left=usd)))
-            raise
-
-    def _serves(self, context: StepContext) -> bool:
-        try:
-            self.engine.decide(context)
-        except NoCandidate:
-            return False
-        return True
 
     @property
     def ladder(self) -> Ladder:
@@ -149,41 +129,10 @@ class Conversation:
         place, end = self.ask.in_plan.place, self.scope.deadline
         return self._began + (end - self._began) * place.turns / (place.turns + place.behind)
 
-    def context(self) -> StepContext:
-        """The step as policies see it at this moment."""
-        ask, limits = self.ask, self.scope.limits
-        return StepContext(
-            step=ask.step,
-            output_tokens=self._output_tokens,
-            structured=ask.output_schema is not None,
-            upstream=ask.in_plan.upstream,
-            history=tuple(self.scope.history),
-            tenant=limits.tenant,
-            feature=limits.feature,
-            priority=limits.priority,
-            deadline=min(self._latest, self._share) - self.engine.clock(),
-            money_left=self.scope.purse.unspent,
-            allow_unknown_price=limits.allow_unknown_price,
-            data_tags=limits.data_tags,
-            mode=limits.mode,
-            draw=self.engine.draw(),
-            signals={"today": self.engine.today(), **self._unsaid(), **ask.in_plan.signals},
-            **features(self.messages, self.tools),
-            **prompt_cache(self.messages, self.engine.fleet.models),
-        )
-
     @property
-    def _output_tokens(self) -> int | None:
-        """As asked for; where a person can raise the cap, a usual answer: no money goes into one that is cut short."""
-        most, asks = self.ask.writing.max_tokens, self.scope.asks and self.scope.limits.at_cap == "pause"
-        return EXPECTED_OUTPUT if most is None and asks else most
-
-    def _unsaid(self) -> dict[str, Json]:
-        """What routing is told of the dialects in which the step's tools cannot be declared; nothing where all can."""
-        if not self.tools:
-            return {}
-        found = inexpressible(self.tools, self.engine.fleet.tool_dialects)
-        return {"inexpressible": found} if found else {}
+    def seconds(self) -> float:
+        """What its models may take from now on, in seconds: what is left of its share, or of its own limit."""
+        return min(self._latest, self._share) - self.engine.clock()
 
     @cached_property
     def _shrinking(self) -> Shrinking:

@@ -4,7 +4,7 @@ import pytest
 
 from orchestra.dialects import inexpressible
 from orchestra.errors import NoCandidate
-from orchestra.runtime import conversation
+from orchestra.runtime import turn_decision
 from orchestra.testing import ScriptedModel, scripted_app
 from orchestra.toolbox import Tool
 from orchestra.types import ToolSpec
@@ -22,7 +22,7 @@ def test_a_dialect_is_named_with_the_tool_and_the_reason():
 
 async def test_no_request_is_made_of_a_model_that_cannot_be_told_of_a_tool(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(
-        conversation, "inexpressible", lambda tools, dialects: dict.fromkeys(dialects, "tool 'odd': no")
+        turn_decision, "inexpressible", lambda tools, dialects: dict.fromkeys(dialects, "tool 'odd': no")
     )
     small = ScriptedModel("small", ["never asked"])
     async with scripted_app(small) as app:
