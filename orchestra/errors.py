@@ -27,7 +27,7 @@ A failure of one step or attempt is a value (Verdict, CallFault); exceptions are
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orchestra.types import Action, Attempt, Budget, Rejection, Trigger
@@ -39,6 +39,14 @@ class OrchestraError(Exception):
     def __init__(self, text: str, *, attempts: tuple[Attempt, ...] = ()) -> None:
         super().__init__(text)
         self.attempts = attempts
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As it is: task queues and process pools hand errors on, and an exception's own way knows only its text."""
+        return _again, (type(self), *self.args), vars(self)
+
+
+def _again(kind: type[OrchestraError], *args: object) -> OrchestraError:
+    return kind.__new__(kind, *args)  # what it knows comes after, as its state
 
 
 class ConfigError(OrchestraError):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+import pickle
 import re
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -65,6 +69,27 @@ def test_no_candidate_says_who_was_refused_and_a_plan_what_is_wrong() -> None:
     rejection = Rejection("big", "window", "too small")
     assert NoCandidate("none", rejections=(rejection,)).rejections == (rejection,)
     assert PlanError("bad plan", faults=("a cycle",)).faults == ("a cycle",)
+
+
+def again(error: OrchestraError) -> OrchestraError:
+    return pickle.loads(pickle.dumps(error))
+
+
+@pytest.mark.parametrize("passed", [again, copy.copy, copy.deepcopy])
+@pytest.mark.parametrize("cls", TREE.values())
+def test_an_error_comes_whole_through_a_task_queue(cls: type[OrchestraError], passed: Callable[[Any], Any]) -> None:
+    known: dict[str, Any] = {"attempts": (Attempt("1", "small", trigger=Trigger.overloaded, evidence=("503",)),)}
+    if issubclass(cls, Refused):
+        known |= {"trigger": Trigger.stream_cut, "evidence": ("cut",)}
+    if cls in (NoCandidate, PlanError, errors.RunOwned):
+        known.clear()
+    if cls is StreamCut:
+        known["partial_text"] = "Once upon"
+    error = cls("was übrig blieb", **known)
+    error.add_note("seen in the queue")
+    received = passed(error)
+    assert type(received) is cls
+    assert (str(received), received.args, vars(received)) == (str(error), error.args, vars(error))
 
 
 def test_what_the_user_wrote_and_what_a_call_met_are_caught_apart() -> None:
