@@ -20,7 +20,8 @@ from orchestra.types import ModelCard
 class FleetEndpoints:
     """Resolves cards. Keys are read from the environment at the moment of dispatch, and `hide` is told them first.
 
-    `headers` are those of a provider that the dialect knows nothing of; models of this process get none.
+    `headers` are those of a provider that the dialect knows nothing of; models of this process get none. A key that
+    stands in `names` is a placeholder (`ollama`), and none of `hide`'s affair.
     """
 
     def __init__(
@@ -29,8 +30,9 @@ class FleetEndpoints:
         hide: Callable[[Iterable[str]], None],
         environ: Mapping[str, str] = os.environ,
         headers: Callable[[str], Headers] = lambda _: (),
+        names: str = "",
     ) -> None:
-        self.servers, self.hide, self.environ, self.headers = servers, hide, environ, headers
+        self.servers, self.hide, self.environ, self.headers, self.names = servers, hide, environ, headers, names
         self._credentials = AwsCredentials()
         self._hidden: set[str] = set()
         self._endpoint = lru_cache(256)(Endpoint)  # the same for every call, until a variable has another value
@@ -88,7 +90,7 @@ class FleetEndpoints:
             names = " or ".join(key.removeprefix("env:") for key in card.keys)
             raise ConfigError(f"model {card.name!r}: none of its keys is set; set {names}")
         if found[0] not in self._hidden:
-            self.hide(found[:1])
+            self.hide(_hidden(found[:1], self.names))
             self._hidden.add(found[0])
         return found[0]
 
@@ -125,7 +127,16 @@ def _region(card: ModelCard, environ: Mapping[str, str]) -> str | None:
     return next(named, host and host[1]) or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
 
 
-def secrets(cards: Iterable[ModelCard], environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
-    """The values of every key the fleet names, so that the ledger can redact them."""
-    names = {key.removeprefix("env:") for card in cards for key in card.keys}
-    return tuple(environ[name] for name in sorted(names) if environ.get(name))
+def secrets(cards: Iterable[ModelCard], names: str, environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """The values of every key the fleet names but placeholders, so that the ledger can redact them."""
+    keys = {key.removeprefix("env:") for card in cards for key in card.keys}
+    return _hidden((environ[key] for key in sorted(keys) if environ.get(key)), names)
+
+
+def names_of(cards: Iterable[ModelCard]) -> str:
+    """What a fleet calls its models and providers, in one text, as the ledger has to tell them."""
+    return "\n".join(name for card in cards for name in (card.name, card.model, card.provider)).casefold()
+
+
+def _hidden(keys: Iterable[str], names: str) -> tuple[str, ...]:
+    return tuple(key for key in keys if key.casefold() not in names)

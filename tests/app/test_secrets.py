@@ -79,3 +79,10 @@ async def test_a_key_that_is_set_only_after_the_app_was_made_is_kept_out_as_well
         monkeypatch.setenv("FLEET_TEST_KEY", KEY)
         await app.complete("what is my key?")
     assert KEY.encode() not in bytes_of(tmp_path)
+
+
+async def test_a_placeholder_that_is_the_name_of_a_model_stays_readable(tmp_path, monkeypatch):
+    monkeypatch.setenv("FLEET_TEST_KEY", "strong")
+    async with serving(tmp_path, {"strong": "hello"}) as (_, app):
+        reply = await app.complete("hi", model="strong")
+        assert {row.event.model for row in app.ledger.events(reply.run) if hasattr(row.event, "model")} == {"strong"}

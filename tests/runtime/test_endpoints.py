@@ -9,7 +9,7 @@ import pytest
 from orchestra.dispatch.target import served
 from orchestra.errors import ConfigError
 from orchestra.fleet import Fleet, Network
-from orchestra.runtime.endpoints import FleetEndpoints, secrets
+from orchestra.runtime.endpoints import FleetEndpoints, names_of, secrets
 from orchestra.runtime.network import FleetNetwork
 from orchestra.types import ModelCard
 
@@ -117,4 +117,14 @@ def test_a_card_is_ready_where_requests_are_signed_instead():
 
 
 def test_the_secrets_of_a_fleet_are_the_values_of_its_keys():
-    assert secrets([card("env:B", "env:NONE"), card("env:A", "env:B")], {"A": "1", "B": "2", "C": "3"}) == ("1", "2")
+    cards = [card("env:B", "env:NONE"), card("env:A", "env:B")]
+    assert secrets(cards, names_of(cards), {"A": "1", "B": "2", "C": "3"}) == ("1", "2")
+
+
+async def test_a_key_that_stands_in_a_name_of_the_fleet_is_a_placeholder_and_hides_nothing():
+    ollama = card("env:OLLAMA_API_KEY", provider="ollama")
+    environ, names = {"OLLAMA_API_KEY": "Ollama"}, names_of([ollama])
+    assert secrets([ollama], names, environ) == ()
+    hidden: list[str] = []
+    there = await FleetEndpoints(Servers(), hidden.extend, environ, names=names).resolve(ollama)
+    assert (there.key, hidden) == ("Ollama", [])
