@@ -59,7 +59,7 @@ fuzz: .venv/.dev ## break 100,000 streams of every dialect, bend every schema, a
 bench: .venv/.dev ## measure what the README promises
 	@for benchmark in benchmarks/*.py; do $(BIN)/python "$$benchmark" || exit 1; done
 
-bench-agents: .venv/.user ## ask the embedded models 72 questions whose answers SQL knows; takes an hour, a killed run goes on
+bench-agents: .venv/.user ## ask the embedded models 72 questions whose answers SQL knows; takes an hour or two, a killed run goes on
 	@$(BIN)/orchestra models pull
 	@$(BIN)/python benchmarks/agents/analyst.py --out .orchestra/bench-agents.jsonl --resume
 
