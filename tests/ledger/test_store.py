@@ -212,6 +212,17 @@ def test_a_full_disk_ends_the_run_and_not_the_ledger(ledger: Ledger) -> None:
     assert [row.event.type for row in ledger.events("run")] == ["run_started", "run_ended"]
 
 
+def test_a_ledger_in_whose_place_another_was_made_ends_the_run_as_well(file: Path, ledger: Ledger) -> None:
+    ledger.append("run", "", RunStarted("a"))
+    for part in file.parent.iterdir():
+        part.unlink()
+    other = Ledger(file)
+    with pytest.raises(LedgerError, match="it was replaced by another file while it was open; run again"):
+        ledger.append("run", "", RunEnded("done"))
+    assert other.events("run") == []
+    other.close()
+
+
 def test_a_ledger_that_is_removed_under_a_run_ends_it(file: Path, ledger: Ledger) -> None:
     ledger.append("run", "", RunStarted("a"))
     file.unlink()
