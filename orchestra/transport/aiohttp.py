@@ -52,7 +52,7 @@ class AiohttpTransport:
                 request.url,
                 headers=request.headers if secure or proxy is None else (*request.headers, *proxy.headers),
                 data=io.BytesIO(request.body) if len(request.body) > LARGE else request.body,
-                ssl=self._trust.context if secure else True,
+                ssl=self._trust.context if secure or (proxy and proxy.url.startswith("https:")) else True,
                 proxy=proxy and proxy.url,
                 proxy_headers=proxy and dict(proxy.headers),  # for CONNECT only
                 allow_redirects=False,
