@@ -214,6 +214,12 @@ async def test_a_key_that_http_cannot_carry_is_refused_without_being_quoted(tran
     assert "sk-secret" not in str(error)
 
 
+@pytest.mark.parametrize("key", ["sk-secret ", "  "])
+async def test_blanks_around_a_key_do_not_keep_the_request_back(transport, key):
+    async with raw_server(lambda c: c.reply(b"ok")) as server:
+        assert (await read(transport, post(server.base, headers=[("authorization", f"Bearer {key}")])))[2] == b"ok"
+
+
 async def test_credentials_in_netrc_do_not_stand_in_for_the_key(transport, monkeypatch, tmp_path):
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login me password mine\n")
