@@ -2,7 +2,8 @@
 
 import gc
 import multiprocessing
-from contextlib import suppress
+import weakref
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -30,7 +31,9 @@ class Life:
 
     def __init__(self, budgets, file=None, now=NOON):
         self.now, self.purses = now, {}
-        self.ledger = Ledger(file, clock=lambda: self.now)
+        me = weakref.proxy(self)
+        self.ledger = Ledger(file, clock=lambda: me.now)
+        weakref.finalize(self, self.ledger.close)  # Python 3.13 warns of a file that is only dropped
         self.caps = Caps(budgets, self.ledger.charges(), f"life-{next(NUMBERS)}")
 
     def purse(self, run="r", whole=None, **labels):
@@ -236,9 +239,9 @@ def test_an_attempt_of_another_process_that_began_in_the_last_period_is_not_book
 
 
 def test_rows_of_a_ledger_that_knew_no_labels_count_where_none_is_asked_for(file):
-    ledger = Ledger(file, clock=lambda: NOON)
-    ledger.append("r", "s", AttemptStarted("a", "m"))
-    ledger.append("r", "s", AttemptEnded("a", "m", cost=Cost(2.0)))
+    with closing(Ledger(file, clock=lambda: NOON)) as ledger:
+        ledger.append("r", "s", AttemptStarted("a", "m"))
+        ledger.append("r", "s", AttemptEnded("a", "m", cost=Cost(2.0)))
     assert Life([Budget(5.0, "day")], file).left() == 3.0
     assert Life([ACME], file).left(tenant="acme") == 5.0
 
