@@ -114,6 +114,29 @@ def _append_in_child(ledger: Ledger) -> None:
     os._exit(0)
 
 
+def test_a_new_file_that_another_process_is_about_to_make_is_waited_for(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.parent.mkdir()
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        monkeypatch.setattr("time.sleep", lambda _: other.execute("ROLLBACK"))  # while this one waits
+        with closing(Ledger(file)) as ledger:
+            ledger.append("run", "", RunStarted("a"))
+            assert len(ledger.events("run")) == 1
+
+
+def test_a_new_file_that_another_process_keeps_to_itself_is_told_of(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.parent.mkdir()
+    monkeypatch.setattr("orchestra.ledger.schema.BUSY", 0.01)
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LedgerError, match="another process has kept it locked"):
+            Ledger(file)
+
+
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system does not fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_process_writes_through_a_connection_of_its_own(ledger: Ledger) -> None:
