@@ -7,11 +7,12 @@ this process's attempts are counted as they reserve and settle, and those of oth
 from __future__ import annotations
 
 import math
+import os
 import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TypeAlias
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from orchestra.dispatch.purse import Account, Purse
 from orchestra.ledger import Charge, Charges
@@ -22,16 +23,25 @@ class Caps:
     """The accounts of a fleet's `budgets`; threads may share them.
 
     `charges` is None where the ledger keeps nothing: then every period begins with the process. Attempts whose money is
-    reserved here say `holder` in the ledger, by which they are told from those of others.
+    reserved here say `holder` in the ledger, by which they are told from those of others. A forked child has one of its
+    own, and reads anew what was spent.
     """
 
     def __init__(self, budgets: Iterable[Budget], charges: Charges | None, holder: str) -> None:
-        self.holder = holder
-        self.budgets, self._charges = tuple(budgets), charges
+        self.budgets = tuple(budgets)
+        self._begin(charges, holder)
+        _ALL.add(self)
+
+    def _begin(self, charges: Charges | None, holder: str) -> None:
+        self.holder, self._charges = holder, charges
         self._periods = tuple(_Book(budget) for budget in self.budgets if budget.per != "run")
         self._runs: WeakKeyDictionary[Account, tuple[_Book, ...]] = WeakKeyDictionary()
         self._pending: _Pending = {}
         self._lock = threading.Lock()
+
+    def after_fork(self) -> None:
+        """What the parent holds and spends from now on is another process's."""
+        self._begin(self._charges and self._charges.anew(), f"{self.holder}-{os.getpid()}")
 
     def purse_for(self, now: float, labels: Labels, whole: Purse) -> Purse:
         """What an attempt is paid from: `whole`, the call's purse, and every budget that the attempt falls under.
@@ -59,6 +69,18 @@ class Caps:
             if self._charges and books:
                 _enter(self._charges.of(name), books, {})
         return self._runs[run]
+
+
+_ALL: WeakSet[Caps] = WeakSet()
+
+
+def _after_fork() -> None:
+    for caps in tuple(_ALL):
+        caps.after_fork()
+
+
+if hasattr(os, "register_at_fork"):  # where there is none, nothing forks
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class _Book:

@@ -37,6 +37,10 @@ class Charges:
         self._version: int | None = None  # of the file, as SQLite counts what other connections write
         self._seen = 0
 
+    def anew(self) -> Charges:
+        """A reader of the same file that has read nothing yet."""
+        return Charges(self._store)
+
     def of(self, run: str) -> list[Charge]:
         """All charges of a run."""
         return self._read(lambda db: db.execute(_OF_RUN, (run,)).fetchall())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from pathlib import Path
 
 from orchestra.errors import LedgerError
@@ -78,13 +79,29 @@ def _claim(db: sqlite3.Connection, path: Path | None) -> None:
         raise LedgerError(f"{path} is not a ledger but another SQLite database (tables: {found}); give another path")
     if tables:
         _check_version(db, path)
-    db.execute("PRAGMA journal_mode = WAL")
+    _into_wal(db)
     db.execute("PRAGMA synchronous = NORMAL")
     db.execute("PRAGMA secure_delete = ON")  # a journal holds content: what is deleted must not linger in free pages
     if not tables:
         db.executescript(_EVENTS)
     if not {"journal", "leases", "cards"} <= tables:
         db.executescript(_LATER)
+
+
+def _into_wal(db: sqlite3.Connection) -> None:
+    """For this SQLite waits for nobody, and processes that start together all make the same new file."""
+    until = time.monotonic() + BUSY
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                raise
+        time.sleep(_AGAIN)
+
+
+_AGAIN = 0.005  # seconds; it takes a process less to make the file
 
 
 def _check_version(db: sqlite3.Connection, path: Path | None) -> None:

@@ -37,8 +37,9 @@ class Store:
 
         What cannot be written is held on, for the next write.
         """
-        if self.path and not os.path.exists(self.path):  # SQLite would go on writing into the removed file  # noqa: PTH110  # quick, as each write asks
-            raise LedgerError(f"cannot append to the ledger {self.path}: it was removed while it was open; run again")
+        if self.path and _file(self.path) != self._file:  # SQLite would go on writing into the removed one
+            how = "replaced by another file" if self.path.exists() else "removed"
+            raise LedgerError(f"cannot append to the ledger {self.path}: it was {how} while it was open; run again")
         return self.use("append to", lambda db: self._written(db, statements))
 
     @property
@@ -113,6 +114,7 @@ class Store:
         self._pid = os.getpid()
         try:
             self._db = connect(self.path)
+            self._file = self.path and _file(self.path)
         except (sqlite3.Error, OSError, UnicodeError) as error:
             raise LedgerError(f"cannot open {self}: {_explain(error)}") from error
 
@@ -122,6 +124,15 @@ class Store:
         made = _within(db, lambda db: _executed(db, statements, self._held))
         self._held = []
         return made
+
+
+def _file(path: Path) -> tuple[int, int] | None:
+    """Which file that is, None: there is none. Quick, as each write asks."""
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def event_row(event: Fresh) -> Statement:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     import aiohttp
 
 
+LONGEST_HEADER, MOST_HEADERS = 65_536, 1_000
+"""Bytes and number of a reply's headers, which httpx takes too: aiohttp's own 8,190 and 128 would lose paid replies."""
+
 LARGE = 2**20
 """Bytes of a body; aiohttp warns of more in one piece, and wants to read them piece by piece."""
 
@@ -52,7 +55,7 @@ class AiohttpTransport:
                 request.url,
                 headers=request.headers if secure or proxy is None else (*request.headers, *proxy.headers),
                 data=io.BytesIO(request.body) if len(request.body) > LARGE else request.body,
-                ssl=self._trust.context if secure else True,
+                ssl=self._trust.context if secure or (proxy and proxy.url.startswith("https:")) else True,
                 proxy=proxy and proxy.url,
                 proxy_headers=proxy and dict(proxy.headers),  # for CONNECT only
                 allow_redirects=False,
@@ -118,6 +121,8 @@ def _session(keep_alive: float) -> aiohttp.ClientSession:
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=keep_alive),
         timeout=aiohttp.ClientTimeout(),  # the caller holds the deadlines; connecting is bounded per request
         cookie_jar=aiohttp.DummyCookieJar(),
+        max_field_size=LONGEST_HEADER,
+        max_headers=MOST_HEADERS,
     )
 
 

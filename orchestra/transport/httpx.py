@@ -44,7 +44,7 @@ class HttpxTransport:
                 built = client.build_request(
                     request.method,
                     request.url,
-                    headers=list(request.headers),
+                    headers=[(name, value.strip()) for name, value in request.headers],  # else it refuses and quotes it
                     content=request.body,
                     timeout=httpx.Timeout(None, connect=request.connect),
                     extensions={"trace": _until_sent(connecting)} if proxy else None,

@@ -1,7 +1,9 @@
 """Budgets over all runs: what matches pays, a restart forgets nothing, several processes share."""
 
 import gc
-from contextlib import suppress
+import multiprocessing
+import weakref
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -29,7 +31,9 @@ class Life:
 
     def __init__(self, budgets, file=None, now=NOON):
         self.now, self.purses = now, {}
-        self.ledger = Ledger(file, clock=lambda: self.now)
+        me = weakref.proxy(self)
+        self.ledger = Ledger(file, clock=lambda: me.now)
+        weakref.finalize(self, self.ledger.close)  # Python 3.13 warns of a file that is only dropped
         self.caps = Caps(budgets, self.ledger.charges(), f"life-{next(NUMBERS)}")
 
     def purse(self, run="r", whole=None, **labels):
@@ -235,11 +239,41 @@ def test_an_attempt_of_another_process_that_began_in_the_last_period_is_not_book
 
 
 def test_rows_of_a_ledger_that_knew_no_labels_count_where_none_is_asked_for(file):
-    ledger = Ledger(file, clock=lambda: NOON)
-    ledger.append("r", "s", AttemptStarted("a", "m"))
-    ledger.append("r", "s", AttemptEnded("a", "m", cost=Cost(2.0)))
+    with closing(Ledger(file, clock=lambda: NOON)) as ledger:
+        ledger.append("r", "s", AttemptStarted("a", "m"))
+        ledger.append("r", "s", AttemptEnded("a", "m", cost=Cost(2.0)))
     assert Life([Budget(5.0, "day")], file).left() == 3.0
     assert Life([ACME], file).left(tenant="acme") == 5.0
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_workers_forked_from_one_process_see_what_the_others_spend(file):
+    parent = Life([ACME], file)
+    parent.spend(1.0, tenant="acme")
+    parent.begin(0.5, tenant="acme")  # under way at the moment of the fork
+    with parent.caps._lock:  # so may another thread hold it
+        assert [_in_a_fork(parent) for _ in range(2)] == [3.5, 2.5]
+    assert parent.left(tenant="acme") == 1.5
+    assert Life([ACME], file).left(tenant="acme") == 1.5
+
+
+def test_a_fork_of_a_process_whose_ledger_keeps_nothing_begins_every_period_anew():
+    parent = Life([ACME])
+    parent.spend(1.0, tenant="acme")
+    parent.caps.after_fork()
+    assert parent.left(tenant="acme") == 5.0
+
+
+def _in_a_fork(life):
+    """What a forked child finds left of the budget, of which it then spends 1.0."""
+    context = multiprocessing.get_context("fork")
+    said = context.SimpleQueue()
+    child = context.Process(target=lambda: said.put(life.purse(tenant="acme").left) or life.spend(1.0, tenant="acme"))
+    child.start()
+    child.join(20)
+    assert child.exitcode == 0
+    return said.get()
 
 
 def test_concurrent_threads_never_take_more_than_a_budget():

@@ -158,10 +158,12 @@ def test_what_a_process_holds_is_not_written_by_its_fork(file: Path, monkeypatch
     file.parent.mkdir()
     store = Store(file)
     assert store.hold(("run", "", 0.0, "run_started", "{}"))
+    before = store._db
     monkeypatch.setattr(os, "getpid", lambda: -1)  # as in a child
     assert store.hold(("child", "", 0.0, "run_started", "{}"))
     assert [row[1] for row in store.rows("run") + store.rows("child")] == ["child"]
     store.close()
+    before.close()
 
 
 @pytest.mark.parametrize("secret", ["planted-secret", 'a "quoted" secret', "one\\with\\slashes", "gehe\u00efmnis"])

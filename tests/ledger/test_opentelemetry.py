@@ -105,7 +105,7 @@ def failover(*, call_id: str = "") -> list[Event]:
         Judged("a", "fast", Trigger.overloaded, ("529: busy",), action=Action.sibling, to_model="wide"),
         AttemptStarted("b", "wide", degraded=True, call=call_id),
         AttemptEnded(
-            "b", "wide", "gemini-flash-001", None, 200, "yes", "stop", Usage(30, 7, 5, 2), Cost(0.25), 0.9, 0.4
+            "b", "wide", "gemini-flash-001", None, 200, "yes", "stop", Usage(30, 7, 5, 2, 4), Cost(0.25), 0.9, 0.4
         ),
         Judged("b", "wide"),
     ]
@@ -156,6 +156,7 @@ def test_one_span_covers_all_attempts_of_a_call_and_says_what_came_of_them(recei
         "gen_ai.usage.input_tokens": 30,
         "gen_ai.usage.output_tokens": 7,
         "gen_ai.usage.cache_read.input_tokens": 5,
+        "gen_ai.usage.cache_write.input_tokens": 4,
         "gen_ai.usage.reasoning.output_tokens": 2,
         "server.address": "api.anthropic.com",
         "server.port": 443,
@@ -247,6 +248,7 @@ def test_attempts_are_measured_each_with_its_own_error_tokens_and_money(received
         "input_tokens": 30,
         "output_tokens": 7,
         "cache_read.input_tokens": 5,
+        "cache_write.input_tokens": 4,
         "reasoning.output_tokens": 2,
     }.items():
         points = {
@@ -281,6 +283,7 @@ def test_tokens_of_refused_replies_count_because_they_are_paid_for(received: Rec
 def test_the_last_published_conventions_name_the_metrics_otherwise(received: Received) -> None:
     whole, *_ = received.tell(call(*failover()))
     assert (whole.attributes or {})["gen_ai.provider.name"] == "anthropic"
+    assert (whole.attributes or {})["gen_ai.usage.cache_creation.input_tokens"] == 4
     metrics = received.metrics()
     assert metrics["gen_ai.client.operation.duration"][0].attributes["gen_ai.provider.name"] == "anthropic"
     tokens = {point.attributes["gen_ai.token.type"]: point for point in metrics["gen_ai.client.token.usage"]}

@@ -114,6 +114,29 @@ def _append_in_child(ledger: Ledger) -> None:
     os._exit(0)
 
 
+def test_a_new_file_that_another_process_is_about_to_make_is_waited_for(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.parent.mkdir()
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        monkeypatch.setattr("time.sleep", lambda _: other.execute("ROLLBACK"))  # while this one waits
+        with closing(Ledger(file)) as ledger:
+            ledger.append("run", "", RunStarted("a"))
+            assert len(ledger.events("run")) == 1
+
+
+def test_a_new_file_that_another_process_keeps_to_itself_is_told_of(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.parent.mkdir()
+    monkeypatch.setattr("orchestra.ledger.schema.BUSY", 0.01)
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LedgerError, match="another process has kept it locked"):
+            Ledger(file)
+
+
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system does not fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_process_writes_through_a_connection_of_its_own(ledger: Ledger) -> None:
@@ -210,6 +233,17 @@ def test_a_full_disk_ends_the_run_and_not_the_ledger(ledger: Ledger) -> None:
     ledger._store._db.execute("PRAGMA max_page_count = 1000000")
     ledger.append("run", "", RunEnded("failed"))
     assert [row.event.type for row in ledger.events("run")] == ["run_started", "run_ended"]
+
+
+def test_a_ledger_in_whose_place_another_was_made_ends_the_run_as_well(file: Path, ledger: Ledger) -> None:
+    ledger.append("run", "", RunStarted("a"))
+    for part in file.parent.iterdir():
+        part.unlink()
+    other = Ledger(file)
+    with pytest.raises(LedgerError, match="it was replaced by another file while it was open; run again"):
+        ledger.append("run", "", RunEnded("done"))
+    assert other.events("run") == []
+    other.close()
 
 
 def test_a_ledger_that_is_removed_under_a_run_ends_it(file: Path, ledger: Ledger) -> None:

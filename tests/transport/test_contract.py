@@ -30,6 +30,12 @@ async def test_a_header_that_comes_several_times_breaks_nothing(transport):
     assert "c=3" in headers["set-cookie"]
 
 
+@pytest.mark.parametrize("headers", [f"X-Policy: {'a' * 60_000}\r\n", "X-A: b\r\n" * 900], ids=["long", "many"])
+async def test_a_long_head_costs_no_reply(transport, headers):
+    async with raw_server(lambda c: c.reply(b"ok", headers=headers)) as server:
+        assert (await read(transport, post(server.base)))[2] == b"ok"
+
+
 async def test_chunks_arrive_before_the_reply_is_complete(transport):
     go_on = asyncio.Event()
 
@@ -206,6 +212,12 @@ async def test_a_key_that_http_cannot_carry_is_refused_without_being_quoted(tran
         error = await fault(transport, post(server.base, headers=[("authorization", f"Bearer {key}")]))
     assert (error.trigger, error.sent) == (Trigger.connection, "no")
     assert "sk-secret" not in str(error)
+
+
+@pytest.mark.parametrize("key", ["sk-secret ", "  "])
+async def test_blanks_around_a_key_do_not_keep_the_request_back(transport, key):
+    async with raw_server(lambda c: c.reply(b"ok")) as server:
+        assert (await read(transport, post(server.base, headers=[("authorization", f"Bearer {key}")])))[2] == b"ok"
 
 
 async def test_credentials_in_netrc_do_not_stand_in_for_the_key(transport, monkeypatch, tmp_path):

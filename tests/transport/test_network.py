@@ -73,6 +73,13 @@ async def test_a_proxy_may_be_spoken_to_securely_itself(made, tls, ca):
         await transport.aclose()
 
 
+async def test_a_proxy_of_a_private_authority_is_believed_before_a_plain_server_too(made, tls, ca):
+    async with raw_server(lambda c: c.reply(b"by proxy"), tls=tls) as proxy:
+        transport = made(ca=ca, proxy=proxy.base)
+        assert (await read(transport, post("http://provider.invalid")))[2] == b"by proxy"
+        await transport.aclose()
+
+
 async def test_a_tunnel_that_the_proxy_refuses_was_not_sent_and_no_password_is_told(made, ca):
     refusal = "407 Proxy Authentication Required"
     async with raw_server(lambda c: c.reply(b"", status=refusal)) as proxy:

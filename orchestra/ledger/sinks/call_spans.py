@@ -122,7 +122,8 @@ class CallSpans:
     def _end(self, error: str | None, evidence: Sequence[str] = ()) -> None:
         for attempt in self._attempts.values():  # under way still
             self._end_attempt(attempt, names.CANCELLED)
-        self._span.set_attributes({names.ATTEMPTS: self._number} | money(self._cost) | tokens(self._used))
+        used = tokens(self._used, self._telemetry.conventions)
+        self._span.set_attributes({names.ATTEMPTS: self._number} | money(self._cost) | used)
         if error:
             self._asked[names.ERROR] = error
             self._telemetry.fail(self._span, error, evidence)

@@ -65,6 +65,7 @@ _COUNTED: Mapping[str, Callable[[Usage], int]] = {
     names.INPUT_COUNTER: lambda usage: usage.input,
     names.OUTPUT_COUNTER: lambda usage: usage.output,
     names.CACHED_COUNTER: lambda usage: usage.cached_input,
+    names.WRITTEN_COUNTER: lambda usage: usage.cache_write,
     names.REASONING_COUNTER: lambda usage: usage.reasoning,
 }
 

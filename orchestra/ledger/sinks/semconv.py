@@ -25,13 +25,17 @@ class Conventions:
     provider: str
     duration: str
     token_usage: str | None
+    cache_write: str
 
+
+CACHE_WRITE, CACHE_CREATION = "gen_ai.usage.cache_write.input_tokens", "gen_ai.usage.cache_creation.input_tokens"
+_OPERATION = ("gen_ai.client.operation.duration", "gen_ai.client.token.usage")
 
 VERSIONS: Mapping[Version, Conventions] = MappingProxyType(
     {
-        "latest": Conventions("gen_ai.provider.name", "gen_ai.client.inference.duration", None),
-        "1.41": Conventions("gen_ai.provider.name", "gen_ai.client.operation.duration", "gen_ai.client.token.usage"),
-        "1.36": Conventions("gen_ai.system", "gen_ai.client.operation.duration", "gen_ai.client.token.usage"),
+        "latest": Conventions("gen_ai.provider.name", "gen_ai.client.inference.duration", None, CACHE_WRITE),
+        "1.41": Conventions("gen_ai.provider.name", *_OPERATION, CACHE_CREATION),
+        "1.36": Conventions("gen_ai.system", *_OPERATION, CACHE_CREATION),
     }
 )
 
@@ -65,6 +69,7 @@ TOOL_RESULT = "gen_ai.tool.call.result"
 INPUT_COUNTER = "gen_ai.client.inference.usage.input_tokens"
 OUTPUT_COUNTER = "gen_ai.client.inference.usage.output_tokens"
 CACHED_COUNTER = "gen_ai.client.inference.usage.cache_read.input_tokens"
+WRITTEN_COUNTER = "gen_ai.client.inference.usage.cache_write.input_tokens"
 REASONING_COUNTER = "gen_ai.client.inference.usage.reasoning.output_tokens"
 SECONDS_BUCKETS = tuple(0.01 * 2**power for power in range(14))
 TOKEN_BUCKETS = tuple(4**power for power in range(14))

@@ -76,14 +76,15 @@ def money(cost: Cost) -> Attributes:
     return {} if cost.usd is None else {names.COST: cost.usd, names.ESTIMATED: cost.estimated}
 
 
-def tokens(usage: Usage | None) -> Attributes:
-    """The tokens that were reported; cached and reasoning ones are among input and output, as in the conventions."""
+def tokens(usage: Usage | None, conventions: Conventions) -> Attributes:
+    """The tokens that were reported; the cache's and reasoning ones are among input and output, as there."""
     if usage is None:
         return {}
     return {
         names.INPUT_TOKENS: usage.input,
         names.OUTPUT_TOKENS: usage.output,
         names.CACHED_TOKENS: usage.cached_input,
+        conventions.cache_write: usage.cache_write,
         names.REASONING_TOKENS: usage.reasoning,
     }
 
