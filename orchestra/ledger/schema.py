@@ -79,7 +79,7 @@ def _claim(db: sqlite3.Connection, path: Path | None) -> None:
         raise LedgerError(f"{path} is not a ledger but another SQLite database (tables: {found}); give another path")
     if tables:
         _check_version(db, path)
-    _into_wal(db)
+    into_wal(db)
     db.execute("PRAGMA synchronous = NORMAL")
     db.execute("PRAGMA secure_delete = ON")  # a journal holds content: what is deleted must not linger in free pages
     if not tables:
@@ -88,7 +88,7 @@ def _claim(db: sqlite3.Connection, path: Path | None) -> None:
         db.executescript(_LATER)
 
 
-def _into_wal(db: sqlite3.Connection) -> None:
+def into_wal(db: sqlite3.Connection) -> None:
     """For this SQLite waits for nobody, and processes that start together all make the same new file."""
     until = time.monotonic() + BUSY
     while True:

@@ -10,12 +10,15 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata, CheckpointTuple
 from langgraph.checkpoint.sqlite import SqliteSaver
 
+from orchestra.ledger.schema import into_wal
+
 
 class Saver(SqliteSaver):
     """Any event loop and thread may use it. What was written survives the death of its process, as the ledger does."""
 
     def __init__(self, conn: sqlite3.Connection) -> None:
         super().__init__(conn)
+        into_wal(conn)  # its own setup would wait for no other process
         self.setup()
         conn.execute("PRAGMA synchronous = NORMAL")
 
