@@ -134,7 +134,8 @@ class EscalationMiddleware(AgentMiddleware[EscalationState, Any, Any]):
     def _turn(self, request: ModelRequest[Any]) -> Turn:
         carried = _carried(request.state) or self.turns.begin(_task(request.messages))
         asks = get_config().get("configurable", {}).get("__pregel_checkpointer") is not None
-        return self.turns.open(carried, _failed(request.messages), asks=asks, unsound=_unsound(request.messages))
+        shown = request.state["messages"]  # what became of the calls; other middleware may ask with other messages
+        return self.turns.open(carried, _failed(shown), asks=asks, unsound=_unsound(shown))
 
     def _served(self, request: ModelRequest[Any]) -> ModelRequest[Any]:
         """The request for the app's model."""
@@ -254,17 +255,18 @@ def _told(messages: Sequence[BaseMessage]) -> list[tuple[ToolCall, str]]:
     return told
 
 
-def _unsound(messages: Sequence[BaseMessage]) -> int:
-    """How many messages at the end are turns in which every call failed without any effect."""
-    found, results = 0, 0
+def _unsound(messages: Sequence[BaseMessage]) -> frozenset[str]:
+    """The calls of the turns at the end in which every call failed without any effect."""
+    found: set[str] = set()
+    results: set[str] = set()
     for one in reversed(messages):
         if isinstance(one, ToolMessage) and one.additional_kwargs.get(ACTED) is False:
-            results += 1
+            results.add(one.tool_call_id)
         elif isinstance(one, AIMessage) and results:
-            found, results = found + results + 1, 0
+            found, results = found | results, set()
         else:
             break
-    return found
+    return frozenset(found)
 
 
 def _answered(turn: Turn, response: ModelResponse[Any]) -> ExtendedModelResponse[Any]:

@@ -8,7 +8,13 @@ from typing import Annotated, Any
 
 import pytest
 from langchain.agents import create_agent
-from langchain.agents.middleware import AgentMiddleware, AgentState, HumanInTheLoopMiddleware, ToolRetryMiddleware
+from langchain.agents.middleware import (
+    AgentMiddleware,
+    AgentState,
+    HumanInTheLoopMiddleware,
+    ToolRetryMiddleware,
+    wrap_model_call,
+)
 from langchain.agents.structured_output import AutoStrategy, ProviderStrategy, ToolStrategy
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
@@ -22,8 +28,9 @@ from langgraph.types import Command, interrupt
 from pydantic import BaseModel, SecretStr, field_validator
 
 from orchestra import BudgetExceeded, NoCandidate, RecoveryPolicy
+from orchestra import tool as tool_of_ours
 from orchestra.errors import ConfigError, DeadlineExceeded, Exhausted, SyncInLoop
-from orchestra.integrations.langchain import EscalationMiddleware
+from orchestra.integrations.langchain import EscalationMiddleware, langchain_tools
 from orchestra.ledger import HumanAsked, RunEnded, attempts, steps, tools, totals
 from orchestra.testing import CallTool, FakeProvider, Say, ScriptedModel, scripted_app
 from orchestra.types import Action, Price, Step, Trigger
@@ -40,6 +47,11 @@ def rows(sql: str) -> str:
     if sql == "bad":
         raise ValueError("no such table: bad")
     return f"{sql} is 42"
+
+
+def refuses() -> str:
+    """Never works."""
+    raise ValueError("nothing there")
 
 
 def look(sql: str) -> CallTool:
@@ -109,6 +121,31 @@ async def test_a_stronger_model_is_shown_a_failed_call_that_may_have_had_an_effe
         await agent.ainvoke(ASKED)
         (body,) = app.transport._models["strong"].requests
     assert [one["role"] for one in body["messages"]] == ["user", "assistant", "tool"]
+
+
+def edited(change: Any) -> Any:
+    """Middleware of somebody's that asks with other messages."""
+    return wrap_model_call(lambda request, handler: handler(request.override(messages=change(request.messages))))
+
+
+@pytest.mark.parametrize("inside", [True, False])
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        (lambda messages: [*messages, HumanMessage("Be brief.")], ["user", "assistant", "tool", "user"]),
+        (lambda messages: messages[:1], ["user"]),
+    ],
+)
+def test_middleware_that_asks_with_other_messages_takes_neither_a_rung_nor_a_message(change, shown, inside):
+    """A failure without effect is cut out of the history only where it stands at its end, whole."""
+    probe = langchain_tools([tool_of_ours(read_only=True)(refuses)])
+    with agent_of([CallTool("refuses")], [ANSWER], app={"recovery": UP_AT_ONCE}) as (app, _):
+        ours = EscalationMiddleware(app, step="look")
+        middleware = [ours, edited(change)] if inside else [edited(change), ours]
+        out = create_agent(NEVER, probe, middleware=middleware).invoke(ASKED)
+        (body,) = app.transport._models["strong"].requests
+    assert served(out) == ["small", "strong"]
+    assert [one["role"] for one in body["messages"]] == shown
 
 
 async def test_by_a_policy_of_yours_a_failing_tool_goes_up_at_once_and_only_once():
