@@ -52,13 +52,17 @@ class NodeRun:
 
     def begin(self, talk: Conversation) -> None:
         """Before a call's first model is asked. Raises Exhausted or HumanNeeded where none is left to try."""
-        if self.stand is not None:
+        if self.stand is not None and self._is_turn(talk):
             talk.go_on(self.stand, self.failed, _at_end(talk.messages, self.unsound) if self.unsound else 0)
 
     def end(self, talk: Conversation) -> None:
         """After a call has its reply."""
-        if self.stand is not None:
+        if self.stand is not None and self._is_turn(talk):
             self.stand, self.failed = talk.stand, Verdict()
+
+    def _is_turn(self, talk: Conversation) -> bool:
+        """Not what is asked within a turn for another step, such as which tools to offer."""
+        return talk.ask.step == self.step
 
     def part(self, limits: Limits) -> RunScope:
         """The scope of a call within: its own limits, and never more than what the node has left."""

@@ -12,6 +12,7 @@ from langchain.agents.middleware import (
     AgentMiddleware,
     AgentState,
     HumanInTheLoopMiddleware,
+    LLMToolSelectorMiddleware,
     ToolRetryMiddleware,
     wrap_model_call,
 )
@@ -32,7 +33,7 @@ from orchestra import tool as tool_of_ours
 from orchestra.errors import ConfigError, DeadlineExceeded, Exhausted, SyncInLoop
 from orchestra.integrations.langchain import EscalationMiddleware, langchain_tools
 from orchestra.ledger import HumanAsked, RunEnded, attempts, steps, tools, totals
-from orchestra.testing import CallTool, FakeProvider, Say, ScriptedModel, scripted_app
+from orchestra.testing import CallTool, FakeProvider, RawReply, Say, ScriptedModel, scripted_app
 from orchestra.types import Action, Price, Step, Trigger
 from tests.integrations.langchain.agents import ANSWER, LOW, app_of, fleet
 
@@ -146,6 +147,23 @@ def test_middleware_that_asks_with_other_messages_takes_neither_a_rung_nor_a_mes
         (body,) = app.transport._models["strong"].requests
     assert served(out) == ["small", "strong"]
     assert [one["role"] for one in body["messages"]] == shown
+
+
+def test_what_other_middleware_asks_within_a_turn_for_a_step_of_its_own_takes_no_rung_from_the_turn(tmp_path):
+    options: Any = {"recovery": UP_AT_ONCE, "ledger": tmp_path / "l.db"}
+    chosen = RawReply('{"tools": ["rows"]}')
+    with agent_of([chosen, look("bad"), chosen], [ANSWER], app=options) as (app, _):
+        selector = LLMToolSelectorMiddleware(model=app.chat_model(step="select"))
+        middleware = [EscalationMiddleware(app, step="look"), selector]
+        out = create_agent(NEVER, [rows], middleware=middleware).invoke(ASKED)
+        found = run_of(app)
+    assert served(out) == ["small", "strong"]
+    assert [(one.step, one.turn, one.model) for one in attempts(found)] == [
+        ("select", 0, "small"),
+        ("look", 0, "small"),
+        ("select", 0, "small"),
+        ("look", 1, "strong"),
+    ]
 
 
 async def test_by_a_policy_of_yours_a_failing_tool_goes_up_at_once_and_only_once():
