@@ -204,6 +204,9 @@ async def test_tools_of_every_kind_are_declared_with_the_schema_they_have():
         lookup,
         Person,
         {"name": "anthropic", "description": "A.", "input_schema": schema},
+        {"type": "custom", "name": "custom", "input_schema": schema},
+        {"type": "function", "name": "responses", "parameters": schema},
+        {"title": "titled", **schema},
         {"type": "function", "function": {"name": "openai", "parameters": schema}},
         {"type": "function", "function": {"name": "bare"}},
     ]
@@ -212,10 +215,11 @@ async def test_tools_of_every_kind_are_declared_with_the_schema_they_have():
         await app.chat_model().bind_tools(offered, parallel_tool_calls=False, strict=True).ainvoke("x")
     (request,) = small.requests
     declared = {one["function"]["name"]: one["function"] for one in request["tools"]}
-    assert list(declared) == ["weather", "rain", "lookup", "Person", "anthropic", "openai", "bare"]
+    schemas = ["anthropic", "custom", "responses", "titled", "openai"]
+    assert list(declared) == ["weather", "rain", "lookup", "Person", *schemas, "bare"]
+    assert all(declared[name]["parameters"]["properties"]["a"]["title"] == "kept" for name in schemas)
     assert declared["rain"]["parameters"]["properties"]["year"]["default"] == 2026
     assert declared["Person"]["description"] == "Someone."
-    assert declared["openai"]["parameters"]["properties"]["a"]["title"] == "kept"
     assert request["parallel_tool_calls"] is False
 
 
@@ -231,6 +235,13 @@ async def test_a_call_may_bring_its_tools_itself(offered):
     ("offered", "error", "said"),
     [
         ({"type": "web_search"}, ConfigError, r"tools\[0\]: 'web_search' runs at one provider"),
+        (
+            {"type": "web_search_20250305", "name": "web_search"},
+            ConfigError,
+            "'web_search_20250305' runs at one provider",
+        ),
+        ({"type": "bash_20250124", "name": "bash"}, ConfigError, "'bash_20250124' runs at one provider"),
+        ({"google_search": {}}, ConfigError, r"tools\[0\]: {'google_search': {}} says no name"),
         (lambda city: city, ToolError, "no name a model could call|no annotation"),
         (3, ToolError, "is no tool"),
     ],
