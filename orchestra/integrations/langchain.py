@@ -222,7 +222,8 @@ class ChatOrchestra(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        options, chunks = self._options(stop, kwargs), Chunks()
+        options = self._options(stop, kwargs)
+        chunks = Chunks(structured="output" in options)
         events = self.app.portal.iterate("stream", lambda: self.app.stream(messages, **options))
         with closing(cast("Any", events)):
             yield from (ChatGenerationChunk(message=chunk) for event in events if (chunk := chunks.of(event)))
@@ -235,8 +236,9 @@ class ChatOrchestra(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        chunks = Chunks()
-        async with aclosing(cast("Any", self.app.stream(messages, **self._options(stop, kwargs)))) as events:
+        options = self._options(stop, kwargs)
+        chunks = Chunks(structured="output" in options)
+        async with aclosing(cast("Any", self.app.stream(messages, **options))) as events:
             async for event in events:
                 if chunk := chunks.of(event):
                     yield ChatGenerationChunk(message=chunk)

@@ -409,6 +409,16 @@ class Seen(AgentMiddleware):
         return handler(request.override(model=self.other) if self.other else request)
 
 
+@pytest.mark.parametrize("wanted", [Total, ProviderStrategy(Total)])
+@pytest.mark.parametrize("mode", ["values", "messages"])
+def test_a_structured_answer_in_a_fence_is_the_agents(wanted, mode):
+    options = {"response_format": wanted, "checkpointer": InMemorySaver()}
+    with agent_of([RawReply('```json\n{"value": 3}\n```')], agent=options) as (app, _):
+        agent = create_agent(app.chat_model(), [rows], **options)
+        list(agent.stream(ASKED, thread(), stream_mode=mode))
+        assert agent.get_state(thread()).values["structured_response"] == Total(value=3)
+
+
 @pytest.mark.parametrize("wanted", [Total, ToolStrategy(Total)])
 def test_a_model_chosen_further_in_is_told_nothing_of_ours_and_one_of_the_app_judges_all_the_same(wanted):
     with agent_of(total(-1), total(42)) as (app, _), FakeProvider({"gpt-5": total(7)}) as provider:
