@@ -172,6 +172,38 @@ async def test_by_a_policy_of_yours_a_failing_tool_goes_up_at_once_and_only_once
     assert served(out) == ["small", "strong", "small", "small"]
 
 
+@tool
+def noted(text: str, tool_call_id: Annotated[str, InjectedToolCallId]) -> Command:
+    """Note it."""
+    said = ToolMessage(f"no place for {text}", tool_call_id=tool_call_id, status="error")
+    return Command(update={"messages": [said]})
+
+
+def test_a_failure_that_a_tool_tells_within_a_command_counts_too(tmp_path):
+    options: Any = {"recovery": UP_AT_ONCE, "ledger": tmp_path / "l.db"}
+    with agent_of([CallTool("noted", text="it")], [ANSWER], app=options, agent={"tools": [noted]}) as (app, agent):
+        out = agent.invoke(ASKED)
+        (made,) = tools(run_of(app))
+    assert served(out) == ["small", "strong"]
+    assert (made.trigger, made.size) == (Trigger.tool_error, len("no place for it"))
+
+
+def test_an_agent_that_hands_over_to_another_one_has_ended_its_run(tmp_path):
+    @tool
+    def hand_over(tool_call_id: Annotated[str, InjectedToolCallId]) -> Command:
+        """Let somebody else go on."""
+        said = ToolMessage("over to you", tool_call_id=tool_call_id)
+        return Command(graph=Command.PARENT, goto="other", update={"messages": [said]})
+
+    with agent_of([CallTool("hand_over")], app={"ledger": tmp_path / "l.db"}, agent={"tools": [hand_over]}) as it:
+        app, agent = it
+        graph: Any = StateGraph(AgentState).add_node("first", agent, destinations=("other",))
+        graph.add_node("other", lambda _: {}).add_edge(START, "first")
+        assert graph.compile().invoke(ASKED)["messages"][-1].text == "over to you"
+        (summary,) = app.ledger.runs()
+    assert (summary.state, summary.attempts) == ("done", 1)
+
+
 def test_whatever_model_the_agent_was_given_is_not_asked_and_the_apps_own_keeps_its_settings():
     with agent_of([ANSWER, ANSWER]) as (app, agent):
         assert served(agent.invoke(ASKED)) == ["small"]
