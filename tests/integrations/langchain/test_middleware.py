@@ -17,6 +17,7 @@ from langchain.agents.middleware import (
     wrap_model_call,
 )
 from langchain.agents.structured_output import AutoStrategy, ProviderStrategy, ToolStrategy
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.tools import InjectedToolCallId, tool
@@ -218,6 +219,19 @@ def test_a_turn_is_of_the_middlewares_step_whatever_the_config_says(tmp_path):
     with agent_of([look("a"), ANSWER], app={"ledger": tmp_path / "l.db"}) as (app, agent):
         agent.invoke(ASKED, {"metadata": {"orchestra_step": "another"}})
         assert {one.step for one in run_of(app)} == {"", "look"}
+
+
+def test_a_trace_of_langchains_names_the_step_as_the_ledger_does():
+    class Heard(BaseCallbackHandler):
+        names: tuple[str, ...] = ()
+
+        def on_chat_model_start(self, *_: Any, metadata: Any, **__: Any) -> None:
+            self.names = (*self.names, metadata["ls_model_name"])
+
+    heard = Heard()
+    with agent_of([look("a"), ANSWER]) as (_, agent):
+        agent.invoke(ASKED, {"callbacks": [heard]})
+    assert heard.names == ("orchestra/look", "orchestra/look")
 
 
 def test_the_state_is_plain_json_and_shows_in_neither_input_nor_output():
