@@ -205,9 +205,16 @@ def test_data_that_a_tool_returned_is_shown_as_json_and_media_that_nobody_can_re
             to_canonical([ToolMessage([block], tool_call_id="1")])
 
 
-def test_a_role_that_nobody_has_is_told():
-    with pytest.raises(ConfigError, match="role 'chat' is unknown"):
-        to_canonical([ChatMessage("x", role="critic")])
+@pytest.mark.parametrize(("role", "wanted"), [("user", "user"), ("assistant", "assistant"), ("developer", "system")])
+def test_a_chat_message_is_of_the_role_it_names(role, wanted):
+    (read,) = to_canonical([ChatMessage("x", role=role)])
+    assert read == Message(wanted, (Text("x"),))
+
+
+@pytest.mark.parametrize(("role", "told"), [("critic", "critic"), ("tool", "chat")])
+def test_a_role_that_nobody_has_is_told(role, told):
+    with pytest.raises(ConfigError, match=f"role '{told}' is unknown"):
+        to_canonical([ChatMessage("x", role=role)])
 
 
 def test_a_reply_tells_what_it_cost_and_who_served_it():
