@@ -20,7 +20,6 @@ from langchain_core.language_models.base import LangSmithParams
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda, RunnableMap, RunnablePassthrough
-from langchain_core.runnables.config import ensure_config
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel, Field, PrivateAttr, ValidationInfo, field_validator
 from typing_extensions import override
@@ -38,10 +37,11 @@ from orchestra.integrations.langchain_schemas import (
     tool_choice_of,
     tools_of,
 )
+from orchestra.integrations.langchain_steps import SETTINGS, shown, told
 from orchestra.integrations.langchain_tools import langchain_tools
 from orchestra.integrations.tested import warn_untested
 from orchestra.runtime.messages import messages_of
-from orchestra.runtime.node_run import NodeRun, enclosing
+from orchestra.runtime.node_run import enclosing
 from orchestra.runtime.options import limits_of
 from orchestra.toolbox import Tool
 from orchestra.types import Mode
@@ -63,8 +63,6 @@ warn_untested("LangChain", "langchain-core", ">=1.7,<2")
 
 FLEET = "ORCHESTRA_FLEET"
 """The environment variable, and the name for `load(secrets_map=…)`, of the app: a path of a fleet.toml, or an app."""
-
-_CONFIGURABLE = ("mode", "budget", "tenant")
 
 
 def _from_environment() -> Orchestra:
@@ -113,7 +111,7 @@ class ChatOrchestra(BaseChatModel):
             return _from_environment()
         return _opened(app) if isinstance(app, str | Path) else app
 
-    @field_validator(*_CONFIGURABLE, mode="before")
+    @field_validator(*SETTINGS, mode="before")
     @classmethod
     def _sensible(cls, value: Any, info: ValidationInfo) -> Any:
         if value is not None:
@@ -180,16 +178,7 @@ class ChatOrchestra(BaseChatModel):
         return cast("Any", super()).astream_events(input, config, **self._told(config, kwargs))
 
     def _told(self, config: RunnableConfig | None, said: dict[str, Any]) -> dict[str, Any]:
-        """What a call says of itself, and else the config around it.
-
-        It is read before LangChain opens the run, which does not hand it on.
-        """
-        known = ensure_config(config)
-        configurable: Mapping[str, Any] = known.get("configurable") or {}
-        told = {name: configurable[name] for name in _CONFIGURABLE if configurable.get(name) is not None}
-        metadata, node = known.get("metadata") or {}, enclosing(self.app.engine)
-        step = said.get("step") or self.step or _named(metadata, node) or _outer(metadata, node)
-        return told | said | ({"step": step} if step else {})
+        return told(self.app.engine, self.step, config, said)
 
     @override
     def _generate(
@@ -222,7 +211,8 @@ class ChatOrchestra(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        options, chunks = self._options(stop, kwargs), Chunks()
+        options = self._options(stop, kwargs)
+        chunks = Chunks(structured="output" in options)
         events = self.app.portal.iterate("stream", lambda: self.app.stream(messages, **options))
         with closing(cast("Any", events)):
             yield from (ChatGenerationChunk(message=chunk) for event in events if (chunk := chunks.of(event)))
@@ -235,8 +225,9 @@ class ChatOrchestra(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        chunks = Chunks()
-        async with aclosing(cast("Any", self.app.stream(messages, **self._options(stop, kwargs)))) as events:
+        options = self._options(stop, kwargs)
+        chunks = Chunks(structured="output" in options)
+        async with aclosing(cast("Any", self.app.stream(messages, **options))) as events:
             async for event in events:
                 if chunk := chunks.of(event):
                     yield ChatGenerationChunk(message=chunk)
@@ -357,7 +348,7 @@ class ChatOrchestra(BaseChatModel):
 
     @override
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        named = kwargs.get("model") or f"orchestra/{kwargs.get('step') or self.step or 'call'}"
+        named = kwargs.get("model") or f"orchestra/{shown(self.app.engine, kwargs.get('step') or self.step)}"
         known = super()._get_ls_params(stop=stop or self.stop, **kwargs)
         return known | LangSmithParams(ls_provider="orchestra", ls_model_name=named)
 
@@ -373,24 +364,10 @@ class ChatOrchestra(BaseChatModel):
         return {"app": FLEET}
 
 
-_OWN = ("step", *_CONFIGURABLE, "temperature", "max_tokens", "timeout", "seed")
+_OWN = ("step", *SETTINGS, "temperature", "max_tokens", "timeout", "seed")
 _ALIASES = {"parallel_tool_calls": "parallel_tools", "max_completion_tokens": "max_tokens"}
 _NOT_OURS = frozenset({"strict", "stream"})  # the codec proves what may be strict; each reply is streamed where it can
 _METHODS = ("json_schema", "function_calling", "json_mode")
-
-
-def _named(metadata: Mapping[str, Any], node: NodeRun | None) -> str | None:
-    """The step that the metadata name.
-
-    A turn of EscalationMiddleware's is of its step alone, or the step would be in two places of the ledger.
-    """
-    return None if node is not None and node.stand is not None else metadata.get("orchestra_step")
-
-
-def _outer(metadata: Mapping[str, Any], node: NodeRun | None) -> str | None:
-    """The name of LangGraph's outermost node, where no `app.node` says better; it may be like a step's and be none."""
-    name = str(metadata.get("langgraph_checkpoint_ns") or "").partition("|")[0].partition(":")[0]
-    return None if node else name or None
 
 
 def __getattr__(name: str) -> Any:

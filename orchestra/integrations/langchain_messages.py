@@ -11,6 +11,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Huma
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.messages.tool import invalid_tool_call, tool_call, tool_call_chunk
 
+from orchestra.checks import parse_output
 from orchestra.runtime.langchain_messages import STATE, from_langchain
 from orchestra.runtime.messages import canonical
 from orchestra.types import (
@@ -48,8 +49,10 @@ def to_langchain(messages: Iterable[Message]) -> list[BaseMessage]:
 
 
 def ai_message(reply: Reply) -> AIMessage:
-    """An accepted reply as LangChain's message."""
+    """An accepted reply as LangChain's message; the text of a structured answer is plain JSON, to be read again."""
     message = cast("AIMessage", _made(reply.message))
+    if (answer := _mended(reply)) is not None:
+        message.content = answer
     message.usage_metadata = _usage(reply.usage) if reply.usage else None
     message.response_metadata = _metadata(reply)
     return message
@@ -116,6 +119,14 @@ def _state(message: Message, plain: BaseMessage) -> dict[str, Any]:
     return {STATE: {"parts": to_json(message.parts)}}
 
 
+def _mended(reply: Reply) -> str | None:
+    """The structured answer that was read in the reply's text, where the text itself is no JSON."""
+    if reply.output is None:
+        return None
+    value, mended = parse_output(reply.text, {})
+    return json.dumps(value, ensure_ascii=False) if mended else None
+
+
 def _usage(usage: Usage) -> UsageMetadata:
     return UsageMetadata(
         input_tokens=usage.input,
@@ -141,16 +152,19 @@ def _metadata(reply: Reply) -> dict[str, Any]:
 
 
 class Chunks:
-    """A reply's events as LangChain's chunks; together they are the message that `ai_message` makes of the reply."""
+    """A reply's events as LangChain's chunks; together they are the message that `ai_message` makes of the reply.
 
-    def __init__(self) -> None:
-        self._calls, self._thought = count(), False
+    Of a `structured` answer, which is handed on once judged, the text comes with the whole message.
+    """
+
+    def __init__(self, *, structured: bool = False) -> None:
+        self._calls, self._thought, self._structured = count(), False, structured
 
     def of(self, event: StreamEvent) -> AIMessageChunk | None:
         """The event's chunk; None where it has none."""
         match event:
             case TextDelta():
-                return AIMessageChunk(content=event.text)
+                return None if self._structured else AIMessageChunk(content=event.text)
             case ReasoningDelta():
                 self._thought = True
                 return AIMessageChunk(content="", additional_kwargs={"reasoning_content": event.text})
@@ -168,7 +182,7 @@ class Chunks:
         """What only the whole message tells; its reasoning, where none came in pieces."""
         kept = {name: value for name, value in whole.additional_kwargs.items() if name == STATE or not self._thought}
         return AIMessageChunk(
-            content="",
+            content=whole.content if self._structured else "",
             additional_kwargs=kept,
             response_metadata=whole.response_metadata,
             usage_metadata=whole.usage_metadata,

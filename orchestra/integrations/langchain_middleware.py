@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import takewhile
 from typing import Annotated, Any, NotRequired, TypeAlias, Unpack, cast
 
@@ -134,7 +135,8 @@ class EscalationMiddleware(AgentMiddleware[EscalationState, Any, Any]):
     def _turn(self, request: ModelRequest[Any]) -> Turn:
         carried = _carried(request.state) or self.turns.begin(_task(request.messages))
         asks = get_config().get("configurable", {}).get("__pregel_checkpointer") is not None
-        return self.turns.open(carried, _failed(request.messages), asks=asks, unsound=_unsound(request.messages))
+        shown = request.state["messages"]  # what became of the calls; other middleware may ask with other messages
+        return self.turns.open(carried, _failed(shown), asks=asks, unsound=_unsound(shown))
 
     def _served(self, request: ModelRequest[Any]) -> ModelRequest[Any]:
         """The request for the app's model."""
@@ -159,6 +161,8 @@ class EscalationMiddleware(AgentMiddleware[EscalationState, Any, Any]):
             made.fail(error)
         if carried is not None:
             self.turns.tool_ended(carried, made.call, made.trigger, made.seconds, made.text)
+            if isinstance(made.result, Command) and made.result.graph == Command.PARENT:
+                self.turns.end(carried, "")  # the agent is left for another one: after_agent will not come
 
 
 # an older langgraph has no answers that can be invalid
@@ -183,7 +187,7 @@ class _Made:
     @property
     def trigger(self) -> Trigger | None:
         """Why it failed, if it did: LangChain makes an error of its own where arguments do not fit, or a tool asks."""
-        failed = isinstance(self.result, ToolMessage) and self.result.status == "error"
+        failed = self._message is not None and self._message.status == "error"
         return (self._raised or Trigger.tool_error) if failed else None
 
     @property
@@ -194,7 +198,13 @@ class _Made:
     @property
     def text(self) -> str:
         """What the model reads."""
-        return self.result.text if isinstance(self.result, ToolMessage) else ""
+        return self._message.text if self._message else ""
+
+    @property
+    def _message(self) -> ToolMessage | None:
+        """The call's result; a tool may give it within a Command."""
+        shown = [self.result] if isinstance(self.result, ToolMessage) else _messages_of(self.result)
+        return next((one for one in shown if isinstance(one, ToolMessage) and one.tool_call_id == self.call.id), None)
 
     def fail(self, error: Exception) -> None:
         """What was raised becomes the result."""
@@ -206,10 +216,21 @@ class _Made:
     def told(self) -> Result:
         """The result, an error with its trigger: by it the next turn tells it from what a person has refused."""
         assert self.result is not None
-        trigger = self.trigger
-        if trigger is None or not isinstance(self.result, ToolMessage):
+        trigger, message = self.trigger, self._message
+        if trigger is None or message is None:
             return self.result
-        return _marked(self.result, trigger, acted=not (trigger is Trigger.tool_rejected or self.spec.read_only))
+        marked = _marked(message, trigger, acted=not (trigger is Trigger.tool_rejected or self.spec.read_only))
+        if isinstance(self.result, ToolMessage):
+            return marked
+        messages = [marked if one is message else one for one in _messages_of(self.result)]
+        return replace(self.result, update={**cast("dict[str, Any]", self.result.update), "messages": messages})
+
+
+def _messages_of(result: Command[Any] | None) -> Sequence[Any]:
+    """The messages that a Command adds to the agent's state."""
+    update: Any = result.update if result else None
+    messages = cast("dict[str, Any]", update).get("messages") if isinstance(update, dict) else None
+    return cast("list[Any]", messages) if isinstance(messages, list) else []
 
 
 def _forms(wanted: Any) -> Forms:
@@ -254,17 +275,18 @@ def _told(messages: Sequence[BaseMessage]) -> list[tuple[ToolCall, str]]:
     return told
 
 
-def _unsound(messages: Sequence[BaseMessage]) -> int:
-    """How many messages at the end are turns in which every call failed without any effect."""
-    found, results = 0, 0
+def _unsound(messages: Sequence[BaseMessage]) -> frozenset[str]:
+    """The calls of the turns at the end in which every call failed without any effect."""
+    found: set[str] = set()
+    results: set[str] = set()
     for one in reversed(messages):
         if isinstance(one, ToolMessage) and one.additional_kwargs.get(ACTED) is False:
-            results += 1
+            results.add(one.tool_call_id)
         elif isinstance(one, AIMessage) and results:
-            found, results = found + results + 1, 0
+            found, results = found | results, set()
         else:
             break
-    return found
+    return frozenset(found)
 
 
 def _answered(turn: Turn, response: ModelResponse[Any]) -> ExtendedModelResponse[Any]:

@@ -28,17 +28,13 @@ Forms: TypeAlias = Mapping[str, type[BaseModel]]
 def declaration(tool: Any, at: int) -> Mapping[str, Any]:
     """The tool as OpenAI-style JSON, which bindings and traces can hold; its schema stays what it was.
 
-    Raises ConfigError for one that a provider runs itself; `at` is its place.
+    Raises ConfigError for one that a provider runs itself, or that says too little; `at` is its place.
     """
-    if isinstance(tool, Mapping) and "function" in tool:
-        return cast("Mapping[str, Any]", tool)
-    if isinstance(tool, Mapping | type):
-        converted = convert_to_openai_tool(cast("Any", tool))
-        if "function" not in converted:
-            raise ConfigError(
-                f"tools[{at}]: {converted.get('type')!r} runs at one provider; give a function, a tool or a schema"
-            )
-        return converted
+    if isinstance(tool, Mapping):
+        said = cast("Mapping[str, Any]", tool)
+        return said if "function" in said else _converted(_flat(said, at), at)
+    if isinstance(tool, type):
+        return _converted(tool, at)
     spec = as_tools([tool])[0].spec
     return {
         "type": "function",
@@ -70,7 +66,7 @@ def tool_choice_of(choice: Any) -> Any:
         return "required" if choice else "auto"
     if isinstance(choice, Mapping):
         said = cast("dict[str, Any]", choice)
-        choice = said.get("name") or said.get("function", {}).get("name") or said.get("type")
+        choice = said.get("name") or said.get("function", {}).get("name") or said.get("type") or said
     return "required" if choice == "any" else choice
 
 
@@ -117,6 +113,23 @@ def forms_around() -> Forms:
 def is_model(given: Any) -> TypeGuard[type[BaseModel]]:
     """Whether it is a pydantic model, of pydantic 2."""
     return isinstance(given, type) and issubclass(given, BaseModel)
+
+
+def _flat(said: Mapping[str, Any], at: int) -> Mapping[str, Any]:
+    """A declaration without a frame: OpenAI's of its responses, Anthropic's, a JSON Schema with its title."""
+    kind = said.get("type")
+    if isinstance(kind, str) and kind not in ("function", "object") and "input_schema" not in said:
+        raise ConfigError(f"tools[{at}]: {kind!r} runs at one provider; give a function, a tool or a schema")
+    return {name: value for name, value in said.items() if name != "type"} if kind == "function" else said
+
+
+def _converted(tool: Any, at: int) -> Mapping[str, Any]:
+    try:
+        return convert_to_openai_tool(tool)
+    except ValueError:
+        raise ConfigError(
+            f"tools[{at}]: {tool!r} says no name or no schema; give a function, a tool or a schema"
+        ) from None
 
 
 def _fit(form: type[BaseModel], arguments: Mapping[str, Json]) -> tuple[dict[str, Any], list[str]]:

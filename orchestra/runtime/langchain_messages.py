@@ -41,13 +41,13 @@ def from_langchain(item: Any, role: Role, at: int) -> Message:
 
 
 def _result(item: Any, at: int) -> Iterator[Part]:
-    content = tuple(part for part in _content(item, at) if isinstance(part, Text | Image | Document))
+    content = tuple(part for part in _content(item, "tool", at) if isinstance(part, Text | Image | Document))
     failed = getattr(item, "status", None) == "error"
     yield ToolResult(item.tool_call_id, getattr(item, "name", None) or "", content, failed)
 
 
 def _said(item: Any, role: Role, at: int) -> Iterator[Part]:
-    yield from _content(item, at, foreign=role == "assistant")
+    yield from _content(item, role, at)
     calls: Iterable[Any] = getattr(item, "tool_calls", None) or ()
     for i, call in enumerate(calls):
         yield ToolCall(call["id"] or f"call_{i}", call["name"], call["args"], json.dumps(call["args"]))
@@ -56,13 +56,13 @@ def _said(item: Any, role: Role, at: int) -> Iterator[Part]:
         yield ToolCall(call["id"] or f"unread_{i}", call["name"] or "", None, call["args"] or "")
 
 
-def _content(item: Any, at: int, *, foreign: bool = False) -> Iterator[Part]:
-    """`foreign`: what another provider's model wrote for itself alone is left out."""
+def _content(item: Any, role: Role, at: int) -> Iterator[Part]:
+    """What another provider's model wrote for itself alone is left out."""
     if isinstance(item.content, str):
         if item.content:
             yield Text(item.content)
         return
-    for block in cast("Sequence[Mapping[str, Any]]", item.content_blocks):
+    for block in _blocks(item, at):
         match block.get("type"):
             case "text" | "text-plain" if isinstance(block.get("text"), str):
                 if block["text"]:
@@ -71,18 +71,31 @@ def _content(item: Any, at: int, *, foreign: bool = False) -> Iterator[Part]:
                 yield _media(kind, block)
             case "tool_call" | "invalid_tool_call" | "tool_call_chunk" | "reasoning":
                 continue  # calls are listed apart
-            case _ if foreign:
+            case _ if role == "assistant":
                 continue
-            case kind:
-                raise ConfigError(
-                    f"messages[{at}].content: a part of type {_kind(kind, block)!r} is unknown; "
-                    "known: text, image, file, each with its text, base64 or url"
-                )
+            case _:
+                yield _unusual(block, role, at)
 
 
-def _kind(kind: Any, block: Mapping[str, Any]) -> Any:
-    value = block.get("value")
-    return cast("Mapping[str, Any]", value).get("type", kind) if isinstance(value, Mapping) else kind
+def _blocks(item: Any, at: int) -> Sequence[Mapping[str, Any]]:
+    try:
+        return item.content_blocks
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"messages[{at}].content: LangChain cannot read its parts, {type(error).__name__}: {error}; {_KNOWN}"
+        ) from error
+
+
+def _unusual(block: Mapping[str, Any], role: Role, at: int) -> Part:
+    """OpenAI's image in short, which LangChain takes for nobody's; what a tool returned as data is shown as JSON."""
+    value: Any = block.get("value")  # what LangChain does not know it wraps
+    said = cast("Mapping[str, Any]", value if isinstance(value, dict) else block)
+    kind = said.get("type", block.get("type"))
+    if kind == "image_url" and isinstance(url := said.get("image_url"), str):
+        return _media("image", {"url": url})
+    if role == "tool" and kind not in _MEDIA and "file_id" not in block:
+        return Text(json.dumps(said, ensure_ascii=False, default=str) + "\n")
+    raise ConfigError(f"messages[{at}].content: a part of type {kind!r} is unknown; {_KNOWN}")
 
 
 def _media(kind: str, block: Mapping[str, Any]) -> Image | Document:
@@ -142,3 +155,7 @@ def _visible(parts: Iterable[Part]) -> tuple[Json, ...]:
             case _:
                 continue  # reasoning, which nobody can change there
     return "".join(texts), calls, unread, others
+
+
+_KNOWN = "known: text, image, file, each with its text, base64 or url"
+_MEDIA = frozenset({"audio", "video", "media"})

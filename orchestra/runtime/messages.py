@@ -61,11 +61,16 @@ def _message(item: Any, at: int) -> Message:
     if isinstance(item, Mapping):
         return _from_dict(cast("Mapping[str, Any]", item), at)
     if hasattr(item, "type") and hasattr(item, "content"):
-        return from_langchain(item, _role(item.type, at), at)
+        return from_langchain(item, _role(_spoken_by(item), at), at)
     raise ConfigError(
         f"messages[{at}]: {type(item).__name__} is no message; "
         "known: str, orchestra.Message, {'role': …, 'content': …}, LangChain messages"
     )
+
+
+def _spoken_by(item: Any) -> Any:
+    """LangChain's name for the role; its ChatMessage has one in a word of the caller's, but no call that it answers."""
+    return item.role if item.type == "chat" and item.role != "tool" else item.type
 
 
 def _from_dict(item: Mapping[str, Any], at: int) -> Message:

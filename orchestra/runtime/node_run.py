@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from orchestra.runtime.conversation import Conversation, Stand
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.options import NodeOptions, limits_of
 from orchestra.runtime.scope import Limits, RunScope
-from orchestra.types import Reply, Step, Trigger, Verdict
+from orchestra.types import Message, Reply, Step, ToolCall, ToolResult, Trigger, Verdict
 
 
 class Heard:
@@ -37,7 +37,7 @@ class NodeRun:
     """One execution of a node: the run its calls belong to, and what they fall back on.
 
     With a `stand` its calls are turns of one step, which go on from there; `failed` is what tools showed after the
-    last, and `unsound` how many messages at the end are turns in which every call failed without any effect.
+    last, and `unsound` the calls of the turns at the end in which every call failed without any effect.
     """
 
     engine: Engine
@@ -48,17 +48,21 @@ class NodeRun:
     ended: bool = False
     stand: Stand | None = None
     failed: Verdict = Verdict()
-    unsound: int = 0
+    unsound: frozenset[str] = frozenset()
 
     def begin(self, talk: Conversation) -> None:
         """Before a call's first model is asked. Raises Exhausted or HumanNeeded where none is left to try."""
-        if self.stand is not None:
-            talk.go_on(self.stand, self.failed, self.unsound)
+        if self.stand is not None and self._is_turn(talk):
+            talk.go_on(self.stand, self.failed, _at_end(talk.messages, self.unsound) if self.unsound else 0)
 
     def end(self, talk: Conversation) -> None:
         """After a call has its reply."""
-        if self.stand is not None:
+        if self.stand is not None and self._is_turn(talk):
             self.stand, self.failed = talk.stand, Verdict()
+
+    def _is_turn(self, talk: Conversation) -> bool:
+        """Not what is asked within a turn for another step, such as which tools to offer."""
+        return talk.ask.step == self.step
 
     def part(self, limits: Limits) -> RunScope:
         """The scope of a call within: its own limits, and never more than what the node has left."""
@@ -140,6 +144,22 @@ class Recorded:
         last = self._heard.last
         answer = last.text if last and state == "done" else ""
         return RunEnded(state, self._engine.clock() - self._started, reason, answer)
+
+
+def _at_end(messages: Iterable[Message], calls: frozenset[str]) -> int:
+    """How many messages at the end are turns of these calls alone; other middleware leaves some out, or adds some."""
+    found = 0
+    for count, message in enumerate(reversed([*messages]), 1):
+        of = {
+            part.id if isinstance(part, ToolCall) else part.call_id
+            for part in message.parts
+            if isinstance(part, ToolCall | ToolResult)
+        }
+        if not of or not of <= calls:
+            break
+        if message.role == "assistant":
+            found = count
+    return found
 
 
 _NODES: ContextVar[tuple[NodeRun, ...]] = ContextVar("orchestra_nodes", default=())

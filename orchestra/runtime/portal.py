@@ -64,11 +64,17 @@ class Portal:
             while (item := self.run(name, following))[0]:
                 yield item[1]
         finally:
-            self.run(name, end)
+            if items.ag_frame is not None:  # it has not come to its end yet
+                self.run(name, end)
 
     async def drain(self, aclose: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """From another loop: run `aclose` in this one, whose connections nobody else can close, and stop."""
-        if self._loop is not None and self._loop is not asyncio.get_running_loop():
+        """Cancel what other threads wait for, while it can still say so to the ledger.
+
+        From another loop: run `aclose` in this one, whose connections nobody else can close, and stop.
+        """
+        if self._loop is asyncio.get_running_loop():
+            await _cancel_others()
+        elif self._loop is not None:
             await asyncio.to_thread(self.run, "close", aclose)
             await asyncio.to_thread(self.close)
 
@@ -87,6 +93,14 @@ class Portal:
                 self._thread = threading.Thread(target=_serve, args=(self._loop,), name="orchestra-sync", daemon=True)
                 self._thread.start()
             return self._loop
+
+
+async def _cancel_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for one in others:
+        one.cancel()
+    if others:
+        await asyncio.wait(others, timeout=PATIENCE)
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:

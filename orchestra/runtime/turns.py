@@ -77,10 +77,10 @@ class Turns:
         self.record(carried, self.step.id, StepStarted(self.step.goal, self.step.kind, self.step.needs))
         return carried
 
-    def open(self, carried: Carried, failed: Verdict, *, asks: bool, unsound: int = 0) -> Turn:
+    def open(self, carried: Carried, failed: Verdict, *, asks: bool, unsound: frozenset[str] = frozenset()) -> Turn:
         """The next turn, after `failed`, what the calls of the last one showed; `asks`: a person can be asked.
 
-        `unsound`: so many messages at the end are turns in which every call failed without any effect; where a stronger
+        `unsound`: the calls of the turns at the end in which every call failed without any effect; where a stronger
         model goes on, it is not shown them. Raises GraphInterrupt where a person was asked before and has not answered.
         """
         return Turn(self, carried, failed, asks=asks, unsound=unsound)
@@ -119,7 +119,7 @@ class Turn:
     once more.
     """
 
-    def __init__(self, turns: Turns, carried: Carried, failed: Verdict, *, asks: bool, unsound: int) -> None:
+    def __init__(self, turns: Turns, carried: Carried, failed: Verdict, *, asks: bool, unsound: frozenset[str]) -> None:
         self.turns, self.carried, self.failed, self.asks, self.unsound = turns, carried, failed, asks, unsound
         self.after: Carried | None = None
         self.spent, self._raised = carried.spent, carried.budget

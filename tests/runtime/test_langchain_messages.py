@@ -153,6 +153,7 @@ def test_a_call_that_nobody_could_read_is_kept_as_it_was_written():
 @pytest.mark.parametrize(
     ("block", "part"),
     [
+        ({"type": "image_url", "image_url": "https://x.org/a"}, Image("image/*", url="https://x.org/a")),
         ({"type": "image", "base64": "QUJD", "mime_type": "image/png"}, Image("image/png", "QUJD")),
         ({"type": "image", "url": "https://x.org/a"}, Image("image/*", url="https://x.org/a")),
         ({"type": "image", "url": "data:image/png;base64,QUJD"}, Image("image/png", "QUJD")),
@@ -186,9 +187,34 @@ def test_what_canonical_parts_cannot_hold_is_told_by_its_place(block, kind):
         to_canonical([HumanMessage([{"type": "text", "text": "x"}, block])])
 
 
-def test_a_role_that_nobody_has_is_told():
-    with pytest.raises(ConfigError, match="role 'chat' is unknown"):
-        to_canonical([ChatMessage("x", role="critic")])
+def test_parts_that_langchain_itself_cannot_read_are_told_by_their_place():
+    unread = {"type": "file", "source_type": "text", "mime_type": "text/plain", "text": "x"}
+    with pytest.raises(ConfigError, match=r"messages\[1\]\.content: LangChain cannot read its parts, KeyError: 'url'"):
+        to_canonical([HumanMessage("x"), HumanMessage([unread])])
+
+
+def test_data_that_a_tool_returned_is_shown_as_json_and_media_that_nobody_can_read_are_told():
+    """LangGraph takes a list of such dicts for parts of a message; rows of a table may look like them."""
+    rows = [{"type": "file", "name": "ä.txt"}, {"type": "json", "json": 3}, {"type": "text", "text": "two"}]
+    (read,) = to_canonical([ToolMessage(rows, tool_call_id="1")])
+    texts = '{"type": "file", "name": "ä.txt"}\n', '{"type": "json", "json": 3}\n', "two"
+    assert read.parts == (ToolResult("1", "", tuple(map(Text, texts))),)
+    media = {"type": "media", "mime_type": "audio/wav", "data": "QUJD"}
+    for block in ({"type": "file", "file_id": "f"}, {"type": "audio", "base64": "QUJD"}, media):
+        with pytest.raises(ConfigError, match=rf"messages\[0\]\.content: a part of type '{block['type']}' is unknown"):
+            to_canonical([ToolMessage([block], tool_call_id="1")])
+
+
+@pytest.mark.parametrize(("role", "wanted"), [("user", "user"), ("assistant", "assistant"), ("developer", "system")])
+def test_a_chat_message_is_of_the_role_it_names(role, wanted):
+    (read,) = to_canonical([ChatMessage("x", role=role)])
+    assert read == Message(wanted, (Text("x"),))
+
+
+@pytest.mark.parametrize(("role", "told"), [("critic", "critic"), ("tool", "chat")])
+def test_a_role_that_nobody_has_is_told(role, told):
+    with pytest.raises(ConfigError, match=f"role '{told}' is unknown"):
+        to_canonical([ChatMessage("x", role=role)])
 
 
 def test_a_reply_tells_what_it_cost_and_who_served_it():

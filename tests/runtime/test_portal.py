@@ -6,14 +6,16 @@ import asyncio
 import signal
 import threading
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import CancelledError
 from typing import Any
 
 import pytest
 
 from orchestra import tool
-from orchestra.ledger import RunEnded
+from orchestra.ledger import Ledger, RunEnded
 from orchestra.runtime import portal as module
 from orchestra.runtime.portal import Portal
+from orchestra.testing import ScriptedModel, Silence, scripted_app
 from tests.runtime.scripts import THREAD, app_of, events, plans
 from tests.runtime.till import PAYS, TASK
 
@@ -96,3 +98,32 @@ def test_a_run_that_is_interrupted_can_be_resumed_at_once(way, tmp_path):
     assert (out["answer"], paid) == ("s1: paid", ["s1", "s1"])
     assert [one.state for one in events(app, "r", RunEnded)] == ["cancelled", "done"]
     app.close()
+
+
+@pytest.mark.parametrize("way", ["close", "aclose"])
+def test_an_app_that_is_closed_under_calls_of_other_threads_cancels_them_and_their_runs_say_so(way, tmp_path):
+    begun, ended = threading.Semaphore(0), list[str]()
+
+    def model(body: dict[str, Any]) -> Silence:
+        begun.release()
+        return Silence()
+
+    app = scripted_app(ScriptedModel("small", model), ledger=tmp_path / "l.db")
+
+    def call(work: Any) -> None:
+        with pytest.raises(CancelledError):
+            work()
+        ended.append("cancelled")
+
+    calls = (lambda: app.complete_sync("x"), lambda: list(app.stream_sync("x")))
+    threads = [threading.Thread(target=call, args=(one,)) for one in calls]
+    for one in threads:
+        one.start()
+    assert begun.acquire(timeout=30)
+    assert begun.acquire(timeout=30)
+    app.close() if way == "close" else asyncio.run(app.aclose())
+    for one in threads:
+        one.join(30)
+    assert ended == ["cancelled"] * 2
+    assert [one.state for one in Ledger(tmp_path / "l.db").runs()] == ["cancelled"] * 2
+    assert "orchestra-sync" not in {one.name for one in threading.enumerate()}

@@ -115,7 +115,7 @@ async def test_a_stronger_model_is_not_shown_what_failed_without_effect_and_the_
         turns = turns_of(app)
         carried = turns.begin("go")
         for _ in range(failures + 1):
-            one = turns.open(carried, FAILED if heard else GOOD, asks=False, unsound=2)
+            one = turns.open(carried, FAILED if heard else GOOD, asks=False, unsound=frozenset({"c1"}))
             with one.tried():
                 await app.complete(messages)
             assert one.after is not None

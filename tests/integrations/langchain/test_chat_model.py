@@ -25,7 +25,7 @@ from orchestra import Exhausted, NoCandidate, Orchestra, StepPolicy, StreamCut, 
 from orchestra.errors import ConfigError, SyncInLoop, ToolError
 from orchestra.integrations.langchain import FLEET, ChatOrchestra
 from orchestra.ledger import Decided, RunStarted
-from orchestra.testing import CallTool, CutStream, Say, ScriptedModel, scripted_app
+from orchestra.testing import CallTool, CutStream, RawReply, Say, ScriptedModel, scripted_app
 from orchestra.types import Capabilities, Price
 from tests.app.doubles import app_of, events, rows
 
@@ -204,6 +204,9 @@ async def test_tools_of_every_kind_are_declared_with_the_schema_they_have():
         lookup,
         Person,
         {"name": "anthropic", "description": "A.", "input_schema": schema},
+        {"type": "custom", "name": "custom", "input_schema": schema},
+        {"type": "function", "name": "responses", "parameters": schema},
+        {"title": "titled", **schema},
         {"type": "function", "function": {"name": "openai", "parameters": schema}},
         {"type": "function", "function": {"name": "bare"}},
     ]
@@ -212,10 +215,11 @@ async def test_tools_of_every_kind_are_declared_with_the_schema_they_have():
         await app.chat_model().bind_tools(offered, parallel_tool_calls=False, strict=True).ainvoke("x")
     (request,) = small.requests
     declared = {one["function"]["name"]: one["function"] for one in request["tools"]}
-    assert list(declared) == ["weather", "rain", "lookup", "Person", "anthropic", "openai", "bare"]
+    schemas = ["anthropic", "custom", "responses", "titled", "openai"]
+    assert list(declared) == ["weather", "rain", "lookup", "Person", *schemas, "bare"]
+    assert all(declared[name]["parameters"]["properties"]["a"]["title"] == "kept" for name in schemas)
     assert declared["rain"]["parameters"]["properties"]["year"]["default"] == 2026
     assert declared["Person"]["description"] == "Someone."
-    assert declared["openai"]["parameters"]["properties"]["a"]["title"] == "kept"
     assert request["parallel_tool_calls"] is False
 
 
@@ -231,6 +235,13 @@ async def test_a_call_may_bring_its_tools_itself(offered):
     ("offered", "error", "said"),
     [
         ({"type": "web_search"}, ConfigError, r"tools\[0\]: 'web_search' runs at one provider"),
+        (
+            {"type": "web_search_20250305", "name": "web_search"},
+            ConfigError,
+            "'web_search_20250305' runs at one provider",
+        ),
+        ({"type": "bash_20250124", "name": "bash"}, ConfigError, "'bash_20250124' runs at one provider"),
+        ({"google_search": {}}, ConfigError, r"tools\[0\]: {'google_search': {}} says no name"),
         (lambda city: city, ToolError, "no name a model could call|no annotation"),
         (3, ToolError, "is no tool"),
     ],
@@ -272,6 +283,27 @@ async def test_an_answer_in_json_schema_is_the_parsed_json_even_where_it_came_fe
         assert (await model.ainvoke("x", response_format=given)).text == '{"lines": 4}'
         function = {"name": "verse", "parameters": schema}
         assert await model.with_structured_output(function).ainvoke("x") == {"lines": 5}
+
+
+@pytest.mark.parametrize("written", ['```json\n{"lines": 4}\n```', "{'lines': 4,}", '{"lines": 4}'])
+async def test_the_text_of_a_structured_answer_is_the_json_that_was_read_in_it(written):
+    """Whoever reads it again, as create_agent's ProviderStrategy does, knows of no fence."""
+    async with app_of([RawReply(written), RawReply(written), '{"lines": 6}']) as app:
+        model = app.chat_model(step="s")
+        answer = await model.ainvoke("How many?", output=Verse)
+        streamed = [chunk async for chunk in model.astream("How many?", output=Verse)]
+        assert answer.text == reduce(add, streamed).text == '{"lines": 4}'
+        again = await model.ainvoke([HumanMessage("How many?"), answer, HumanMessage("And now?")], output=Verse)
+        assert again.text == '{"lines": 6}'
+        assert app.transport._models["small"].requests[-1]["messages"][1]["content"] == answer.text
+
+
+async def test_a_fence_before_a_call_is_no_answer_and_is_shown_as_it_is():
+    async with app_of([Say("``` hm", calls=(CallTool("rain", city="Oslo"),))]) as app:
+        model = app.chat_model(step="s").bind_tools([rain])
+        chunks = [chunk async for chunk in model.astream("x", output=Verse)]
+    whole = reduce(add, chunks)
+    assert (whole.text, [one["name"] for one in whole.tool_calls]) == ("``` hm", ["rain"])
 
 
 async def test_each_response_format_of_openais_is_understood():

@@ -8,8 +8,16 @@ from typing import Annotated, Any
 
 import pytest
 from langchain.agents import create_agent
-from langchain.agents.middleware import AgentMiddleware, AgentState, HumanInTheLoopMiddleware, ToolRetryMiddleware
+from langchain.agents.middleware import (
+    AgentMiddleware,
+    AgentState,
+    HumanInTheLoopMiddleware,
+    LLMToolSelectorMiddleware,
+    ToolRetryMiddleware,
+    wrap_model_call,
+)
 from langchain.agents.structured_output import AutoStrategy, ProviderStrategy, ToolStrategy
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.tools import InjectedToolCallId, tool
@@ -22,10 +30,11 @@ from langgraph.types import Command, interrupt
 from pydantic import BaseModel, SecretStr, field_validator
 
 from orchestra import BudgetExceeded, NoCandidate, RecoveryPolicy
+from orchestra import tool as tool_of_ours
 from orchestra.errors import ConfigError, DeadlineExceeded, Exhausted, SyncInLoop
-from orchestra.integrations.langchain import EscalationMiddleware
+from orchestra.integrations.langchain import EscalationMiddleware, langchain_tools
 from orchestra.ledger import HumanAsked, RunEnded, attempts, steps, tools, totals
-from orchestra.testing import CallTool, FakeProvider, Say, ScriptedModel, scripted_app
+from orchestra.testing import CallTool, FakeProvider, RawReply, Say, ScriptedModel, scripted_app
 from orchestra.types import Action, Price, Step, Trigger
 from tests.integrations.langchain.agents import ANSWER, LOW, app_of, fleet
 
@@ -40,6 +49,11 @@ def rows(sql: str) -> str:
     if sql == "bad":
         raise ValueError("no such table: bad")
     return f"{sql} is 42"
+
+
+def refuses() -> str:
+    """Never works."""
+    raise ValueError("nothing there")
 
 
 def look(sql: str) -> CallTool:
@@ -111,10 +125,84 @@ async def test_a_stronger_model_is_shown_a_failed_call_that_may_have_had_an_effe
     assert [one["role"] for one in body["messages"]] == ["user", "assistant", "tool"]
 
 
+def edited(change: Any) -> Any:
+    """Middleware of somebody's that asks with other messages."""
+    return wrap_model_call(lambda request, handler: handler(request.override(messages=change(request.messages))))
+
+
+@pytest.mark.parametrize("inside", [True, False])
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        (lambda messages: [*messages, HumanMessage("Be brief.")], ["user", "assistant", "tool", "user"]),
+        (lambda messages: messages[:1], ["user"]),
+    ],
+)
+def test_middleware_that_asks_with_other_messages_takes_neither_a_rung_nor_a_message(change, shown, inside):
+    """A failure without effect is cut out of the history only where it stands at its end, whole."""
+    probe = langchain_tools([tool_of_ours(read_only=True)(refuses)])
+    with agent_of([CallTool("refuses")], [ANSWER], app={"recovery": UP_AT_ONCE}) as (app, _):
+        ours = EscalationMiddleware(app, step="look")
+        middleware = [ours, edited(change)] if inside else [edited(change), ours]
+        out = create_agent(NEVER, probe, middleware=middleware).invoke(ASKED)
+        (body,) = app.transport._models["strong"].requests
+    assert served(out) == ["small", "strong"]
+    assert [one["role"] for one in body["messages"]] == shown
+
+
+def test_what_other_middleware_asks_within_a_turn_for_a_step_of_its_own_takes_no_rung_from_the_turn(tmp_path):
+    options: Any = {"recovery": UP_AT_ONCE, "ledger": tmp_path / "l.db"}
+    chosen = RawReply('{"tools": ["rows"]}')
+    with agent_of([chosen, look("bad"), chosen], [ANSWER], app=options) as (app, _):
+        selector = LLMToolSelectorMiddleware(model=app.chat_model(step="select"))
+        middleware = [EscalationMiddleware(app, step="look"), selector]
+        out = create_agent(NEVER, [rows], middleware=middleware).invoke(ASKED)
+        found = run_of(app)
+    assert served(out) == ["small", "strong"]
+    assert [(one.step, one.turn, one.model) for one in attempts(found)] == [
+        ("select", 0, "small"),
+        ("look", 0, "small"),
+        ("select", 0, "small"),
+        ("look", 1, "strong"),
+    ]
+
+
 async def test_by_a_policy_of_yours_a_failing_tool_goes_up_at_once_and_only_once():
     with agent_of([look("bad"), look("ok"), ANSWER], [look("good")], app={"recovery": UP_AT_ONCE}) as (_, agent):
         out = await agent.ainvoke(ASKED)
     assert served(out) == ["small", "strong", "small", "small"]
+
+
+@tool
+def noted(text: str, tool_call_id: Annotated[str, InjectedToolCallId]) -> Command:
+    """Note it."""
+    said = ToolMessage(f"no place for {text}", tool_call_id=tool_call_id, status="error")
+    return Command(update={"messages": [said]})
+
+
+def test_a_failure_that_a_tool_tells_within_a_command_counts_too(tmp_path):
+    options: Any = {"recovery": UP_AT_ONCE, "ledger": tmp_path / "l.db"}
+    with agent_of([CallTool("noted", text="it")], [ANSWER], app=options, agent={"tools": [noted]}) as (app, agent):
+        out = agent.invoke(ASKED)
+        (made,) = tools(run_of(app))
+    assert served(out) == ["small", "strong"]
+    assert (made.trigger, made.size) == (Trigger.tool_error, len("no place for it"))
+
+
+def test_an_agent_that_hands_over_to_another_one_has_ended_its_run(tmp_path):
+    @tool
+    def hand_over(tool_call_id: Annotated[str, InjectedToolCallId]) -> Command:
+        """Let somebody else go on."""
+        said = ToolMessage("over to you", tool_call_id=tool_call_id)
+        return Command(graph=Command.PARENT, goto="other", update={"messages": [said]})
+
+    with agent_of([CallTool("hand_over")], app={"ledger": tmp_path / "l.db"}, agent={"tools": [hand_over]}) as it:
+        app, agent = it
+        graph: Any = StateGraph(AgentState).add_node("first", agent, destinations=("other",))
+        graph.add_node("other", lambda _: {}).add_edge(START, "first")
+        assert graph.compile().invoke(ASKED)["messages"][-1].text == "over to you"
+        (summary,) = app.ledger.runs()
+    assert (summary.state, summary.attempts) == ("done", 1)
 
 
 def test_whatever_model_the_agent_was_given_is_not_asked_and_the_apps_own_keeps_its_settings():
@@ -131,6 +219,19 @@ def test_a_turn_is_of_the_middlewares_step_whatever_the_config_says(tmp_path):
     with agent_of([look("a"), ANSWER], app={"ledger": tmp_path / "l.db"}) as (app, agent):
         agent.invoke(ASKED, {"metadata": {"orchestra_step": "another"}})
         assert {one.step for one in run_of(app)} == {"", "look"}
+
+
+def test_a_trace_of_langchains_names_the_step_as_the_ledger_does():
+    class Heard(BaseCallbackHandler):
+        names: tuple[str, ...] = ()
+
+        def on_chat_model_start(self, *_: Any, metadata: Any, **__: Any) -> None:
+            self.names = (*self.names, metadata["ls_model_name"])
+
+    heard = Heard()
+    with agent_of([look("a"), ANSWER]) as (_, agent):
+        agent.invoke(ASKED, {"callbacks": [heard]})
+    assert heard.names == ("orchestra/look", "orchestra/look")
 
 
 def test_the_state_is_plain_json_and_shows_in_neither_input_nor_output():
@@ -352,6 +453,16 @@ class Seen(AgentMiddleware):
     def wrap_model_call(self, request: Any, handler: Any) -> Any:
         self.settings.append(request.model_settings)
         return handler(request.override(model=self.other) if self.other else request)
+
+
+@pytest.mark.parametrize("wanted", [Total, ProviderStrategy(Total)])
+@pytest.mark.parametrize("mode", ["values", "messages"])
+def test_a_structured_answer_in_a_fence_is_the_agents(wanted, mode):
+    options = {"response_format": wanted, "checkpointer": InMemorySaver()}
+    with agent_of([RawReply('```json\n{"value": 3}\n```')], agent=options) as (app, _):
+        agent = create_agent(app.chat_model(), [rows], **options)
+        list(agent.stream(ASKED, thread(), stream_mode=mode))
+        assert agent.get_state(thread()).values["structured_response"] == Total(value=3)
 
 
 @pytest.mark.parametrize("wanted", [Total, ToolStrategy(Total)])
