@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack, cast
@@ -203,8 +203,21 @@ def _tool(tool: Tool) -> Declaration:
             f"tool {tool.name!r}: a {type(tool).__name__} runs at OpenAI, and another model of the fleet could not "
             "call it; give a function_tool or an MCP server of your own"
         )
+    for name, needed in _needs_openai(tool):
+        if needed:
+            raise ConfigError(
+                f"tool {tool.qualified_name!r}: {name} is for OpenAI's own tool search and code, which another "
+                "model of the fleet has not; give it as a plain function_tool"
+            )
     # for OpenAI's strict mode the SDK has written all as required; it reads the arguments by the tool's own schema
     return Declaration(tool.name, tool.description, tool.params_json_schema, tool.strict_json_schema)
+
+
+def _needs_openai(tool: FunctionTool) -> Iterator[tuple[str, bool]]:
+    """What of it the runner refuses to run where another model calls it by its name."""
+    yield "defer_loading", tool.defer_loading
+    yield "tool_namespace", tool.qualified_name != tool.name
+    yield "allowed_callers", tool.allowed_callers is not None and "direct" not in tool.allowed_callers
 
 
 def _handoff(handoff: Handoff[Any, Any]) -> Declaration:

@@ -27,6 +27,7 @@ from agents import (
     WebSearchTool,
     function_tool,
     handoff,
+    tool_namespace,
 )
 from orchestra import NoCandidate, StepPolicy
 from orchestra.errors import BadRequest, ConfigError, SyncInLoop
@@ -45,6 +46,8 @@ from tests.integrations.fleets import world
 from tests.integrations.openai_agents.doubles import agent, rain_tool
 
 ASKED = "How much does it rain in Oslo?"
+RAIN = CallTool("rain", city="Oslo")
+PROGRAMS = {"allowed_callers": ["programmatic"], "output_json_schema": {"type": "object", "properties": {}}}
 
 
 class Rain(BaseModel):
@@ -596,6 +599,24 @@ async def test_your_own_tracing_hears_that_a_call_failed_and_its_words_only_wher
 async def test_a_tool_that_runs_at_one_provider_is_refused_by_name():
     with pytest.raises(ConfigError, match="tool 'web_search': a WebSearchTool runs at OpenAI"):
         await Runner.run(agent(WebSearchTool()), "hi", run_config=run_config(app_of(["hi"])))
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [({"defer_loading": True}, "defer_loading"), (PROGRAMS, "allowed_callers")],
+)
+async def test_a_tool_that_only_openai_can_find_or_call_is_refused_before_a_model_calls_it(options, name, ran):
+    with pytest.raises(ConfigError, match=f"tool 'rain': {name} is for OpenAI's own"):
+        await Runner.run(agent(rain_tool(ran, **options)), "hi", run_config=run_config(app_of([RAIN])))
+
+
+async def test_a_tool_of_a_namespace_is_refused_and_one_for_direct_calls_is_called(ran):
+    direct = rain_tool(ran, allowed_callers=["direct"])
+    spaced = tool_namespace(name="weather", description="Weather.", tools=[direct])
+    with pytest.raises(ConfigError, match=r"tool 'weather\.rain': tool_namespace is for OpenAI's own"):
+        await Runner.run(agent(*spaced), "hi", run_config=run_config(app_of([RAIN])))
+    await Runner.run(agent(direct), ASKED, run_config=run_config(app_of([RAIN, "800 mm."])))
+    assert ran == ["Oslo"]
 
 
 @pytest.mark.parametrize("kept_there", [{"previous_response_id": "r1"}, {"conversation_id": "c1"}])
