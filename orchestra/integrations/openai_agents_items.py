@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from mimetypes import guess_type
 from typing import Any, cast
 
 from agents.items import TResponseOutputItem
@@ -106,14 +107,21 @@ def _part(block: Mapping[str, Any], state: Mapping[str, Any]) -> Iterator[t.Part
         case {"type": "input_image", "image_url": str(url)}:
             media, data = _data(url)
             yield t.Image(media or "image/*", data=data, url=None if data else url)
-        case {"type": "input_file", "file_data": str(url)} | {"type": "input_file", "file_url": str(url)}:
+        case {"type": "input_file", "file_data": str(url)}:
             media, data = _data(url)
-            yield t.Document(media or "application/pdf", block.get("filename", ""), data, None if data else url)
+            name = block.get("filename") or ""
+            yield t.Document(media or guess_type(name)[0] or _PDF, name, data or url)  # or base64 alone
+        case {"type": "input_file", "file_url": str(url)}:
+            media, data = _data(url)
+            yield t.Document(media or _PDF, block.get("filename") or "", data, None if data else url)
         case _:
             raise ConfigError(
                 f"input: a part {block.get('type')!r} with {', '.join(block)} cannot be shown to every model of a "
                 "fleet; known: input_text, input_image with image_url, input_file with file_data or file_url"
             )
+
+
+_PDF = "application/pdf"
 
 
 def _data(url: str) -> tuple[str, str | None]:

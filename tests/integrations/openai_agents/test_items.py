@@ -102,6 +102,15 @@ def test_history_that_another_providers_model_wrote_is_read():
 
 
 @pytest.mark.parametrize(
+    ("name", "media"), [("a.pdf", "application/pdf"), ("a.csv", "text/csv"), (None, "application/pdf")]
+)
+def test_a_file_in_base64_alone_is_a_document_and_no_address(name, media):
+    returned = {"type": "input_file", "file_data": "JVBERi0=", "filename": name}
+    (message,) = from_items([{"type": "function_call_output", "call_id": "c1", "output": [returned]}])
+    assert message.parts == (ToolResult("c1", "", (Document(media, name or "", data="JVBERi0="),)),)
+
+
+@pytest.mark.parametrize(
     ("item", "told"),
     [
         ({"type": "item_reference", "id": "x"}, "item of type 'item_reference'"),
