@@ -86,10 +86,12 @@ def _read(item: Mapping[str, Any], names: dict[str, str]) -> tuple[t.Role, Seque
 
 def _result(call_id: str, name: str, output: Any) -> t.ToolResult:
     parts = tuple(part for part in _parts(output, {}) if isinstance(part, t.Text | t.Image | t.Document))
-    failed = isinstance(output, str) and output.startswith((_FAILED, _STOCK_FAILURE, f"Tool {name!r} timed out after"))
+    said = parts[0].text if parts and isinstance(parts[0], t.Text) else ""
+    failed = said.startswith((_FAILED, _STOCK_FAILURE, _MCP_FAILURE, f"Tool {name!r} timed out after"))
     return t.ToolResult(call_id, name, parts, is_error=failed)
 
 
+_MCP_FAILURE = "Error executing tool "  # of the MCP SDK's servers; the runner keeps no sign of a failure beside it
 _STOCK_FAILURE = default_tool_error_function(cast("Any", None), Exception())
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from agents.mcp import MCPServerStdio
 from agents.models.multi_provider import MultiProviderMap
 from agents.tracing import TracingProcessor, set_trace_processors
 from pydantic import BaseModel, field_validator
@@ -443,6 +445,33 @@ async def test_a_tool_that_took_too_long_counts_as_failed(tmp_path: Path):
 
     async with world(tmp_path, [CallTool("slow", city="Oslo"), "Never mind."]) as (_, app):
         await Runner.run(agent(slow), ASKED, run_config=run_config(app))
+        triggers = [one.trigger for one in events(rows(app), Judged)]
+    assert triggers == [None, "tool_error", None]
+
+
+SERVER = """
+try:
+    from mcp.server import MCPServer
+except ImportError:
+    from mcp.server.fastmcp import FastMCP as MCPServer
+
+server = MCPServer("weather")
+
+
+@server.tool()
+def rain(city: str) -> str:
+    raise ValueError(city)
+
+
+server.run()
+"""
+
+
+async def test_a_tool_of_an_mcp_server_that_fails_counts_as_failed(tmp_path: Path):
+    (tmp_path / "server.py").write_text(SERVER, encoding="utf-8")
+    started = MCPServerStdio({"command": sys.executable, "args": [str(tmp_path / "server.py")]})
+    async with started as server, world(tmp_path, [RAIN, "Never mind."]) as (_, app):
+        await Runner.run(agent(mcp_servers=[server]), ASKED, run_config=run_config(app))
         triggers = [one.trigger for one in events(rows(app), Judged)]
     assert triggers == [None, "tool_error", None]
 
