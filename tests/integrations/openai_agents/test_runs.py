@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 from contextlib import aclosing
 from dataclasses import replace
@@ -654,10 +655,19 @@ async def test_a_conversation_that_only_openai_keeps_is_refused(kept_there):
         await Runner.run(agent(), "hi", run_config=run_config(app_of(["hi"])), **kept_there)
 
 
-@pytest.mark.parametrize("setting", [{"top_p": 0.5}, {"extra_body": {"x": 1}}, {"presence_penalty": 0.1}])
-async def test_a_setting_that_not_every_model_has_is_refused_with_the_way_out(setting):
+@pytest.mark.parametrize(
+    ("setting", "instead"),
+    [
+        ({"top_p": 0.5}, 'extra_args={"openai.top_p": …}'),
+        ({"presence_penalty": 0.1}, 'extra_args={"openai.presence_penalty": …}'),
+        ({"extra_body": {"x": 1}}, 'extra_args={"openai.FIELD": …}'),
+        ({"extra_headers": {"x": "1"}}, "headers of [providers.NAME]"),
+        ({"extra_query": {"x": 1}}, "leave it out"),
+    ],
+)
+async def test_a_setting_that_not_every_model_has_is_refused_with_the_way_out(setting, instead):
     name = next(iter(setting))
-    with pytest.raises(ConfigError, match=rf'model_settings.{name}: .*extra_args={{"openai.{name}"'):
+    with pytest.raises(ConfigError, match=rf"model_settings.{name}: .*; .*{re.escape(instead)}"):
         await Runner.run(agent(model_settings=ModelSettings(**setting)), "hi", run_config=run_config(app_of(["hi"])))
 
 
