@@ -129,7 +129,7 @@ class OrchestraModel(Model):
     ) -> ModelResponse:
         """One judged reply. Raises a CallError with `attempts`; ConfigError for what only OpenAI's server can do."""
         _here(previous_response_id=previous_response_id, conversation_id=conversation_id, prompt=prompt)
-        messages = from_items(input, system_instructions)
+        messages = _asked(input, system_instructions)
         options = self._options(messages, model_settings, tools, output_schema, handoffs)
         with _span(tracing) as span:
             reply = await self._app.complete(messages, step=self._step_of(model_settings), **options)
@@ -154,7 +154,7 @@ class OrchestraModel(Model):
     ) -> AsyncIterator[TResponseStreamEvent]:
         """The reply as events of a Responses stream. Raises as `get_response`, and StreamCut after the first text."""
         _here(previous_response_id=previous_response_id, conversation_id=conversation_id, prompt=prompt)
-        messages = from_items(input, system_instructions)
+        messages = _asked(input, system_instructions)
         options = self._options(messages, model_settings, tools, output_schema, handoffs)
         written = Written()
         with _span(tracing) as span:
@@ -195,6 +195,17 @@ def _here(**kept_elsewhere: object) -> None:
                 f"{name}: OpenAI's server keeps that, and another model of the fleet could not read it; "
                 "leave it out, and give the runner the conversation: a session, or result.to_input_list()"
             )
+
+
+def _asked(given: str | list[TResponseInputItem], system: str | None) -> tuple[t.Message, ...]:
+    """The conversation. Raises ConfigError for results alone, all that is left where the runner sends what is new."""
+    found = from_items(given, system)
+    if {message.role for message in found} - {"system"} == {"tool"}:
+        raise ConfigError(
+            "input: results of tools, and nothing of what led to them; where auto_previous_response_id leaves that to "
+            "OpenAI's server leave it out, and give the runner the conversation: a session, or result.to_input_list()"
+        )
+    return found
 
 
 def _tool(tool: Tool) -> Declaration:

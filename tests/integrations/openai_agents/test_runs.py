@@ -655,6 +655,15 @@ async def test_a_conversation_that_only_openai_keeps_is_refused(kept_there):
         await Runner.run(agent(), "hi", run_config=run_config(app_of(["hi"])), **kept_there)
 
 
+async def test_a_run_that_leaves_its_history_to_openai_is_refused_before_a_model_is_asked_without_it(ran):
+    small, _, app = pair([RAIN, "800 mm."])
+    with pytest.raises(
+        ConfigError, match="results of tools, and nothing of what led to them; where auto_previous_resp"
+    ):
+        await Runner.run(agent(rain_tool(ran)), ASKED, run_config=run_config(app), auto_previous_response_id=True)
+    assert len(small.requests) == 1
+
+
 @pytest.mark.parametrize(
     ("setting", "instead"),
     [
