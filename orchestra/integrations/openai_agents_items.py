@@ -34,9 +34,13 @@ def from_items(items: str | Iterable[TResponseInputItem], system: str | None = N
     turns: list[tuple[t.Role, list[t.Part]]] = [("system", [t.Text(system)])] if system else []
     names: dict[str, str] = {}
     given: Iterable[Any] = [{"role": "user", "content": items}] if isinstance(items, str) else items
+    whole = False  # a message whose content is one text is nobody's reply, and stands alone
     for item in given:
         role, parts = _read(item, names)
-        if turns and role == turns[-1][0] and role in _TURNS:
+        content, after_whole = item.get("content"), whole
+        whole = isinstance(content, str)
+        apart = whole or (after_whole and content is not None)
+        if turns and role == turns[-1][0] and role in _TURNS and not apart:
             turns[-1][1].extend(parts)
         elif parts:
             turns.append((role, list(parts)))
