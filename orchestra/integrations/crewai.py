@@ -213,7 +213,8 @@ class OrchestraLLM(BaseLLM):
             "temperature": self.temperature,
             "max_tokens": self.max_tokens and int(self.max_tokens),
             "seed": self.seed,
-            "stop": self.stop_sequences,
+            # the words that end CrewAI's text format are of no use to a native call, and reasoning models refuse any
+            "stop": self.stop if self.supports_function_calling() else self.stop_sequences,
             "extra": self.additional_params,
         }
         return {name: value for name, value in own.items() if value is not None} | self.limits

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack, cast
@@ -129,7 +129,7 @@ class OrchestraModel(Model):
     ) -> ModelResponse:
         """One judged reply. Raises a CallError with `attempts`; ConfigError for what only OpenAI's server can do."""
         _here(previous_response_id=previous_response_id, conversation_id=conversation_id, prompt=prompt)
-        messages = from_items(input, system_instructions)
+        messages = _asked(input, system_instructions)
         options = self._options(messages, model_settings, tools, output_schema, handoffs)
         with _span(tracing) as span:
             reply = await self._app.complete(messages, step=self._step_of(model_settings), **options)
@@ -154,7 +154,7 @@ class OrchestraModel(Model):
     ) -> AsyncIterator[TResponseStreamEvent]:
         """The reply as events of a Responses stream. Raises as `get_response`, and StreamCut after the first text."""
         _here(previous_response_id=previous_response_id, conversation_id=conversation_id, prompt=prompt)
-        messages = from_items(input, system_instructions)
+        messages = _asked(input, system_instructions)
         options = self._options(messages, model_settings, tools, output_schema, handoffs)
         written = Written()
         with _span(tracing) as span:
@@ -197,14 +197,38 @@ def _here(**kept_elsewhere: object) -> None:
             )
 
 
+def _asked(given: str | list[TResponseInputItem], system: str | None) -> tuple[t.Message, ...]:
+    """The conversation. Raises ConfigError for results alone, all that is left where the runner sends what is new."""
+    found = from_items(given, system)
+    if {message.role for message in found} - {"system"} == {"tool"}:
+        raise ConfigError(
+            "input: results of tools, and nothing of what led to them; where auto_previous_response_id leaves that to "
+            "OpenAI's server leave it out, and give the runner the conversation: a session, or result.to_input_list()"
+        )
+    return found
+
+
 def _tool(tool: Tool) -> Declaration:
     if not isinstance(tool, FunctionTool):
         raise ConfigError(
             f"tool {tool.name!r}: a {type(tool).__name__} runs at OpenAI, and another model of the fleet could not "
             "call it; give a function_tool or an MCP server of your own"
         )
+    for name, needed in _needs_openai(tool):
+        if needed:
+            raise ConfigError(
+                f"tool {tool.qualified_name!r}: {name} is for OpenAI's own tool search and code, which another "
+                "model of the fleet has not; give it as a plain function_tool"
+            )
     # for OpenAI's strict mode the SDK has written all as required; it reads the arguments by the tool's own schema
     return Declaration(tool.name, tool.description, tool.params_json_schema, tool.strict_json_schema)
+
+
+def _needs_openai(tool: FunctionTool) -> Iterator[tuple[str, bool]]:
+    """What of it the runner refuses to run where another model calls it by its name."""
+    yield "defer_loading", tool.defer_loading
+    yield "tool_namespace", tool.qualified_name != tool.name
+    yield "allowed_callers", tool.allowed_callers is not None and "direct" not in tool.allowed_callers
 
 
 def _handoff(handoff: Handoff[Any, Any]) -> Declaration:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from mimetypes import guess_type
 from typing import Any, cast
 
 from agents.items import TResponseOutputItem
@@ -33,9 +34,13 @@ def from_items(items: str | Iterable[TResponseInputItem], system: str | None = N
     turns: list[tuple[t.Role, list[t.Part]]] = [("system", [t.Text(system)])] if system else []
     names: dict[str, str] = {}
     given: Iterable[Any] = [{"role": "user", "content": items}] if isinstance(items, str) else items
+    whole = False  # a message whose content is one text is nobody's reply, and stands alone
     for item in given:
         role, parts = _read(item, names)
-        if turns and role == turns[-1][0] and role in _TURNS:
+        content, after_whole = item.get("content"), whole
+        whole = isinstance(content, str)
+        apart = whole or (after_whole and content is not None)
+        if turns and role == turns[-1][0] and role in _TURNS and not apart:
             turns[-1][1].extend(parts)
         elif parts:
             turns.append((role, list(parts)))
@@ -85,10 +90,12 @@ def _read(item: Mapping[str, Any], names: dict[str, str]) -> tuple[t.Role, Seque
 
 def _result(call_id: str, name: str, output: Any) -> t.ToolResult:
     parts = tuple(part for part in _parts(output, {}) if isinstance(part, t.Text | t.Image | t.Document))
-    failed = isinstance(output, str) and output.startswith((_FAILED, _STOCK_FAILURE, f"Tool {name!r} timed out after"))
+    said = parts[0].text if parts and isinstance(parts[0], t.Text) else ""
+    failed = said.startswith((_FAILED, _STOCK_FAILURE, _MCP_FAILURE, f"Tool {name!r} timed out after"))
     return t.ToolResult(call_id, name, parts, is_error=failed)
 
 
+_MCP_FAILURE = "Error executing tool "  # of the MCP SDK's servers; the runner keeps no sign of a failure beside it
 _STOCK_FAILURE = default_tool_error_function(cast("Any", None), Exception())
 
 
@@ -106,14 +113,21 @@ def _part(block: Mapping[str, Any], state: Mapping[str, Any]) -> Iterator[t.Part
         case {"type": "input_image", "image_url": str(url)}:
             media, data = _data(url)
             yield t.Image(media or "image/*", data=data, url=None if data else url)
-        case {"type": "input_file", "file_data": str(url)} | {"type": "input_file", "file_url": str(url)}:
+        case {"type": "input_file", "file_data": str(url)}:
             media, data = _data(url)
-            yield t.Document(media or "application/pdf", block.get("filename", ""), data, None if data else url)
+            name = block.get("filename") or ""
+            yield t.Document(media or guess_type(name)[0] or _PDF, name, data or url)  # or base64 alone
+        case {"type": "input_file", "file_url": str(url)}:
+            media, data = _data(url)
+            yield t.Document(media or _PDF, block.get("filename") or "", data, None if data else url)
         case _:
             raise ConfigError(
                 f"input: a part {block.get('type')!r} with {', '.join(block)} cannot be shown to every model of a "
                 "fleet; known: input_text, input_image with image_url, input_file with file_data or file_url"
             )
+
+
+_PDF = "application/pdf"
 
 
 def _data(url: str) -> tuple[str, str | None]:

@@ -21,10 +21,10 @@ def options_of(settings: ModelSettings) -> dict[str, Any]:
     """
     for name in _given(settings):
         if name in _PROVIDERS_OWN:
-            raise ConfigError(
-                f"model_settings.{name}: not every model of a fleet has it; give it to the provider or dialect "
-                f'that does: extra_args={{"openai.{name}": …}}, or set it in fleet.toml'
+            instead = _ELSEWHERE.get(
+                name, f'give it to the provider or dialect that does: extra_args={{"openai.{name}": …}}'
             )
+            raise ConfigError(f"model_settings.{name}: not every model of a fleet has it; {instead}")
         if name not in _HEEDED:
             text = f"model_settings.{name} is left out: not every model of a fleet has it"
             warnings.warn(f"{text}; {_INSTEAD.get(name, _ANYTHING)}", IgnoredSetting, stacklevel=1)
@@ -72,6 +72,11 @@ _PROVIDERS_OWN = frozenset(
 _INSTEAD = {
     "reasoning": "a rule for the step says how much is thought: reasoning_effort in fleet.toml",
     "preserve_raw_usage": "the app's ledger has every attempt's usage",
+}
+_ELSEWHERE = {  # what is no field of a body
+    "extra_body": 'give each of its fields to the provider or dialect that has it: extra_args={"openai.FIELD": …}',
+    "extra_headers": "give them to the provider in fleet.toml: headers of [providers.NAME]",
+    "extra_query": "leave it out; to a provider of a fleet no query of yours is sent",
 }
 _ANYTHING = 'give it to the provider or dialect that does: extra_args={"openai.…": …}'
 

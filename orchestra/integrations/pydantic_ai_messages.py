@@ -122,7 +122,7 @@ def _told(part: ModelRequestPart) -> tuple[t.Role, list[t.Part]]:
 
 def _result(part: ToolReturnPart) -> t.ToolResult:
     text = part.model_response_str(wrap_if_error=False)
-    files = [cast("t.Image | t.Document", found) for item in part.files for found in _content(item)]
+    files = [cast("t.Text | t.Image | t.Document", found) for item in part.files for found in _content(item)]
     content = (*([t.Text(text)] if text else []), *files)
     return t.ToolResult(part.tool_call_id, part.tool_name, content, is_error=part.outcome in ERROR_OUTCOMES)
 
@@ -136,6 +136,8 @@ def _content(item: UserContent) -> Iterator[t.Part]:
             yield t.Image(item.media_type, url=url)
         case DocumentUrl(url=url):
             yield t.Document(item.media_type, url=url)
+        case BinaryContent(data=data, media_type=media) if _is_text(media):
+            yield t.Text(_FILE.format(item.identifier, media, data.decode(errors="replace")))
         case BinaryContent(data=data, media_type=media) if item.is_image:
             yield t.Image(media, data=base64.b64encode(data).decode())
         case BinaryContent(data=data, media_type=media) if item.is_document:
@@ -145,8 +147,18 @@ def _content(item: UserContent) -> Iterator[t.Part]:
         case _:
             raise ConfigError(
                 f"messages: a {type(item).__name__} cannot be shown to every model of a fleet; "
-                "known: text, ImageUrl, DocumentUrl, BinaryContent of an image or a document"
+                "known: text, ImageUrl, DocumentUrl, BinaryContent of a text, an image or a document"
             )
+
+
+_FILE = '-----BEGIN FILE id="{0}" type="{1}"-----\n{2}\n-----END FILE id="{0}"-----'  # the framework's own words
+_TEXTS = frozenset({"json", "toml", "x-yaml", "xml", "yaml"})
+
+
+def _is_text(media: str) -> bool:
+    """What every model can read as a text; as a document few can."""
+    kind, _, form = media.partition(";")[0].strip().partition("/")
+    return kind == "text" or form.endswith(("+json", "+xml")) or (kind == "application" and form in _TEXTS)
 
 
 def _said(part: ModelResponsePart) -> Iterator[t.Part]:

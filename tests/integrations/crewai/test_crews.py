@@ -285,6 +285,15 @@ async def test_where_no_model_can_call_tools_agents_call_in_text(ran):
         result = await crew(OrchestraLLM(app), rain_tool(ran)).akickoff()
     assert (result.raw, ran) == ("800 mm.", ["Oslo"])
     assert all(not request.get("tools") for request in plain.requests)
+    assert all(request["stop"] == ["\nObservation:"] for request in plain.requests)
+
+
+@pytest.mark.parametrize("own", [[], ["END"]], ids=["none of its own", "its own"])
+async def test_a_stop_word_of_crewais_text_format_is_not_sent_with_native_tools(own, tmp_path: Path, ran):
+    async with world(tmp_path, [GOOD, "800 mm.\nObservation: 3"]) as (provider, app):
+        result = await crew(OrchestraLLM(app, stop=own), rain_tool(ran)).akickoff()
+        assert [request.body.get("stop", []) for request in provider.requests] == [own, own]
+    assert result.raw == "800 mm."
 
 
 async def test_a_hundred_crews_at_once_keep_apart(tmp_path: Path):

@@ -101,6 +101,28 @@ def test_history_that_another_providers_model_wrote_is_read():
     )
 
 
+def test_messages_that_were_written_as_one_text_each_are_not_run_together():
+    (reply,) = to_items(Message("assistant", (Text("I pass you on."),)))
+    calls = [{"type": "function_call", "call_id": "c1", "name": "look", "arguments": "{}"}]
+    history: list[Any] = [{"role": "assistant", "content": said} for said in ("First.", "Second.")]
+    assert from_items([*history, reply.model_dump(), *history, *calls]) == (
+        Message("assistant", (Text("First."),)),
+        Message("assistant", (Text("Second."),)),
+        Message("assistant", (Text("I pass you on."),)),
+        Message("assistant", (Text("First."),)),
+        Message("assistant", (Text("Second."), ToolCall("c1", "look", {}, "{}"))),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "media"), [("a.pdf", "application/pdf"), ("a.csv", "text/csv"), (None, "application/pdf")]
+)
+def test_a_file_in_base64_alone_is_a_document_and_no_address(name, media):
+    returned = {"type": "input_file", "file_data": "JVBERi0=", "filename": name}
+    (message,) = from_items([{"type": "function_call_output", "call_id": "c1", "output": [returned]}])
+    assert message.parts == (ToolResult("c1", "", (Document(media, name or "", data="JVBERi0="),)),)
+
+
 @pytest.mark.parametrize(
     ("item", "told"),
     [

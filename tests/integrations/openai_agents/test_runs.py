@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import sys
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from agents.mcp import MCPServerStdio
 from agents.models.multi_provider import MultiProviderMap
 from agents.tracing import TracingProcessor, set_trace_processors
 from pydantic import BaseModel, field_validator
@@ -27,6 +30,7 @@ from agents import (
     WebSearchTool,
     function_tool,
     handoff,
+    tool_namespace,
 )
 from orchestra import NoCandidate, StepPolicy
 from orchestra.errors import BadRequest, ConfigError, SyncInLoop
@@ -45,6 +49,8 @@ from tests.integrations.fleets import world
 from tests.integrations.openai_agents.doubles import agent, rain_tool
 
 ASKED = "How much does it rain in Oslo?"
+RAIN = CallTool("rain", city="Oslo")
+PROGRAMS = {"allowed_callers": ["programmatic"], "output_json_schema": {"type": "object", "properties": {}}}
 
 
 class Rain(BaseModel):
@@ -444,6 +450,33 @@ async def test_a_tool_that_took_too_long_counts_as_failed(tmp_path: Path):
     assert triggers == [None, "tool_error", None]
 
 
+SERVER = """
+try:
+    from mcp.server import MCPServer
+except ImportError:
+    from mcp.server.fastmcp import FastMCP as MCPServer
+
+server = MCPServer("weather")
+
+
+@server.tool()
+def rain(city: str) -> str:
+    raise ValueError(city)
+
+
+server.run()
+"""
+
+
+async def test_a_tool_of_an_mcp_server_that_fails_counts_as_failed(tmp_path: Path):
+    (tmp_path / "server.py").write_text(SERVER, encoding="utf-8")
+    started = MCPServerStdio({"command": sys.executable, "args": [str(tmp_path / "server.py")]})
+    async with started as server, world(tmp_path, [RAIN, "Never mind."]) as (_, app):
+        await Runner.run(agent(mcp_servers=[server]), ASKED, run_config=run_config(app))
+        triggers = [one.trigger for one in events(rows(app), Judged)]
+    assert triggers == [None, "tool_error", None]
+
+
 async def test_a_run_interrupted_in_the_middle_of_an_escalation_goes_on_from_its_stored_state(tmp_path: Path, ran):
     """The cheap model's call failed twice, the strong one's call waits for a person, and the process ends."""
 
@@ -598,16 +631,52 @@ async def test_a_tool_that_runs_at_one_provider_is_refused_by_name():
         await Runner.run(agent(WebSearchTool()), "hi", run_config=run_config(app_of(["hi"])))
 
 
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [({"defer_loading": True}, "defer_loading"), (PROGRAMS, "allowed_callers")],
+)
+async def test_a_tool_that_only_openai_can_find_or_call_is_refused_before_a_model_calls_it(options, name, ran):
+    with pytest.raises(ConfigError, match=f"tool 'rain': {name} is for OpenAI's own"):
+        await Runner.run(agent(rain_tool(ran, **options)), "hi", run_config=run_config(app_of([RAIN])))
+
+
+async def test_a_tool_of_a_namespace_is_refused_and_one_for_direct_calls_is_called(ran):
+    direct = rain_tool(ran, allowed_callers=["direct"])
+    spaced = tool_namespace(name="weather", description="Weather.", tools=[direct])
+    with pytest.raises(ConfigError, match=r"tool 'weather\.rain': tool_namespace is for OpenAI's own"):
+        await Runner.run(agent(*spaced), "hi", run_config=run_config(app_of([RAIN])))
+    await Runner.run(agent(direct), ASKED, run_config=run_config(app_of([RAIN, "800 mm."])))
+    assert ran == ["Oslo"]
+
+
 @pytest.mark.parametrize("kept_there", [{"previous_response_id": "r1"}, {"conversation_id": "c1"}])
 async def test_a_conversation_that_only_openai_keeps_is_refused(kept_there):
     with pytest.raises(ConfigError, match=f"{next(iter(kept_there))}: OpenAI's server keeps that"):
         await Runner.run(agent(), "hi", run_config=run_config(app_of(["hi"])), **kept_there)
 
 
-@pytest.mark.parametrize("setting", [{"top_p": 0.5}, {"extra_body": {"x": 1}}, {"presence_penalty": 0.1}])
-async def test_a_setting_that_not_every_model_has_is_refused_with_the_way_out(setting):
+async def test_a_run_that_leaves_its_history_to_openai_is_refused_before_a_model_is_asked_without_it(ran):
+    small, _, app = pair([RAIN, "800 mm."])
+    with pytest.raises(
+        ConfigError, match="results of tools, and nothing of what led to them; where auto_previous_resp"
+    ):
+        await Runner.run(agent(rain_tool(ran)), ASKED, run_config=run_config(app), auto_previous_response_id=True)
+    assert len(small.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "instead"),
+    [
+        ({"top_p": 0.5}, 'extra_args={"openai.top_p": …}'),
+        ({"presence_penalty": 0.1}, 'extra_args={"openai.presence_penalty": …}'),
+        ({"extra_body": {"x": 1}}, 'extra_args={"openai.FIELD": …}'),
+        ({"extra_headers": {"x": "1"}}, "headers of [providers.NAME]"),
+        ({"extra_query": {"x": 1}}, "leave it out"),
+    ],
+)
+async def test_a_setting_that_not_every_model_has_is_refused_with_the_way_out(setting, instead):
     name = next(iter(setting))
-    with pytest.raises(ConfigError, match=rf'model_settings.{name}: .*extra_args={{"openai.{name}"'):
+    with pytest.raises(ConfigError, match=rf"model_settings.{name}: .*; .*{re.escape(instead)}"):
         await Runner.run(agent(model_settings=ModelSettings(**setting)), "hi", run_config=run_config(app_of(["hi"])))
 
 

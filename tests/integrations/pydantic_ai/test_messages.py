@@ -35,11 +35,11 @@ from pydantic_ai.models import ModelRequestParameters
 from orchestra.errors import ConfigError
 from orchestra.integrations.pydantic_ai import OrchestraModel
 from orchestra.integrations.pydantic_ai_messages import failures, from_messages, to_parts
-from orchestra.testing import CallTool, Say, ScriptedModel, scripted_app
+from orchestra.testing import CallTool, FakeProvider, Say, ScriptedModel, scripted_app
 from orchestra.types import Document, Image, Message, Origin, Reasoning, Text, ToolCall, ToolResult
 from tests.app.doubles import LOW
 from tests.integrations.fleets import SEALED, spoken
-from tests.integrations.pydantic_ai.doubles import ASKED, rain_tool
+from tests.integrations.pydantic_ai.doubles import ASKED, rain_tool, stock
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 KEPT = st.just({}) | st.fixed_dictionaries(
@@ -136,6 +136,24 @@ def test_history_that_another_providers_model_wrote_is_read():
 def test_instructions_alone_stand_before_a_history_of_system_prompts():
     history = [ModelRequest(parts=[SystemPromptPart(content="Be brief.")])]
     assert [one.text for one in from_messages(history, ["Be kind."])] == ["Be brief.", "Be kind."]
+
+
+@pytest.mark.parametrize(
+    "media", ["text/csv", "text/plain; charset=utf-8", "application/json", "application/yaml", "image/svg+xml"]
+)
+async def test_a_file_of_text_is_told_to_every_model_as_the_framework_tells_it(media):
+    file = BinaryContent("Zürich,1100".encode(), media_type=media, identifier="f1")
+    small = ScriptedModel("small", [CallTool("look"), "wet"])
+    agent = Agent(OrchestraModel(scripted_app(small), "look"))
+    agent.tool_plain(lambda: file, name="look")
+    await agent.run(["How wet?", file])
+    async with FakeProvider({"stock": "wet"}) as provider, stock(provider, "stock") as model:
+        await Agent(model).run(["How wet?", file])
+        told = provider.requests[0].body["messages"][0]["content"][1]["text"]
+    assert "Zürich,1100" in told
+    asked, _, returned = small.requests[1]["messages"]
+    assert told in asked["content"]
+    assert told in returned["content"]
 
 
 @pytest.mark.parametrize(
