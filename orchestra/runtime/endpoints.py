@@ -39,7 +39,7 @@ class FleetEndpoints:
 
     def ready(self, card: ModelCard) -> bool:
         """Whether requests can be authorised: a key is set, or the card names none, or may go without."""
-        return not card.keys or any(self.environ.get(key[len("env:") :]) for key in card.keys) or _signed(card)
+        return not card.keys or bool(self._set(card)) or _signed(card)
 
     def at_hand(self, card: ModelCard) -> Endpoint | None:
         """The endpoint of a card as one target serves it, where no server has to start and no signature is needed.
@@ -80,8 +80,8 @@ class FleetEndpoints:
         return signature
 
     def _set(self, card: ModelCard) -> list[str]:
-        """The values of the card's keys that are set."""
-        return [value for key in card.keys if (value := self.environ.get(key.removeprefix("env:")))]
+        """The values of the card's keys that are set; a line's end, which files of secrets have, is none of a key."""
+        return [value for key in card.keys if (value := self.environ.get(key[len("env:") :], "").strip())]
 
     def _key(self, card: ModelCard) -> str | None:
         if not card.keys:

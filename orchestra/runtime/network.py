@@ -39,7 +39,7 @@ class FleetNetwork:
         if not stated.startswith("env:"):
             return stated
         name = stated.removeprefix("env:")
-        if not (value := self.environ.get(name)):
+        if not (value := self.environ.get(name, "").strip()):  # a file's last line end, too
             raise ConfigError(f"{what} is to come from the environment; set {name}")
         self.hide([value])
         return value

@@ -45,6 +45,15 @@ async def test_the_first_key_that_is_set_is_used_and_hidden_before_it_is():
     assert "s2" not in repr(endpoint)
 
 
+async def test_what_a_file_of_secrets_ends_with_is_no_part_of_a_key_or_a_header():
+    environ, hidden = {"A": "first\n", "TEAM": " search\r\n", "EMPTY": "\n"}, []
+    network = FleetNetwork(Network(headers={"x-team": "env:TEAM"}), hidden.extend, environ)
+    found = FleetEndpoints(Servers(), hidden.extend, environ, network.headers)
+    endpoint = found.at_hand(card("env:EMPTY", "env:A"))
+    assert (endpoint.key, endpoint.headers, {*hidden}) == ("first", (("x-team", "search"),), {"search", "first"})
+    assert not found.ready(card("env:EMPTY"))
+
+
 async def test_a_key_or_a_header_that_changes_is_used_from_the_next_call_on():
     environ, hidden = {"A": "first", "TEAM": "search"}, []
     network = FleetNetwork(Network(headers={"x-team": "env:TEAM"}), hidden.extend, environ)

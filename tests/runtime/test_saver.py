@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sqlite3
+from contextlib import closing
 
 import pytest
 from langgraph.checkpoint.base import empty_checkpoint
@@ -104,4 +105,14 @@ async def test_the_file_and_what_sqlite_puts_beside_it_are_their_owners_alone_fr
     again.saver()
     assert {one.stat().st_mode & 0o777 for one in tmp_path.iterdir()} == {0o600}
     await again.aclose()
+    await checkpoints.aclose()
+
+
+async def test_new_checkpoints_that_another_process_is_about_to_make_are_waited_for(tmp_path, monkeypatch):
+    file = tmp_path / "checkpoints.db"
+    checkpoints = Checkpoints(file)
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        monkeypatch.setattr("time.sleep", lambda _: other.execute("ROLLBACK"))  # while this one waits
+        assert await put(checkpoints.saver())
     await checkpoints.aclose()
