@@ -10,12 +10,13 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
+from langgraph.graph import START, StateGraph
 
 from orchestra import Orchestra, RecoveryPolicy, tool
 from orchestra.dialects import codec
-from orchestra.errors import RunOwned
+from orchestra.errors import BadRequest, RunOwned
 from orchestra.ledger import Ledger, Recorder, RunEnded, StructlogSink
-from orchestra.testing import ScriptedModel, scripted_app
+from orchestra.testing import Error, ScriptedModel, scripted_app
 from orchestra.types import Message, ModelCard, ModelReply, Request, Step, StepContext, ToolCall
 from tests.examples.running import ROOT
 
@@ -133,6 +134,20 @@ def test_ledger_keeps_and_claims_as_shown(tmp_path: Path, monkeypatch: pytest.Mo
     assert ledger.kept("r", "s") == {}
     ran(fragments("ledger.md")[2], ledger=ledger, run="r", Ledger=Ledger, StructlogSink=StructlogSink)["stop"]()
     ledger.close()
+
+
+async def test_graphs_repeats_no_node_whose_calls_have_been_tried_again():
+    async def research(_: dict[str, str]) -> dict[str, str]:
+        return {"note": (await app.complete("hi")).text}
+
+    model = ScriptedModel("small", [Error(400), Error(400)])
+    async with scripted_app(model) as app:
+        graph = StateGraph(dict)
+        ran(fragments("graphs.md")[1], graph=graph, app=app, research=research)
+        graph.add_edge(START, "research")
+        with pytest.raises(BadRequest):
+            await graph.compile().ainvoke({})
+    assert len(model.requests) == 1
 
 
 @pytest.mark.parametrize(("page", "block"), BLOCKS)
