@@ -109,7 +109,8 @@ class AttemptStarted:
     `reserved` is the money held for it in USD, None where none is, and `holder` the app whose budgets count it already.
     `key` is the name of the API key, never its value, "" where there is none, and `place` the base_url or region, ""
     where the model has one only. Attempts of one `call` brought one
-    reply: retries and failovers of each other; in ledgers of earlier versions it is "".
+    reply: retries and failovers of each other; in ledgers of earlier versions it is "". `whole`: the reply is asked for
+    in one piece, because the dialect or the model cannot stream it; None where it is not.
     """
 
     type: ClassVar[str] = "attempt_started"
@@ -125,6 +126,7 @@ class AttemptStarted:
     key: str = ""
     place: str = ""
     call: str = ""
+    whole: Literal[True] | None = None
 
 
 @dataclass(frozen=True, slots=True)

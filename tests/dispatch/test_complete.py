@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from orchestra.errors import ConfigError, OrchestraError
+from orchestra.ledger import AttemptStarted
 from orchestra.transport import TransportFault
-from orchestra.types import Trigger
-from tests.dispatch.doubles import ROWS, SILENCE, Bench, Served, call_tool, error, frame, say
+from orchestra.types import Capabilities, Trigger
+from tests.dispatch.doubles import ROWS, SILENCE, Bench, Served, call_tool, card, error, frame, say
 
 DOWN = TransportFault(Trigger.connection, "refused", sent="no")
 SCRIPTS = {
@@ -60,3 +61,12 @@ async def test_a_cancelled_complete_gives_everything_back_and_says_so():
     assert (row.raw, row.cost.estimated, row.trigger) == ("half", True, None)
     assert bench.transport.closed == 1
     assert [lane.calls for lane in bench.dispatcher.traffic.lanes["small"]] == [0]
+
+
+@pytest.mark.parametrize(("streaming", "whole"), [(True, None), (False, True)])
+async def test_the_ledger_tells_which_reply_was_asked_for_in_one_piece(streaming: bool, whole: bool | None):
+    cards = (card("small", capabilities=Capabilities(streaming=streaming)),)
+    in_one = Served([b'{"choices": [{"message": {"content": "ok"}, "finish_reason": "stop"}]}'])
+    bench = Bench({"small": [say("ok") if streaming else in_one]}, cards=cards)
+    assert (await bench.dispatcher.complete(bench.call())).reply.text == "ok"
+    assert [event.whole for _, event in bench.rows if isinstance(event, AttemptStarted)] == [whole]

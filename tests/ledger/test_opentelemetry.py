@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -150,6 +150,7 @@ def test_one_span_covers_all_attempts_of_a_call_and_says_what_came_of_them(recei
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "anthropic",
         "gen_ai.request.model": "claude-haiku-4-5",
+        "gen_ai.request.stream": True,
         "gen_ai.response.model": "gemini-flash-001",
         "gen_ai.response.finish_reasons": ("stop",),
         "gen_ai.response.time_to_first_chunk": 3.4,
@@ -171,6 +172,7 @@ def test_one_span_covers_all_attempts_of_a_call_and_says_what_came_of_them(recei
     assert dict(first.attributes or {}) == {
         "gen_ai.provider.name": "anthropic",
         "gen_ai.request.model": "claude-haiku-4-5",
+        "gen_ai.request.stream": True,
         "server.address": "eu.anthropic.com",
         "server.port": 444,
         "http.response.status_code": 529,
@@ -190,6 +192,12 @@ def test_one_span_covers_all_attempts_of_a_call_and_says_what_came_of_them(recei
     assert (about["gen_ai.provider.name"], about["http.request.resend_count"]) == ("gcp.gemini", 1)
     assert (about["server.address"], about["server.port"]) == ("::1", 8080)
     assert second.status.is_unset
+
+
+def test_a_reply_asked_for_in_one_piece_has_no_first_chunk(received: Received) -> None:
+    story = [replace(event, whole=True) if isinstance(event, AttemptStarted) else event for event in failover()]
+    for span in received.tell(call(*story)):
+        assert {"gen_ai.request.stream", "gen_ai.response.time_to_first_chunk"}.isdisjoint(span.attributes or {})
 
 
 def test_spans_last_from_the_first_event_to_the_last_by_the_ledgers_clock(received: Received) -> None:

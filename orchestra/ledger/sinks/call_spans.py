@@ -60,6 +60,7 @@ class CallSpans:
             {
                 names.ATTEMPT: event.attempt,
                 names.MODEL: event.model,
+                names.STREAM: not event.whole or None,
                 names.KEY: event.key,
                 names.PLACE: event.place,
                 names.RUNG: event.rung,
@@ -70,7 +71,7 @@ class CallSpans:
         # Neither operation nor tokens: whoever adds up the spans of a trace must not count a call twice.
         about |= {name: value for name, value in asked.items() if name != names.OPERATION}
         span = self._telemetry.span(f"attempt {event.model}", at, self.context, about, SpanKind.CLIENT)
-        self._attempts[event.attempt] = _Attempt(span, asked, at)
+        self._attempts[event.attempt] = _Attempt(span, asked, at, streamed=not event.whole)
         self._number, self._last = self._number + 1, at
 
     def ended(self, event: AttemptEnded, at: float) -> None:
@@ -112,8 +113,9 @@ class CallSpans:
             return
         finish = end.finish or "error"
         waited = last.began - self._began
-        first = None if end.first_token is None else waited + end.first_token
-        about = given({names.RESPONSE_MODEL: end.wire_model, names.FIRST_CHUNK: first})
+        first = waited + end.first_token if last.streamed and end.first_token is not None else None
+        streamed = last.streamed or None
+        about = given({names.RESPONSE_MODEL: end.wire_model, names.STREAM: streamed, names.FIRST_CHUNK: first})
         self._span.set_attributes(about | {names.FINISH_REASONS: [finish]})
         self._telemetry.write(self._span, names.OUTPUT_MESSAGES, message("assistant", end.raw, finish_reason=finish))
         if end.wire_model:
@@ -136,4 +138,5 @@ class _Attempt:
     span: Span
     asked: Attributes
     began: float
+    streamed: bool
     end: AttemptEnded | None = None

@@ -42,6 +42,7 @@ VERSIONS: Mapping[Version, Conventions] = MappingProxyType(
 OPERATION = "gen_ai.operation.name"
 INVOKE_AGENT, EXECUTE_TOOL, CHAT, GENERATE_CONTENT = "invoke_agent", "execute_tool", "chat", "generate_content"
 REQUEST_MODEL = "gen_ai.request.model"
+STREAM = "gen_ai.request.stream"
 RESPONSE_MODEL = "gen_ai.response.model"
 FINISH_REASONS = "gen_ai.response.finish_reasons"
 FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"
