@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeAlias, TypeVar
 from orchestra.dialects.chat_profiles import features_of
 from orchestra.dialects.features import Features
 from orchestra.dialects.pairing import NO_RESULT, media_after_results, paired
+from orchestra.dialects.texts import apart
 from orchestra.types import Document, Image, Message, ModelCard, Part, Reasoning, Text, ToolCall, ToolResult
 
 __all__ = ["NO_RESULT", "View", "view", "viewed"]
@@ -58,7 +59,7 @@ CONTINUE = "Continue."
 
 def amid(message: Message) -> Message:
     """A system message amid the conversation as the user's, for providers that take none there: it keeps its place."""
-    return Message.user(f"<system>\n{message.text}\n</system>")
+    return Message.user(f"<system>\n{apart(message.parts)}\n</system>")
 
 
 AMID = "system message within the conversation: said in the user's turn, in <system> tags"
