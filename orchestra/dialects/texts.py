@@ -1,7 +1,8 @@
-"""Texts of one message or result: what told them apart was that they were several, and so they stay."""
+"""Texts of one message or result: several stay several; a document that is a text can be one of them."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -27,3 +28,22 @@ def failed(content: Sequence[Text | Image | Document]) -> tuple[Text | Image | D
     if content and isinstance(first := content[0], Text):
         return (replace(first, text=ERROR + first.text), *content[1:])
     return (Text(ERROR), *content)
+
+
+def read(document: Document) -> str | None:
+    """What a document says whose data are a text; what is no UTF-8 in it is U+FFFD. None where there is no text."""
+    if document.data is None or not document.in_words:
+        return None
+    try:
+        return base64.b64decode(document.data, validate=True).decode(errors="replace")
+    except ValueError:
+        return None
+
+
+def shown(document: Document) -> Text | None:
+    """A document that is a text as part of the message, its name and type said; None where it is none."""
+    if (text := read(document)) is None:
+        return None
+    named = f' id="{document.name}"' if document.name else ""
+    begin, end = f'-----BEGIN FILE{named} type="{document.media_type}"-----', f"-----END FILE{named}-----"
+    return Text(f"{begin}\n{text}\n{end}")

@@ -1,5 +1,6 @@
 """Several texts of one message or result do not run into each other; one alone, and what a model said, is as it was."""
 
+import base64
 import json
 from collections.abc import Iterator
 
@@ -8,8 +9,19 @@ import pytest
 from orchestra.dialects import CODECS
 from orchestra.dialects.chat_profiles import PROFILES
 from orchestra.dialects.features import FEATURES
-from orchestra.dialects.texts import apart, failed
-from orchestra.types import Capabilities, Image, Message, ModelCard, Request, Text, ToolCall, ToolResult, ToolSpec
+from orchestra.dialects.texts import apart, failed, read
+from orchestra.types import (
+    Capabilities,
+    Document,
+    Image,
+    Message,
+    ModelCard,
+    Request,
+    Text,
+    ToolCall,
+    ToolResult,
+    ToolSpec,
+)
 
 LOOK = ToolSpec("look", "Look", {"type": "object", "properties": {}})
 SERVED = [(each, each) for each in FEATURES if each != "openai-chat"]
@@ -77,3 +89,58 @@ def test_a_failure_is_said_in_the_first_text_or_before_what_is_none() -> None:
     assert failed((Text("a"), shown)) == (Text("Error: a"), shown)
     assert failed((shown,)) == (Text("Error: "), shown)
     assert failed(()) == (Text("Error: "),)
+
+
+def data(text: bytes) -> str:
+    return base64.b64encode(text).decode()
+
+
+ROWS = Document("text/csv", "a.csv", data=data(b"n\n1\n"))
+SHOWN = '-----BEGIN FILE id="a.csv" type="text/csv"-----\nn\n1\n\n-----END FILE id="a.csv"-----'
+
+
+@pytest.mark.parametrize("in_result", [False, True])
+@pytest.mark.parametrize("reads", [False, True])
+@pytest.mark.parametrize(("dialect", "provider"), SERVED)
+def test_a_document_that_is_a_text_reaches_every_model(
+    dialect: str, provider: str, *, reads: bool, in_result: bool
+) -> None:
+    card = ModelCard("mine", "m", provider, dialect, "efficient", capabilities=Capabilities(documents=reads))
+    call, result = ToolCall("aaaaaaaa1", "look", {}), ToolResult("aaaaaaaa1", "look", (Text("see"), ROWS))
+    turns = (Message("assistant", (call,)), Message("tool", (result,)))
+    asked = (Message.user("?"), *turns) if in_result else (Message("user", (Text("see"), ROWS)),)
+    sent = CODECS[dialect].encode(Request(asked, tools=(LOOK,)), card)
+    said = [*strings(json.loads(sent.body))]
+    takes = reads and bool(FEATURES[dialect].documents) and FEATURES[dialect].takes(ROWS, in_result=in_result)
+    assert any(SHOWN in one for one in said) is not takes
+    assert [note for note in sent.notes if "document a.csv shown as text: " in note] == [*sent.notes][: not takes]
+    if takes:
+        assert any("n\n1\n" in one or ROWS.data in one for one in said)
+
+
+@pytest.mark.parametrize(
+    ("media_type", "text"),
+    [
+        ("text/plain", True), ("TEXT/CSV; charset=utf-8", True), ("application/json", True), ("application/yaml", True),
+        ("application/ld+json", True), ("image/svg+xml", True), ("application/pdf", False), ("application/zip", False),
+    ],
+)  # fmt: skip
+def test_a_text_is_known_by_its_type_and_has_to_be_at_hand(media_type: str, *, text: bool) -> None:
+    assert Document(media_type, data="QQ==").in_words is text
+    assert not Document(media_type, url="https://x/y").in_words
+    assert read(Document(media_type, data="QQ==")) == ("A" if text else None)
+    assert read(Document(media_type, url="https://x/y")) is None
+
+
+def test_bytes_that_are_no_utf_8_are_replaced_and_what_is_no_base64_is_left_out() -> None:
+    assert read(Document("text/plain", data=data(b"tr\xf8s"))) == "tr\ufffds"
+    card = ModelCard("mine", "m", "openai", "openai-chat", "efficient", capabilities=Capabilities(documents=True))
+    broken = Message("user", (Text("see"), Document("text/plain", data="no base64!")))
+    sent = CODECS["openai-chat"].encode(Request((broken,)), card)
+    assert sent.notes == ("document left out: OpenAI Chat Completions takes no text/plain",)
+
+
+def test_a_document_without_a_name_says_its_type() -> None:
+    bare = Message("user", (Document("application/json", data=data(b"{}")),))
+    sent = body(bare, dialect="openai-chat", provider="acme")
+    assert sent["messages"][0]["content"] == '-----BEGIN FILE type="application/json"-----\n{}\n-----END FILE-----'
