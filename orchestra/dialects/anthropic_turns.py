@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from orchestra.dialects.asked import Asked
 from orchestra.dialects.history import AMID, amid
 from orchestra.dialects.loose import parse_object
+from orchestra.dialects.texts import read
 from orchestra.types import Document, Image, Message, Part, Reasoning, Text, ToolCall, ToolResult
 
 CACHED = {"cache_control": {"type": "ephemeral"}}
@@ -162,16 +162,12 @@ def _replayed(part: Reasoning) -> dict[str, Any] | None:
 
 def _source(part: Image | Document) -> dict[str, Any] | None:
     """Where its content is; None for a text that is none, or that would have to be fetched."""
-    if part.media_type.startswith("text/"):
-        return _plain(part.data or "")
+    if isinstance(part, Document) and part.media_type.startswith("text/"):
+        return _plain(read(part) or "")
     if part.url:
         return {"type": "url", "url": part.url}
     return {"type": "base64", "media_type": part.media_type, "data": part.data}
 
 
-def _plain(data: str) -> dict[str, Any] | None:
-    try:
-        text = base64.b64decode(data, validate=True).decode()
-    except ValueError:
-        return None
+def _plain(text: str) -> dict[str, Any] | None:
     return {"type": "text", "media_type": "text/plain", "data": text} if text.strip() else None

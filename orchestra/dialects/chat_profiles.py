@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
-from orchestra.dialects.features import FEATURES, Features
+from orchestra.dialects.features import FEATURES, Carrier, Features
 from orchestra.types import ModelCard
 
 
@@ -38,7 +38,7 @@ class ChatProfile:
 
 
 def profile_of(card: ModelCard) -> ChatProfile:
-    """The profile of the card's provider; OpenAI's own, without strict tools, for a server that is not known."""
+    """The profile of the card's provider; OpenAI's, but for strict tools and lists of texts, where it is not known."""
     return PROFILES.get(card.provider, _UNKNOWN)
 
 
@@ -62,12 +62,16 @@ _CHAT: Final = "openai-chat"
 
 
 def _features(title: str, **changes: Any) -> Features:
-    """OpenAI's without what no other server is known to do: enforce a tool's schema, read documents."""
-    return replace(FEATURES[_CHAT], title=title, **({"strict": False, "documents": frozenset()} | changes))
+    """OpenAI's without what no other server is known to do: enforce a tool's schema, read documents and lists of texts.
+
+    A message's content may be refused as a list (github.com/BerriAI/litellm/issues/6642), or depend on a chat template.
+    """
+    unknown = {"strict": False, "documents": frozenset[Carrier](), "text_parts": False}
+    return replace(FEATURES[_CHAT], title=title, **(unknown | changes))
 
 
 _OPENAI: Final = ChatProfile(FEATURES[_CHAT], ("https://platform.openai.com/docs/api-reference/chat/create",))
-_UNKNOWN: Final = replace(_OPENAI, features=replace(FEATURES[_CHAT], strict=False))
+_UNKNOWN: Final = replace(_OPENAI, features=replace(FEATURES[_CHAT], strict=False, text_parts=False))
 
 PROFILES: Mapping[str, ChatProfile] = MappingProxyType(
     {
@@ -151,7 +155,7 @@ PROFILES: Mapping[str, ChatProfile] = MappingProxyType(
             details=True,
         ),
         "azure": ChatProfile(
-            _features("Azure OpenAI", strict=True),
+            _features("Azure OpenAI", strict=True, text_parts=True),
             (
                 "https://learn.microsoft.com/azure/ai-foundry/openai/reference",
                 "https://github.com/openai/openai-python/blob/main/src/openai/lib/azure.py",

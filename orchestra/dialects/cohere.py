@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from orchestra.dialects.asked import Asked
@@ -10,6 +10,7 @@ from orchestra.dialects.codec import Spelled
 from orchestra.dialects.cohere_reading import PLAN
 from orchestra.dialects.history import AMID, amid
 from orchestra.dialects.loose import json_text
+from orchestra.dialects.texts import apart, failed
 from orchestra.types import (
     Image,
     Message,
@@ -37,7 +38,7 @@ def _system_first(said: Asked) -> Asked:
     leading = 0
     while leading < len(said.messages) and said.messages[leading].role == "system":
         leading += 1
-    first = Message.system("\n\n".join(message.text for message in said.messages[:leading]))
+    first = Message.system("\n\n".join(apart(message.parts) for message in said.messages[:leading]))
     rest = [amid(one) if one.role == "system" else one for one in said.messages[leading:]]
     moved = rest != list(said.messages[leading:])
     return said._replace(messages=(first, *rest) if leading else tuple(rest), notes=said.notes + (AMID,) * moved)
@@ -65,8 +66,7 @@ def _settings(said: Asked) -> dict[str, Any]:
     return {name: value for name, value in wanted.items() if value is not None}
 
 
-_ERROR = "Error: "  # a tool message has no error flag
-_NOTHING = "(nothing)"  # and its text may not be empty
+_NOTHING = "(nothing)"  # a result's text may not be empty
 
 
 def _messages(said: Asked) -> list[dict[str, Any]]:
@@ -84,7 +84,7 @@ def _message(message: Message, said: Asked) -> list[dict[str, Any]]:
 
 def _assistant(message: Message, said: Asked) -> dict[str, Any]:
     item: dict[str, Any] = {"role": "assistant"}
-    if content := _content(part for part in message.parts if not _is_plan(part)):
+    if content := _spoken([part for part in message.parts if not _is_plan(part)]):
         item["content"] = content
     if plan := "".join(part.text for part in message.parts if isinstance(part, Reasoning) and _is_plan(part)):
         item["tool_plan"] = plan
@@ -110,16 +110,23 @@ def _call(call: ToolCall, said: Asked) -> dict[str, Any]:
 
 
 def _result(result: ToolResult, said: Asked) -> dict[str, Any]:
-    text = "".join(part.text for part in result.content if isinstance(part, Text))
-    text = (f"{_ERROR}{text}" if result.is_error else text) or _NOTHING
+    content = (failed(result.content) if result.is_error else result.content) or (Text(_NOTHING),)
     # A plain string is to be the JSON text of an object; a text block may hold anything.
-    return {"role": "tool", "tool_call_id": said.ids[result.call_id], "content": [{"type": "text", "text": text}]}
+    blocks = [_block(part) for part in content if isinstance(part, Text)]
+    return {"role": "tool", "tool_call_id": said.ids[result.call_id], "content": blocks}
+
+
+def _spoken(parts: Sequence[Part]) -> str | list[dict[str, Any]]:
+    """Texts of the model are pieces of one."""
+    if any(isinstance(part, Image | Reasoning) for part in parts):
+        return _content(parts)
+    return "".join(part.text for part in parts if isinstance(part, Text))
 
 
 def _content(parts: Iterable[Part]) -> str | list[dict[str, Any]]:
     said = [part for part in parts if isinstance(part, Text | Image | Reasoning)]
-    if all(isinstance(part, Text) for part in said):
-        return "".join(part.text for part in said if isinstance(part, Text))
+    if len(said) < 2 and all(isinstance(part, Text) for part in said):
+        return apart(said)
     return [_block(part) for part in said]
 
 

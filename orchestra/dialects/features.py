@@ -36,7 +36,8 @@ class Features:
     failed result is marked as such, else its text begins with "Error: ". `replays`: opaque state of earlier replies
     goes back. `strict`: the provider can be made to enforce a tool's schema. `cache_markers`: what may be cached is
     marked, else the provider sees to it itself. `undeclared_calls`: history may hold calls of tools although the
-    request declares none. `user_turns`: a conversation has to begin and end with the user's turn.
+    request declares none. `user_turns`: a conversation has to begin and end with the user's turn. `text_parts`: a
+    message of several texts, a user's or the system's, goes out as several, else as one, a line apart.
     """
 
     dialect: str
@@ -64,6 +65,7 @@ class Features:
     cache_markers: bool = False
     undeclared_calls: bool = True
     user_turns: bool = False
+    text_parts: bool = True
 
     def takes(self, part: Image | Document, *, in_result: bool) -> bool:
         """Whether an image or a document is of a media type that may be sent, in a user's message or in a result.

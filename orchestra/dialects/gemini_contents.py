@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from orchestra.dialects.asked import Asked
 from orchestra.dialects.loose import parse_object, string
+from orchestra.dialects.texts import apart
 from orchestra.types import Document, Image, Message, Part, Reasoning, Text, ToolCall, ToolResult
 
 UNSIGNED: Final = "skip_thought_signature_validator"
@@ -108,7 +109,7 @@ class _Spelling:
 
     def _result(self, result: ToolResult) -> dict[str, Any]:
         call = self.calls[result.call_id]
-        text = "".join(part.text for part in result.content if isinstance(part, Text))
+        text = apart(result.content)
         media = _media(result)
         if media and not self.since_3:
             text = text or "[see the next message]"

@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeAlias, TypeVar
 from orchestra.dialects.chat_profiles import features_of
 from orchestra.dialects.features import Features
 from orchestra.dialects.pairing import NO_RESULT, media_after_results, paired
+from orchestra.dialects.texts import apart, shown
 from orchestra.types import Document, Image, Message, ModelCard, Part, Reasoning, Text, ToolCall, ToolResult
 
 __all__ = ["NO_RESULT", "View", "view", "viewed"]
@@ -25,9 +26,9 @@ def view(messages: Iterable[Message], card: ModelCard) -> tuple[Message, ...]:
     Reasoning and opaque state go only to the provider and model they came from; blank text is absent, and so is a
     message of which nothing remains. Every call has exactly one result, right after its message and in call order: a
     call without one gets a neutral error, a result without a call is dropped, an id used twice is renamed. Media that
-    the model cannot read, or the dialect cannot carry, become a line of text; those in results follow in a user
-    message where the dialect's results carry text only. Where a conversation has to begin and end with the user's turn
-    it does, however it was cut.
+    the model cannot read, or the dialect cannot carry, become a line of text, but a document whose data are a text is
+    shown as that; those in results follow in a user message where the dialect's results carry text only. Where a
+    conversation has to begin and end with the user's turn it does, however it was cut.
     """
     return viewed(messages, card).messages
 
@@ -58,7 +59,7 @@ CONTINUE = "Continue."
 
 def amid(message: Message) -> Message:
     """A system message amid the conversation as the user's, for providers that take none there: it keeps its place."""
-    return Message.user(f"<system>\n{message.text}\n</system>")
+    return Message.user(f"<system>\n{apart(message.parts)}\n</system>")
 
 
 AMID = "system message within the conversation: said in the user's turn, in <system> tags"
@@ -129,6 +130,9 @@ class _Seeing:
         why = self._unreadable(kept, in_result=in_result) if media else "only the user's messages and results carry one"
         if not why:
             return kept
+        if isinstance(kept, Document) and (text := shown(kept)):
+            self._notes.append(f"{kind} shown as text: {why}")
+            return text
         self._notes.append(f"{kind} left out: {why.removesuffix(f': {kept.url}')}")  # a URL may hold a key
         return Text(f"[{kind} left out: {why}]")
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from orchestra.dialects.loose import is_object, mapping, parse_object, scalars, sequence, string
+from orchestra.dialects.texts import apart
 from orchestra.dialects.tool_schema import rerooted
 from orchestra.types import Json, Message, Part, Request, Text, ToolCall, ToolResult, ToolSpec
 
@@ -30,7 +31,7 @@ def reply_schema(request: Request) -> dict[str, Json]:
 def instructed(messages: Sequence[Message], text: str) -> tuple[Message, ...]:
     """The messages with `text` at the end of the first system message, which is made where there is none."""
     if messages and messages[0].role == "system":
-        return Message.system(f"{messages[0].text}\n\n{text}"), *messages[1:]
+        return Message.system(f"{apart(messages[0].parts)}\n\n{text}"), *messages[1:]
     return Message.system(text), *messages
 
 
@@ -117,7 +118,7 @@ def _in_words(part: Part) -> Iterator[Part]:
         called = {"tool": part.name, "arguments": part.arguments}
         yield Text(part.raw if part.arguments is None else _dumps(called))
     elif isinstance(part, ToolResult):
-        said = "".join(item.text for item in part.content if isinstance(item, Text))
+        said = apart(part.content)
         yield Text(f"{'Error from' if part.is_error else 'Result of'} {part.name}: {said or '(nothing)'}")
         yield from (item for item in part.content if not isinstance(item, Text))
     else:

@@ -9,6 +9,7 @@ from orchestra.dialects.asked import Asked
 from orchestra.dialects.codec import Spelled
 from orchestra.dialects.history import AMID, CONTINUE, amid
 from orchestra.dialects.loose import json_text
+from orchestra.dialects.texts import apart, failed
 from orchestra.types import (
     Document,
     Image,
@@ -91,9 +92,6 @@ def _in_order(messages: Sequence[Message], notes: list[str]) -> list[Message]:
     return result
 
 
-_ERROR = "Error: "  # a tool message has no error flag
-
-
 def _message(message: Message, said: Asked) -> list[dict[str, Any]]:
     if message.role == "tool":
         return [_result(part, said) for part in message.parts if isinstance(part, ToolResult)]
@@ -104,7 +102,7 @@ def _message(message: Message, said: Asked) -> list[dict[str, Any]]:
 
 def _assistant(message: Message, said: Asked) -> dict[str, Any]:
     """What was thought goes back with its signature: a model that is shown less of it does worse, as Mistral says."""
-    item: dict[str, Any] = {"role": "assistant", "content": _content(message.parts)}
+    item: dict[str, Any] = {"role": "assistant", "content": _spoken(message)}
     if calls := [_call(part, said) for part in message.parts if isinstance(part, ToolCall)]:
         item["tool_calls"] = calls
     return item
@@ -116,14 +114,21 @@ def _call(call: ToolCall, said: Asked) -> dict[str, Any]:
 
 
 def _result(result: ToolResult, said: Asked) -> dict[str, Any]:
-    parts = (Text(_ERROR), *result.content) if result.is_error else result.content
+    parts = failed(result.content) if result.is_error else result.content
     return {"role": "tool", "tool_call_id": said.ids[result.call_id], "content": _content(parts)}
+
+
+def _spoken(message: Message) -> str | list[dict[str, Any]]:
+    """Texts of the model are pieces of one."""
+    if any(isinstance(part, Image | Document | Reasoning) for part in message.parts):
+        return _content(message.parts)
+    return message.text
 
 
 def _content(parts: Iterable[Part]) -> str | list[dict[str, Any]]:
     said = [part for part in parts if isinstance(part, Text | Image | Document | Reasoning)]
-    if all(isinstance(part, Text) for part in said):
-        return "".join(part.text for part in said if isinstance(part, Text))
+    if len(said) < 2 and all(isinstance(part, Text) for part in said):
+        return apart(said)
     return [_chunk(part) for part in said]
 
 

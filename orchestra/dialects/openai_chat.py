@@ -10,6 +10,7 @@ from orchestra.dialects.chat_profiles import ChatProfile, path_of, profile_of
 from orchestra.dialects.codec import Spelled
 from orchestra.dialects.loose import json_text
 from orchestra.dialects.reasoning_details import returned
+from orchestra.dialects.texts import apart, failed
 from orchestra.types import (
     Document,
     Image,
@@ -75,7 +76,6 @@ def _effort(effort: str, profile: ChatProfile) -> dict[str, Any]:
     return said
 
 
-_ERROR = "Error: "  # a tool message has no error flag
 _MEDIA = frozenset((Image, Document))
 
 
@@ -88,7 +88,7 @@ def _messages(said: Asked, profile: ChatProfile) -> list[dict[str, Any]]:
         elif message.role == "assistant":
             items += _assistant(message, said, profile)
         else:
-            items.append({"role": message.role, "content": message.text if message.plain else _content(message)})
+            items.append({"role": message.role, "content": _content(message, profile)})
     return items
 
 
@@ -135,15 +135,15 @@ def _call(call: ToolCall, said: Asked) -> dict[str, Any]:
 
 
 def _result(result: ToolResult, said: Asked) -> dict[str, Any]:
-    text = "".join([part.text for part in result.content if isinstance(part, Text)])
-    content = f"{_ERROR}{text}" if result.is_error else text
+    content = apart(failed(result.content) if result.is_error else result.content)
     return {"role": "tool", "tool_call_id": said.ids[result.call_id], "content": content}
 
 
-def _content(message: Message) -> str | list[dict[str, Any]]:
-    """Its text, or its pieces where it holds media."""
-    if _MEDIA.isdisjoint(map(type, message.parts)):
-        return message.text
+def _content(message: Message, profile: ChatProfile) -> str | list[dict[str, Any]]:
+    """Its text, or its pieces where it holds media, or several texts that the server reads as several."""
+    several = len(message.parts) > 1 and profile.features.text_parts
+    if not several and _MEDIA.isdisjoint(map(type, message.parts)):
+        return apart(message.parts)
     return [_piece(part) for part in message.parts if isinstance(part, Text | Image | Document)]
 
 

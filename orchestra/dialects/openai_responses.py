@@ -8,6 +8,7 @@ from typing import Any
 from orchestra.dialects.asked import Asked
 from orchestra.dialects.codec import Spelled
 from orchestra.dialects.loose import json_text, parse_object, string
+from orchestra.dialects.texts import apart, failed
 from orchestra.types import (
     Document,
     Image,
@@ -63,9 +64,6 @@ def _include(said: Asked) -> list[str]:
     return ["reasoning.encrypted_content"] * reasons + ["message.output_text.logprobs"] * said.parameters.logprobs
 
 
-_ERROR = "Error: "  # a call's output has no error flag
-
-
 class _Conversation:
     """What the model may see, as input items. Each item of the provider's own goes back once: it refuses doubles."""
 
@@ -118,7 +116,7 @@ class _Conversation:
         return {"call_id": said.ids[call.id], "name": said.names[call.name], "arguments": arguments}
 
     def _output(self, result: ToolResult) -> dict[str, Any]:
-        content = (Text(_ERROR), *result.content) if result.is_error else result.content
+        content = failed(result.content) if result.is_error else result.content
         return {
             "type": "function_call_output",
             "call_id": self._said.ids[result.call_id],
@@ -127,8 +125,8 @@ class _Conversation:
 
     def _content(self, parts: Iterable[Part]) -> str | list[dict[str, Any]]:
         said = [part for part in parts if isinstance(part, Text | Image | Document)]
-        if all(isinstance(part, Text) for part in said):
-            return "".join(part.text for part in said if isinstance(part, Text))
+        if len(said) < 2 and all(isinstance(part, Text) for part in said):
+            return apart(said)
         named = [part.name for part in said if isinstance(part, Document) and part.url and part.name]
         self.notes += [f"document name {name!r} left out: OpenAI Responses takes none beside a URL" for name in named]
         return [_piece(part) for part in said]

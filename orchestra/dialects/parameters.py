@@ -107,10 +107,14 @@ class _Cut:
         return None
 
     def stop(self, wanted: tuple[str, ...]) -> tuple[str, ...]:
-        most, title = self._features.stop, self._features.title
+        """Those that fit; who asked for the others has to know that the text is not cut there."""
+        most, who = self._features.stop, self._features.title
+        if most and not self.card.capabilities.stop:
+            most, who = 0, self.card.name
         if len(wanted) <= most:
             return wanted
-        self.notes.append(f"stop: {len(wanted) - most} of {len(wanted)} left out: {title} takes {most}")
+        left = f"{len(wanted) - most} of {len(wanted)} left out"
+        self.notes.append(f"stop: {left}: {who} takes {most or 'none'}, the text may go on behind them")
         return wanted[:most]
 
     def setting(self, name: str, value: T | None, *, can: bool = True) -> T | None:

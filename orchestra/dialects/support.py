@@ -150,6 +150,7 @@ _ROWS: Mapping[str, tuple[str, Shown]] = {
     "cache_markers": ("what may be cached is marked (else the provider sees to it)", _yes),
     "undeclared_calls": ("history may hold calls of tools that are not declared", _yes),
     "user_turns": ("begins and ends with the user's turn", _yes),
+    "text_parts": ("several texts of a message stay several (else one, a line apart)", _yes),
 }
 _FIELDS: Mapping[str, str] = {
     "key_header": "the key in",

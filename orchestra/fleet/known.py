@@ -97,6 +97,7 @@ def _hosted(
     model: str, provider: str, tier: str, window: int, max_output: int, *, effort: bool = False, logprobs: bool = False
 ) -> ModelCard:
     reached = PROVIDERS[provider]
+    thinks = effort and provider == "openai"  # its reasoning models answer 400 to `stop`, and to a temperature but 1
     return _sourced(
         ModelCard(
             name=model,
@@ -112,7 +113,8 @@ def _hosted(
                 documents=True,
                 reasoning_effort=effort,
                 logprobs=logprobs,
-                temperature=not (effort and provider == "openai"),  # its reasoning models answer 400 to another than 1
+                temperature=not thinks,
+                stop=not thinks,
             ),
             keys=reached.keys,
         )

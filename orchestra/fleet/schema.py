@@ -139,6 +139,7 @@ class CapabilitiesTable(Table):
     streaming: bool | None = None
     reasoning_effort: bool | None = None
     temperature: bool | None = None
+    stop: bool | None = None
 
 
 class ModelTable(Table):

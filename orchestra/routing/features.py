@@ -26,16 +26,19 @@ def features(messages: Sequence[Message], tools: Sequence[ToolSpec] = ()) -> Fea
     """What routing may know of these messages.
 
     `text` is the last user message's (what is asked now), `tokens` estimates all messages and tool declarations,
-    `modalities` starts with "text", `documents` counts documents in messages and tool results.
+    `modalities` starts with "text", `documents` counts documents in messages and tool results. One whose data are a
+    text is of the modality "text": any model can be shown it.
     """
-    kinds = _kinds(messages)
-    documents = kinds.count(Document)
+    held = _held(messages)
+    documents = [part for part in held if isinstance(part, Document)]
+    image = any(isinstance(part, Image) for part in held)
+    binary = not all(part.in_words for part in documents)
     asked = next((message for message in reversed(messages) if message.role == "user"), None)
     return Features(
         text=asked.text if asked else "",
         tokens=message_tokens(messages, tools),
-        modalities=("text", *["image"] * (Image in kinds), *["document"] * (documents > 0)),
-        documents=documents,
+        modalities=("text", *["image"] * image, *["document"] * binary),
+        documents=len(documents),
         tools=tuple([tool.name for tool in tools]),
     )
 
@@ -67,8 +70,7 @@ def has_code_block(text: str) -> bool:
     return _FENCE.search(text) is not None
 
 
-def _kinds(messages: Sequence[Message]) -> Sequence[type[Part]]:
-    """Of the parts, and of what the results among them hold; plain messages hold no media."""
+def _held(messages: Sequence[Message]) -> Sequence[Part]:
+    """The parts, and what the results among them hold; plain messages hold no media."""
     parts = [part for message in messages if not message.plain for part in message.parts]
-    held = [one for part in parts if isinstance(part, ToolResult) for one in part.content]
-    return [*map(type, parts), *map(type, held)]
+    return [*parts, *(one for part in parts if isinstance(part, ToolResult) for one in part.content)]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import ceil
 from typing import ClassVar, Literal, TypeAlias, TypeVar
 
 from orchestra.types.json import Json
-from orchestra.types.tokens import as_json, estimate
+from orchestra.types.tokens import BYTES_PER_TOKEN, as_json, estimate
 
 T = TypeVar("T")
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
@@ -73,6 +74,16 @@ class Document:
     def __post_init__(self) -> None:
         if (self.data is None) == (self.url is None):
             raise ValueError("Document: give exactly one of data (base64) and url")
+
+    @property
+    def in_words(self) -> bool:
+        """Whether its data are a text: any model can be shown that, one that reads no documents too."""
+        kind, _, form = self.media_type.partition(";")[0].strip().lower().partition("/")
+        text = kind == "text" or form.endswith(("+json", "+xml")) or (kind == "application" and form in _TEXTS)
+        return text and self.data is not None
+
+
+_TEXTS = frozenset({"json", "toml", "x-yaml", "xml", "yaml"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,4 +209,6 @@ def part_tokens(part: Part, count: Callable[[str], int]) -> int:
         return count(part.name) + count(written)
     if isinstance(part, ToolResult):
         return count(part.name) + sum([part_tokens(item, count) for item in part.content])
-    return IMAGE_TOKENS if isinstance(part, Image) else DOCUMENT_TOKENS
+    if isinstance(part, Image):
+        return IMAGE_TOKENS
+    return ceil(len(part.data) * 3 / 4 / BYTES_PER_TOKEN) if part.data and part.in_words else DOCUMENT_TOKENS

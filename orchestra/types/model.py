@@ -45,6 +45,7 @@ class Capabilities:
     streaming: bool = True
     reasoning_effort: bool = False
     temperature: bool = True
+    stop: bool = True
 
 
 @dataclass(frozen=True, slots=True)

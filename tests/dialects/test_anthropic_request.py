@@ -199,7 +199,6 @@ def test_images_and_documents_go_inline_or_as_a_reference_also_in_results():
     [
         Document("text/plain", url="https://x/y.txt"),
         Document("text/plain", data="no base64!"),
-        Document("text/plain", data="/w=="),
         Document("text/plain", data=""),
     ],
 )
@@ -208,6 +207,14 @@ def test_texts_that_are_elsewhere_or_none_become_a_line_with_a_note(part):
     line = f"[{part.type} left out: {part.media_type}]"
     assert json.loads(sent.body)["messages"][0]["content"] == [{"type": "text", "text": line}]
     assert sent.notes == (f"{part.type} left out: Anthropic Messages takes no {part.media_type}",)
+
+
+def test_a_text_that_is_no_utf_8_is_a_document_with_a_mark_where_it_is_none():
+    sent = encoded(Message("user", (Document("text/csv", "a.csv", data="dHL4cw=="),)))
+    source = {"type": "text", "media_type": "text/plain", "data": "tr\ufffds"}
+    block = {"type": "document", "source": source, "title": "a.csv"}
+    assert json.loads(sent.body)["messages"][0]["content"] == [block]
+    assert sent.notes == ()
 
 
 def test_media_of_a_reply_become_a_line_and_those_of_a_failed_call_follow_the_results():

@@ -8,6 +8,7 @@ import pytest
 from orchestra.dialects import CODECS, output_bound
 from orchestra.dialects.asked import asked
 from orchestra.dialects.features import FEATURES
+from orchestra.fleet.known import CARDS
 from orchestra.types import (
     Capabilities,
     Document,
@@ -98,6 +99,25 @@ def test_a_seed_that_a_dialect_refuses_is_left_out_with_a_note(dialect: str, see
     assert [note.startswith(f"seed {seed} left out: {FEATURES[dialect].title} takes ") for note in notes] == [True] * (
         not kept
     )
+
+
+@pytest.mark.parametrize("dialect", FEATURES)
+def test_a_model_that_refuses_stop_sequences_gets_none_and_whoever_asked_is_told(dialect: str) -> None:
+    wanted = replace(PLAIN, stop=("END", "\n\n"))
+    said, title = asked(wanted, card(dialect, stop=False)), FEATURES[dialect].title
+    who = "mine" if FEATURES[dialect].stop else title
+    assert said.parameters.stop == ()
+    assert said.notes == (f"stop: 2 of 2 left out: {who} takes none, the text may go on behind them",)
+    assert asked(wanted, card(dialect)).parameters.stop == (wanted.stop if FEATURES[dialect].stop else ())
+
+
+@pytest.mark.parametrize("model", CARDS)
+def test_the_built_in_models_are_sent_what_they_do_not_refuse(model: str) -> None:
+    said = asked(replace(PLAIN, stop=("END",), temperature=0.5), CARDS[model])
+    refused = model.startswith("gpt-5")
+    assert said.parameters.stop == (() if refused else ("END",))
+    assert [note.split(":")[0] for note in said.notes if "stop" in note] == ["stop"] * refused
+    assert (said.parameters.temperature is None) == (refused or model.startswith("claude"))
 
 
 def test_a_number_is_said_as_it_was_given_whichever_equal_one_was_asked_for_before() -> None:

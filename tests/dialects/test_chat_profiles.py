@@ -51,8 +51,8 @@ def test_every_profile_says_where_its_facts_stand():
         assert profile.features.dialect == "openai-chat"
 
 
-def test_a_server_that_is_not_known_is_spoken_to_as_openai_is_but_for_strict_tools():
-    assert profile_of(card("acme")).features == replace(FEATURES["openai-chat"], strict=False)
+def test_a_server_that_is_not_known_is_spoken_to_as_openai_is_but_for_strict_tools_and_lists_of_texts():
+    assert profile_of(card("acme")).features == replace(FEATURES["openai-chat"], strict=False, text_parts=False)
     assert features_of(card("openai")) is FEATURES["openai-chat"]
     assert features_of(chat.card(provider="groq", dialect="mistral")) is FEATURES["mistral"]
 

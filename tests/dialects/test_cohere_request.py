@@ -53,7 +53,7 @@ def test_settings_go_out_under_coheres_names():
     }
     said = json.loads(sent.body)
     assert {key: said[key] for key in wanted} == wanted
-    assert sent.notes == ("stop: 1 of 6 left out: Cohere v2 Chat takes 5",)
+    assert sent.notes == ("stop: 1 of 6 left out: Cohere v2 Chat takes 5, the text may go on behind them",)
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_settings_go_out_under_googles_names():
 def test_only_five_stop_sequences_fit_and_a_note_says_so():
     sent = encoded(stop=tuple("abcdefg"))
     assert json.loads(sent.body)["generationConfig"]["stopSequences"] == list("abcde")
-    assert sent.notes == ("stop: 2 of 7 left out: Gemini generateContent takes 5",)
+    assert sent.notes == ("stop: 2 of 7 left out: Gemini generateContent takes 5, the text may go on behind them",)
 
 
 def test_since_gemini_3_an_answers_schema_goes_beside_tools():

@@ -132,7 +132,7 @@ def test_images_and_documents_are_chunks_inline_or_by_reference_in_results_too()
     call = ToolCall("abcdefghi", "rows", {})
     sent = body(Message("user", shown), *turn(call, *shown, is_error=True), card=sees)["messages"]
     assert sent[0]["content"] == wanted
-    assert sent[2]["content"] == [{"type": "text", "text": "Error: "}, *wanted]
+    assert sent[2]["content"] == [{"type": "text", "text": "Error: look"}, *wanted[1:]]
     assert len(sent) == 3
 
 

@@ -118,7 +118,7 @@ def test_what_the_dialect_or_the_model_cannot_do_is_left_out_with_a_note():
         "max_tokens 9000 lowered to 4096, the most mine writes",
         "reasoning_effort left out: mine has no such setting",
         "seed left out: OpenAI Responses has no such setting",
-        "stop: 2 of 2 left out: OpenAI Responses takes 0",
+        "stop: 2 of 2 left out: OpenAI Responses takes none, the text may go on behind them",
         "logprobs left out: mine has no such setting",
     }
 

@@ -35,6 +35,14 @@ def test_images_and_documents_are_found_also_in_tool_results():
         [Message("user", (Text("look"), PICTURE)), Message("tool", (ToolResult("1", "t", (REPORT, REPORT)),))]
     )
     assert (seen["modalities"], seen["documents"]) == (("text", "image", "document"), 2)
+
+
+def test_a_document_that_is_a_text_asks_for_no_model_that_reads_documents_and_counts_as_its_text():
+    rows = Document("text/csv", "a.csv", data="QUFB" * 1200)
+    seen = features([Message("user", (Text("sum up"), rows))])
+    assert (seen["modalities"], seen["documents"]) == (("text",), 1)
+    assert seen["tokens"] == features([Message.user("sum up")])["tokens"] + 1000
+    assert features([Message("user", (rows, REPORT))])["modalities"] == ("text", "document")
     assert features([Message("user", (REPORT,))])["modalities"] == ("text", "document")
 
 
