@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 from crewai import Crew
-from crewai.events import crewai_event_bus
+from crewai.events import TaskCompletedEvent, crewai_event_bus
+from crewai.events.base_events import BaseEvent
+from crewai.events.event_bus import CrewAIEventsBus
 from crewai.state.checkpoint_config import CheckpointConfig
 
 from orchestra.errors import BadRequest
@@ -20,6 +24,20 @@ from tests.integrations.crewai.doubles import RAN, RainTool, agent, task
 def kept(folder: Path) -> list[Path]:
     crewai_event_bus.flush()
     return sorted(folder.rglob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+
+
+@pytest.fixture(autouse=True)
+def written_before_the_next_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CrewAI goes on while another thread writes the checkpoint, which fails where an event is added meanwhile."""
+    emit = CrewAIEventsBus.emit
+
+    def waiting(bus: CrewAIEventsBus, source: Any, event: BaseEvent) -> Future[None] | None:
+        handled = emit(bus, source, event)
+        if isinstance(event, TaskCompletedEvent) and handled is not None:
+            handled.result()
+        return handled
+
+    monkeypatch.setattr(CrewAIEventsBus, "emit", waiting)
 
 
 async def test_a_finished_task_is_not_done_again_and_the_next_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
