@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import AsyncIterator, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -40,7 +40,7 @@ class AiohttpTransport:
         except ImportError:
             raise ConfigError("AiohttpTransport needs aiohttp: pip install 'orchestra-agents[fast]'") from None
         self._proxies, self._trust = Proxies(proxy), Trust(ca)
-        self._sessions = PerLoop(lambda: _session(keep_alive))
+        self._sessions = PerLoop(lambda: _session(keep_alive), _close, _drop)
 
     async def send(self, request: WireRequest) -> AiohttpResponse:
         """Send and wait for the response's head. Raises TransportFault."""
@@ -67,8 +67,7 @@ class AiohttpTransport:
 
     async def aclose(self) -> None:
         """Close every connection of the running loop."""
-        if session := self._sessions.pop():
-            await session.close()
+        await self._sessions.aclose()
 
 
 class AiohttpResponse:
@@ -118,12 +117,32 @@ def _session(keep_alive: float) -> aiohttp.ClientSession:
     import aiohttp
 
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=keep_alive),
+        connector=_connector()(limit=0, keepalive_timeout=keep_alive),
         timeout=aiohttp.ClientTimeout(),  # the caller holds the deadlines; connecting is bounded per request
         cookie_jar=aiohttp.DummyCookieJar(),
         max_field_size=LONGEST_HEADER,
         max_headers=MOST_HEADERS,
     )
+
+
+async def _close(session: aiohttp.ClientSession) -> None:
+    await session.close()
+
+
+def _drop(session: aiohttp.ClientSession) -> None:
+    session.detach()  # its sockets go with the connector, which nobody holds any more
+
+
+@cache
+def _connector() -> type[aiohttp.TCPConnector]:
+    """aiohttp's, which where it was not closed complains, and takes its sockets from an event loop a fork shares."""
+    import aiohttp
+
+    class Connector(aiohttp.TCPConnector):
+        def __del__(self, _warnings: object = None) -> None:
+            pass
+
+    return Connector
 
 
 def _before_head(error: Exception, request: WireRequest) -> TransportFault:
