@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from orchestra.errors import ConfigError
 from orchestra.transport.guard import KEEP_ALIVE, check, said, unsent
 from orchestra.transport.per_loop import PerLoop
-from orchestra.transport.proxies import Proxies
+from orchestra.transport.proxies import REFUSED, Proxies
 from orchestra.transport.seam import TransportFault, WireRequest
 from orchestra.transport.trust import Trust
 from orchestra.types import Trigger
@@ -63,6 +63,9 @@ class AiohttpTransport:
             )
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise _before_head(error, request) from error
+        if proxy and response.status == REFUSED:
+            response.close()
+            raise proxy.refuses()
         return AiohttpResponse(response)
 
     async def aclose(self) -> None:

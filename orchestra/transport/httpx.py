@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from orchestra.transport.guard import KEEP_ALIVE, check, said, unsent
 from orchestra.transport.per_loop import PerLoop
-from orchestra.transport.proxies import Proxies, Proxy
+from orchestra.transport.proxies import REFUSED, Proxies, Proxy
 from orchestra.transport.seam import TransportFault, WireRequest
 from orchestra.transport.trust import Trust
 from orchestra.types import Trigger
@@ -51,9 +51,13 @@ class HttpxTransport:
                     timeout=httpx.Timeout(None, connect=request.connect),
                     extensions={"trace": _until_sent(connecting)} if proxy else None,
                 )
-                return HttpxResponse(await client.send(built, stream=True))
+                response = HttpxResponse(await client.send(built, stream=True))
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError) as error:
             raise _before_head(error, request) from error
+        if proxy and response.status == REFUSED:
+            await response.aclose()
+            raise proxy.refuses()
+        return response
 
     async def aclose(self) -> None:
         """Close every connection of the running loop."""
