@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from orchestra.errors import SyncInLoop
 
@@ -19,9 +21,17 @@ class Portal:
     """Runs coroutines for synchronous callers on a thread of its own, started at the first call."""
 
     def __init__(self) -> None:
+        self._begin()
+        _ALL.add(self)
+
+    def _begin(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+
+    def after_fork(self) -> None:
+        """The thread has stayed with the parent, and so has whoever held the lock."""
+        self._begin()
 
     def run(self, name: str, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The coroutine's result. Raises SyncInLoop inside a running event loop; `name` is the sync method's.
@@ -93,6 +103,18 @@ class Portal:
                 self._thread = threading.Thread(target=_serve, args=(self._loop,), name="orchestra-sync", daemon=True)
                 self._thread.start()
             return self._loop
+
+
+_ALL: WeakSet[Portal] = WeakSet()
+
+
+def _after_fork() -> None:
+    for portal in tuple(_ALL):
+        portal.after_fork()
+
+
+if hasattr(os, "register_at_fork"):  # where there is none, nothing forks
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 async def _cancel_others() -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import AsyncIterator, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from orchestra.errors import ConfigError
 from orchestra.transport.guard import KEEP_ALIVE, check, said, unsent
 from orchestra.transport.per_loop import PerLoop
-from orchestra.transport.proxies import Proxies
+from orchestra.transport.proxies import REFUSED, Proxies
 from orchestra.transport.seam import TransportFault, WireRequest
 from orchestra.transport.trust import Trust
 from orchestra.types import Trigger
@@ -40,7 +40,7 @@ class AiohttpTransport:
         except ImportError:
             raise ConfigError("AiohttpTransport needs aiohttp: pip install 'orchestra-agents[fast]'") from None
         self._proxies, self._trust = Proxies(proxy), Trust(ca)
-        self._sessions = PerLoop(lambda: _session(keep_alive))
+        self._sessions = PerLoop(lambda: _session(keep_alive), _close, _drop)
 
     async def send(self, request: WireRequest) -> AiohttpResponse:
         """Send and wait for the response's head. Raises TransportFault."""
@@ -63,12 +63,14 @@ class AiohttpTransport:
             )
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise _before_head(error, request) from error
+        if proxy and response.status == REFUSED:
+            response.close()
+            raise proxy.refuses()
         return AiohttpResponse(response)
 
     async def aclose(self) -> None:
         """Close every connection of the running loop."""
-        if session := self._sessions.pop():
-            await session.close()
+        await self._sessions.aclose()
 
 
 class AiohttpResponse:
@@ -118,12 +120,32 @@ def _session(keep_alive: float) -> aiohttp.ClientSession:
     import aiohttp
 
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=keep_alive),
+        connector=_connector()(limit=0, keepalive_timeout=keep_alive),
         timeout=aiohttp.ClientTimeout(),  # the caller holds the deadlines; connecting is bounded per request
         cookie_jar=aiohttp.DummyCookieJar(),
         max_field_size=LONGEST_HEADER,
         max_headers=MOST_HEADERS,
     )
+
+
+async def _close(session: aiohttp.ClientSession) -> None:
+    await session.close()
+
+
+def _drop(session: aiohttp.ClientSession) -> None:
+    session.detach()  # its sockets go with the connector, which nobody holds any more
+
+
+@cache
+def _connector() -> type[aiohttp.TCPConnector]:
+    """aiohttp's, which where it was not closed complains, and takes its sockets from an event loop a fork shares."""
+    import aiohttp
+
+    class Connector(aiohttp.TCPConnector):
+        def __del__(self, _warnings: object = None) -> None:
+            pass
+
+    return Connector
 
 
 def _before_head(error: Exception, request: WireRequest) -> TransportFault:

@@ -6,18 +6,20 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
 from orchestra.transport.guard import KEEP_ALIVE, check, said, unsent
 from orchestra.transport.per_loop import PerLoop
-from orchestra.transport.proxies import Proxies, Proxy
+from orchestra.transport.proxies import REFUSED, Proxies, Proxy
 from orchestra.transport.seam import TransportFault, WireRequest
 from orchestra.transport.trust import Trust
 from orchestra.types import Trigger
 
 if TYPE_CHECKING:
     import httpx
+
+_Clients: TypeAlias = "dict[Proxy | None, httpx.AsyncClient]"
 
 
 class HttpxTransport:
@@ -29,7 +31,7 @@ class HttpxTransport:
 
     def __init__(self, *, proxy: str | None = None, ca: str | None = None, keep_alive: float = KEEP_ALIVE) -> None:
         self._proxies, self._trust, self._keep_alive = Proxies(proxy), Trust(ca), keep_alive
-        self._clients: PerLoop[dict[Proxy | None, httpx.AsyncClient]] = PerLoop(dict)
+        self._clients: PerLoop[_Clients] = PerLoop(dict, _close, _drop)
 
     async def send(self, request: WireRequest) -> HttpxResponse:
         """Send and wait for the response's head. Raises TransportFault."""
@@ -49,14 +51,17 @@ class HttpxTransport:
                     timeout=httpx.Timeout(None, connect=request.connect),
                     extensions={"trace": _until_sent(connecting)} if proxy else None,
                 )
-                return HttpxResponse(await client.send(built, stream=True))
+                response = HttpxResponse(await client.send(built, stream=True))
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError) as error:
             raise _before_head(error, request) from error
+        if proxy and response.status == REFUSED:
+            await response.aclose()
+            raise proxy.refuses()
+        return response
 
     async def aclose(self) -> None:
         """Close every connection of the running loop."""
-        for client in (self._clients.pop() or {}).values():
-            await client.aclose()
+        await self._clients.aclose()
 
     def _client(self, proxy: Proxy | None) -> httpx.AsyncClient:
         """The running loop's client for a proxy: httpx has one per client."""
@@ -98,6 +103,15 @@ class HttpxResponse:
 
         with suppress(httpx.HTTPError):  # it is already gone, which is what was asked for
             await self._response.aclose()
+
+
+async def _close(clients: _Clients) -> None:
+    for client in clients.values():
+        await client.aclose()
+
+
+def _drop(clients: _Clients) -> None:
+    clients.clear()
 
 
 def _client(proxy: Proxy | None, trust: Trust, keep_alive: float) -> httpx.AsyncClient:

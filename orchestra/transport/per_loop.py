@@ -3,34 +3,94 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from asyncio import AbstractEventLoop
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import suppress
+from typing import Any, Generic, TypeAlias, TypeVar
+from weakref import WeakMethod, WeakSet
 
 C = TypeVar("C")
 
 
 class PerLoop(Generic[C]):
-    """Makes a client for each event loop on first use, so that repeated `asyncio.run` calls may share a transport."""
+    """Makes a client for each event loop on first use, so that repeated `asyncio.run` calls may share a transport.
 
-    def __init__(self, make: Callable[[], C]) -> None:
-        self._make = make
-        self._clients: dict[AbstractEventLoop, C] = {}
+    A client is closed in its loop when that shuts down, by `aclose` or by itself, as at the end of `asyncio.run`: then
+    `close` is awaited. `drop` is for one whose loop is closed, or the parent's of a forked child: it must let go of its
+    connections without a word and without the loop, and leave `close` nothing to do.
+    """
+
+    def __init__(self, make: Callable[[], C], close: Callable[[C], Awaitable[None]], drop: Callable[[C], None]) -> None:
+        self._make, self._close, self._drop = make, close, drop
+        self._kept: dict[AbstractEventLoop, tuple[C, AsyncGenerator[None]]] = {}
+        _ALL.add(self)
 
     def get(self) -> C:
         """The running loop's client."""
         loop = asyncio.get_running_loop()
-        client = self._clients.get(loop)
-        if client is None:
-            self._forget_closed_loops()
-            client = self._clients[loop] = self._make()
-        return client
+        kept = self._kept.get(loop)
+        if kept is None:
+            self._drop_closed()
+            client = self._make()
+            forget = WeakMethod(self._forget)  # an app that nobody holds any more is gone at once, its client closed
+            kept = self._kept[loop] = client, _until_shutdown(client, self._close, loop, forget)
+            _run_to_its_next_stop(anext(kept[1]))
+        return kept[0]
 
-    def pop(self) -> C | None:
-        """The running loop's client, no longer kept; None where there is none."""
-        self._forget_closed_loops()
-        return self._clients.pop(asyncio.get_running_loop(), None)
+    async def aclose(self) -> None:
+        """Close the running loop's client, if it has one."""
+        self._drop_closed()
+        if kept := self._kept.pop(asyncio.get_running_loop(), None):
+            await kept[1].aclose()
 
-    def _forget_closed_loops(self) -> None:
-        for loop in [loop for loop in self._clients if loop.is_closed()]:
-            del self._clients[loop]
+    def after_fork(self) -> None:
+        """A parent's connections are not the child's, and to close them here would take them from the parent's loop."""
+        self._drop_those_of(tuple(self._kept))
+
+    def __del__(self) -> None:
+        self._drop_closed()
+
+    def _drop_closed(self) -> None:
+        self._drop_those_of([loop for loop in tuple(self._kept) if loop.is_closed()])
+
+    def _drop_those_of(self, loops: Iterable[AbstractEventLoop]) -> None:
+        for loop in loops:
+            if kept := self._kept.pop(loop, None):  # another thread may have been here
+                self._drop(kept[0])
+                _run_to_its_next_stop(kept[1].aclose())
+
+    def _forget(self, loop: AbstractEventLoop) -> None:
+        self._kept.pop(loop, None)
+
+
+async def _until_shutdown(
+    client: C, close: Callable[[C], Awaitable[None]], loop: AbstractEventLoop, forget: WeakMethod[_Forget]
+) -> AsyncGenerator[None]:
+    """Ends where the event loop shuts down, which closes the asynchronous generators that were begun in it."""
+    try:
+        yield
+    finally:
+        if forget_it := forget():
+            forget_it(loop)
+        await close(client)
+
+
+def _run_to_its_next_stop(step: Awaitable[None]) -> None:
+    """Without an event loop, as nothing in it waits."""
+    with suppress(StopIteration, RuntimeError):  # it is being run already, where a fork came in between
+        next(step.__await__())
+
+
+_Forget: TypeAlias = Callable[[AbstractEventLoop], None]
+
+_ALL: WeakSet[PerLoop[Any]] = WeakSet()
+
+
+def _after_fork() -> None:
+    for one in tuple(_ALL):
+        one.after_fork()
+
+
+if hasattr(os, "register_at_fork"):  # where there is none, nothing forks
+    os.register_at_fork(after_in_child=_after_fork)

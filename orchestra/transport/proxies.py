@@ -11,8 +11,11 @@ from typing import TypeAlias
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from orchestra.transport.guard import server, unsent
+from orchestra.transport.seam import TransportFault
 
 DIRECT = "direct"
+REFUSED = 407
+"""The status by which a proxy asks who one is."""
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -23,6 +26,10 @@ class Proxy:
 
     url: str
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    def refuses(self) -> TransportFault:
+        """What a 407 before an http server means, where the proxy itself answers: the request has gone no further."""
+        return unsent(f"the proxy {self.url} refuses (407): give it as http://user:password@host:port, as it knows you")
 
 
 class Proxies:

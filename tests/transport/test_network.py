@@ -90,6 +90,15 @@ async def test_a_tunnel_that_the_proxy_refuses_was_not_sent_and_no_password_is_t
     assert not any(secret in told for secret in ("pl@nted", "pl%40nted", "bWU6cGxAbnRlZA"))
 
 
+async def test_a_plain_request_that_the_proxy_refuses_was_not_sent_and_the_proxy_is_named_without_its_password(made):
+    async with raw_server(lambda c: c.reply(b"", status="407 Proxy Authentication Required")) as proxy:
+        error = await fault(made(proxy=with_password(proxy.base)), post("http://provider.invalid"))
+    assert (error.trigger, error.sent) == (Trigger.connection, "no")
+    assert f"the proxy {proxy.base} refuses (407)" in str(error)
+    told = "".join(traceback.format_exception(error))
+    assert not any(secret in told for secret in ("pl@nted", "pl%40nted", "bWU6cGxAbnRlZA"))
+
+
 async def test_a_proxy_that_cannot_be_reached_was_not_sent_and_no_password_is_told(made, unused_tcp_port):
     error = await fault(made(proxy=f"http://me:planted@127.0.0.1:{unused_tcp_port}"), post(PROVIDER))
     assert (error.trigger, error.sent) == (Trigger.connection, "no")
