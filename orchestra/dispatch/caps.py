@@ -12,10 +12,11 @@ import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TypeAlias
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary
 
 from orchestra.dispatch.purse import Account, Purse
 from orchestra.ledger import Charge, Charges
+from orchestra.transport.forks import begins_anew
 from orchestra.types import Budget, Labels, Period
 
 
@@ -30,7 +31,7 @@ class Caps:
     def __init__(self, budgets: Iterable[Budget], charges: Charges | None, holder: str) -> None:
         self.budgets = tuple(budgets)
         self._begin(charges, holder)
-        _ALL.add(self)
+        begins_anew(self)
 
     def _begin(self, charges: Charges | None, holder: str) -> None:
         self.holder, self._charges = holder, charges
@@ -69,18 +70,6 @@ class Caps:
             if self._charges and books:
                 _enter(self._charges.of(name), books, {})
         return self._runs[run]
-
-
-_ALL: WeakSet[Caps] = WeakSet()
-
-
-def _after_fork() -> None:
-    for caps in tuple(_ALL):
-        caps.after_fork()
-
-
-if hasattr(os, "register_at_fork"):  # where there is none, nothing forks
-    os.register_at_fork(after_in_child=_after_fork)
 
 
 class _Book:

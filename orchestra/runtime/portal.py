@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
-from weakref import WeakSet
 
 from orchestra.errors import SyncInLoop
+from orchestra.transport.forks import begins_anew
 
 T = TypeVar("T")
 
@@ -22,7 +21,7 @@ class Portal:
 
     def __init__(self) -> None:
         self._begin()
-        _ALL.add(self)
+        begins_anew(self)
 
     def _begin(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -103,18 +102,6 @@ class Portal:
                 self._thread = threading.Thread(target=_serve, args=(self._loop,), name="orchestra-sync", daemon=True)
                 self._thread.start()
             return self._loop
-
-
-_ALL: WeakSet[Portal] = WeakSet()
-
-
-def _after_fork() -> None:
-    for portal in tuple(_ALL):
-        portal.after_fork()
-
-
-if hasattr(os, "register_at_fork"):  # where there is none, nothing forks
-    os.register_at_fork(after_in_child=_after_fork)
 
 
 async def _cancel_others() -> None:

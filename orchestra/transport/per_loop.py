@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from asyncio import AbstractEventLoop
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import suppress
-from typing import Any, Generic, TypeAlias, TypeVar
-from weakref import WeakMethod, WeakSet
+from typing import Generic, TypeAlias, TypeVar
+from weakref import WeakMethod
+
+from orchestra.transport.forks import begins_anew
 
 C = TypeVar("C")
 
@@ -24,7 +25,7 @@ class PerLoop(Generic[C]):
     def __init__(self, make: Callable[[], C], close: Callable[[C], Awaitable[None]], drop: Callable[[C], None]) -> None:
         self._make, self._close, self._drop = make, close, drop
         self._kept: dict[AbstractEventLoop, tuple[C, AsyncGenerator[None]]] = {}
-        _ALL.add(self)
+        begins_anew(self)
 
     def get(self) -> C:
         """The running loop's client."""
@@ -83,14 +84,3 @@ def _run_to_its_next_stop(step: Awaitable[None]) -> None:
 
 
 _Forget: TypeAlias = Callable[[AbstractEventLoop], None]
-
-_ALL: WeakSet[PerLoop[Any]] = WeakSet()
-
-
-def _after_fork() -> None:
-    for one in tuple(_ALL):
-        one.after_fork()
-
-
-if hasattr(os, "register_at_fork"):  # where there is none, nothing forks
-    os.register_at_fork(after_in_child=_after_fork)
