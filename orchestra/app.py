@@ -235,8 +235,7 @@ class Orchestra:
 
     def close(self) -> None:
         """`aclose` for synchronous code. Raises SyncInLoop inside a running event loop."""
-        self.portal.run("close", self.aclose)
-        self.portal.close()
+        self.portal.shut(self.aclose)
 
     async def __aenter__(self) -> Self:
         return self

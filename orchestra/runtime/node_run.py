@@ -61,8 +61,9 @@ class NodeRun:
             self.stand, self.failed = talk.stand, Verdict()
 
     def _is_turn(self, talk: Conversation) -> bool:
-        """Not what is asked within a turn for another step, such as which tools to offer."""
-        return talk.ask.step == self.step
+        """Not what is asked beside it: for another step, without the agent's tools, such as which of them to offer."""
+        asked, own = talk.ask.step, self.step
+        return bool(talk.tools) or (asked.name or asked.id) == (own.name or own.id)
 
     def part(self, limits: Limits) -> RunScope:
         """The scope of a call within: its own limits, and never more than what the node has left."""

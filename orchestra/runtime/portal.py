@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import CancelledError
 from typing import Any, TypeVar
 
 from orchestra.errors import SyncInLoop
@@ -27,6 +28,8 @@ class Portal:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._shutting = threading.RLock()
+        self._streams: set[Any] = set()
 
     def after_fork(self) -> None:
         """The thread has stayed with the parent, and so has whoever held the lock."""
@@ -58,8 +61,10 @@ class Portal:
         """The async iterator's items, one by one; closing the generator closes the iterator."""
         refuse_in_loop(name)
         items: Any = make()  # every stream of ours is a generator
+        self._streams.add(items)
 
         async def following() -> tuple[bool, Any]:
+            _refuse_closed(items)
             try:
                 return True, await anext(items)
             except StopAsyncIteration:
@@ -72,7 +77,9 @@ class Portal:
         try:
             while (item := self.run(name, following))[0]:
                 yield item[1]
+                _refuse_closed(items)
         finally:
+            self._streams.discard(items)
             if items.ag_frame is not None:  # it has not come to its end yet
                 self.run(name, end)
 
@@ -83,9 +90,19 @@ class Portal:
         """
         if self._loop is asyncio.get_running_loop():
             await _cancel_others()
+            for stream in tuple(self._streams):  # its reader is at work on a piece
+                if not stream.ag_running:
+                    await stream.aclose()
         elif self._loop is not None:
             await asyncio.to_thread(self.run, "close", aclose)
             await asyncio.to_thread(self.close)
+
+    def shut(self, aclose: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run `aclose` and stop. Whoever else is closing goes first. Raises SyncInLoop."""
+        refuse_in_loop("close")
+        with self._shutting:
+            self.run("close", aclose)
+            self.close()
 
     def close(self) -> None:
         """Stop the thread; a later call starts a new one."""
@@ -102,6 +119,12 @@ class Portal:
                 self._thread = threading.Thread(target=_serve, args=(self._loop,), name="orchestra-sync", daemon=True)
                 self._thread.start()
             return self._loop
+
+
+def _refuse_closed(items: Any) -> None:
+    """Raises CancelledError where the app was closed between two items: what had come must not pass for all."""
+    if items.ag_frame is None:
+        raise CancelledError("the app was closed")
 
 
 async def _cancel_others() -> None:

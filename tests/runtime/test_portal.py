@@ -127,3 +127,30 @@ def test_an_app_that_is_closed_under_calls_of_other_threads_cancels_them_and_the
     assert ended == ["cancelled"] * 2
     assert [one.state for one in Ledger(tmp_path / "l.db").runs()] == ["cancelled"] * 2
     assert "orchestra-sync" not in {one.name for one in threading.enumerate()}
+
+
+def test_a_reader_whose_app_is_closed_between_two_pieces_is_told_and_its_run_says_so(tmp_path):
+    app = scripted_app(ScriptedModel("small", "one piece and another"), ledger=tmp_path / "l.db")
+    events = app.stream_sync("x")
+    assert next(events)
+    app.close()
+    with pytest.raises(CancelledError, match="the app was closed"):
+        list(events)
+    assert [one.state for one in Ledger(tmp_path / "l.db").runs()] == ["cancelled"]
+    assert "orchestra-sync" not in {one.name for one in threading.enumerate()}
+
+
+def test_an_app_may_be_closed_by_several_threads_at_once():
+    app, ended = scripted_app(ScriptedModel("small", "hi")), list[str]()
+    app.complete_sync("x")
+
+    def close() -> None:
+        app.close()
+        ended.append("closed")
+
+    threads = [threading.Thread(target=close) for _ in range(4)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(30)
+    assert ended == ["closed"] * 4

@@ -167,6 +167,19 @@ def test_what_other_middleware_asks_within_a_turn_for_a_step_of_its_own_takes_no
     ]
 
 
+@pytest.mark.parametrize("named", ["other", "look"])
+def test_a_turn_whose_step_other_middleware_chooses_is_a_turn_all_the_same(named: str, tmp_path):
+    options: Any = {"recovery": UP_AT_ONCE, "ledger": tmp_path / "l.db"}
+    with agent_of([look("bad")], [ANSWER], app=options) as (app, _):
+        choosing = wrap_model_call(lambda request, handler: handler(request.override(model_settings={"step": named})))
+        middleware = [EscalationMiddleware(app, step=Step("look", "Find it")), choosing]
+        out = create_agent(NEVER, [rows], middleware=middleware).invoke(ASKED)
+        found = run_of(app)
+    assert served(out) == ["small", "strong"]
+    assert [(one.step, one.turn, one.model) for one in attempts(found)] == [(named, 0, "small"), (named, 1, "strong")]
+    assert [one.turn for one in tools(found)] == [0]
+
+
 async def test_by_a_policy_of_yours_a_failing_tool_goes_up_at_once_and_only_once():
     with agent_of([look("bad"), look("ok"), ANSWER], [look("good")], app={"recovery": UP_AT_ONCE}) as (_, agent):
         out = await agent.ainvoke(ASKED)
