@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -31,19 +32,40 @@ def failed(content: Sequence[Text | Image | Document]) -> tuple[Text | Image | D
 
 
 def read(document: Document) -> str | None:
-    """What a document says whose data are a text; what is no UTF-8 in it is U+FFFD. None where there is no text."""
+    """What a document says whose data are a text, in the charset of its type, else UTF-8; None where there is no text.
+
+    What cannot be read in it is U+FFFD. Base64 in lines, or without its padding, is read as well.
+    """
     if document.data is None or not document.in_words:
         return None
+    data = "".join(document.data.split()).rstrip("=")
     try:
-        return base64.b64decode(document.data, validate=True).decode(errors="replace")
+        return _decoded(base64.b64decode(data + "=" * (-len(data) % 4), validate=True), document.media_type)
     except ValueError:
         return None
+
+
+def _decoded(data: bytes, media_type: str) -> str:
+    named = _CHARSET.search(media_type)
+    try:
+        text = data.decode(named[1] if named else "utf-8", errors="replace")
+    except LookupError:  # no charset that Python knows
+        text = data.decode(errors="replace")
+    return text.removeprefix("\ufeff")
+
+
+_CHARSET = re.compile(r"charset=[\"']?([\w.:-]+)", re.IGNORECASE)
 
 
 def shown(document: Document) -> Text | None:
     """A document that is a text as part of the message, its name and type said; None where it is none."""
     if (text := read(document)) is None:
         return None
-    named = f' id="{document.name}"' if document.name else ""
-    begin, end = f'-----BEGIN FILE{named} type="{document.media_type}"-----', f"-----END FILE{named}-----"
-    return Text(f"{begin}\n{text}\n{end}")
+    named = f' id="{_in_line(document.name)}"' if document.name else ""
+    begin = f'-----BEGIN FILE{named} type="{_in_line(document.media_type)}"-----'
+    return Text(f"{begin}\n{text}\n-----END FILE{named}-----")
+
+
+def _in_line(name: str) -> str:
+    """A name that cannot end the line or the quotes it stands in: a stranger may have given it."""
+    return " ".join(name.replace('"', "'").split())

@@ -194,7 +194,7 @@ class LiveAttempt:
                 key=target.key,
                 place=target.place,
                 call=self._course.id,
-                whole=None if admitted is None or admitted.encoded.stream else True,
+                whole=None if admitted and admitted.encoded.stream else True,
             ),
         )
 

@@ -7,10 +7,10 @@ this process's attempts are counted as they reserve and settle, and those of oth
 from __future__ import annotations
 
 import math
-import os
 import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from secrets import token_hex
 from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -42,7 +42,7 @@ class Caps:
 
     def after_fork(self) -> None:
         """What the parent holds and spends from now on is another process's."""
-        self._begin(self._charges and self._charges.anew(), f"{self.holder}-{os.getpid()}")
+        self._begin(self._charges and self._charges.anew(), f"{self.holder}-{token_hex(4)}")
 
     def purse_for(self, now: float, labels: Labels, whole: Purse) -> Purse:
         """What an attempt is paid from: `whole`, the call's purse, and every budget that the attempt falls under.

@@ -108,9 +108,9 @@ class AttemptStarted:
 
     `reserved` is the money held for it in USD, None where none is, and `holder` the app whose budgets count it already.
     `key` is the name of the API key, never its value, "" where there is none, and `place` the base_url or region, ""
-    where the model has one only. Attempts of one `call` brought one
-    reply: retries and failovers of each other; in ledgers of earlier versions it is "". `whole`: the reply is asked for
-    in one piece, because the dialect or the model cannot stream it; None where it is not.
+    where the model has one only. Attempts of one `call` brought one reply: retries and failovers of each other; in
+    ledgers of earlier versions it is "". `whole`: no stream is asked for, because the dialect or the model has none, or
+    because nothing is asked; else None.
     """
 
     type: ClassVar[str] = "attempt_started"

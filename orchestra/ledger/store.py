@@ -37,6 +37,7 @@ class Store:
 
         What cannot be written is held on, for the next write.
         """
+        self._open_after_fork()
         if self.path and _file(self.path) != self._file:  # SQLite would go on writing into the removed one
             how = "replaced by another file" if self.path.exists() else "removed"
             raise LedgerError(f"cannot append to the ledger {self.path}: it was {how} while it was open; run again")

@@ -63,7 +63,7 @@ class AiohttpTransport:
             )
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise _before_head(error, request) from error
-        if proxy and response.status == REFUSED:
+        if proxy and not secure and response.status == REFUSED:
             response.close()
             raise proxy.refuses()
         return AiohttpResponse(response)

@@ -54,7 +54,7 @@ class HttpxTransport:
                 response = HttpxResponse(await client.send(built, stream=True))
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError) as error:
             raise _before_head(error, request) from error
-        if proxy and response.status == REFUSED:
+        if proxy and response.status == REFUSED and urlsplit(request.url).scheme == "http":
             await response.aclose()
             raise proxy.refuses()
         return response

@@ -15,7 +15,7 @@ from orchestra.transport.seam import TransportFault
 
 DIRECT = "direct"
 REFUSED = 407
-"""The status by which a proxy asks who one is."""
+"""The status by which a proxy asks who one is; through a tunnel it is the server's, which has the request."""
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 

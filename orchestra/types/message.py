@@ -83,7 +83,7 @@ class Document:
         return text and self.data is not None
 
 
-_TEXTS = frozenset({"json", "toml", "x-yaml", "xml", "yaml"})
+_TEXTS = frozenset({"json", "jsonl", "toml", "x-ndjson", "x-yaml", "xml", "yaml"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,6 +151,20 @@ def test_a_forked_process_writes_through_a_connection_of_its_own(ledger: Ledger)
     assert [row.step for row in ledger.events("run")] == ["", "child", ""]
 
 
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_process_writes_into_the_file_that_is_there_when_it_begins(file: Path, ledger: Ledger) -> None:
+    ledger.append("run", "", RunStarted("parent"))
+    for part in file.parent.iterdir():
+        part.unlink()
+    with closing(Ledger(file)) as other:
+        child = multiprocessing.get_context("fork").Process(target=_append_in_child, args=(ledger,))
+        child.start()
+        child.join(20)
+        assert child.exitcode == 0
+        assert [row.step for row in other.events("run")] == ["child"]
+
+
 def test_a_process_that_is_not_the_one_that_opened_the_file_opens_it_again(ledger: Ledger) -> None:
     assert ledger._store is not None
     before, ledger._store._pid = ledger._store._db, -1

@@ -90,6 +90,16 @@ async def test_a_tunnel_that_the_proxy_refuses_was_not_sent_and_no_password_is_t
     assert not any(secret in told for secret in ("pl@nted", "pl%40nted", "bWU6cGxAbnRlZA"))
 
 
+async def test_a_server_behind_a_tunnel_that_says_407_has_the_request(made, ca, tls):
+    async with (
+        raw_server(lambda c: c.reply(b"who?", status="407 Proxy Authentication Required"), tls=tls) as server,
+        raw_server(tunnel_to(server)) as proxy,
+    ):
+        transport = made(ca=ca, proxy=proxy.base)
+        assert (await read(transport, post(PROVIDER)))[0] == 407
+        await transport.aclose()
+
+
 async def test_a_plain_request_that_the_proxy_refuses_was_not_sent_and_the_proxy_is_named_without_its_password(made):
     async with raw_server(lambda c: c.reply(b"", status="407 Proxy Authentication Required")) as proxy:
         error = await fault(made(proxy=with_password(proxy.base)), post("http://provider.invalid"))
