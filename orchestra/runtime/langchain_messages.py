@@ -121,7 +121,9 @@ def _restored(parts: Sequence[Part], kept: Any, at: int) -> Iterable[Part]:
         raise ConfigError(
             f"messages[{at}].additional_kwargs[{STATE!r}] cannot be read: {error}; leave it as it was, or remove it"
         ) from None
-    return known if _visible(known) == _visible(parts) else _changed(parts, known)
+    text, *others = _visible(known)  # `shown`: a text that stands for the message's own
+    same = (kept.get("shown", text), *others) == _visible(parts)
+    return known if same else _changed(parts, known)
 
 
 def _changed(parts: Iterable[Part], known: Iterable[Part]) -> Iterator[Part]:

@@ -239,3 +239,20 @@ def test_a_reply_of_which_nobody_counted_the_tokens_tells_none():
     message = ai_message(Reply("hi", "small", Message.assistant("hi")))
     assert message.usage_metadata is None
     assert message.response_metadata["model_name"] == "small"
+
+
+@pytest.mark.parametrize("kept", [list, through_a_checkpoint, through_a_dump])
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (Reasoning("hm", ORIGIN, "signature"), Text("```json\n", ORIGIN), Text("{'n': 4}\n```", ORIGIN, "signed")),
+        (Image("image/png", "QUJD", origin=ORIGIN), Text("{'n': 4}", ORIGIN, "signed")),
+    ],
+)
+def test_a_structured_answer_shows_its_json_and_comes_back_as_it_was_written(kept, parts):
+    said = Message("assistant", parts)
+    reply = Reply("".join(one.text for one in parts if isinstance(one, Text)), "small", said, output={"n": 4})
+    (message,) = kept([ai_message(reply)])
+    assert (message.text, to_canonical([message])) == ('{"n": 4}', (said,))
+    message.content = "5"
+    assert Text("5") in to_canonical([message])[0].parts

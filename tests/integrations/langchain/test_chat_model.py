@@ -287,7 +287,7 @@ async def test_an_answer_in_json_schema_is_the_parsed_json_even_where_it_came_fe
 
 @pytest.mark.parametrize("written", ['```json\n{"lines": 4}\n```', "{'lines': 4,}", '{"lines": 4}'])
 async def test_the_text_of_a_structured_answer_is_the_json_that_was_read_in_it(written):
-    """Whoever reads it again, as create_agent's ProviderStrategy does, knows of no fence."""
+    """Whoever reads it again, as create_agent's ProviderStrategy does, knows of no fence; models see what was said."""
     async with app_of([RawReply(written), RawReply(written), '{"lines": 6}']) as app:
         model = app.chat_model(step="s")
         answer = await model.ainvoke("How many?", output=Verse)
@@ -295,7 +295,7 @@ async def test_the_text_of_a_structured_answer_is_the_json_that_was_read_in_it(w
         assert answer.text == reduce(add, streamed).text == '{"lines": 4}'
         again = await model.ainvoke([HumanMessage("How many?"), answer, HumanMessage("And now?")], output=Verse)
         assert again.text == '{"lines": 6}'
-        assert app.transport._models["small"].requests[-1]["messages"][1]["content"] == answer.text
+        assert app.transport._models["small"].requests[-1]["messages"][1]["content"] == written
 
 
 async def test_a_fence_before_a_call_is_no_answer_and_is_shown_as_it_is():
