@@ -206,6 +206,7 @@ async def test_tools_of_every_kind_are_declared_with_the_schema_they_have():
         {"name": "anthropic", "description": "A.", "input_schema": schema},
         {"type": "custom", "name": "custom", "input_schema": schema},
         {"type": "function", "name": "responses", "parameters": schema},
+        {"type": "tool", "name": "typed", "parameters": schema},
         {"title": "titled", **schema},
         {"type": "function", "function": {"name": "openai", "parameters": schema}},
         {"type": "function", "function": {"name": "bare"}},
@@ -215,7 +216,7 @@ async def test_tools_of_every_kind_are_declared_with_the_schema_they_have():
         await app.chat_model().bind_tools(offered, parallel_tool_calls=False, strict=True).ainvoke("x")
     (request,) = small.requests
     declared = {one["function"]["name"]: one["function"] for one in request["tools"]}
-    schemas = ["anthropic", "custom", "responses", "titled", "openai"]
+    schemas = ["anthropic", "custom", "responses", "typed", "titled", "openai"]
     assert list(declared) == ["weather", "rain", "lookup", "Person", *schemas, "bare"]
     assert all(declared[name]["parameters"]["properties"]["a"]["title"] == "kept" for name in schemas)
     assert declared["rain"]["parameters"]["properties"]["year"]["default"] == 2026
@@ -241,6 +242,13 @@ async def test_a_call_may_bring_its_tools_itself(offered):
             "'web_search_20250305' runs at one provider",
         ),
         ({"type": "bash_20250124", "name": "bash"}, ConfigError, "'bash_20250124' runs at one provider"),
+        ({"type": "custom", "name": "code"}, ConfigError, "a custom tool is called with free text"),
+        ({"type": "function", "toolSpec": {}}, ConfigError, r"tools\[0\]: {'toolSpec': {}} says no name"),
+        (
+            {"type": ["object", "null"], "title": "X", "properties": {"a": {}}},
+            ConfigError,
+            r"tools\[0\]: .* says no name",
+        ),
         ({"google_search": {}}, ConfigError, r"tools\[0\]: {'google_search': {}} says no name"),
         (lambda city: city, ToolError, "no name a model could call|no annotation"),
         (3, ToolError, "is no tool"),
