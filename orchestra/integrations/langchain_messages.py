@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import count
 from typing import Any, cast
 
@@ -50,9 +51,8 @@ def to_langchain(messages: Iterable[Message]) -> list[BaseMessage]:
 
 def ai_message(reply: Reply) -> AIMessage:
     """An accepted reply as LangChain's message; the text of a structured answer is plain JSON, to be read again."""
-    message = cast("AIMessage", _made(reply.message))
-    if (answer := _mended(reply)) is not None:
-        message.content = answer
+    answer = _mended(reply)
+    message = cast("AIMessage", _made(reply.message) if answer is None else _shown(reply.message, answer))
     message.usage_metadata = _usage(reply.usage) if reply.usage else None
     message.response_metadata = _metadata(reply)
     return message
@@ -65,6 +65,13 @@ def _one_result_each(message: Message) -> Iterable[Message]:
 def _made(message: Message) -> BaseMessage:
     made = _plain(message)
     made.additional_kwargs.update(_state(message, made))
+    return made
+
+
+def _shown(message: Message, answer: str) -> BaseMessage:
+    """The message with another text than its own, which is kept beside it."""
+    made = _plain(replace(message, parts=(Text(answer), *(one for one in message.parts if not isinstance(one, Text)))))
+    made.additional_kwargs[STATE] = {"parts": to_json(message.parts), "shown": answer}
     return made
 
 

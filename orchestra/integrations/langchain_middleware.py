@@ -161,8 +161,8 @@ class EscalationMiddleware(AgentMiddleware[EscalationState, Any, Any]):
             made.fail(error)
         if carried is not None:
             self.turns.tool_ended(carried, made.call, made.trigger, made.seconds, made.text)
-            if isinstance(made.result, Command) and made.result.graph == Command.PARENT:
-                self.turns.end(carried, "")  # the agent is left for another one: after_agent will not come
+            if made.leaves and _calls_at_once(request.state) == 1:  # other calls of the turn go on
+                self.turns.end(carried, "")  # after_agent will not come
 
 
 # an older langgraph has no answers that can be invalid
@@ -196,6 +196,11 @@ class _Made:
         return time.perf_counter() - self._started
 
     @property
+    def leaves(self) -> bool:
+        """Whether the agent is left for another one."""
+        return isinstance(self.result, Command) and self.result.graph == Command.PARENT
+
+    @property
     def text(self) -> str:
         """What the model reads."""
         return self._message.text if self._message else ""
@@ -224,6 +229,12 @@ class _Made:
             return marked
         messages = [marked if one is message else one for one in _messages_of(self.result)]
         return replace(self.result, update={**cast("dict[str, Any]", self.result.update), "messages": messages})
+
+
+def _calls_at_once(state: Any) -> int:
+    """How many calls the turn has that is being made."""
+    turn = next((one for one in reversed(state["messages"]) if isinstance(one, AIMessage)), None)
+    return len(turn.tool_calls) if turn else 0
 
 
 def _messages_of(result: Command[Any] | None) -> Sequence[Any]:

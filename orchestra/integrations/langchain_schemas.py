@@ -118,15 +118,23 @@ def is_model(given: Any) -> TypeGuard[type[BaseModel]]:
 def _flat(said: Mapping[str, Any], at: int) -> Mapping[str, Any]:
     """A declaration without a frame: OpenAI's of its responses, Anthropic's, a JSON Schema with its title."""
     kind = said.get("type")
-    if isinstance(kind, str) and kind not in ("function", "object") and "input_schema" not in said:
+    if kind == "custom" and "input_schema" not in said:
+        raise ConfigError(
+            f"tools[{at}]: a custom tool is called with free text, which one provider's models alone can write; "
+            "give a function, a tool or a schema"
+        )
+    known = kind in ("function", "object") or {"parameters", "input_schema"} & said.keys()
+    if not isinstance(kind, str):
+        return said
+    if not known:
         raise ConfigError(f"tools[{at}]: {kind!r} runs at one provider; give a function, a tool or a schema")
-    return {name: value for name, value in said.items() if name != "type"} if kind == "function" else said
+    return said if kind == "object" else {name: value for name, value in said.items() if name != "type"}
 
 
 def _converted(tool: Any, at: int) -> Mapping[str, Any]:
     try:
         return convert_to_openai_tool(tool)
-    except ValueError:
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise ConfigError(
             f"tools[{at}]: {tool!r} says no name or no schema; give a function, a tool or a schema"
         ) from None

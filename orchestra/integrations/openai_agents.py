@@ -198,12 +198,12 @@ def _here(**kept_elsewhere: object) -> None:
 
 
 def _asked(given: str | list[TResponseInputItem], system: str | None) -> tuple[t.Message, ...]:
-    """The conversation. Raises ConfigError for results alone, all that is left where the runner sends what is new."""
+    """The conversation. Raises ConfigError for results alone, all that is left where only what is new is sent."""
     found = from_items(given, system)
     if {message.role for message in found} - {"system"} == {"tool"}:
         raise ConfigError(
-            "input: results of tools, and nothing of what led to them; where auto_previous_response_id leaves that to "
-            "OpenAI's server leave it out, and give the runner the conversation: a session, or result.to_input_list()"
+            "input: results of tools, and nothing of what led to them; give the model the whole conversation: without "
+            "auto_previous_response_id, and where there is a call_model_input_filter with one that keeps the calls"
         )
     return found
 

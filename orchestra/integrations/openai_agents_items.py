@@ -91,11 +91,22 @@ def _read(item: Mapping[str, Any], names: dict[str, str]) -> tuple[t.Role, Seque
 def _result(call_id: str, name: str, output: Any) -> t.ToolResult:
     parts = tuple(part for part in _parts(output, {}) if isinstance(part, t.Text | t.Image | t.Document))
     said = parts[0].text if parts and isinstance(parts[0], t.Text) else ""
-    failed = said.startswith((_FAILED, _STOCK_FAILURE, _MCP_FAILURE, f"Tool {name!r} timed out after"))
-    return t.ToolResult(call_id, name, parts, is_error=failed)
+    failed = said.startswith((_FAILED, _STOCK_FAILURE, f"Tool {name!r} timed out after"))
+    return t.ToolResult(call_id, name, parts, is_error=failed or _failed_there(name, said))
 
 
-_MCP_FAILURE = "Error executing tool "  # of the MCP SDK's servers; the runner keeps no sign of a failure beside it
+def _failed_there(name: str, said: str) -> bool:
+    """Whether an MCP SDK's server says that this tool failed; the runner keeps no other sign of it.
+
+    With `include_server_in_tool_names` the runner calls it `mcp_SERVER__TOOL`, in letters that it may have changed.
+    """
+    head, _, rest = said.partition(_MCP_FAILURE)
+    if head or not rest:
+        return False
+    return name.startswith("mcp_") or rest == name or rest.startswith(f"{name}:")
+
+
+_MCP_FAILURE = "Error executing tool "
 _STOCK_FAILURE = default_tool_error_function(cast("Any", None), Exception())
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from email.message import Message as MIMEMessage
 from typing import Any, cast
 
 from pydantic_ai.messages import (
@@ -137,7 +138,7 @@ def _content(item: UserContent) -> Iterator[t.Part]:
         case DocumentUrl(url=url):
             yield t.Document(item.media_type, url=url)
         case BinaryContent(data=data, media_type=media) if _is_text(media):
-            yield t.Text(_FILE.format(item.identifier, media, data.decode(errors="replace")))
+            yield t.Text(_FILE.format(item.identifier, media, _decoded(data, media)))
         case BinaryContent(data=data, media_type=media) if item.is_image:
             yield t.Image(media, data=base64.b64encode(data).decode())
         case BinaryContent(data=data, media_type=media) if item.is_document:
@@ -152,13 +153,24 @@ def _content(item: UserContent) -> Iterator[t.Part]:
 
 
 _FILE = '-----BEGIN FILE id="{0}" type="{1}"-----\n{2}\n-----END FILE id="{0}"-----'  # the framework's own words
-_TEXTS = frozenset({"json", "toml", "x-yaml", "xml", "yaml"})
+_TEXTS = frozenset({"json", "jsonl", "toml", "x-ndjson", "x-yaml", "xml", "yaml"})
 
 
 def _is_text(media: str) -> bool:
     """What every model can read as a text; as a document few can."""
-    kind, _, form = media.partition(";")[0].strip().partition("/")
+    kind, _, form = media.partition(";")[0].strip().lower().partition("/")
     return kind == "text" or form.endswith(("+json", "+xml")) or (kind == "application" and form in _TEXTS)
+
+
+def _decoded(data: bytes, media: str) -> str:
+    """The text in its `charset`, as far as Python knows that; else in UTF-8. A byte order mark is no part of it."""
+    head = MIMEMessage()
+    head["Content-Type"] = media
+    try:
+        text = data.decode(head.get_content_charset("utf-8"), errors="replace")
+    except (LookupError, UnicodeError):
+        text = data.decode(errors="replace")
+    return text.removeprefix("\ufeff")
 
 
 def _said(part: ModelResponsePart) -> Iterator[t.Part]:

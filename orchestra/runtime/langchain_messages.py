@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -41,9 +42,70 @@ def from_langchain(item: Any, role: Role, at: int) -> Message:
 
 
 def _result(item: Any, at: int) -> Iterator[Part]:
-    content = tuple(part for part in _content(item, "tool", at) if isinstance(part, Text | Image | Document))
+    content = tuple(_returned(item, at))
     failed = getattr(item, "status", None) == "error"
     yield ToolResult(item.tool_call_id, getattr(item, "name", None) or "", content, failed)
+
+
+def _returned(item: Any, at: int) -> Iterator[Text | Image | Document]:
+    """What a tool returned: its text, media that can be carried, and as JSON all else, such as rows of a table."""
+    if isinstance(item.content, str):
+        if item.content:
+            yield Text(item.content)
+        return
+    for block in _rows(item):
+        row = _row(block)
+        kind, short = row.get("type"), row.get("image_url")
+        if kind in ("text", "text-plain") and isinstance(row.get("text"), str) and _own(row) <= _OF_TEXT:
+            if row["text"]:
+                yield Text(row["text"])
+        elif kind == "image_url" and isinstance(short, str) and _is_medium({"url": short}):
+            yield _media("image", {"url": short})  # OpenAI's, in short
+        elif kind in ("image", "file", "text-plain") and _is_medium(row):
+            yield _media(kind, row)
+            if beside := _own(row) - _OF_MEDIA:
+                yield _as_json({name: row[name] for name in row if name in beside})
+        elif kind in _UNREAD and (_is_base64(row.get("base64")) or _is_base64(row.get("data"))):
+            raise ConfigError(f"messages[{at}].content: a part of type {kind!r} is unknown; {_KNOWN}")
+        else:
+            yield _as_json(row)
+
+
+def _as_json(row: Any) -> Text:
+    return Text(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+
+
+def _rows(item: Any) -> Iterable[Mapping[str, Any]]:
+    """The parts as LangChain reads them; as they are where it cannot."""
+    try:
+        return item.content_blocks
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return [{"type": "text", "text": one} if isinstance(one, str) else one for one in item.content]
+
+
+def _row(block: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What LangChain does not know it wraps."""
+    value = block.get("value") if block.get("type") == "non_standard" else None
+    return cast("Mapping[str, Any]", value) if isinstance(value, dict) else block
+
+
+def _own(row: Mapping[str, Any]) -> set[str]:
+    """The keys that say something and are not LangChain's own."""
+    made_up = str(row.get("id", "")).startswith("lc_")
+    return {name for name, value in row.items() if value not in (None, [], {}) and not (made_up and name == "id")}
+
+
+def _is_medium(row: Mapping[str, Any]) -> bool:
+    """Whether it surely is one that a model can be given: its bytes, or where they are."""
+    url = row.get("url")
+    return _is_base64(row.get("base64")) or (isinstance(url, str) and url.startswith(("http://", "https://", "data:")))
+
+
+def _is_base64(data: Any) -> bool:
+    try:
+        return isinstance(data, str) and bool(b64decode(data.replace("\n", ""), validate=True))
+    except ValueError:
+        return False
 
 
 def _said(item: Any, role: Role, at: int) -> Iterator[Part]:
@@ -74,7 +136,7 @@ def _content(item: Any, role: Role, at: int) -> Iterator[Part]:
             case _ if role == "assistant":
                 continue
             case _:
-                yield _unusual(block, role, at)
+                yield _unusual(block, at)
 
 
 def _blocks(item: Any, at: int) -> Sequence[Mapping[str, Any]]:
@@ -86,15 +148,12 @@ def _blocks(item: Any, at: int) -> Sequence[Mapping[str, Any]]:
         ) from error
 
 
-def _unusual(block: Mapping[str, Any], role: Role, at: int) -> Part:
-    """OpenAI's image in short, which LangChain takes for nobody's; what a tool returned as data is shown as JSON."""
-    value: Any = block.get("value")  # what LangChain does not know it wraps
-    said = cast("Mapping[str, Any]", value if isinstance(value, dict) else block)
+def _unusual(block: Mapping[str, Any], at: int) -> Part:
+    """OpenAI's image in short, which LangChain takes for nobody's."""
+    said = _row(block)
     kind = said.get("type", block.get("type"))
     if kind == "image_url" and isinstance(url := said.get("image_url"), str):
         return _media("image", {"url": url})
-    if role == "tool" and kind not in _MEDIA and "file_id" not in block:
-        return Text(json.dumps(said, ensure_ascii=False, default=str) + "\n")
     raise ConfigError(f"messages[{at}].content: a part of type {kind!r} is unknown; {_KNOWN}")
 
 
@@ -121,7 +180,9 @@ def _restored(parts: Sequence[Part], kept: Any, at: int) -> Iterable[Part]:
         raise ConfigError(
             f"messages[{at}].additional_kwargs[{STATE!r}] cannot be read: {error}; leave it as it was, or remove it"
         ) from None
-    return known if _visible(known) == _visible(parts) else _changed(parts, known)
+    text, *others = _visible(known)  # `shown`: a text that stands for the message's own
+    same = (kept.get("shown", text), *others) == _visible(parts)
+    return known if same else _changed(parts, known)
 
 
 def _changed(parts: Iterable[Part], known: Iterable[Part]) -> Iterator[Part]:
@@ -158,4 +219,8 @@ def _visible(parts: Iterable[Part]) -> tuple[Json, ...]:
 
 
 _KNOWN = "known: text, image, file, each with its text, base64 or url"
-_MEDIA = frozenset({"audio", "video", "media"})
+_UNREAD = frozenset({"audio", "video", "media"})
+_OF_TEXT = frozenset({"type", "text", "mime_type", "cache_control"})
+_OF_MEDIA = frozenset(
+    {"type", "mime_type", "base64", "url", "filename", "title", "extras", "detail", "source_type", "cache_control"}
+)

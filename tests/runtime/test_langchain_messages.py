@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 
 import pytest
 from hypothesis import given
@@ -35,7 +36,8 @@ ARGUMENTS = st.none() | st.dictionaries(
     WORDS, st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | WORDS, max_size=2
 )
 TEXTS = st.builds(Text, WORDS, ORIGINS, STATES)
-MEDIA = st.builds(Image, st.just("image/png"), WORDS, st.none(), ORIGINS, STATES) | st.builds(
+BYTES = st.binary(min_size=1, max_size=8).map(lambda one: b64encode(one).decode())
+MEDIA = st.builds(Image, st.just("image/png"), BYTES, st.none(), ORIGINS, STATES) | st.builds(
     Document, st.just("application/pdf"), WORDS, st.none(), st.just("https://example.com/a.pdf"), ORIGINS, STATES
 )
 THOUGHTS = st.builds(Reasoning, WORDS, ORIGINS, STATES)
@@ -193,14 +195,48 @@ def test_parts_that_langchain_itself_cannot_read_are_told_by_their_place():
         to_canonical([HumanMessage("x"), HumanMessage([unread])])
 
 
-def test_data_that_a_tool_returned_is_shown_as_json_and_media_that_nobody_can_read_are_told():
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"type": "file", "name": "ä.txt"},
+        {"type": "file", "file_id": "f"},
+        {"type": "file", "url": 5},
+        {"type": "file", "url": "/docs/a.txt"},
+        {"type": "image", "url": "cat.png"},
+        {"type": "image", "base64": "a cat"},
+        {"type": "image_url", "image_url": "cat.png"},
+        {"type": "image_url", "image_url": 5},
+        {"type": "audio", "title": "Song"},
+        {"type": "video", "url": "https://x.org/a"},
+        {"type": "reasoning", "x": 1},
+        {"type": "tool_call", "name": "rain", "args": {}, "id": "1"},
+        {"type": "json", "json": 3},
+        {"type": "text", "text": "hello", "price": 0},
+        {"type": "text", "text": "hello", "id": "row-7"},
+    ],
+)
+def test_data_that_a_tool_returned_is_shown_as_json_whatever_it_looks_like(row):
     """LangGraph takes a list of such dicts for parts of a message; rows of a table may look like them."""
-    rows = [{"type": "file", "name": "ä.txt"}, {"type": "json", "json": 3}, {"type": "text", "text": "two"}]
-    (read,) = to_canonical([ToolMessage(rows, tool_call_id="1")])
-    texts = '{"type": "file", "name": "ä.txt"}\n', '{"type": "json", "json": 3}\n', "two"
-    assert read.parts == (ToolResult("1", "", tuple(map(Text, texts))),)
+    (read,) = to_canonical([ToolMessage([row, {"type": "text", "text": "two"}], tool_call_id="1")])
+    assert read.parts == (ToolResult("1", "", (Text(json.dumps(row, ensure_ascii=False) + "\n"), Text("two"))),)
+
+
+def test_media_that_a_tool_returned_are_carried_with_what_else_their_row_says():
+    made_up = {"type": "text", "text": "see", "id": "lc_1", "annotations": []}
+    image = {"type": "image", "base64": "QUJD\n", "mime_type": "image/png", "id": "lc_2", "size": 3}
+    short = {"type": "image_url", "image_url": "https://x.org/a"}
+    (read,) = to_canonical([ToolMessage([made_up, image, short], tool_call_id="1")])
+    assert read.parts[0].content == (
+        Text("see"),
+        Image("image/png", "QUJD\n"),
+        Text('{"size": 3}\n'),
+        Image("image/*", url="https://x.org/a"),
+    )
+
+
+def test_sounds_and_films_that_a_tool_returned_are_told_by_their_place():
     media = {"type": "media", "mime_type": "audio/wav", "data": "QUJD"}
-    for block in ({"type": "file", "file_id": "f"}, {"type": "audio", "base64": "QUJD"}, media):
+    for block in ({"type": "audio", "base64": "QUJD"}, media):
         with pytest.raises(ConfigError, match=rf"messages\[0\]\.content: a part of type '{block['type']}' is unknown"):
             to_canonical([ToolMessage([block], tool_call_id="1")])
 
@@ -239,3 +275,20 @@ def test_a_reply_of_which_nobody_counted_the_tokens_tells_none():
     message = ai_message(Reply("hi", "small", Message.assistant("hi")))
     assert message.usage_metadata is None
     assert message.response_metadata["model_name"] == "small"
+
+
+@pytest.mark.parametrize("kept", [list, through_a_checkpoint, through_a_dump])
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (Reasoning("hm", ORIGIN, "signature"), Text("```json\n", ORIGIN), Text("{'n': 4}\n```", ORIGIN, "signed")),
+        (Image("image/png", "QUJD", origin=ORIGIN), Text("{'n': 4}", ORIGIN, "signed")),
+    ],
+)
+def test_a_structured_answer_shows_its_json_and_comes_back_as_it_was_written(kept, parts):
+    said = Message("assistant", parts)
+    reply = Reply("".join(one.text for one in parts if isinstance(one, Text)), "small", said, output={"n": 4})
+    (message,) = kept([ai_message(reply)])
+    assert (message.text, to_canonical([message])) == ('{"n": 4}', (said,))
+    message.content = "5"
+    assert Text("5") in to_canonical([message])[0].parts

@@ -206,6 +206,7 @@ async def test_tools_of_every_kind_are_declared_with_the_schema_they_have():
         {"name": "anthropic", "description": "A.", "input_schema": schema},
         {"type": "custom", "name": "custom", "input_schema": schema},
         {"type": "function", "name": "responses", "parameters": schema},
+        {"type": "tool", "name": "typed", "parameters": schema},
         {"title": "titled", **schema},
         {"type": "function", "function": {"name": "openai", "parameters": schema}},
         {"type": "function", "function": {"name": "bare"}},
@@ -215,7 +216,7 @@ async def test_tools_of_every_kind_are_declared_with_the_schema_they_have():
         await app.chat_model().bind_tools(offered, parallel_tool_calls=False, strict=True).ainvoke("x")
     (request,) = small.requests
     declared = {one["function"]["name"]: one["function"] for one in request["tools"]}
-    schemas = ["anthropic", "custom", "responses", "titled", "openai"]
+    schemas = ["anthropic", "custom", "responses", "typed", "titled", "openai"]
     assert list(declared) == ["weather", "rain", "lookup", "Person", *schemas, "bare"]
     assert all(declared[name]["parameters"]["properties"]["a"]["title"] == "kept" for name in schemas)
     assert declared["rain"]["parameters"]["properties"]["year"]["default"] == 2026
@@ -241,6 +242,13 @@ async def test_a_call_may_bring_its_tools_itself(offered):
             "'web_search_20250305' runs at one provider",
         ),
         ({"type": "bash_20250124", "name": "bash"}, ConfigError, "'bash_20250124' runs at one provider"),
+        ({"type": "custom", "name": "code"}, ConfigError, "a custom tool is called with free text"),
+        ({"type": "function", "toolSpec": {}}, ConfigError, r"tools\[0\]: {'toolSpec': {}} says no name"),
+        (
+            {"type": ["object", "null"], "title": "X", "properties": {"a": {}}},
+            ConfigError,
+            r"tools\[0\]: .* says no name",
+        ),
         ({"google_search": {}}, ConfigError, r"tools\[0\]: {'google_search': {}} says no name"),
         (lambda city: city, ToolError, "no name a model could call|no annotation"),
         (3, ToolError, "is no tool"),
@@ -287,7 +295,7 @@ async def test_an_answer_in_json_schema_is_the_parsed_json_even_where_it_came_fe
 
 @pytest.mark.parametrize("written", ['```json\n{"lines": 4}\n```', "{'lines': 4,}", '{"lines": 4}'])
 async def test_the_text_of_a_structured_answer_is_the_json_that_was_read_in_it(written):
-    """Whoever reads it again, as create_agent's ProviderStrategy does, knows of no fence."""
+    """Whoever reads it again, as create_agent's ProviderStrategy does, knows of no fence; models see what was said."""
     async with app_of([RawReply(written), RawReply(written), '{"lines": 6}']) as app:
         model = app.chat_model(step="s")
         answer = await model.ainvoke("How many?", output=Verse)
@@ -295,7 +303,7 @@ async def test_the_text_of_a_structured_answer_is_the_json_that_was_read_in_it(w
         assert answer.text == reduce(add, streamed).text == '{"lines": 4}'
         again = await model.ainvoke([HumanMessage("How many?"), answer, HumanMessage("And now?")], output=Verse)
         assert again.text == '{"lines": 6}'
-        assert app.transport._models["small"].requests[-1]["messages"][1]["content"] == answer.text
+        assert app.transport._models["small"].requests[-1]["messages"][1]["content"] == written
 
 
 async def test_a_fence_before_a_call_is_no_answer_and_is_shown_as_it_is():

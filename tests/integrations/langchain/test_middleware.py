@@ -202,20 +202,24 @@ def test_a_failure_that_a_tool_tells_within_a_command_counts_too(tmp_path):
     assert (made.trigger, made.size) == (Trigger.tool_error, len("no place for it"))
 
 
-def test_an_agent_that_hands_over_to_another_one_has_ended_its_run(tmp_path):
+@pytest.mark.parametrize(("calls", "ends"), [(1, 1), (2, 0)])
+def test_an_agent_that_hands_over_to_another_one_has_ended_its_run(tmp_path, calls, ends):
+    """Beside other calls, which are still made, it has no end that one of them could know."""
+
     @tool
     def hand_over(tool_call_id: Annotated[str, InjectedToolCallId]) -> Command:
         """Let somebody else go on."""
         said = ToolMessage("over to you", tool_call_id=tool_call_id)
         return Command(graph=Command.PARENT, goto="other", update={"messages": [said]})
 
-    with agent_of([CallTool("hand_over")], app={"ledger": tmp_path / "l.db"}, agent={"tools": [hand_over]}) as it:
-        app, agent = it
+    said = Say(calls=(CallTool("hand_over"),) * calls)
+    with agent_of([said], app={"ledger": tmp_path / "l.db"}, agent={"tools": [hand_over]}) as (app, agent):
         graph: Any = StateGraph(AgentState).add_node("first", agent, destinations=("other",))
         graph.add_node("other", lambda _: {}).add_edge(START, "first")
         assert graph.compile().invoke(ASKED)["messages"][-1].text == "over to you"
         (summary,) = app.ledger.runs()
-    assert (summary.state, summary.attempts) == ("done", 1)
+        ended = [one for one in app.ledger.events(summary.run) if isinstance(one.event, RunEnded)]
+    assert (summary.state, summary.attempts, len(ended)) == ("done" if ends else "running", 1, ends)
 
 
 def test_whatever_model_the_agent_was_given_is_not_asked_and_the_apps_own_keeps_its_settings():

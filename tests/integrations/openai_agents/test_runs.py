@@ -41,6 +41,7 @@ from orchestra.integrations.openai_agents import (
     run_config,
     tell_failure,
 )
+from orchestra.integrations.openai_agents_items import from_items
 from orchestra.ledger import AttemptEnded, Decided, Judged, StepStarted
 from orchestra.testing import CallTool, Error, Say, ScriptedModel, Silence, Stall, scripted_app
 from orchestra.types import Attempt, End, Trigger
@@ -477,6 +478,23 @@ async def test_a_tool_of_an_mcp_server_that_fails_counts_as_failed(tmp_path: Pat
     assert triggers == [None, "tool_error", None]
 
 
+@pytest.mark.parametrize(
+    ("name", "said", "failed"),
+    [
+        ("rain", "Error executing tool rain: locked", True),
+        ("rain", "Error executing tool rain", True),
+        ("mcp_weather__rain", "Error executing tool rain: locked", True),
+        ("rain", "Error executing tool backup: locked", False),
+        ("rain", "Error executing tool rainfall: locked", False),
+        ("mcp_weather__rain", "No error", False),
+    ],
+)
+def test_only_what_an_mcp_server_says_of_the_tool_itself_is_a_failure(name, said, failed):
+    call = {"type": "function_call", "call_id": "1", "name": name, "arguments": "{}"}
+    _, told = from_items([call, {"type": "function_call_output", "call_id": "1", "output": said}])
+    assert told.parts[0].is_error is failed
+
+
 async def test_a_run_interrupted_in_the_middle_of_an_escalation_goes_on_from_its_stored_state(tmp_path: Path, ran):
     """The cheap model's call failed twice, the strong one's call waits for a person, and the process ends."""
 
@@ -658,7 +676,7 @@ async def test_a_conversation_that_only_openai_keeps_is_refused(kept_there):
 async def test_a_run_that_leaves_its_history_to_openai_is_refused_before_a_model_is_asked_without_it(ran):
     small, _, app = pair([RAIN, "800 mm."])
     with pytest.raises(
-        ConfigError, match="results of tools, and nothing of what led to them; where auto_previous_resp"
+        ConfigError, match=r"results of tools, and nothing of what led to them; .* call_model_input_filter"
     ):
         await Runner.run(agent(rain_tool(ran)), ASKED, run_config=run_config(app), auto_previous_response_id=True)
     assert len(small.requests) == 1

@@ -157,6 +157,28 @@ async def test_a_file_of_text_is_told_to_every_model_as_the_framework_tells_it(m
 
 
 @pytest.mark.parametrize(
+    ("media", "encoding"),
+    [
+        ("text/plain; charset=utf-16", "utf-16"),
+        ("text/csv; header=present; charset=ISO-8859-1", "latin-1"),
+        ('text/csv; Charset="ISO-8859-1"', "latin-1"),
+        ("text/plain", "utf-8-sig"),
+        ("text/plain; charset=klingon", "utf-8"),
+        ("text/plain; charset=base64", "utf-8"),
+        ("text/plain; charset=idna", "utf-8"),
+        ("Text/CSV", "utf-8"),
+        ("application/JSON", "utf-8"),
+        ("application/jsonl", "utf-8"),
+        ("application/x-ndjson", "utf-8"),
+    ],
+)
+def test_a_file_of_text_is_read_in_its_own_encoding(media, encoding):
+    file = BinaryContent("Zürich,1100".encode(encoding), media_type=media, identifier="f1")
+    ((told,),) = (one.parts for one in from_messages([ModelRequest(parts=[UserPromptPart(content=[file])])]))
+    assert "\nZürich,1100\n" in told.text
+
+
+@pytest.mark.parametrize(
     ("part", "told"),
     [
         (UserPromptPart(content=[AudioUrl(url="https://x.test/a.mp3")]), "a AudioUrl cannot be shown to every model"),
