@@ -7,6 +7,8 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import CancelledError
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,6 +102,11 @@ def test_a_run_that_is_interrupted_can_be_resumed_at_once(way, tmp_path):
     app.close()
 
 
+def states(file: Path) -> list[str]:
+    with closing(Ledger(file)) as ledger:
+        return [one.state for one in ledger.runs()]
+
+
 @pytest.mark.parametrize("way", ["close", "aclose"])
 def test_an_app_that_is_closed_under_calls_of_other_threads_cancels_them_and_their_runs_say_so(way, tmp_path):
     begun, ended = threading.Semaphore(0), list[str]()
@@ -125,7 +132,7 @@ def test_an_app_that_is_closed_under_calls_of_other_threads_cancels_them_and_the
     for one in threads:
         one.join(30)
     assert ended == ["cancelled"] * 2
-    assert [one.state for one in Ledger(tmp_path / "l.db").runs()] == ["cancelled"] * 2
+    assert states(tmp_path / "l.db") == ["cancelled"] * 2
     assert "orchestra-sync" not in {one.name for one in threading.enumerate()}
 
 
@@ -136,7 +143,7 @@ def test_a_reader_whose_app_is_closed_between_two_pieces_is_told_and_its_run_say
     app.close()
     with pytest.raises(CancelledError, match="the app was closed"):
         list(events)
-    assert [one.state for one in Ledger(tmp_path / "l.db").runs()] == ["cancelled"]
+    assert states(tmp_path / "l.db") == ["cancelled"]
     assert "orchestra-sync" not in {one.name for one in threading.enumerate()}
 
 
