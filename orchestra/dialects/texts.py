@@ -49,7 +49,7 @@ def _decoded(data: bytes, media_type: str) -> str:
     named = _CHARSET.search(media_type)
     try:
         text = data.decode(named[1] if named else "utf-8", errors="replace")
-    except LookupError:  # no charset that Python knows
+    except (LookupError, UnicodeError):  # no charset that Python knows, or none for whole texts
         text = data.decode(errors="replace")
     return text.removeprefix("\ufeff")
 

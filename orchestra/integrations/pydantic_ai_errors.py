@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
 
 from pydantic_ai.exceptions import ModelAPIError
 
@@ -34,13 +33,6 @@ class _Failed(CallError, ModelAPIError):
     def __init__(self, error: CallError, step: str) -> None:
         ModelAPIError.__init__(self, step, str(error))
         vars(self).update(vars(error))  # attempts, and what its kind has beside them
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (type(self), *self.args), vars(self)
-
-
-def _again(kind: type[_Failed], *args: str) -> _Failed:
-    return kind.__new__(kind, *args)  # what it knows comes after, as its state
 
 
 class BadRequest(_Failed, errors.BadRequest):

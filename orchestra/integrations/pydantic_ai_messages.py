@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from email.message import Message as MIMEMessage
 from typing import Any, cast
 
 from pydantic_ai.messages import (
@@ -38,6 +37,7 @@ from pydantic_ai.usage import RequestUsage
 
 from orchestra import types as t
 from orchestra.dialects.loose import parse_object
+from orchestra.dialects.texts import shown
 from orchestra.errors import ConfigError
 from orchestra.recovery import unbroken
 
@@ -137,8 +137,9 @@ def _content(item: UserContent) -> Iterator[t.Part]:
             yield t.Image(item.media_type, url=url)
         case DocumentUrl(url=url):
             yield t.Document(item.media_type, url=url)
-        case BinaryContent(data=data, media_type=media) if _is_text(media):
-            yield t.Text(_FILE.format(item.identifier, media, _decoded(data, media)))
+        case BinaryContent(data=data, media_type=media) if t.Document(media, data="").in_words:
+            told = shown(t.Document(media, item.identifier, base64.b64encode(data).decode()))
+            yield cast("t.Text", told)  # in the words of the framework itself
         case BinaryContent(data=data, media_type=media) if item.is_image:
             yield t.Image(media, data=base64.b64encode(data).decode())
         case BinaryContent(data=data, media_type=media) if item.is_document:
@@ -150,27 +151,6 @@ def _content(item: UserContent) -> Iterator[t.Part]:
                 f"messages: a {type(item).__name__} cannot be shown to every model of a fleet; "
                 "known: text, ImageUrl, DocumentUrl, BinaryContent of a text, an image or a document"
             )
-
-
-_FILE = '-----BEGIN FILE id="{0}" type="{1}"-----\n{2}\n-----END FILE id="{0}"-----'  # the framework's own words
-_TEXTS = frozenset({"json", "jsonl", "toml", "x-ndjson", "x-yaml", "xml", "yaml"})
-
-
-def _is_text(media: str) -> bool:
-    """What every model can read as a text; as a document few can."""
-    kind, _, form = media.partition(";")[0].strip().lower().partition("/")
-    return kind == "text" or form.endswith(("+json", "+xml")) or (kind == "application" and form in _TEXTS)
-
-
-def _decoded(data: bytes, media: str) -> str:
-    """The text in its `charset`, as far as Python knows that; else in UTF-8. A byte order mark is no part of it."""
-    head = MIMEMessage()
-    head["Content-Type"] = media
-    try:
-        text = data.decode(head.get_content_charset("utf-8"), errors="replace")
-    except (LookupError, UnicodeError):
-        text = data.decode(errors="replace")
-    return text.removeprefix("\ufeff")
 
 
 def _said(part: ModelResponsePart) -> Iterator[t.Part]:
