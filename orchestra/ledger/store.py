@@ -128,9 +128,9 @@ class Store:
 
 
 def _file(path: Path) -> tuple[int, int] | None:
-    """Which file that is, None: there is none. Quick, as each write asks."""
+    """Which file that is; None where there is none."""
     try:
-        found = os.stat(path)  # noqa: PTH116
+        found = os.stat(path)  # noqa: PTH116  # quick, as each write asks
     except OSError:
         return None
     return found.st_dev, found.st_ino
