@@ -87,7 +87,8 @@ class EscalationMiddleware(AgentMiddleware[EscalationState, Any, Any]):
     def after_agent(self, state: EscalationState, runtime: Runtime[Any]) -> None:
         """The agent has its answer."""
         if carried := _carried(state):
-            self.turns.end(carried, state["messages"][-1].text)
+            messages = state["messages"]
+            self.turns.end(carried, messages[-1].text if messages else "")
 
     @override
     async def aafter_agent(self, state: EscalationState, runtime: Runtime[Any]) -> None:
@@ -155,18 +156,25 @@ class EscalationMiddleware(AgentMiddleware[EscalationState, Any, Any]):
             self.turns.tool_started(carried, made.call, made.spec)
         try:
             yield made
-        except Exception as error:
-            if isinstance(error, errors.GraphBubbleUp) or _is_invalid_resume(error):
-                raise  # an interrupt is no failure, nor is an answer to it that has to be given again
-            made.fail(error)
+        except BaseException as error:
+            if _leaves(error):
+                if carried is not None:
+                    self.turns.left(carried, error)
+                raise
+            made.fail(cast("Exception", error))
         if carried is not None:
             self.turns.tool_ended(carried, made.call, made.trigger, made.seconds, made.text)
-            if made.leaves and _calls_at_once(request.state) == 1:  # other calls of the turn go on
+            if made.leaves:
                 self.turns.end(carried, "")  # after_agent will not come
 
 
 # an older langgraph has no answers that can be invalid
 _is_invalid_resume: Callable[[BaseException], bool] = getattr(errors, "is_invalid_resume", lambda _: False)
+
+
+def _leaves(error: BaseException) -> bool:
+    """Whether no tool failed: a person is asked, or has to answer again, or the caller stopped."""
+    return not isinstance(error, Exception) or isinstance(error, errors.GraphBubbleUp) or _is_invalid_resume(error)
 
 
 class _Made:
@@ -229,12 +237,6 @@ class _Made:
             return marked
         messages = [marked if one is message else one for one in _messages_of(self.result)]
         return replace(self.result, update={**cast("dict[str, Any]", self.result.update), "messages": messages})
-
-
-def _calls_at_once(state: Any) -> int:
-    """How many calls the turn has that is being made."""
-    turn = next((one for one in reversed(state["messages"]) if isinstance(one, AIMessage)), None)
-    return len(turn.tool_calls) if turn else 0
 
 
 def _messages_of(result: Command[Any] | None) -> Sequence[Any]:
