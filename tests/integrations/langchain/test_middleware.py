@@ -235,6 +235,22 @@ def test_an_agent_that_is_left_before_anything_was_said_has_ended_its_run(tmp_pa
         assert [one.state for one in app.ledger.runs()] == ["done"]
 
 
+def test_what_is_bound_to_the_agents_model_goes_along():
+    with agent_of([ANSWER, ANSWER]) as (app, _):
+        model: Any = app.chat_model(step="other", temperature=0.5).bind_tools([rows])
+        middleware = [EscalationMiddleware(app, step="look")]
+        create_agent(model.bind(max_tokens=50, seed=1), middleware=middleware).invoke(ASKED)
+        create_agent(model.with_config(tags=["t"]), middleware=[*middleware, _thrifty]).invoke(ASKED)
+        bodies = app.transport._models["small"].requests
+    told = [[one.get(name) for name in ("temperature", "max_tokens", "seed", "tools")] for one in bodies]
+    assert told == [[0.5, 50, 1, None], [0.5, 20, None, None]]
+
+
+@wrap_model_call
+def _thrifty(request: Any, handler: Any) -> Any:
+    return handler(request.override(model_settings={"max_tokens": 20}))
+
+
 def test_whatever_model_the_agent_was_given_is_not_asked_and_the_apps_own_keeps_its_settings():
     with agent_of([ANSWER, ANSWER]) as (app, agent):
         assert served(agent.invoke(ASKED)) == ["small"]
