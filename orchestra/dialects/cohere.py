@@ -10,7 +10,7 @@ from orchestra.dialects.codec import Spelled
 from orchestra.dialects.cohere_reading import PLAN
 from orchestra.dialects.history import AMID, amid
 from orchestra.dialects.loose import json_text
-from orchestra.dialects.texts import apart, failed
+from orchestra.dialects.texts import failed
 from orchestra.types import (
     Image,
     Message,
@@ -20,6 +20,7 @@ from orchestra.types import (
     ToolCall,
     ToolResult,
 )
+from orchestra.types.message import apart
 
 
 def spelled(said: Asked) -> Spelled:

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from orchestra.dialects.asked import Asked
 from orchestra.dialects.loose import parse_object, string
-from orchestra.dialects.texts import apart
 from orchestra.types import Document, Image, Message, Part, Reasoning, Text, ToolCall, ToolResult
+from orchestra.types.message import apart
 
 UNSIGNED: Final = "skip_thought_signature_validator"
 """Stands for the signature that a call of another model cannot have (ai.google.dev, "Thought signatures")."""

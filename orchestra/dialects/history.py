@@ -10,8 +10,9 @@ from typing import NamedTuple, TypeAlias, TypeVar
 from orchestra.dialects.chat_profiles import features_of
 from orchestra.dialects.features import Features
 from orchestra.dialects.pairing import NO_RESULT, media_after_results, paired
-from orchestra.dialects.texts import apart, shown
+from orchestra.dialects.texts import shown
 from orchestra.types import Document, Image, Message, ModelCard, Part, Reasoning, Text, ToolCall, ToolResult
+from orchestra.types.message import apart
 
 __all__ = ["NO_RESULT", "View", "view", "viewed"]
 

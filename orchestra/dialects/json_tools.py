@@ -13,9 +13,9 @@ from dataclasses import replace
 from typing import Any
 
 from orchestra.dialects.loose import is_object, mapping, parse_object, scalars, sequence, string
-from orchestra.dialects.texts import apart
 from orchestra.dialects.tool_schema import rerooted
 from orchestra.types import Json, Message, Part, Request, Text, ToolCall, ToolResult, ToolSpec
+from orchestra.types.message import apart
 
 
 def reply_schema(request: Request) -> dict[str, Json]:

@@ -9,7 +9,7 @@ from orchestra.dialects.asked import Asked
 from orchestra.dialects.codec import Spelled
 from orchestra.dialects.history import AMID, CONTINUE, amid
 from orchestra.dialects.loose import json_text
-from orchestra.dialects.texts import apart, failed
+from orchestra.dialects.texts import failed
 from orchestra.types import (
     Document,
     Image,
@@ -20,6 +20,7 @@ from orchestra.types import (
     ToolCall,
     ToolResult,
 )
+from orchestra.types.message import apart
 
 
 def spelled(said: Asked) -> Spelled:

@@ -10,7 +10,7 @@ from orchestra.dialects.chat_profiles import ChatProfile, path_of, profile_of
 from orchestra.dialects.codec import Spelled
 from orchestra.dialects.loose import json_text
 from orchestra.dialects.reasoning_details import returned
-from orchestra.dialects.texts import apart, failed
+from orchestra.dialects.texts import failed
 from orchestra.types import (
     Document,
     Image,
@@ -21,6 +21,7 @@ from orchestra.types import (
     ToolCall,
     ToolResult,
 )
+from orchestra.types.message import apart
 
 
 def spelled(said: Asked) -> Spelled:

@@ -8,7 +8,7 @@ from typing import Any
 from orchestra.dialects.asked import Asked
 from orchestra.dialects.codec import Spelled
 from orchestra.dialects.loose import json_text, parse_object, string
-from orchestra.dialects.texts import apart, failed
+from orchestra.dialects.texts import failed
 from orchestra.types import (
     Document,
     Image,
@@ -18,6 +18,7 @@ from orchestra.types import (
     ToolCall,
     ToolResult,
 )
+from orchestra.types.message import apart
 
 
 def spelled(said: Asked) -> Spelled:

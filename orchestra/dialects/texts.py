@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-from orchestra.types import Document, Image, Part, Text
+from orchestra.types import Document, Image, Text
 
 ERROR = "Error: "
 """Begins the text of a failed result where the dialect has no flag for it."""
-
-
-def apart(parts: Iterable[Part]) -> str:
-    """The texts among the parts as one, where only one can be said: a line apart. One alone stays as it is.
-
-    Not for what a model said: its texts are pieces of one, as they came.
-    """
-    texts = [part.text for part in parts if isinstance(part, Text)]
-    if len(texts) < 2:
-        return "".join(texts)
-    return "".join([text if text.endswith("\n") else f"{text}\n" for text in texts[:-1]] + texts[-1:])
 
 
 def failed(content: Sequence[Text | Image | Document]) -> tuple[Text | Image | Document, ...]:

@@ -215,7 +215,7 @@ class ChatOrchestra(BaseChatModel):
         chunks = Chunks(structured="output" in options)
         events = self.app.portal.iterate("stream", lambda: self.app.stream(messages, **options))
         with closing(cast("Any", events)):
-            yield from (ChatGenerationChunk(message=chunk) for event in events if (chunk := chunks.of(event)))
+            yield from (ChatGenerationChunk(message=chunk) for event in events for chunk in chunks.of(event))
 
     @override
     async def _astream(
@@ -229,7 +229,7 @@ class ChatOrchestra(BaseChatModel):
         chunks = Chunks(structured="output" in options)
         async with aclosing(cast("Any", self.app.stream(messages, **options))) as events:
             async for event in events:
-                if chunk := chunks.of(event):
+                for chunk in chunks.of(event):
                     yield ChatGenerationChunk(message=chunk)
 
     def _options(self, stop: list[str] | None, given: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import count
 from typing import Any, cast
@@ -28,7 +28,6 @@ from orchestra.types import (
     Text,
     TextDelta,
     ToolCall,
-    ToolCallReady,
     ToolResult,
     Usage,
     to_json,
@@ -161,37 +160,56 @@ def _metadata(reply: Reply) -> dict[str, Any]:
 class Chunks:
     """A reply's events as LangChain's chunks; together they are the message that `ai_message` makes of the reply.
 
-    Of a `structured` answer, which is handed on once judged, the text comes with the whole message.
+    What was not handed on in pieces comes at the end in the order of the message: thoughts, text, calls. So does the
+    text of a `structured` answer, which is read once the reply is judged.
     """
 
     def __init__(self, *, structured: bool = False) -> None:
-        self._calls, self._thought, self._structured = count(), False, structured
+        self._structured, self._thought = structured, False
+        self._kind, self._blocks = "", count()
 
-    def of(self, event: StreamEvent) -> AIMessageChunk | None:
-        """The event's chunk; None where it has none."""
+    def of(self, event: StreamEvent) -> Iterator[AIMessageChunk]:
+        """The event's chunks."""
         match event:
             case TextDelta():
-                return None if self._structured else AIMessageChunk(content=event.text)
+                if not self._structured:
+                    yield self._text(event.text)
             case ReasoningDelta():
                 self._thought = True
-                return AIMessageChunk(content="", additional_kwargs={"reasoning_content": event.text})
-            case ToolCallReady():
-                call = event.call
-                text = json.dumps(call.arguments, ensure_ascii=False)
-                chunk = tool_call_chunk(name=call.name, args=text, id=call.id, index=next(self._calls))
-                return AIMessageChunk(content="", tool_call_chunks=[chunk])
+                yield self._reasoning(event.text)
             case End():
-                return self._last(ai_message(event.reply))
+                yield from self._rest(ai_message(event.reply))
             case _:
-                return None
+                return
 
-    def _last(self, whole: AIMessage) -> AIMessageChunk:
-        """What only the whole message tells; its reasoning, where none came in pieces."""
-        kept = {name: value for name, value in whole.additional_kwargs.items() if name == STATE or not self._thought}
-        return AIMessageChunk(
-            content=whole.content if self._structured else "",
-            additional_kwargs=kept,
+    def _rest(self, whole: AIMessage) -> Iterator[AIMessageChunk]:
+        beside = whole.additional_kwargs
+        if not self._thought and "reasoning_content" in beside:
+            yield self._reasoning(beside["reasoning_content"])
+        if self._structured and whole.content:
+            yield self._text(whole.content)
+        for call in whole.tool_calls:
+            text = json.dumps(call["args"], ensure_ascii=False)
+            chunk = tool_call_chunk(name=call["name"], args=text, id=call["id"], index=next(self._blocks))
+            yield AIMessageChunk(content="", tool_call_chunks=[chunk])
+        yield AIMessageChunk(
+            content="",
+            additional_kwargs={name: value for name, value in beside.items() if name == STATE},
             response_metadata=whole.response_metadata,
             usage_metadata=whole.usage_metadata,
             chunk_position="last",
         )
+
+    def _text(self, text: Any) -> AIMessageChunk:
+        self._begin("text")
+        return AIMessageChunk(content=text)
+
+    def _reasoning(self, text: str) -> AIMessageChunk:
+        self._begin("reasoning")
+        return AIMessageChunk(content="", additional_kwargs={"reasoning_content": text})
+
+    def _begin(self, kind: str) -> None:
+        """Another kind begins the next block: LangChain counts so for `output_version="v1"`, and merges by it."""
+        if kind != self._kind:
+            self._kind = kind
+            next(self._blocks)

@@ -19,8 +19,8 @@ from typing import Annotated, Any, NotRequired, TypeAlias, Unpack, cast
 from langchain.agents.middleware import AgentMiddleware, AgentState, ExtendedModelResponse, ModelRequest, ModelResponse
 from langchain.agents.middleware.types import PrivateStateAttr, ToolCallRequest
 from langchain.agents.structured_output import AutoStrategy, ProviderStrategy, ToolStrategy
-from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.runnables import RunnableBinding
 from langgraph import errors
 from langgraph.config import get_config
 from langgraph.runtime import Runtime
@@ -87,7 +87,8 @@ class EscalationMiddleware(AgentMiddleware[EscalationState, Any, Any]):
     def after_agent(self, state: EscalationState, runtime: Runtime[Any]) -> None:
         """The agent has its answer."""
         if carried := _carried(state):
-            self.turns.end(carried, state["messages"][-1].text)
+            messages = state["messages"]
+            self.turns.end(carried, messages[-1].text if messages else "")
 
     @override
     async def aafter_agent(self, state: EscalationState, runtime: Runtime[Any]) -> None:
@@ -139,14 +140,12 @@ class EscalationMiddleware(AgentMiddleware[EscalationState, Any, Any]):
         return self.turns.open(carried, _failed(shown), asks=asks, unsound=_unsound(shown))
 
     def _served(self, request: ModelRequest[Any]) -> ModelRequest[Any]:
-        """The request for the app's model."""
-        return request.override(model=self._model(request.model))
-
-    def _model(self, given: BaseChatModel) -> BaseChatModel:
-        """The agent's own model where it is this app's, with its settings; the step is the turn's."""
-        if isinstance(given, ChatOrchestra) and given.app is self.app:
-            return given.model_copy(update={"step": None})
-        return self.model
+        """The request for the agent's own model where it is this app's, with its settings; the step is the turn's."""
+        given, bound = _unbound(request.model)
+        if not isinstance(given, ChatOrchestra) or given.app is not self.app:
+            return request.override(model=self.model)
+        settings = {**bound, **request.model_settings}
+        return request.override(model=given.model_copy(update={"step": None}), model_settings=settings)
 
     @contextmanager
     def _made(self, request: ToolCallRequest) -> Generator[_Made]:
@@ -155,18 +154,37 @@ class EscalationMiddleware(AgentMiddleware[EscalationState, Any, Any]):
             self.turns.tool_started(carried, made.call, made.spec)
         try:
             yield made
-        except Exception as error:
-            if isinstance(error, errors.GraphBubbleUp) or _is_invalid_resume(error):
-                raise  # an interrupt is no failure, nor is an answer to it that has to be given again
-            made.fail(error)
+        except BaseException as error:
+            if _leaves(error):
+                if carried is not None:
+                    self.turns.left(carried, error)
+                raise
+            made.fail(cast("Exception", error))
         if carried is not None:
             self.turns.tool_ended(carried, made.call, made.trigger, made.seconds, made.text)
-            if made.leaves and _calls_at_once(request.state) == 1:  # other calls of the turn go on
+            if made.leaves:
                 self.turns.end(carried, "")  # after_agent will not come
 
 
 # an older langgraph has no answers that can be invalid
 _is_invalid_resume: Callable[[BaseException], bool] = getattr(errors, "is_invalid_resume", lambda _: False)
+
+
+def _leaves(error: BaseException) -> bool:
+    """Whether no tool failed: a person is asked, or has to answer again, or the caller stopped."""
+    return not isinstance(error, Exception) or isinstance(error, errors.GraphBubbleUp) or _is_invalid_resume(error)
+
+
+def _unbound(given: Any) -> tuple[Any, dict[str, Any]]:
+    """The model in its bindings, and the settings that they say; what a turn asks for is the agent's to say."""
+    bound: dict[str, Any] = {}
+    while isinstance(given, RunnableBinding):
+        said = cast("RunnableBinding[Any, Any]", given)
+        given, bound = said.bound, {**said.kwargs, **bound}
+    return given, {name: value for name, value in bound.items() if name not in _OF_THE_TURN}
+
+
+_OF_THE_TURN = frozenset({"step", "tools", "tool_choice", "output", "response_format"})
 
 
 class _Made:
@@ -229,12 +247,6 @@ class _Made:
             return marked
         messages = [marked if one is message else one for one in _messages_of(self.result)]
         return replace(self.result, update={**cast("dict[str, Any]", self.result.update), "messages": messages})
-
-
-def _calls_at_once(state: Any) -> int:
-    """How many calls the turn has that is being made."""
-    turn = next((one for one in reversed(state["messages"]) if isinstance(one, AIMessage)), None)
-    return len(turn.tool_calls) if turn else 0
 
 
 def _messages_of(result: Command[Any] | None) -> Sequence[Any]:

@@ -18,6 +18,7 @@ from orchestra.ledger.events import (
     RunStarted,
     RunState,
     StepStarted,
+    ToolEnded,
     ToolStarted,
 )
 from orchestra.ledger.sessions import active_seconds
@@ -61,13 +62,14 @@ def summary(rows: Sequence[Row]) -> RunSummary:
     end = _end(rows)
     total = totals(rows)
     resumes = sum(isinstance(row.event, RunResumed) for row in rows)
+    ends = sum(isinstance(row.event, RunEnded) for row in rows)
     plans = {row.event.version for row in rows if isinstance(row.event, Planned)}
     return RunSummary(
         run=rows[0].run,
         agent=start.agent,
         state=end.state if end else "running",
         started=rows[0].time,
-        seconds=end.seconds if end and not resumes else active_seconds(rows),
+        seconds=end.seconds if end and not resumes and ends == 1 else active_seconds(rows),
         steps=len({row.step for row in rows if row.step}),
         attempts=total.attempts,
         models=tuple(dict.fromkeys(attempt.model for attempt in attempts(rows))),
@@ -83,12 +85,20 @@ def summary(rows: Sequence[Row]) -> RunSummary:
 
 
 def _end(rows: Sequence[Row]) -> RunEnded | None:
-    """The run's last word, unless it was resumed after it."""
+    """The run's last word, unless it was resumed after it; calls made beside the one that left it come to their end."""
+    over: set[tuple[str, str]] = set()
     for row in reversed(rows):
-        if isinstance(row.event, RunEnded):
-            return row.event
-        if isinstance(row.event, RunResumed | StepStarted | AttemptStarted | ToolStarted):
-            return None
+        match row.event:
+            case RunEnded():
+                return row.event
+            case ToolEnded(call=call):
+                over.add((row.step, call))
+            case ToolStarted(call=call) if (row.step, call) in over:
+                continue
+            case RunResumed() | StepStarted() | AttemptStarted() | ToolStarted():
+                return None
+            case _:
+                continue
     return None
 
 

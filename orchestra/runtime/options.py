@@ -68,8 +68,8 @@ class ChatSettings(TypedDict, total=False):
     """What a chat model says in each of its calls; `timeout` is a call's deadline in seconds.
 
     `disable_streaming` is LangChain's: with "tool_calling" a reply that may call tools is handed on whole, so that no
-    bad call can cut a stream of which something was shown already. `cache` is LangChain's, too: what it knows
-    the answer to is not asked.
+    bad call can cut a stream of which something was shown already. `cache` and `output_version` are LangChain's, too:
+    what a cache knows the answer to is not asked; "v1" has messages hold content blocks.
     """
 
     mode: Mode
@@ -82,6 +82,7 @@ class ChatSettings(TypedDict, total=False):
     stop: list[str]
     disable_streaming: bool | Literal["tool_calling"]
     cache: BaseCache | bool
+    output_version: Literal["v0", "v1"]
 
 
 def check_names(options: Mapping[str, Any], known: Collection[str], owner: str) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from orchestra.checks import Expect
 from orchestra.dispatch import Call
-from orchestra.types import Labels, Message, Request, Settings, Text, ToolChoice, ToolResult
+from orchestra.types import Labels, Message, Request, Settings, ToolChoice, ToolResult
+from orchestra.types.message import apart
 
 if TYPE_CHECKING:
     from orchestra.runtime.conversation import Conversation
@@ -88,4 +89,4 @@ def _grounds(messages: Sequence[Message]) -> Iterator[str]:
             yield message.text
         for part in message.parts:
             if isinstance(part, ToolResult):
-                yield "".join([one.text for one in part.content if isinstance(one, Text)])
+                yield apart(part.content)

@@ -102,6 +102,11 @@ class Turns:
         """It has come to its end; `text` is what the model reads."""
         self.record(carried, self.step.id, ToolEnded(call.id, call.name, trigger, seconds, len(text), text))
 
+    def left(self, carried: Carried, end: BaseException) -> None:
+        """A call could not be brought to its end: a person is asked, or the caller stopped."""
+        state, reason = ending(end)
+        self.record(carried, "", RunEnded(state, time.time() - carried.began, reason))
+
     def _ask_anew(self, carried: Carried) -> None:
         """What a person was asked of a turn that was left holds for that turn, not for what is asked next."""
         if before := _before_of(self, carried):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil
 from typing import ClassVar, Literal, TypeAlias, TypeVar
@@ -152,8 +152,10 @@ class Message(_Found):
 
     @property
     def text(self) -> str:
-        """The message's text parts joined; reasoning, calls and media left out."""
-        return "".join([part.text for part in self.parts if isinstance(part, Text)])
+        """The message's texts as one, a line apart but for what a model said; reasoning, calls and media left out."""
+        if self.role == "assistant":
+            return "".join([part.text for part in self.parts if isinstance(part, Text)])
+        return apart(self.parts)
 
     @property
     def tokens(self) -> int:
@@ -175,6 +177,17 @@ class Message(_Found):
         if self.parts.__class__ is tuple:  # people give lists too, and those may grow
             object.__setattr__(self, name, found)
         return found
+
+
+def apart(parts: Iterable[Part]) -> str:
+    """The texts among the parts as one, where only one can be said: a line apart. One alone stays as it is.
+
+    Not for what a model said: its texts are pieces of one, as they came.
+    """
+    texts = [part.text for part in parts if isinstance(part, Text)]
+    if len(texts) < 2:
+        return "".join(texts)
+    return "".join([text if text.endswith("\n") else f"{text}\n" for text in texts[:-1]] + texts[-1:])
 
 
 def _is_words(part: Part) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from orchestra.dialects import CODECS
 from orchestra.dialects.chat_profiles import PROFILES
 from orchestra.dialects.features import FEATURES
-from orchestra.dialects.texts import apart, failed, read, shown
+from orchestra.dialects.texts import failed, read, shown
 from orchestra.types import (
     Capabilities,
     Document,
@@ -22,6 +22,7 @@ from orchestra.types import (
     ToolResult,
     ToolSpec,
 )
+from orchestra.types.message import apart
 
 LOOK = ToolSpec("look", "Look", {"type": "object", "properties": {}})
 SERVED = [(each, each) for each in FEATURES if each != "openai-chat"]

@@ -95,6 +95,19 @@ def test_a_run_that_was_taken_up_again_runs_until_its_next_last_word() -> None:
     assert (run.state, run.waiting, run.resumes, run.replans) == ("done", 0, 1, 1)
 
 
+def test_a_call_that_ends_beside_the_one_that_left_the_run_does_not_take_it_up_again() -> None:
+    left: Story = [("pay", ToolStarted("a", "ask")), ("", RunEnded("interrupted")), ("pay", ToolStarted("b", "rows"))]
+    assert summary(told(left)).state == "running"
+    assert summary(told([*left, ("pay", ToolEnded("b", "rows"))])).state == "interrupted"
+    assert summary(told([*left, ("pay", ToolEnded("b", "rows")), ("pay", ToolStarted("a", "ask"))])).state == "running"
+
+
+def test_a_run_that_goes_on_without_saying_so_was_not_at_work_while_it_was_left() -> None:
+    again: Story = [("pay", ToolStarted("a", "ask")), ("pay", ToolEnded("a", "ask")), ("", RunEnded("done", DAY))]
+    run = summary(told(INTERRUPTED, again))
+    assert (run.state, run.seconds) == ("done", len(INTERRUPTED) - 1 + len(again) - 1)
+
+
 def test_a_question_that_nobody_will_answer_any_more_is_not_waited_for() -> None:
     assert summary(told([*INTERRUPTED[:-1], ("", RunEnded("failed"))])).waiting == 0
     assert summary(told(INTERRUPTED[:-1])).waiting == 1

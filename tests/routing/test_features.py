@@ -30,6 +30,13 @@ def test_features_are_fields_of_the_context():
     assert context.tokens == message_tokens(messages, tools)
 
 
+def test_several_texts_that_a_user_sent_do_not_run_into_each_other():
+    """The last word of one and the first of the next are words that rules look for."""
+    sent = (Text("Here are the notes"), Text("Summarise them\n"), PICTURE, Text("please"))
+    assert features([Message("user", sent)])["text"] == "Here are the notes\nSummarise them\nplease"
+    assert Message("assistant", (Text("It is "), Text("42."))).text == "It is 42."  # pieces of one
+
+
 def test_images_and_documents_are_found_also_in_tool_results():
     seen = features(
         [Message("user", (Text("look"), PICTURE)), Message("tool", (ToolResult("1", "t", (REPORT, REPORT)),))]

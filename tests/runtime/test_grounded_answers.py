@@ -8,7 +8,9 @@ import pytest
 
 from orchestra import StepPolicy, tool
 from orchestra.ledger import Judged, Ledger, Planned
+from orchestra.runtime.turn_call import _grounds
 from orchestra.testing import CallTool, ScriptedModel, scripted_app
+from orchestra.types import Message, Text, ToolResult
 
 BOTH = StepPolicy([{"match": {"kind": "plan"}, "tier": "capable"}, {"tier": "efficient"}])
 
@@ -52,6 +54,11 @@ async def test_a_number_that_no_tool_told_goes_up_a_rung_and_the_stronger_models
     right = CallTool("measure", what="flipper_mm")
     ended = await asked([right, "It is 213 mm."], [plan(LOOK), "It is 231 mm."])
     assert ended["answer"] == "It is 231 mm."
+
+
+def test_texts_of_one_result_are_no_number_together():
+    rows = Message("tool", (ToolResult("1", "measure", (Text("231"), Text("6300"))),))
+    assert [*_grounds([rows])] == ["231\n6300"]
 
 
 async def test_where_nobody_stronger_is_left_the_answer_is_kept_and_the_ledger_says_why(tmp_path):

@@ -343,8 +343,8 @@ async def test_a_stream_gives_text_and_thoughts_in_pieces_calls_as_chunks_and_th
     assert sum("reasoning_content" in chunk.additional_kwargs for chunk in chunks) > 1
     pieces = [one for chunk in chunks for one in chunk.tool_call_chunks]
     assert [(one["index"], one["name"], json.loads(one["args"])) for one in pieces] == [
-        (0, "rain", {"city": "Oslo"}),
-        (1, "weather", {"city": "Bergen"}),
+        (2, "rain", {"city": "Oslo"}),  # of the message's blocks
+        (3, "weather", {"city": "Bergen"}),
     ]
     assert chunks[-1].chunk_position == "last"
     assert (streamed.text, streamed.tool_calls, streamed.usage_metadata) == (
@@ -353,6 +353,26 @@ async def test_a_stream_gives_text_and_thoughts_in_pieces_calls_as_chunks_and_th
         whole.usage_metadata,
     )
     assert streamed.additional_kwargs == whole.additional_kwargs
+
+
+@pytest.mark.parametrize("options", [{}, {"hold": True}, {"output": Verse}])
+async def test_the_content_blocks_of_a_stream_are_those_of_the_whole_message(options):
+    calls = CallTool("rain", city="Oslo"), CallTool("weather", city="Bergen")
+    said = Say("Let me see.", calls=calls, reasoning="hm")
+    async with app_of([said, said]) as app:
+        model = app.chat_model(step="s", output_version="v1").bind_tools([rain, weather])
+        streamed = reduce(add, [chunk async for chunk in model.astream("x", **options)])
+        whole = await model.ainvoke("x", **options)
+    shown = [{name: value for name, value in one.items() if name != "index"} for one in streamed.content]
+    assert sorted(shown, key=str) == sorted(whole.content, key=str)  # what is held tells its thoughts last
+    assert [one["type"] for one in shown[2:]] == ["tool_call", "tool_call"]
+
+
+async def test_the_text_beside_the_calls_of_a_turn_that_may_answer_in_a_schema_comes_before_them():
+    async with app_of([Say("Let me see.", calls=(CallTool("rain", city="Oslo"),))]) as app:
+        model = app.chat_model(step="s").bind_tools([rain])
+        chunks = [chunk async for chunk in model.astream("x", output=Verse)]
+    assert [(one.text, len(one.tool_call_chunks)) for one in chunks] == [("Let me see.", 0), ("", 1), ("", 0)]
 
 
 async def test_a_stream_in_which_nothing_is_handed_on_early_still_tells_its_thoughts():

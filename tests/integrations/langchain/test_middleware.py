@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ from langchain.agents.middleware import (
     HumanInTheLoopMiddleware,
     LLMToolSelectorMiddleware,
     ToolRetryMiddleware,
+    before_agent,
     wrap_model_call,
 )
 from langchain.agents.structured_output import AutoStrategy, ProviderStrategy, ToolStrategy
@@ -202,9 +204,9 @@ def test_a_failure_that_a_tool_tells_within_a_command_counts_too(tmp_path):
     assert (made.trigger, made.size) == (Trigger.tool_error, len("no place for it"))
 
 
-@pytest.mark.parametrize(("calls", "ends"), [(1, 1), (2, 0)])
-def test_an_agent_that_hands_over_to_another_one_has_ended_its_run(tmp_path, calls, ends):
-    """Beside other calls, which are still made, it has no end that one of them could know."""
+@pytest.mark.parametrize("beside", [(), (CallTool("rows", sql="a"),)])
+def test_an_agent_that_hands_over_to_another_one_has_ended_its_run(tmp_path, beside):
+    """Beside other calls as well, which are still made."""
 
     @tool
     def hand_over(tool_call_id: Annotated[str, InjectedToolCallId]) -> Command:
@@ -212,14 +214,41 @@ def test_an_agent_that_hands_over_to_another_one_has_ended_its_run(tmp_path, cal
         said = ToolMessage("over to you", tool_call_id=tool_call_id)
         return Command(graph=Command.PARENT, goto="other", update={"messages": [said]})
 
-    said = Say(calls=(CallTool("hand_over"),) * calls)
-    with agent_of([said], app={"ledger": tmp_path / "l.db"}, agent={"tools": [hand_over]}) as (app, agent):
+    said = Say(calls=(*beside, CallTool("hand_over"), *beside))
+    with agent_of([said], app={"ledger": tmp_path / "l.db"}, agent={"tools": [hand_over, rows]}) as (app, agent):
         graph: Any = StateGraph(AgentState).add_node("first", agent, destinations=("other",))
         graph.add_node("other", lambda _: {}).add_edge(START, "first")
         assert graph.compile().invoke(ASKED)["messages"][-1].text == "over to you"
         (summary,) = app.ledger.runs()
         ended = [one for one in app.ledger.events(summary.run) if isinstance(one.event, RunEnded)]
-    assert (summary.state, summary.attempts, len(ended)) == ("done" if ends else "running", 1, ends)
+    assert (summary.state, summary.attempts, len(ended)) == ("done", 1, 1)
+
+
+def test_an_agent_that_is_left_before_anything_was_said_has_ended_its_run(tmp_path):
+    @before_agent(can_jump_to=["end"])
+    def leave(*_: Any) -> dict[str, Any]:
+        return {"jump_to": "end"}
+
+    with agent_of([], app={"ledger": tmp_path / "l.db"}) as (app, _):
+        agent = create_agent(NEVER, middleware=[EscalationMiddleware(app, step="look"), leave])
+        assert agent.invoke({"messages": []})["messages"] == []
+        assert [one.state for one in app.ledger.runs()] == ["done"]
+
+
+def test_what_is_bound_to_the_agents_model_goes_along():
+    with agent_of([ANSWER, ANSWER]) as (app, _):
+        model: Any = app.chat_model(step="other", temperature=0.5).bind_tools([rows])
+        middleware = [EscalationMiddleware(app, step="look")]
+        create_agent(model.bind(max_tokens=50, seed=1), middleware=middleware).invoke(ASKED)
+        create_agent(model.with_config(tags=["t"]), middleware=[*middleware, _thrifty]).invoke(ASKED)
+        bodies = app.transport._models["small"].requests
+    told = [[one.get(name) for name in ("temperature", "max_tokens", "seed", "tools")] for one in bodies]
+    assert told == [[0.5, 50, 1, None], [0.5, 20, None, None]]
+
+
+@wrap_model_call
+def _thrifty(request: Any, handler: Any) -> Any:
+    return handler(request.override(model_settings={"max_tokens": 20}))
 
 
 def test_whatever_model_the_agent_was_given_is_not_asked_and_the_apps_own_keeps_its_settings():
@@ -323,6 +352,42 @@ def test_a_tool_that_asks_a_person_is_interrupted_and_goes_on():
         assert agent.invoke(ASKED, thread())["__interrupt__"][0].value == "may I?"
         out = agent.invoke(Command(resume="yes"), thread())
     assert [one.text for one in out["messages"] if isinstance(one, ToolMessage)] == ["paid: yes"]
+
+
+@pytest.mark.parametrize("beside", [(), (CallTool("rows", sql="a"),)])
+def test_while_a_tool_waits_for_a_person_its_run_is_interrupted(tmp_path, beside):
+    @tool
+    def pay(item: str) -> str:
+        """Pay."""
+        return f"paid: {interrupt('may I?')}"
+
+    options = {"tools": [pay, rows], "checkpointer": InMemorySaver()}
+    said = Say(calls=(*beside, CallTool("pay", item="x"), *beside))
+    with agent_of([said, ANSWER], app={"ledger": tmp_path / "l.db"}, agent=options) as (app, agent):
+        agent.invoke(ASKED, thread())
+        (left,) = app.ledger.runs()
+        agent.invoke(Command(resume="yes"), thread())
+        (ended,) = app.ledger.runs()
+    assert (left.state, left.reason, ended.state) == ("interrupted", "a person was asked", "done")
+
+
+async def test_an_agent_that_is_cancelled_while_a_tool_works_is_a_cancelled_run(tmp_path):
+    begun = asyncio.Event()
+
+    @tool
+    async def wait(sql: str) -> str:
+        """Wait for ever."""
+        begun.set()
+        return await asyncio.Future()
+
+    app: Any = {"ledger": tmp_path / "l.db"}
+    with agent_of([CallTool("wait", sql="a")], app=app, agent={"tools": [wait]}) as (opened, agent):
+        asked = asyncio.create_task(agent.ainvoke(ASKED))
+        await begun.wait()
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+        assert [one.state for one in opened.ledger.runs()] == ["cancelled"]
 
 
 def test_what_langchain_itself_refuses_of_a_call_is_a_failed_tool_in_the_ledger_too(tmp_path):
