@@ -99,6 +99,7 @@ class OrchestraLLM(BaseLLM):
             raise ConfigError(f"OrchestraLLM: model {model!r} is the fleet's to choose; leave it out, or write step=…")
         super().__init__(**given | own, provider="orchestra")
         self._whole: OrchestraLLM | None = None
+        self._is_account = False
 
     @override
     def __setattr__(self, name: str, value: Any) -> None:
@@ -108,7 +109,7 @@ class OrchestraLLM(BaseLLM):
         super().__setattr__(name, value)
 
     def __copy__(self) -> OrchestraLLM:
-        """The same LLM with an account of its own, which this one's contains."""
+        """The same LLM with an account of its own, which this one's contains; an agent's is the agent's alone."""
         return self._contained(super().__copy__())
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> OrchestraLLM:
@@ -119,7 +120,8 @@ class OrchestraLLM(BaseLLM):
 
     def _contained(self, twin: OrchestraLLM) -> OrchestraLLM:
         twin._token_usage = dict.fromkeys(self._token_usage, 0)  # of the same class
-        twin._whole = self  # of the same class
+        twin._whole = self._whole if self._is_account else self
+        twin._is_account = False
         return twin
 
     @_retried_by_the_app
@@ -295,9 +297,10 @@ class OrchestraLLM(BaseLLM):
     def _account(self, agent: Any) -> OrchestraLLM:
         """The agent's own LLM; agents of a crew that share this one get a copy each: a crew adds up all of theirs."""
         crew = getattr(agent, "crew", None)
-        for one in (*crew.agents, crew.manager_agent) if crew and self._whole is None else ():
+        for one in (*crew.agents, crew.manager_agent) if crew and not self._is_account else ():
             if one is not None and one.llm is self:
-                one.llm = self.__copy__()
+                one.llm = own = self.__copy__()
+                own._is_account = True  # noqa: SLF001  # of the same class
         own = getattr(agent, "llm", None)
         return own if isinstance(own, OrchestraLLM) and own._whole is self else self  # noqa: SLF001  # likewise
 

@@ -47,6 +47,7 @@ from orchestra.recovery import failures
 from orchestra.routing import declared_steps
 from orchestra.runtime.options import as_step, check_limits, check_step
 from orchestra.toolbox.declared import Declaration, declared
+from orchestra.toolbox.defaults import defaults_optional, null_by_default
 
 if TYPE_CHECKING:
     from orchestra.app import Orchestra
@@ -243,7 +244,9 @@ class _Output:
         self._schema = schema
 
     def model_json_schema(self) -> dict[str, Any]:
-        return self._schema.json_schema()
+        """As the type reads answers: for OpenAI's strict mode the SDK has written all as required."""
+        schema = self._schema.json_schema()
+        return defaults_optional(null_by_default(schema)) if self._schema.is_strict_json_schema() else schema
 
     def model_validate(self, value: t.Json) -> t.Json:
         """The value as it came: the runner reads it once more."""

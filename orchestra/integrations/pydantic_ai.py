@@ -21,7 +21,13 @@ from pydantic_ai import RunContext
 from pydantic_ai.capabilities import SelectModel
 from pydantic_ai.exceptions import UnsupportedSettingWarning
 from pydantic_ai.messages import ModelMessage, ModelResponse, ModelResponseStreamEvent
-from pydantic_ai.models import Model, ModelRequestParameters, ModelSelectionContext, StreamedResponse
+from pydantic_ai.models import (
+    Model,
+    ModelRequestParameters,
+    ModelSelectionContext,
+    StreamedResponse,
+    check_allow_model_requests,
+)
 from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings, ToolOrOutput, merge_model_settings
 from pydantic_ai.tools import ToolDefinition
@@ -134,8 +140,10 @@ class OrchestraModel(Model[None]):
     ) -> ModelResponse:
         """One judged reply. Raises a CallError with `attempts`; ConfigError for what not every model can read.
 
-        Where models of the fleet failed the CallError is a ModelAPIError, too, from which a FallbackModel goes on.
+        Where models of the fleet failed the CallError is a ModelAPIError, too, from which a FallbackModel goes on. The
+        framework's RuntimeError where its ALLOW_MODEL_REQUESTS is False.
         """
+        check_allow_model_requests()
         self._warn_of_the_rest(model_settings)
         settings, parameters = self.prepare_request(model_settings, model_request_parameters)
         asked, options = self._asked(messages, settings, parameters)
@@ -151,6 +159,7 @@ class OrchestraModel(Model[None]):
         run_context: RunContext[Any] | None = None,  # noqa: ARG002  # the framework's seam
     ) -> AsyncGenerator[StreamedResponse]:
         """The reply as it arrives. Raises as `request`, and StreamCut after the first text."""
+        check_allow_model_requests()
         self._warn_of_the_rest(model_settings)
         settings, parameters = self.prepare_request(model_settings, model_request_parameters)
         asked, options = self._asked(messages, settings, parameters)

@@ -49,7 +49,7 @@ def from_messages(messages: Sequence[ModelMessage], instructions: Sequence[str] 
     """A prepared history as canonical messages; each part that a model of ours wrote with its state.
 
     Thoughts that were written elsewhere are kept without their state: they go to no other model. Raises ConfigError for
-    what not every model can read.
+    what not every model can read, and for results alone, of whose calls no model would be shown anything.
     """
     turns: list[tuple[t.Role, list[t.Part]]] = []
     for message in messages:
@@ -62,6 +62,11 @@ def from_messages(messages: Sequence[ModelMessage], instructions: Sequence[str] 
                 turns[-1][1].extend(parts)
             else:
                 turns.append((role, parts))
+    if {role for role, parts in turns if parts} - {"system"} == {"tool"}:
+        raise ConfigError(
+            "messages: results of tools, and nothing of what led to them; where a history processor shortens the "
+            "messages, have it keep the response that made the calls and the prompt before it"
+        )
     standing = next((at for at, (role, _) in enumerate(turns) if role != "system"), len(turns))
     turns[standing:standing] = [("system", [t.Text(text)]) for text in instructions if text]
     return tuple(t.Message(role, tuple(parts)) for role, parts in turns if parts)

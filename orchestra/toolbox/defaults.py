@@ -20,5 +20,25 @@ def defaults_optional(schema: Any) -> Any:
     return own
 
 
+def null_by_default(schema: Any) -> Any:
+    """The schema with null as the default of every property that may be null, which OpenAI's strict form leaves out.
+
+    Once all is written as required, only the type itself can tell such a property from one that must be said.
+    """
+    if isinstance(schema, list):
+        return [null_by_default(one) for one in cast("list[Any]", schema)]
+    if not isinstance(schema, dict):
+        return schema
+    own = {name: null_by_default(one) for name, one in cast("dict[str, Any]", schema).items()}
+    if isinstance(known := own.get("properties"), dict):
+        told = cast("dict[str, Any]", known)
+        own["properties"] = {name: {"default": None} | one if _nullable(one) else one for name, one in told.items()}
+    return own
+
+
+def _nullable(schema: Any) -> bool:
+    return isinstance(schema, dict) and {"type": "null"} in cast("dict[str, Any]", schema).get("anyOf", ())
+
+
 def _has_default(schema: Any) -> bool:
     return isinstance(schema, dict) and "default" in schema

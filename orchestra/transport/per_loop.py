@@ -6,6 +6,7 @@ import asyncio
 from asyncio import AbstractEventLoop
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import suppress
+from threading import Thread, current_thread
 from typing import Generic, TypeAlias, TypeVar
 from weakref import WeakMethod
 
@@ -18,13 +19,14 @@ class PerLoop(Generic[C]):
     """Makes a client for each event loop on first use, so that repeated `asyncio.run` calls may share a transport.
 
     A client is closed in its loop when that shuts down, by `aclose` or by itself, as at the end of `asyncio.run`: then
-    `close` is awaited. `drop` is for one whose loop is closed, or the parent's of a forked child: it must let go of its
-    connections without a word and without the loop, and leave `close` nothing to do.
+    `close` is awaited. `drop` is for one whose loop is closed, or left open by a thread that has ended, or the parent's
+    of a forked child: it must let go of its connections without a word and without the loop, and leave `close` nothing
+    to do.
     """
 
     def __init__(self, make: Callable[[], C], close: Callable[[C], Awaitable[None]], drop: Callable[[C], None]) -> None:
         self._make, self._close, self._drop = make, close, drop
-        self._kept: dict[AbstractEventLoop, tuple[C, AsyncGenerator[None]]] = {}
+        self._kept: dict[AbstractEventLoop, tuple[C, AsyncGenerator[None], Thread]] = {}
         begins_anew(self)
 
     def get(self) -> C:
@@ -32,16 +34,16 @@ class PerLoop(Generic[C]):
         loop = asyncio.get_running_loop()
         kept = self._kept.get(loop)
         if kept is None:
-            self._drop_closed()
+            self._drop_left()
             client = self._make()
             forget = WeakMethod(self._forget)  # an app that nobody holds any more is gone at once, its client closed
-            kept = self._kept[loop] = client, _until_shutdown(client, self._close, loop, forget)
+            kept = self._kept[loop] = client, _until_shutdown(client, self._close, loop, forget), current_thread()
             _run_to_its_next_stop(anext(kept[1]))
         return kept[0]
 
     async def aclose(self) -> None:
         """Close the running loop's client, if it has one."""
-        self._drop_closed()
+        self._drop_left()
         if kept := self._kept.pop(asyncio.get_running_loop(), None):
             await kept[1].aclose()
 
@@ -50,10 +52,12 @@ class PerLoop(Generic[C]):
         self._drop_those_of(tuple(self._kept))
 
     def __del__(self) -> None:
-        self._drop_closed()
+        self._drop_left()
 
-    def _drop_closed(self) -> None:
-        self._drop_those_of([loop for loop in tuple(self._kept) if loop.is_closed()])
+    def _drop_left(self) -> None:
+        """Frameworks that run synchronously leave a loop with each thread, and what is kept here keeps it open."""
+        kept = [(loop, self._kept.get(loop)) for loop in tuple(self._kept)]  # another thread may be here as well
+        self._drop_those_of([loop for loop, one in kept if one and _is_left(loop, one[2])])
 
     def _drop_those_of(self, loops: Iterable[AbstractEventLoop]) -> None:
         for loop in loops:
@@ -63,6 +67,10 @@ class PerLoop(Generic[C]):
 
     def _forget(self, loop: AbstractEventLoop) -> None:
         self._kept.pop(loop, None)
+
+
+def _is_left(loop: AbstractEventLoop, thread: Thread) -> bool:
+    return loop.is_closed() or not (thread.is_alive() or loop.is_running())
 
 
 async def _until_shutdown(

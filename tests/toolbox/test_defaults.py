@@ -1,4 +1,4 @@
-from orchestra.toolbox.defaults import defaults_optional
+from orchestra.toolbox.defaults import defaults_optional, null_by_default
 
 
 def inner(*required: str) -> dict[str, object]:
@@ -15,3 +15,11 @@ def test_what_is_required_without_a_default_stays_and_the_given_schema_is_left_a
     given = inner("required", "a", "b", "c")
     assert defaults_optional(given) == inner("required", "b") | {"required": ["required", "b", "c"]}
     assert given["required"] == ["required", "a", "b", "c"]
+
+
+def test_null_is_the_default_of_what_may_be_null_and_has_no_other_wherever_it_stands():
+    one = {"anyOf": [{"type": "integer"}, {"type": "null"}]}
+    given = {"anyOf": [{"properties": {"a": one, "b": {"type": "string"}, "c": one | {"default": 1}, "d": True}}]}
+    found = {"a": one | {"default": None}, "b": {"type": "string"}, "c": one | {"default": 1}, "d": True}
+    assert null_by_default(given) == {"anyOf": [{"properties": found}]}
+    assert null_by_default({"properties": ["a"]}) == {"properties": ["a"]}

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -64,6 +65,35 @@ def test_of_event_loops_that_are_closed_without_a_shutdown_nothing_is_logged(kin
     gc.collect()
     assert files() < before + SLACK
     assert caplog.messages == []
+
+
+@SILENT
+@pytest.mark.filterwarnings("ignore:unclosed event loop:ResourceWarning")
+def test_of_event_loops_that_threads_leave_open_none_is_kept_once_its_thread_has_ended(kind, ask, caplog):
+    """As pydantic-ai's `run_sync` leaves one in each thread that calls it."""
+    transport, before = kind(), files()
+    for _ in range(30):
+        thread = Thread(target=lambda: asyncio.new_event_loop().run_until_complete(ask(transport)))
+        thread.start()
+        thread.join()
+        gc.collect()
+    assert files() < before + SLACK
+    assert caplog.messages == []
+
+
+def test_an_event_loop_of_a_living_thread_keeps_its_connections_between_its_runs(kind, ask):
+    transport, loop = kind(), asyncio.new_event_loop()
+    assert loop.run_until_complete(ask(transport)) == 200
+    kept = transport._sessions if kind is AiohttpTransport else transport._clients
+    client = loop.run_until_complete(_client(kept))
+    asyncio.run(ask(transport))
+    assert loop.run_until_complete(_client(kept)) is client
+    loop.run_until_complete(transport.aclose())
+    loop.close()
+
+
+async def _client(kept):
+    return kept.get()
 
 
 async def test_a_transport_that_nobody_holds_any_more_closes_its_connections(kind):

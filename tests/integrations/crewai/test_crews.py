@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 from itertools import cycle
 from pathlib import Path
@@ -142,6 +143,24 @@ async def test_copies_of_a_crew_count_what_each_has_used(tmp_path: Path):
         results = await crew(llm).kickoff_for_each_async([{}, {}, {}])
     assert [one.token_usage.successful_requests for one in results] == [1, 1, 1]
     assert llm.get_token_usage_summary().successful_requests == 3
+
+
+async def test_a_crew_does_not_count_what_its_copies_have_used(tmp_path: Path):
+    async with world(tmp_path, ["noted"]) as (_, app):
+        llm = OrchestraLLM(app)
+        first = crew(llm)
+        await first.akickoff()
+        await first.akickoff_for_each([{}, {}])
+        assert (await first.akickoff()).token_usage.successful_requests == 2
+    assert llm.get_token_usage_summary().successful_requests == 4
+
+
+async def test_of_a_copied_instance_that_a_crew_shares_nothing_is_counted_twice(tmp_path: Path):
+    async with world(tmp_path, ["noted"]) as (_, app):
+        llm = OrchestraLLM(app)
+        result = await pair(copy.copy(llm)).akickoff()
+    assert result.token_usage == llm.get_token_usage_summary()
+    assert result.token_usage.successful_requests == 2
 
 
 async def test_tokens_of_refused_attempts_are_counted_because_they_are_paid(tmp_path: Path):

@@ -19,6 +19,7 @@ from pydantic import BaseModel, field_validator
 
 from agents import (
     Agent,
+    AgentOutputSchema,
     FunctionTool,
     ModelSettings,
     ModelTimeoutError,
@@ -176,6 +177,28 @@ async def test_an_output_type_is_held_against_its_own_validators_before_the_runn
         result = await Runner.run(asked, ASKED, run_config=run_config(app))
     assert result.final_output == Rain(city="Oslo", mm=800)
     assert (len(small.requests), len(strong.requests)) == (2, 1)
+
+
+class Report(BaseModel):
+    city: str
+    note: str | None = None
+    days: int = 365
+
+
+class Said(BaseModel):
+    city: str
+    note: str | None
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked"), [(Report, 1), (AgentOutputSchema(Report, strict_json_schema=False), 1), (Said, 2)]
+)
+async def test_an_answer_may_leave_out_what_the_output_type_has_a_default_for_and_nothing_else(kind, asked):
+    small = ScriptedModel("small", ['{"city": "Oslo"}', '{"city": "Oslo", "note": "wet"}'])
+    app = scripted_app(small)
+    result = await Runner.run(agent(output_type=kind), ASKED, run_config=run_config(app))
+    assert result.final_output == (Report(city="Oslo") if asked == 1 else Said(city="Oslo", note="wet"))
+    assert len(small.requests) == asked
 
 
 async def test_tools_and_an_output_type_go_together(ran):

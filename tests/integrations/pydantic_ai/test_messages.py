@@ -133,6 +133,12 @@ def test_history_that_another_providers_model_wrote_is_read():
     )
 
 
+def test_results_alone_are_refused_for_no_model_would_be_shown_them():
+    cut = [ModelRequest([SystemPromptPart("Be brief."), ToolReturnPart("rain", "800 mm", "1")])]
+    with pytest.raises(ConfigError, match="results of tools, and nothing of what led to them; where a history proc"):
+        from_messages(cut, ["Answer."])
+
+
 def test_instructions_alone_stand_before_a_history_of_system_prompts():
     history = [ModelRequest(parts=[SystemPromptPart(content="Be brief.")])]
     assert [one.text for one in from_messages(history, ["Be kind."])] == ["Be brief.", "Be kind."]

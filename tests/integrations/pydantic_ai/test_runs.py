@@ -40,7 +40,7 @@ from pydantic_ai.messages import (
     PartStartEvent,
     TextPart,
 )
-from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.models import ModelRequestParameters, override_allow_model_requests
 from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.models.function import FunctionModel
 from pydantic_ai.models.test import TestModel
@@ -82,6 +82,23 @@ def named(body: dict[str, Any]) -> list[str]:
 
 
 # ---- steps
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_where_the_framework_allows_no_requests_no_model_is_asked(stream):
+    small, _, app = pair(["hi"])
+    agent = Agent(OrchestraModel(app, "research"))
+
+    async def ask() -> None:
+        if not stream:
+            await agent.run("hi")
+            return
+        async with agent.run_stream("hi") as streamed:
+            await streamed.get_output()
+
+    with override_allow_model_requests(False), pytest.raises(RuntimeError, match="ALLOW_MODEL_REQUESTS is False"):
+        await ask()
+    assert small.requests == []
 
 
 async def test_an_agents_model_is_the_step_that_routing_and_the_ledger_see(tmp_path: Path):
