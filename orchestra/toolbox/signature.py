@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from orchestra.errors import ToolError
+from orchestra.toolbox.typed import typed
 from orchestra.toolbox.typed_dict import readable
 from orchestra.types import Json
 
@@ -160,7 +161,7 @@ def _convert(adapters: Mapping[str, TypeAdapter[Any]], arguments: Mapping[str, J
     faults: list[str] = []
     for key, value in arguments.items():
         try:
-            values[key] = adapters[key].validate_python(value)
+            values[key] = typed(value, adapters[key].validate_python, adapters[key].validate_json)
         except ValidationError as error:
             faults += _faults(key, error)
     return values, faults
