@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -148,9 +149,11 @@ def _default(adapter: TypeAdapter[Any], default: Any) -> dict[str, Json]:
     if default is None or default is inspect.Parameter.empty:
         return {}
     try:
-        return {"default": adapter.dump_python(default, mode="json", warnings="error")}
-    except PydanticSerializationError:
+        said = adapter.dump_python(default, mode="json", warnings="error")
+        json.dumps(said, allow_nan=False)  # math.inf is a float that pydantic writes as it is
+    except (PydanticSerializationError, ValueError):
         return {}
+    return {"default": said}
 
 
 def _convert(adapters: Mapping[str, TypeAdapter[Any]], arguments: Mapping[str, Json]) -> Converted:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import enum
 import functools
+import math
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -253,13 +254,20 @@ def test_every_fault_of_a_call_is_told_at_once() -> None:
 
 async def test_defaults_are_the_functions_own_and_shown_where_json_can_say_them() -> None:
     @tool
-    def f(a: Colour = Colour.red, b: int | None = None, c: Any = field, d: int = 5) -> tuple[Any, ...]:
-        return a, b, c, d
+    def f(
+        a: Colour = Colour.red,
+        b: int | None = None,
+        c: Any = field,
+        d: int = 5,
+        e: float = math.inf,
+        g: bytes = b"\xff",
+    ) -> tuple[Any, ...]:
+        return a, b, c, d, e, g
 
     shown = {name: facts.get("default", "-") for name, facts in f.schema["properties"].items()}
-    assert shown == {"a": "r", "b": "-", "c": "-", "d": 5}
+    assert shown == {"a": "r", "b": "-", "c": "-", "d": 5, "e": "-", "g": "-"}
     assert "required" not in f.schema
-    assert await f.call({}) == (Colour.red, None, field, 5)
+    assert await f.call({}) == (Colour.red, None, field, 5, math.inf, b"\xff")
 
 
 def test_types_defined_where_the_tool_is_may_be_used() -> None:
