@@ -19,6 +19,7 @@ from orchestra.errors import ConfigError
 from orchestra.toolbox import Tool, as_tools
 from orchestra.toolbox.declared import Declaration, declared
 from orchestra.toolbox.faults import told
+from orchestra.toolbox.typed import typed
 from orchestra.types import Json
 
 Forms: TypeAlias = Mapping[str, type[BaseModel]]
@@ -89,9 +90,10 @@ def parsed_as(schema: Any, output: Any, message: AIMessage) -> Any:
     """The answer as the schema's value; the checks have found that it fits."""
     wanted = cast("Mapping[str, Json]", output if isinstance(output, Mapping) else output.model_json_schema())
     value, _ = parse_output(message.text, wanted)
-    for read in ("model_validate", "parse_obj"):  # pydantic 2, pydantic 1
-        if isinstance(schema, type) and hasattr(schema, read):
-            return getattr(schema, read)(value)
+    if is_model(schema):
+        return typed(value, schema.model_validate, schema.model_validate_json)
+    if isinstance(schema, type) and hasattr(schema, "parse_obj"):  # pydantic 1
+        return cast("Any", schema).parse_obj(value)
     return value
 
 

@@ -37,7 +37,7 @@ class AttemptView:
 
     `state` "open": its end or its verdict is not recorded. `started` is Unix seconds; `seconds` and `first_token` are
     durations. `later` are verdicts on the same attempt after its tools had run. While its end is not recorded `cost` is
-    what was `reserved` for it, as an estimate.
+    what was `reserved` for it, as an estimate; without a cap nothing was, and the estimate is 0.
     """
 
     id: str
@@ -200,8 +200,8 @@ def steps(rows: Sequence[Row]) -> tuple[StepView, ...]:
 
 def _attempt(view: AttemptView, event: AttemptStarted | AttemptEnded | Judged) -> AttemptView:
     if isinstance(event, AttemptStarted):
-        held = Cost(event.reserved, estimated=True) if event.reserved else view.cost
-        return _taken(view, event, cost=held)
+        held = event.reserved or 0.0  # None: nothing bounds it, and what it took until it was cut off nobody knows
+        return _taken(view, event, cost=Cost(held, estimated=event.reserved != 0))
     if isinstance(event, AttemptEnded):
         return _taken(view, event, state="refused" if event.trigger else "open")
     if view.state == "accepted" or view.action is not None:

@@ -10,7 +10,7 @@ def money(usd: float | None, *, estimated: bool = False) -> str:
     if usd is None:
         return "cost unknown"
     if usd == 0:
-        return "free"
+        return "about $0" if estimated else "free"
     text = f"${usd:,.2f}" if usd >= 1 else f"${usd:.6f}".rstrip("0")
     return f"about {text}" if estimated else text
 

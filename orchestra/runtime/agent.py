@@ -16,7 +16,7 @@ from langgraph.errors import GraphBubbleUp
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, StateSnapshot
 
-from orchestra.errors import ConfigError, RunOwned
+from orchestra.errors import ConfigError, OrchestraError, RunOwned
 from orchestra.ledger import new_run_id
 from orchestra.runtime.checkpoints import Checkpoints
 from orchestra.runtime.fork import fork
@@ -108,7 +108,8 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
             raise
         except BaseException as end:
             left = isinstance(end, asyncio.CancelledError | GeneratorExit)
-            reason = "cancelled by the caller" if left else str(end) or type(end).__name__
+            said = str(end) if isinstance(end, OrchestraError) else f"{type(end).__name__}: {end}"
+            reason = "cancelled by the caller" if left else said
             self.runs.abandon(run, "cancelled" if left else "failed", reason)
             raise
         finally:

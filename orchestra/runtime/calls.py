@@ -20,6 +20,7 @@ from orchestra.runtime.options import CallOptions, as_step, check_extra, check_n
 from orchestra.runtime.scope import words
 from orchestra.toolbox import Tool, as_tools
 from orchestra.toolbox.faults import told
+from orchestra.toolbox.typed import typed
 from orchestra.types import (
     End,
     Json,
@@ -211,15 +212,18 @@ def _output(
         raise ConfigError(f"output: expected a pydantic model or a JSON Schema, got {output!r}")
     from pydantic import ValidationError
 
+    def fitted(value: Json) -> Any:
+        return typed(value, output.model_validate, getattr(output, "model_validate_json", None))
+
     def check(value: Json) -> Sequence[str]:
         try:
-            output.model_validate(value)
+            fitted(value)
         except ValidationError as error:
             return told(error, "answer")
         return []
 
     def read(value: Json) -> Any:
-        return None if value is None else output.model_validate(value)
+        return None if value is None else fitted(value)
 
     return output.model_json_schema(), check, read
 

@@ -6,11 +6,12 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.config import get_stream_writer
 
+from orchestra.checks import schema_fault
 from orchestra.errors import CallError, ConfigError, Refused
 from orchestra.ledger import HumanAnswered, Planned, RunStarted, StepEnded
 from orchestra.planning import ordered_plan_schema, plan_schema
@@ -52,6 +53,18 @@ class Blueprint:
         check_count("max_turns", self.work.max_turns)
         check_number("step_deadline", self.work.step_deadline, "seconds")
         check_settings(temperature=self.work.temperature)
+        _check_form(self.work.step_output)
+
+
+def _check_form(step_output: Any) -> None:
+    if step_output is None:
+        return
+    if not isinstance(step_output, Mapping):
+        raise ConfigError(
+            f"step_output: expected a JSON Schema, such as Model.model_json_schema(), got {step_output!r}"
+        )
+    if fault := schema_fault(cast("Mapping[str, Json]", step_output)):
+        raise ConfigError(f"step_output: the JSON Schema is not valid {fault}")
 
 
 class Nodes:

@@ -20,7 +20,7 @@ from orchestra.runtime.journal import AGAIN, END, Journal, digest
 from orchestra.runtime.made import Made
 from orchestra.runtime.questions import Answer, Question, Waiting
 from orchestra.runtime.scope import RunScope
-from orchestra.runtime.toolcalls import Called, ToolCalls, ask
+from orchestra.runtime.toolcalls import CANNOT_WAIT, Called, ToolCalls, ask
 from orchestra.toolbox import Tool
 from orchestra.types import (
     Action,
@@ -286,7 +286,8 @@ class StepRun:
     def _stuck(self, end: HumanNeeded, key: str) -> None:
         """Recovery asks a person. Raises Waiting until they have answered; HumanNeeded where nobody can be asked."""
         if not self.scope.asks:
-            raise end
+            told = (*end.evidence, CANNOT_WAIT)
+            raise HumanNeeded(f"{end}; {CANNOT_WAIT}", trigger=end.trigger, evidence=told) from end
         if self.journal.get(f"{key}.stuck") is None:
             name = f"{self.job.step.id}.{key}.{self.journal.mark(key)}"
             asked = Question(name, "stuck", self.job.step.id, self.job.step.goal, str(end))

@@ -28,6 +28,10 @@ from orchestra.types import Action, Json, Step, Text, ToolCall, ToolResult, Trig
 
 DONE = "done, as a person confirmed"
 _WRITTEN = json.JSONEncoder(ensure_ascii=False, sort_keys=True)  # json.dumps would build one for every call
+CANNOT_WAIT = (
+    "a person has to decide, and this run cannot wait for one: it keeps no checkpoints; give the app a ledger file, or "
+    "the graph a checkpointer"
+)
 NOT_MADE = "not made: a call before this one showed that the plan no longer holds"
 
 
@@ -247,10 +251,7 @@ def ask(scope: RunScope, journal: Journal, questions: Sequence[Question]) -> Non
     if not questions:
         return
     if not scope.asks:
-        text = (
-            f"{'; '.join(one.text for one in questions)}: a person has to decide, and this run cannot wait for one: "
-            "it keeps no checkpoints; give the app a ledger file, or the graph a checkpointer"
-        )
+        text = f"{'; '.join(one.text for one in questions)}: {CANNOT_WAIT}"
         raise HumanNeeded(text, trigger=Trigger.tool_rejected, evidence=(text,))
     for one in questions:
         record_question(journal, one)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 from urllib.parse import quote
 
 from orchestra.testing.behaviours import Behaviour, Fixed, ScriptError
@@ -49,13 +49,19 @@ class ScriptedModel:
         return self._card
 
     def answer(self, body: dict[str, Any]) -> Iterator[WireEvent]:
-        """The response to one request. Raises ScriptError where the script has no reply left."""
+        """The response to one request. Raises ScriptError where the script has no reply left, or one that is none."""
         self.requests.append(body)
-        return Exchange(ChatWire(), "/chat/completions", body).play(self._next(body))
+        reply = self._next(body)
+        if not isinstance(reply, _FIXED):
+            raise ScriptError(
+                f"scripted model {self.name!r}: the reply to request {len(self.requests)} is {reply!r:.80}; give a "
+                "text, CallTool, Say or another behaviour, or a function (not async) from the request to one"
+            )
+        return Exchange(ChatWire(), "/chat/completions", body).play(reply)
 
     def _next(self, body: dict[str, Any]) -> Fixed:
         if callable(self._replies):
-            return self._replies(body)
+            return self._made(self._replies, body)
         number = len(self.requests)
         if number > len(self._replies):
             raise ScriptError(
@@ -63,7 +69,16 @@ class ScriptedModel:
                 f"{_last_message(body)}; add a reply, or give a function from the request to a reply"
             )
         reply = self._replies[number - 1]
-        return reply(body) if callable(reply) else reply
+        return self._made(reply, body) if callable(reply) else reply
+
+    def _made(self, reply: Callable[[dict[str, Any]], Fixed], body: dict[str, Any]) -> Fixed:
+        try:
+            return reply(body)
+        except Exception as error:  # an assertion in it, too, must not pass for a fault of the provider
+            raise ScriptError(
+                f"scripted model {self.name!r}: its function failed at request {len(self.requests)}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
 
 
 def scripted_transport(*models: ScriptedModel) -> ScriptedTransport:
@@ -132,6 +147,7 @@ class ScriptedResponse:
         """Nothing is open."""
 
 
+_FIXED = tuple(get_args(Fixed))
 _END = Pause(0.0)  # nothing comes after it
 
 

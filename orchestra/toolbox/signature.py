@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from orchestra.errors import ToolError
+from orchestra.toolbox.typed import typed
 from orchestra.toolbox.typed_dict import readable
 from orchestra.types import Json
 
@@ -147,9 +149,11 @@ def _default(adapter: TypeAdapter[Any], default: Any) -> dict[str, Json]:
     if default is None or default is inspect.Parameter.empty:
         return {}
     try:
-        return {"default": adapter.dump_python(default, mode="json", warnings="error")}
-    except PydanticSerializationError:
+        said = adapter.dump_python(default, mode="json", warnings="error")
+        json.dumps(said, allow_nan=False)  # math.inf is a float that pydantic writes as it is
+    except (PydanticSerializationError, ValueError):
         return {}
+    return {"default": said}
 
 
 def _convert(adapters: Mapping[str, TypeAdapter[Any]], arguments: Mapping[str, Json]) -> Converted:
@@ -160,7 +164,7 @@ def _convert(adapters: Mapping[str, TypeAdapter[Any]], arguments: Mapping[str, J
     faults: list[str] = []
     for key, value in arguments.items():
         try:
-            values[key] = adapters[key].validate_python(value)
+            values[key] = typed(value, adapters[key].validate_python, adapters[key].validate_json)
         except ValidationError as error:
             faults += _faults(key, error)
     return values, faults

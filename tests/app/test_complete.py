@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from typing import Literal
 
 import pytest
 from langchain_core.messages import HumanMessage, SystemMessage
-from pydantic import BaseModel, field_validator
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from orchestra import BudgetExceeded, DeadlineExceeded, Exhausted, Message, NoCandidate, Step, StepPolicy, Tool, tool
 from orchestra.errors import BadRequest, CallError, ConfigError, ContentFiltered, IgnoredSetting
@@ -166,6 +167,18 @@ async def test_a_call_may_come_before_the_structured_answer_and_then_there_is_no
         reply = await app.complete("x", tools=[rain], output=Verse)
     assert reply.tool_calls[0].arguments == {"city": "Oslo"}
     assert reply.output is None
+
+
+async def test_a_strict_model_takes_what_json_can_say_of_it():
+    class Day(BaseModel):
+        model_config = ConfigDict(strict=True)
+
+        date: dt.date
+
+    async with app_of(['{"date": "2024-01-02"}']) as app:
+        reply = await app.complete("When?", output=Day)
+    assert reply.output == Day(date=dt.date(2024, 1, 2))
+    assert len(reply.attempts) == 1
 
 
 async def test_calls_are_judged_and_given_back_never_executed():

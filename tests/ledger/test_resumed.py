@@ -244,7 +244,11 @@ def test_an_attempt_that_never_ended_counts_with_what_was_held_for_it() -> None:
     begun: Story = [("s", AttemptStarted("a", "m", reserved=1.5)), ("s", AttemptStarted("b", "m"))]
     assert totals(told(begun)).cost == Cost(1.5, estimated=True)
     ended = totals(told([*begun, ("s", AttemptEnded("a", "m", cost=Cost(0.125)))]))
-    assert ended.cost == Cost(0.125)
+    assert ended.cost == Cost(0.125, estimated=True)  # nothing was held for b, and nobody knows what it took
+    free: Story = [("s", AttemptStarted("a", "m", reserved=0.0))]
+    assert totals(told(free)).cost == Cost(0.0)
+    assert trace_lines(told(free))[1].endswith(", free")
+    assert trace_lines(told([("s", AttemptStarted("b", "m"))]))[1].endswith(", about $0")
     assert "      · its end is not recorded; $1.50 was held for it" in trace_lines(told(begun))
 
 

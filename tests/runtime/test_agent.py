@@ -142,7 +142,8 @@ async def test_a_run_that_broke_goes_on_where_it_was_and_repeats_no_finished_ste
     assert len(strong.requests) == 1
     ended = [row.step for row in found if isinstance(row.event, StepEnded)]
     assert ended.count("s1") == 1
-    assert [row.event.state for row in found if isinstance(row.event, RunEnded)] == ["failed", "done"]
+    ends = [(row.event.state, row.event.reason) for row in found if isinstance(row.event, RunEnded)]
+    assert ends == [("failed", "LookupError: a policy breaks while s2 is decided"), ("done", "")]
 
 
 async def test_a_thread_may_be_set_back_and_only_what_is_missing_runs_again(tmp_path):

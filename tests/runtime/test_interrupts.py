@@ -342,7 +342,7 @@ async def test_a_model_that_writes_no_call_of_its_tool_may_be_stuck_too(decision
     assert out["answer"] == answer
 
 
-async def test_a_step_that_is_stuck_where_nobody_can_be_asked_fails_with_what_it_was():
+async def test_a_step_that_is_stuck_where_nobody_can_be_asked_fails_with_what_it_was_and_why_nobody_was_asked():
     def small(body: Mapping[str, Any]) -> Any:
         return CallTool("snd", item="s1")
 
@@ -352,6 +352,7 @@ async def test_a_step_that_is_stuck_where_nobody_can_be_asked_fails_with_what_it
         out = await app.planner_executor([Post().send]).ainvoke(TASK)
     assert out["state"] == "failed"
     assert "snd: no tool has this name" in out["reason"]
+    assert "give the app a ledger file, or the graph a checkpointer" in out["reason"]
 
 
 async def test_answers_are_given_by_question_with_the_run_and_others_are_refused(tmp_path):

@@ -178,6 +178,8 @@ async def test_the_mode_of_a_run_is_written_down(tmp_path):
         ({"temperature": 3}, "temperature: expected a number from 0 to 2, got 3"),
         ({"budget": "5"}, "budget: expected a number of USD"),
         ({"mode": "fast"}, "mode 'fast' is unknown; known: quality, balanced, cost, latency"),
+        ({"step_output": {"type": "nope"}}, "step_output: the JSON Schema is not valid at #/type: 'nope' is no type"),
+        ({"step_output": dict}, "step_output: expected a JSON Schema, such as Model.model_json_schema"),
     ],
 )
 async def test_a_limit_that_makes_no_sense_is_refused_when_the_agent_is_built(options, said):

@@ -208,6 +208,23 @@ async def test_a_script_that_has_ended_names_the_model_and_the_request():
         await ask(small)
 
 
+@pytest.mark.parametrize("replies", [lambda made: made, lambda made: [made]], ids=["one for all", "in a list"])
+async def test_a_function_that_fails_ends_the_test_and_not_the_attempt(replies):
+    def made(body):
+        assert "tools" in body, "the tools are missing"
+
+    async with scripted_app(ScriptedModel("a", replies(made)), ScriptedModel("b", ["hello"], price=Price(1, 1))) as app:
+        with pytest.raises(ScriptError, match=r"'a': its function failed at request 1: AssertionError: the tools"):
+            await app.complete("x")
+
+
+@pytest.mark.parametrize("reply", [None, 3, lambda _: None])
+async def test_what_is_no_reply_is_a_mistake_in_the_script(reply):
+    async with scripted_app(ScriptedModel("m", [reply, "hello"])) as app:
+        with pytest.raises(ScriptError, match=r"'m': the reply to request 1 is (None|3); give a text, CallTool"):
+            await app.complete("x")
+
+
 async def test_a_script_that_has_ended_shows_no_endless_request():
     with pytest.raises(ScriptError) as ended:
         await ask(ScriptedModel("small", []), Request((Message.user("x" * 10_000),)))

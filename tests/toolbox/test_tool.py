@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import enum
 import functools
+import math
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -12,7 +13,7 @@ from typing import Annotated, Any, Literal, NotRequired, Required, TypedDict
 
 import pytest
 from jsonschema import Draft202012Validator
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from orchestra.errors import ToolError
 from orchestra.toolbox import Tool, ToolRejected, tool
@@ -32,6 +33,14 @@ class Point:
 class Customer(BaseModel):
     name: str
     spots: list[Point] = []
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    day: dt.date
+    colour: Colour
+    span: tuple[int, int]
 
 
 class Row(TypedDict):
@@ -208,6 +217,22 @@ async def test_a_wrong_json_type_is_never_coerced_but_named(hint: Any, given: An
         await made.call({"value": given})
 
 
+async def test_a_strict_type_takes_what_json_can_say_of_it() -> None:
+    made = taking(Strict)
+    given = {"day": "2024-01-02", "colour": "b", "span": [1, 2]}
+    assert await made.call({"value": given}) == Strict(day=dt.date(2024, 1, 2), colour=Colour.blue, span=(1, 2))
+    (fault,) = made.validate({"value": given | {"day": "soon"}})
+    assert fault.startswith("value.day: Input should be a valid date in the format YYYY-MM-DD")
+
+
+def test_what_a_type_refuses_of_a_value_that_json_cannot_say_is_a_fault_too() -> None:
+    def none(value: object) -> object:
+        raise ValueError("too many")
+
+    made = taking(Annotated[Any, AfterValidator(none)])
+    assert made.validate({"value": {1}}) == ["value: Value error, too many, got {1}"]
+
+
 async def test_what_only_the_type_itself_can_refuse_is_a_fault_too() -> None:
     def even(number: int) -> int:
         if number % 2:
@@ -229,13 +254,20 @@ def test_every_fault_of_a_call_is_told_at_once() -> None:
 
 async def test_defaults_are_the_functions_own_and_shown_where_json_can_say_them() -> None:
     @tool
-    def f(a: Colour = Colour.red, b: int | None = None, c: Any = field, d: int = 5) -> tuple[Any, ...]:
-        return a, b, c, d
+    def f(
+        a: Colour = Colour.red,
+        b: int | None = None,
+        c: Any = field,
+        d: int = 5,
+        e: float = math.inf,
+        g: bytes = b"\xff",
+    ) -> tuple[Any, ...]:
+        return a, b, c, d, e, g
 
     shown = {name: facts.get("default", "-") for name, facts in f.schema["properties"].items()}
-    assert shown == {"a": "r", "b": "-", "c": "-", "d": 5}
+    assert shown == {"a": "r", "b": "-", "c": "-", "d": 5, "e": "-", "g": "-"}
     assert "required" not in f.schema
-    assert await f.call({}) == (Colour.red, None, field, 5)
+    assert await f.call({}) == (Colour.red, None, field, 5, math.inf, b"\xff")
 
 
 def test_types_defined_where_the_tool_is_may_be_used() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import datetime as dt
 import json
 from functools import reduce
 from operator import add
@@ -19,7 +20,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, trim
 from langchain_core.runnables import RunnableBinding, RunnableConfig
 from langchain_core.tools import tool as langchain_tool
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from pydantic import BaseModel, field_validator
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from orchestra import Exhausted, NoCandidate, Orchestra, StepPolicy, StreamCut, tool
 from orchestra.errors import ConfigError, SyncInLoop, ToolError
@@ -280,6 +281,17 @@ async def test_a_call_of_a_bound_pydantic_model_is_judged_by_its_validators():
         model = app.chat_model(step="s").bind_tools([rain, Verse])
         calls = [(await model.ainvoke("x")).tool_calls[0] for _ in range(2)]
     assert [(one["name"], one["args"]) for one in calls] == [("rain", {"city": "Oslo"}), ("Verse", {"lines": 4})]
+
+
+async def test_an_answer_in_a_strict_model_is_read_as_json():
+    class Day(BaseModel):
+        model_config = ConfigDict(strict=True)
+
+        date: dt.date
+
+    async with app_of(['{"date": "2024-01-02"}']) as app:
+        found = await app.chat_model(step="s").with_structured_output(Day, method="json_schema").ainvoke("x")
+    assert found == Day(date=dt.date(2024, 1, 2))
 
 
 async def test_an_answer_in_json_schema_is_the_parsed_json_even_where_it_came_fenced():
