@@ -21,6 +21,7 @@ _NAMES = (
     # Groq refuses what its own model wrote, as if the request had been wrong.
     (Trigger.bad_reply, r"tool_use_failed|json_validate_failed"),
     (Trigger.content_filter, r"content_filter|content_policy|responsibleai|moderation|policy_violation|bio_policy"),
+    (Trigger.content_filter, r"data_?inspection_?failed"),  # Alibaba
     (Trigger.auth, r"invalid_api_key|authentication|permission_denied|access_?denied"),
     (Trigger.rate_limited, r"rate_limit|too_many_requests|resource_exhausted|throttl"),
     (Trigger.overloaded, r"overloaded|over_capacity|unavailable|modelnotready"),
@@ -36,7 +37,9 @@ _PHRASES = (
     (Trigger.context_overflow, r"too many input tokens"),
     (Trigger.context_overflow, r"(exceed\w*|larger than|longer than)[^.]{0,60}\bcontext (size|window|length|limit)"),
     (Trigger.content_filter, r"content (management )?policy|content[_ ](filter(ing)?|policy_violation)\b"),
-    (Trigger.content_filter, r"responsible ai"),
+    (Trigger.content_filter, r"responsible ai|ContentPolicyViolation"),
+    # xAI says 403 to it, as to a bad key; DeepSeek and Zhipu name it as they name any bad request.
+    (Trigger.content_filter, r"violates usage guidelines|content exists risk|\w*敏感内容|unsafe or sensitive content"),
     (Trigger.content_filter, r"flagged (by|as|for)|(was|been|were) flagged|requires moderation|usage polic(y|ies)"),
     # Google says 400 of a bad key, and of a key used where it may not be.
     (Trigger.auth, r"incorrect api key|api key not valid|api key expired|user location is not supported"),

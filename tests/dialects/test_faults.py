@@ -15,6 +15,8 @@ def body(message="no", type=None, code=None):
 
 
 GOOGLE = b'[{"error": {"code": 429, "message": "You exceeded your current quota", "status": "RESOURCE_EXHAUSTED"}}]'
+XAI = b"""{"code": "The caller does not have permission to execute the specified operation",
+"error": "Content violates usage guidelines. Team: t, Model: grok-4, Failed check: SAFETY_CHECK_TYPE_BIO"}"""
 
 
 @pytest.mark.parametrize(
@@ -60,6 +62,13 @@ GOOGLE = b'[{"error": {"code": 429, "message": "You exceeded your current quota"
         (400, body("Billing hard limit has been reached", code="billing_hard_limit_reached"), "quota"),
         (400, body("context_length_exceeded: 9000 tokens"), "context_overflow"),
         (500, b'{"error": "rate_limit_exceeded"}', "rate_limited"),
+        (403, XAI, "content_filter"),
+        (400, body("Content Exists Risk", "invalid_request_error", "invalid_request_error"), "content_filter"),
+        (400, body("Input data is not fine.", "data_inspection_failed", "data_inspection_failed"), "content_filter"),
+        (400, body("<400> InternalError.Algo.DataInspectionFailed: no", code="DataInspectionFailed"), "content_filter"),
+        (400, body("系统检测到输入或生成内容可能包含不安全或敏感内容", code="1301"), "content_filter"),
+        (400, body("potentially unsafe or sensitive content in input", code="1301"), "content_filter"),
+        (400, body("litellm.ContentPolicyViolationError: no", code="400"), "content_filter"),
     ],
 )  # fmt: skip
 def test_an_error_response_becomes_the_trigger_it_stands_for(status, data, trigger):
