@@ -180,6 +180,9 @@ _MEANINGS: Final[Mapping[str, Finish | Trigger]] = {
     "length": "length",
     "model_length": "length",  # Mistral
     "max_tokens": "length",
+    "model_context_window_exceeded": "length",  # Zhipu, as the next two
+    "sensitive": "content_filter",
+    "network_error": Trigger.server_error,
     "tool_calls": "tool_calls",
     "tool_use": "tool_calls",
     "function_call": "tool_calls",

@@ -337,7 +337,11 @@ def test_usage_is_found_where_the_server_puts_it(fields, usage):
 
 @pytest.mark.parametrize(
     ("reason", "trigger"),
-    [("error", Trigger.server_error), ("insufficient_system_resource", Trigger.overloaded)],
+    [
+        ("error", Trigger.server_error),
+        ("network_error", Trigger.server_error),
+        ("insufficient_system_resource", Trigger.overloaded),
+    ],
 )
 def test_a_reply_that_the_server_gave_up_is_a_fault(reason, trigger):
     fault = read(stream(chunk({"content": "x"}), chunk({}, reason)))[1]

@@ -201,6 +201,8 @@ def test_a_call_of_a_tool_nobody_declared_keeps_its_name():
         ("SAFETY", "content_filter"),
         ("RECITATION", "content_filter"),
         ("content_filter: PROHIBITED_CONTENT", "content_filter"),
+        ("sensitive", "content_filter"),
+        ("model_context_window_exceeded", "length"),
     ],
 )
 def test_finish_reasons_are_understood(reason, finish):
