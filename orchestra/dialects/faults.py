@@ -32,10 +32,15 @@ _PHRASES = (
     (Trigger.quota, r"billing (details|hard limit|soft limit|to be enabled|is not active|account)"),
     (Trigger.quota, r"insufficient_quota|reached your specified api usage limits"),
     (Trigger.context_overflow, r"context_length_exceeded|exceed_context_size|context_window_exceeded"),
-    (Trigger.context_overflow, r"maximum context length|(prompt|input) is too long|input token count[^.]* exceeds"),
+    (Trigger.context_overflow, r"maximum (context|prompt|model) length|(prompt|input) is too long"),
+    (Trigger.context_overflow, r"input token count[^.]* (exceeds|but model only)|input tokens exceeds maximum"),
     (Trigger.context_overflow, r"tokens in the prompt cannot exceed|size limit exceeded by \d+ tokens"),
-    (Trigger.context_overflow, r"too many input tokens"),
-    (Trigger.context_overflow, r"(exceed\w*|larger than|longer than)[^.]{0,60}\bcontext (size|window|length|limit)"),
+    (Trigger.context_overflow, r"too many input tokens|ContextWindowExceeded|loaded with context length of only"),
+    (Trigger.context_overflow, r"(exceed\w*|(larg|long|great)er than)[^.]{0,60}\bcontext (size|window|length|limit)"),
+    (Trigger.context_overflow, r"range of input length should be|exceeded model token limit"),  # Alibaba; Moonshot
+    (Trigger.context_overflow, r"prompt (exceeds max length|超长)"),  # Zhipu
+    # Text Generation Inference, and Together: "`inputs` tokens + `max_new_tokens` must be <= 4096"
+    (Trigger.context_overflow, r"input validation error:\s+(tokens \+\s+must be <=|must have less than \d+ tokens)"),
     (Trigger.content_filter, r"content (management )?policy|content[_ ](filter(ing)?|policy_violation)\b"),
     (Trigger.content_filter, r"responsible ai|ContentPolicyViolation"),
     # xAI says 403 to it, as to a bad key; DeepSeek and Zhipu name it as they name any bad request.

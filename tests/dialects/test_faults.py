@@ -15,6 +15,21 @@ def body(message="no", type=None, code=None):
 
 
 GOOGLE = b'[{"error": {"code": 429, "message": "You exceeded your current quota", "status": "RESOURCE_EXHAUSTED"}}]'
+TOO_LONG = [
+    "This model's maximum prompt length is 131072 but the request contains 150000 tokens.",
+    "The decoder prompt (length 5000) is longer than the maximum model length of 4096.",
+    "Unable to submit request because the input token count is 1200000 but model only supports up to 1048576.",
+    "Input Tokens Exceeded: Number of input tokens exceeds maximum length.",
+    "litellm.ContextWindowExceededError: no",
+    "the model is loaded with context length of only 4096 tokens, which is not enough",
+    "The number of tokens to keep from the initial prompt is greater than the context length.",
+    "<400> InternalError.Algo.InvalidParameter: Range of input length should be [1, 30720]",
+    "Invalid request: Your request exceeded model token limit: 262144 (requested: 300000)",
+    "Prompt exceeds max length",
+    "Prompt 超长",
+    "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 4000 `inputs` tokens",
+    "Input validation error: `inputs` must have less than 4095 tokens. Given: 5000",
+]
 XAI = b"""{"code": "The caller does not have permission to execute the specified operation",
 "error": "Content violates usage guidelines. Team: t, Model: grok-4, Failed check: SAFETY_CHECK_TYPE_BIO"}"""
 
@@ -32,6 +47,7 @@ XAI = b"""{"code": "The caller does not have permission to execute the specified
         (400, body("too many", "invalid_request_error", "context_length_exceeded"), "context_overflow"),
         (400, body("This model's maximum context length is 8192 tokens."), "context_overflow"),
         (400, body("exceeds the available context size", "exceed_context_size_error", 400), "context_overflow"),
+        *((400, body(text), "context_overflow") for text in TOO_LONG),
         (413, b"too large", "context_overflow"),
         (400, body("bad", code="content_filter"), "content_filter"),
         (400, body("Output blocked by content filtering policy", "invalid_request_error"), "content_filter"),
