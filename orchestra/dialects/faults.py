@@ -17,6 +17,7 @@ _TEXT_LIMIT = 600
 # itself a word is enough; a message may hold any word, so that only what is said in so many words counts there.
 _NAMES = (
     (Trigger.quota, r"insufficient_quota|billing|insufficient.balance"),
+    (Trigger.quota, r"exceeded_current_quota|arrearage|budget_exceeded"),  # Moonshot; Alibaba; LiteLLM
     (Trigger.context_overflow, r"context_length_exceeded|exceed_context_size|context_window_exceeded"),
     # Groq refuses what its own model wrote, as if the request had been wrong.
     (Trigger.bad_reply, r"tool_use_failed|json_validate_failed"),
@@ -31,6 +32,7 @@ _PHRASES = (
     (Trigger.quota, r"exceeded your current quota|credit balance|insufficient (balance|credits|quota|funds)"),
     (Trigger.quota, r"billing (details|hard limit|soft limit|to be enabled|is not active|account)"),
     (Trigger.quota, r"insufficient_quota|reached your specified api usage limits"),
+    (Trigger.quota, r"monthly spending limit|\w*余额不足"),  # xAI, and Fireworks with a 412; Zhipu
     (Trigger.context_overflow, r"context_length_exceeded|exceed_context_size|context_window_exceeded"),
     (Trigger.context_overflow, r"maximum (context|prompt|model) length|(prompt|input) is too long"),
     (Trigger.context_overflow, r"input token count[^.]* (exceeds|but model only)|input tokens exceeds maximum"),
@@ -48,6 +50,7 @@ _PHRASES = (
     (Trigger.content_filter, r"flagged (by|as|for)|(was|been|were) flagged|requires moderation|usage polic(y|ies)"),
     # Google says 400 of a bad key, and of a key used where it may not be.
     (Trigger.auth, r"incorrect api key|api key not valid|api key expired|user location is not supported"),
+    (Trigger.auth, r"organization has been disabled"),  # Anthropic, with a 400
     (Trigger.auth, r"invalid_api_key|authentication_error|permission_denied"),
     (Trigger.rate_limited, r"rate[ _]limit|resource_exhausted|too many requests|throttl"),
     (Trigger.overloaded, r"overloaded|at capacity|unavailable"),
