@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from orchestra.dialects.draft import CallDraft, Draft
@@ -166,6 +167,8 @@ def ended(choice: dict[str, Any], draft: Draft) -> CallFault | None:
     name = reason.rpartition(":")[2].strip().lower()  # Google: "content_filter: PROHIBITED_CONTENT"
     if name in ("", "null"):  # as some servers write null
         return None
+    if said := choice.get("usage"):  # Moonshot's stands here
+        draft.usage = usage(mapping(said)) or draft.usage
     return draft.stopped(reason, _MEANINGS.get(name))
 
 
@@ -198,13 +201,27 @@ def usage(said: dict[str, Any]) -> Usage | None:
     if not (is_count(read) and is_count(wrote)):
         return None
     prompt = mapping(said.get("prompt_tokens_details"))
-    return Usage(
+    cached = count(said.get("prompt_cache_hit_tokens")) or count(said.get("cached_tokens"))  # DeepSeek's; Together's
+    counted = Usage(
         input=int(read),
         output=int(wrote),
-        cached_input=count(prompt.get("cached_tokens")) or count(said.get("prompt_cache_hit_tokens")),  # DeepSeek's
+        cached_input=count(prompt.get("cached_tokens")) or cached,
         cache_write=count(prompt.get("cache_write_tokens")),
         reasoning=count(mapping(said.get("completion_tokens_details")).get("reasoning_tokens")),
     )
+    unsaid = count(said.get("total_tokens")) - counted.input - counted.output
+    return counted if unsaid <= 0 else _with_thoughts(counted, unsaid)
+
+
+def _with_thoughts(counted: Usage, unsaid: int) -> Usage:
+    """With what was thought as output, where only the total holds it.
+
+    xAI counts it beside what was written (docs.x.ai, "Consumption and rate limits"), Google's endpoint in OpenAI's
+    shape says nothing else of it. Of any other sum nobody knows what it is of.
+    """
+    if unsaid == counted.reasoning or not (counted.reasoning or counted.cached_input or counted.cache_write):
+        return replace(counted, output=counted.output + unsaid, reasoning=unsaid)
+    return counted
 
 
 def token_logprobs(tokens: object) -> list[float]:

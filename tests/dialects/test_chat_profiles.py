@@ -328,11 +328,35 @@ def test_a_query_of_base_url_joins_that_of_the_path():
             },
             Usage(8, 1),
         ),
+        ({"usage": {"prompt_tokens": 9, "completion_tokens": 2, "cached_tokens": 5}}, Usage(9, 2, 5)),
+        ({"usage": {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11}}, Usage(9, 2)),
+        (
+            {
+                "usage": {
+                    "prompt_tokens": 32,
+                    "completion_tokens": 9,
+                    "total_tokens": 135,
+                    "completion_tokens_details": {"reasoning_tokens": 94},
+                }
+            },
+            Usage(32, 103, reasoning=94),
+        ),
+        ({"usage": {"prompt_tokens": 11, "completion_tokens": 9, "total_tokens": 450}}, Usage(11, 439, reasoning=430)),
+        (
+            {"usage": {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 61, "cached_tokens": 5}},
+            Usage(9, 2, 5),
+        ),
         ({"usage": "none", "x_groq": {"usage": {"prompt_tokens": 9, "completion_tokens": 2}}}, Usage(9, 2)),
     ],
 )
 def test_usage_is_found_where_the_server_puts_it(fields, usage):
     assert read(stream(chunk({"content": "x"}, "stop", **fields)))[1].usage == usage
+
+
+def test_usage_is_found_in_moonshots_choice():
+    last = chunk({}, "stop")
+    last["choices"][0]["usage"] = {"prompt_tokens": 19, "completion_tokens": 13, "cached_tokens": 12}
+    assert read(stream(chunk({"content": "x"}), last))[1].usage == Usage(19, 13, 12)
 
 
 @pytest.mark.parametrize(
