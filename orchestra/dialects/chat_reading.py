@@ -26,6 +26,7 @@ class ChatReading:
         self.draft = Draft(encoded)
         self._calls = ChatCalls(self.draft)
         self._details = ReasoningDetails()
+        self._by_messages = False  # whether what was said came in messages, not in deltas
 
     def event(self, name: str, data: dict[str, Any]) -> CallFault | None:  # noqa: ARG002  # chunks have no name
         """Takes in a chunk."""
@@ -63,15 +64,22 @@ class ChatReading:
 
     def _message(self, choice: dict[str, Any]) -> CallFault | None:
         """Takes in what a choice says; the fault where it is of another kind."""
-        message = mapping(choice.get("delta")) or mapping(choice.get("message"))
+        message = mapping(choice.get("delta")) or self._undivided(choice)
         if not message:
-            return bad_reply(_OTHER_KIND) if "text" in choice else None
+            return bad_reply(_OTHER_KIND) if "text" in choice and choice.keys().isdisjoint(_SPOKEN) else None
         content = message.get("content")
         if not (isinstance(content, str) and _WORDS.issuperset(message)):
             self._told(message)
         elif content:  # as in nearly every chunk
             self.draft.say(content)
         return None
+
+    def _undivided(self, choice: dict[str, Any]) -> dict[str, Any]:
+        """The message of a choice; nothing where deltas have said it: some streams end with all of it."""
+        message = mapping(choice.get("message"))
+        if message and not self.draft.begun:
+            self._by_messages = True
+        return message if self._by_messages else {}
 
     def _told(self, message: dict[str, Any]) -> None:
         """Takes in a message that may hold more than words."""
@@ -89,6 +97,7 @@ class ChatReading:
 
 
 _WORDS = frozenset({"role", "content"})
+_SPOKEN = ("delta", "message")
 _OTHER_KIND = "the choice is one of /completions, which holds a text and no message: check `base_url`"
 
 

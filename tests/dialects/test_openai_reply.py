@@ -241,6 +241,29 @@ def test_a_message_is_read_beside_a_delta_that_is_none(delta):
     assert read(stream({"choices": [whole]}), ASKED)[1].text == "said"
 
 
+@pytest.mark.parametrize("last", [{}, {"delta": {}}, {"delta": None}])
+def test_a_message_that_tells_again_what_deltas_have_told_is_not_told_twice(last):
+    """MiniMax ends a stream with the whole reply, Perplexity gives what was said so far beside every delta."""
+    called = call(0, "c1", "now", "{}")
+    whole = {"index": 0, "message": {"content": "Hello"} | called, "finish_reason": "stop"} | last
+    beside = chunk({"content": "lo"})
+    beside["choices"][0]["message"] = {"content": "Hello"}
+    deltas, reply = read(stream(chunk({"content": "Hel"}), beside, chunk(called), {"choices": [whole]}), ASKED)
+    assert (reply.text, shown(deltas), len(reply.tool_calls)) == ("Hello", "Hello", 1)
+
+
+def test_messages_without_any_delta_are_pieces():
+    pieces = [{"choices": [{"index": 0, "message": {"content": one}}]} for one in ("a", "b")]
+    assert read(stream(*pieces, chunk({}, "stop")), ASKED)[1].text == "ab"
+
+
+def test_a_text_beside_a_delta_is_that_of_a_chat():
+    """As Together's chunks have it, the last one without words too."""
+    said, last = chunk({"content": "x"}), chunk({}, "eos")
+    said["choices"][0]["text"], last["choices"][0]["text"] = "x", ""
+    assert read(stream(said, last), ASKED)[1].text == "x"
+
+
 @pytest.mark.parametrize("choices", [[], [{"index": 0, "delta": {}, "finish_reason": "stop"}]])
 def test_groqs_error_breaks_a_stream_off_whatever_stands_beside_it(choices):
     broken = {"choices": choices, "x_groq": {"id": "r", "error": "over_capacity"}}
