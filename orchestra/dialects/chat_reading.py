@@ -10,7 +10,7 @@ from orchestra.dialects.draft import CallDraft, Draft
 from orchestra.dialects.encoded import Encoded
 from orchestra.dialects.faults import stream_fault
 from orchestra.dialects.gemini_reading import MEANINGS as GOOGLES
-from orchestra.dialects.loose import count, is_count, logprobs, mapping, parse_object, sequence, string
+from orchestra.dialects.loose import count, is_count, is_object, logprobs, mapping, parse_object, sequence, string
 from orchestra.dialects.reading import bad_reply
 from orchestra.dialects.reasoning_details import ReasoningDetails
 from orchestra.types import CallFault, Finish, Trigger, Usage
@@ -110,7 +110,10 @@ class ChatCalls:
 
     def add(self, message: dict[str, Any]) -> None:
         """Takes in what a message, or a delta of one, says of calls."""
-        if calls := sequence(message.get("tool_calls")):
+        calls = message.get("tool_calls")
+        if is_object(calls):  # as Text Generation Inference streams the one that it makes
+            self._call(calls, 0)
+        elif calls := sequence(calls):
             for place, call in enumerate(map(mapping, calls)):
                 self._call(call, place)
         elif legacy := message.get("function_call"):  # the one call that older servers make
@@ -139,7 +142,7 @@ def _another(call: CallDraft, identity: str, name: str) -> bool:
     """True where a piece under a known index begins another call: some servers give every parallel call index 0."""
     if not name:
         return False
-    if identity and call.id:
+    if identity and call.id and (identity != call.id or name == call.name):
         return identity != call.id
     return parse_object(call.raw) is not None
 

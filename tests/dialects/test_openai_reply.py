@@ -122,6 +122,25 @@ def test_a_server_that_repeats_id_and_name_or_changes_the_id_on_every_piece_make
         assert [(each.id, each.name, each.arguments) for each in reply.tool_calls] == [("a", "rows", {"sql": "1"})]
 
 
+def test_calls_of_other_names_stay_apart_though_they_share_index_and_id():
+    data = stream(
+        chunk(call(0, "c", "now", "{}")), chunk(call(0, "c", "rows", '{"sql": "x"}')), chunk({}, "tool_calls")
+    )
+    first, second = read(data, ASKED)[1].tool_calls
+    assert (first.name, second.name, second.arguments) == ("now", "rows", {"sql": "x"})
+    assert first.id != second.id
+
+
+def test_a_call_that_is_no_list_of_calls_is_one():
+    """As Text Generation Inference streams them."""
+    begins = call(0, "", "rows", '{"sql": ')["tool_calls"][0]
+    goes_on = call(0, "", None, '"x"}')["tool_calls"][0]
+    data = stream(chunk({"tool_calls": begins}), chunk({"tool_calls": goes_on}), chunk({"content": ""}, "eos_token"))
+    reply = read(data, ASKED)[1]
+    assert [(one.name, one.arguments) for one in reply.tool_calls] == [("rows", {"sql": "x"})]
+    assert reply.finish == "tool_calls"
+
+
 def test_a_name_in_pieces_is_joined():
     pieces = [call(0, "a", "ro", ""), call(0, None, "ws", ""), call(0, arguments="{}")]
     _, reply = read(stream(*map(chunk, pieces), chunk({}, "stop")), ASKED)
