@@ -10,7 +10,17 @@ from orchestra.dialects.draft import CallDraft, Draft
 from orchestra.dialects.encoded import Encoded
 from orchestra.dialects.faults import stream_fault
 from orchestra.dialects.gemini_reading import MEANINGS as GOOGLES
-from orchestra.dialects.loose import count, is_count, is_object, logprobs, mapping, parse_object, sequence, string
+from orchestra.dialects.loose import (
+    count,
+    is_count,
+    is_object,
+    json_text,
+    logprobs,
+    mapping,
+    parse_object,
+    sequence,
+    string,
+)
 from orchestra.dialects.reading import bad_reply
 from orchestra.dialects.reasoning_details import ReasoningDetails
 from orchestra.types import CallFault, Finish, Trigger, Usage
@@ -98,6 +108,8 @@ class ChatReading:
 
 _WORDS = frozenset({"role", "content"})
 _SPOKEN = ("delta", "message")
+BESIDE_CALLS: Final = "extra_content"
+"""What Google's endpoint says of a call beside it: the signature of its thought, without which it refuses the call."""
 _OTHER_KIND = "the choice is one of /completions, which holds a text and no message: check `base_url`"
 
 
@@ -129,6 +141,8 @@ class ChatCalls:
         call.id = call.id or identity
         if name != call.name:
             call.name += name
+        if beside := mapping(piece.get(BESIDE_CALLS)):
+            call.state = json_text(beside)
         call.add(function.get("arguments"))
 
     def _index(self, given: object, name: str, place: int) -> int:

@@ -7,8 +7,9 @@ from typing import Any
 
 from orchestra.dialects.asked import Asked
 from orchestra.dialects.chat_profiles import ChatProfile, path_of, profile_of
+from orchestra.dialects.chat_reading import BESIDE_CALLS
 from orchestra.dialects.codec import Spelled
-from orchestra.dialects.loose import json_text
+from orchestra.dialects.loose import json_text, parse_object
 from orchestra.dialects.reasoning_details import returned
 from orchestra.dialects.texts import apart, failed
 from orchestra.types import (
@@ -131,7 +132,9 @@ def _unreturned(said: Asked, profile: ChatProfile) -> tuple[str, ...]:
 
 def _call(call: ToolCall, said: Asked) -> dict[str, Any]:
     function = {"name": said.names[call.name], "arguments": json_text(said.arguments(call))}
-    return {"id": said.ids[call.id], "type": "function", "function": function}
+    written = {"id": said.ids[call.id], "type": "function", "function": function}
+    beside = parse_object(call.provider_state) if call.provider_state else None
+    return written | {BESIDE_CALLS: beside} if beside else written
 
 
 def _result(result: ToolResult, said: Asked) -> dict[str, Any]:

@@ -146,7 +146,7 @@ _ROWS: Mapping[str, tuple[str, Shown]] = {
     "result_media": ("media in tool results (else in a user message behind them)", _yes),
     "result_types": ("media types in tool results", _some),
     "error_flag": ('failed results are marked (else their text begins with "Error: ")', _yes),
-    "replays": ("opaque state goes back", _yes),
+    "replays": ("opaque state of texts goes back, as that of reasoning and calls does", _yes),
     "cache_markers": ("what may be cached is marked (else the provider sees to it)", _yes),
     "undeclared_calls": ("history may hold calls of tools that are not declared", _yes),
     "user_turns": ("begins and ends with the user's turn", _yes),

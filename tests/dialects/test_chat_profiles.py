@@ -256,6 +256,18 @@ def test_opaque_details_of_reasoning_return_as_they_came():
     assert "reasoning" not in sent
 
 
+def test_what_google_says_beside_a_call_returns_to_the_model_that_made_it_and_to_no_other():
+    beside = {"google": {"thought_signature": "EpwC+/="}}
+    asked = encoded(tools=(ROWS,), card=card("google"))
+    made = call(0, "c1", "rows", "{}")
+    made["tool_calls"][0]["extra_content"] = beside
+    reply = read(stream(chunk(made), chunk(call(1, "c2", "rows", "{}")), chunk({}, "tool_calls")), asked)[1]
+    first, second = body("google", Message("assistant", reply.parts))["messages"][0]["tool_calls"]
+    assert first["extra_content"] == beside
+    assert "extra_content" not in second
+    assert "EpwC" not in json.dumps(body("acme", Message("assistant", reply.parts)))
+
+
 def test_a_detail_with_another_id_is_another_block():
     details = [{"type": "reasoning.encrypted", "index": 0, "data": "A", "id": one} for one in ("a", "b")]
     said = stream(*(chunk({"reasoning_details": [each]}) for each in details), chunk({}, "stop"))
