@@ -90,7 +90,13 @@ def _messages(said: Asked, profile: ChatProfile) -> list[dict[str, Any]]:
             items += _assistant(message, said, profile)
         else:
             items.append({"role": message.role, "content": _content(message, profile)})
-    return items
+    return _with_thoughts(items, profile) if profile.reasoning_demanded and said.ids else items
+
+
+def _with_thoughts(items: list[dict[str, Any]], profile: ChatProfile) -> list[dict[str, Any]]:
+    """The messages with a blank thought in each turn of the assistant's that has none: an empty one counts as none."""
+    blank = {profile.reasoning: " "}
+    return [blank | item if item["role"] == "assistant" else item for item in items]
 
 
 def _assistant(message: Message, said: Asked, profile: ChatProfile) -> list[dict[str, Any]]:

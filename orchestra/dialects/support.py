@@ -158,6 +158,7 @@ _FIELDS: Mapping[str, str] = {
     "effort": "reasoning effort in",
     "reasoning": "reasoning returns in",
     "reasoning_turns": "on turns",
+    "reasoning_demanded": "a blank one where a turn has none, once tools were called",
     "details": "opaque `reasoning_details`",
     "schema_beside_tools": "a schema for the answer beside tools",
     "schema_streamed": "a schema for the answer of a stream",

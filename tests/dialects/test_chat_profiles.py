@@ -227,6 +227,15 @@ def test_reasoning_returns_under_the_servers_name_on_the_turns_that_want_it(prov
     assert len(sent) == max(turns[-1] + 1, 3)  # a turn of which nothing is left is none
 
 
+def test_deepseek_gets_a_blank_thought_where_a_turn_has_none_once_tools_were_called():
+    """It refuses the conversation otherwise, whichever model has written the turn."""
+    for writer, first in (("deepseek", "hm"), ("acme", " ")):
+        sent = body("deepseek", *conversation(writer)[:2], Message("assistant", (Text("done"),)))["messages"]
+        assert [item.get("reasoning_content") for item in sent] == [first, None, " "]
+    said = (Message.user("hi"), Message("assistant", (Text("done"),)))
+    assert "reasoning_content" not in body("deepseek", *said)["messages"][1]
+
+
 def test_opaque_details_of_reasoning_return_as_they_came():
     details = [
         {"type": "reasoning.text", "index": 0, "text": "h", "format": "anthropic-claude-v1"},
