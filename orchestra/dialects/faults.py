@@ -103,8 +103,7 @@ def http_fault(status: int, headers: Mapping[str, str], body: bytes) -> CallFaul
 def stream_fault(error: object, partial_text: str = "") -> CallFault:
     """The fault of an error object inside a successful response or stream."""
     details = mapping(error) or {"message": string(error)}
-    code = details.get("code")
-    status = code if isinstance(code, int) and 400 <= code < 600 else None
+    status = next(filter(None, (_status(details.get(name)) for name in _STATUSES)), None)
     return CallFault(
         _trigger(status, details),
         f"error inside the reply: {_text(details) or 'it says nothing'}",
@@ -112,6 +111,16 @@ def stream_fault(error: object, partial_text: str = "") -> CallFault:
         retry_after=_retry_delay(details),
         partial_text=partial_text,
     )
+
+
+_STATUSES = ("code", "status", "status_code", "http_status_code")
+"""Where an error inside a reply says its HTTP status: nearly all; Azure; Groq; Text Generation Inference."""
+
+
+def _status(said: object) -> int | None:
+    """An error's HTTP status; LiteLLM writes it as text."""
+    number = int(said) if isinstance(said, str) and re.fullmatch(r"[45]\d\d", said, re.ASCII) else said
+    return number if isinstance(number, int) and 400 <= number < 600 else None
 
 
 def _error(body: bytes) -> dict[str, Any]:
