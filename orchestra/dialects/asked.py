@@ -184,7 +184,22 @@ class _Cut:
             return {}, {}
         known = {name: tool.name for name, tool in compiled.items()}
         names = wire_names([call.name for call in calls], known=known, spelling=self.features.tool_names)
-        return names, wire_names([call.id for call in calls], spelling=self.features.call_ids)
+        return names, self._ids(calls)
+
+    def _ids(self, calls: Sequence[ToolCall]) -> Mapping[str, str]:
+        """The wire's ids of the calls; one that this model gave goes back as it is, for it may say more than which.
+
+        Kimi's say which tool was called when, and those of gateways in front of Gemini hold a thought's signature.
+        """
+        ids, spelling = wire_names([call.id for call in calls], spelling=self.features.call_ids), self.features.call_ids
+        if spelling.exact or all(one == spelled for one, spelled in ids.items()):  # as nearly always
+            return ids
+        return wire_names(ids, known={call.id: call.id for call in calls if self._gave(call)}, spelling=spelling)
+
+    def _gave(self, call: ToolCall) -> bool:
+        origin, card = call.origin, self.card
+        made = origin and (origin.provider, origin.api, origin.model)
+        return made == (card.provider, card.dialect, card.model)
 
     def _tool_choice(self, compiled: Mapping[str, CompiledTool]) -> ToolChoice:
         wanted = self.request.tool_choice if self.request.tools else "none"

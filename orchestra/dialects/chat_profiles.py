@@ -19,6 +19,7 @@ class ChatProfile:
     `limit` is the field of the most tokens a reply may have; None: `max_completion_tokens` for models that reason,
     which refuse the other, else `max_tokens`. `effort` is where the reasoning effort stands in the body. `reasoning`
     is the field in which a model's earlier reasoning returns: on turns that call tools, or on `all` of them.
+    `reasoning_demanded`: a conversation with calls is refused where any turn has none, another model's included.
     `details`: opaque `reasoning_details` return instead, where there are any. `schema_beside_tools`,
     `schema_streamed`: an answer's schema goes together with tools, and with a streamed reply. `deployments`: a
     base_url may name models by their path, as Azure's do.
@@ -31,6 +32,7 @@ class ChatProfile:
     effort: tuple[str, ...] = ("reasoning_effort",)
     reasoning: str = "reasoning_content"
     reasoning_turns: Literal["calls", "all"] = "calls"
+    reasoning_demanded: bool = False
     details: bool = False
     schema_beside_tools: bool = True
     schema_streamed: bool = True
@@ -125,9 +127,11 @@ PROFILES: Mapping[str, ChatProfile] = MappingProxyType(
                 "https://api-docs.deepseek.com/api/create-chat-completion",
                 "https://api-docs.deepseek.com/guides/thinking_mode",
                 "https://github.com/deepseek-ai/DeepSeek-V3/issues/1376",
+                "https://github.com/deepseek-ai/DeepSeek-V3/issues/1053",
             ),
             limit="max_tokens",
             reasoning_turns="all",  # once tools were called, all must return; before that it is ignored
+            reasoning_demanded=True,
         ),
         "groq": ChatProfile(
             _features("Groq", logprobs=False),

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from orchestra.dialects.draft import CallDraft, Draft
 from orchestra.dialects.encoded import Encoded
 from orchestra.dialects.faults import stream_fault
 from orchestra.dialects.gemini_reading import MEANINGS as GOOGLES
-from orchestra.dialects.loose import count, is_count, logprobs, mapping, parse_object, sequence, string
+from orchestra.dialects.loose import (
+    count,
+    is_count,
+    is_object,
+    json_text,
+    logprobs,
+    mapping,
+    parse_object,
+    sequence,
+    string,
+)
 from orchestra.dialects.reading import bad_reply
 from orchestra.dialects.reasoning_details import ReasoningDetails
 from orchestra.types import CallFault, Finish, Trigger, Usage
@@ -25,6 +36,7 @@ class ChatReading:
         self.draft = Draft(encoded)
         self._calls = ChatCalls(self.draft)
         self._details = ReasoningDetails()
+        self._by_messages = False  # whether what was said came in messages, not in deltas
 
     def event(self, name: str, data: dict[str, Any]) -> CallFault | None:  # noqa: ARG002  # chunks have no name
         """Takes in a chunk."""
@@ -62,15 +74,22 @@ class ChatReading:
 
     def _message(self, choice: dict[str, Any]) -> CallFault | None:
         """Takes in what a choice says; the fault where it is of another kind."""
-        message = mapping(choice.get("delta")) or mapping(choice.get("message"))
+        message = mapping(choice.get("delta")) or self._undivided(choice)
         if not message:
-            return bad_reply(_OTHER_KIND) if "text" in choice else None
+            return bad_reply(_OTHER_KIND) if "text" in choice and choice.keys().isdisjoint(_SPOKEN) else None
         content = message.get("content")
         if not (isinstance(content, str) and _WORDS.issuperset(message)):
             self._told(message)
         elif content:  # as in nearly every chunk
             self.draft.say(content)
         return None
+
+    def _undivided(self, choice: dict[str, Any]) -> dict[str, Any]:
+        """The message of a choice; nothing where deltas have said it: some streams end with all of it."""
+        message = mapping(choice.get("message"))
+        if message and not self.draft.begun:
+            self._by_messages = True
+        return message if self._by_messages else {}
 
     def _told(self, message: dict[str, Any]) -> None:
         """Takes in a message that may hold more than words."""
@@ -88,6 +107,9 @@ class ChatReading:
 
 
 _WORDS = frozenset({"role", "content"})
+_SPOKEN = ("delta", "message")
+BESIDE_CALLS: Final = "extra_content"
+"""What Google's endpoint says of a call beside it: the signature of its thought, without which it refuses the call."""
 _OTHER_KIND = "the choice is one of /completions, which holds a text and no message: check `base_url`"
 
 
@@ -100,7 +122,10 @@ class ChatCalls:
 
     def add(self, message: dict[str, Any]) -> None:
         """Takes in what a message, or a delta of one, says of calls."""
-        if calls := sequence(message.get("tool_calls")):
+        calls = message.get("tool_calls")
+        if is_object(calls):  # as Text Generation Inference streams the one that it makes
+            self._call(calls, 0)
+        elif calls := sequence(calls):
             for place, call in enumerate(map(mapping, calls)):
                 self._call(call, place)
         elif legacy := message.get("function_call"):  # the one call that older servers make
@@ -116,6 +141,8 @@ class ChatCalls:
         call.id = call.id or identity
         if name != call.name:
             call.name += name
+        if beside := mapping(piece.get(BESIDE_CALLS)):
+            call.state = json_text(beside)
         call.add(function.get("arguments"))
 
     def _index(self, given: object, name: str, place: int) -> int:
@@ -129,7 +156,7 @@ def _another(call: CallDraft, identity: str, name: str) -> bool:
     """True where a piece under a known index begins another call: some servers give every parallel call index 0."""
     if not name:
         return False
-    if identity and call.id:
+    if identity and call.id and (identity != call.id or name == call.name):
         return identity != call.id
     return parse_object(call.raw) is not None
 
@@ -166,6 +193,8 @@ def ended(choice: dict[str, Any], draft: Draft) -> CallFault | None:
     name = reason.rpartition(":")[2].strip().lower()  # Google: "content_filter: PROHIBITED_CONTENT"
     if name in ("", "null"):  # as some servers write null
         return None
+    if said := choice.get("usage"):  # Moonshot's stands here
+        draft.usage = usage(mapping(said)) or draft.usage
     return draft.stopped(reason, _MEANINGS.get(name))
 
 
@@ -180,6 +209,9 @@ _MEANINGS: Final[Mapping[str, Finish | Trigger]] = {
     "length": "length",
     "model_length": "length",  # Mistral
     "max_tokens": "length",
+    "model_context_window_exceeded": "length",  # Zhipu, as the next two
+    "sensitive": "content_filter",
+    "network_error": Trigger.server_error,
     "tool_calls": "tool_calls",
     "tool_use": "tool_calls",
     "function_call": "tool_calls",
@@ -195,13 +227,27 @@ def usage(said: dict[str, Any]) -> Usage | None:
     if not (is_count(read) and is_count(wrote)):
         return None
     prompt = mapping(said.get("prompt_tokens_details"))
-    return Usage(
+    cached = count(said.get("prompt_cache_hit_tokens")) or count(said.get("cached_tokens"))  # DeepSeek's; Together's
+    counted = Usage(
         input=int(read),
         output=int(wrote),
-        cached_input=count(prompt.get("cached_tokens")) or count(said.get("prompt_cache_hit_tokens")),  # DeepSeek's
+        cached_input=count(prompt.get("cached_tokens")) or cached,
         cache_write=count(prompt.get("cache_write_tokens")),
         reasoning=count(mapping(said.get("completion_tokens_details")).get("reasoning_tokens")),
     )
+    unsaid = count(said.get("total_tokens")) - counted.input - counted.output
+    return counted if unsaid <= 0 else _with_thoughts(counted, unsaid)
+
+
+def _with_thoughts(counted: Usage, unsaid: int) -> Usage:
+    """With what was thought as output, where only the total holds it.
+
+    xAI counts it beside what was written (docs.x.ai, "Consumption and rate limits"), Google's endpoint in OpenAI's
+    shape says nothing else of it. Of any other sum nobody knows what it is of.
+    """
+    if unsaid == counted.reasoning or not (counted.reasoning or counted.cached_input or counted.cache_write):
+        return replace(counted, output=counted.output + unsaid, reasoning=unsaid)
+    return counted
 
 
 def token_logprobs(tokens: object) -> list[float]:

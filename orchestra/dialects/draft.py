@@ -57,6 +57,11 @@ class Draft:
         return self._answer.shown if self._answer else self._written()
 
     @property
+    def begun(self) -> bool:
+        """Whether anything has been said, thought or called."""
+        return bool(self._blocks or self._refusal)
+
+    @property
     def calls(self) -> tuple[CallDraft, ...]:
         """The calls so far."""
         return tuple([block for block in self._blocks.values() if isinstance(block, CallDraft)])

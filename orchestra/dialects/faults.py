@@ -17,10 +17,12 @@ _TEXT_LIMIT = 600
 # itself a word is enough; a message may hold any word, so that only what is said in so many words counts there.
 _NAMES = (
     (Trigger.quota, r"insufficient_quota|billing|insufficient.balance"),
+    (Trigger.quota, r"exceeded_current_quota|arrearage|budget_exceeded"),  # Moonshot; Alibaba; LiteLLM
     (Trigger.context_overflow, r"context_length_exceeded|exceed_context_size|context_window_exceeded"),
     # Groq refuses what its own model wrote, as if the request had been wrong.
     (Trigger.bad_reply, r"tool_use_failed|json_validate_failed"),
     (Trigger.content_filter, r"content_filter|content_policy|responsibleai|moderation|policy_violation|bio_policy"),
+    (Trigger.content_filter, r"data_?inspection_?failed"),  # Alibaba
     (Trigger.auth, r"invalid_api_key|authentication|permission_denied|access_?denied"),
     (Trigger.rate_limited, r"rate_limit|too_many_requests|resource_exhausted|throttl"),
     (Trigger.overloaded, r"overloaded|over_capacity|unavailable|modelnotready"),
@@ -30,16 +32,25 @@ _PHRASES = (
     (Trigger.quota, r"exceeded your current quota|credit balance|insufficient (balance|credits|quota|funds)"),
     (Trigger.quota, r"billing (details|hard limit|soft limit|to be enabled|is not active|account)"),
     (Trigger.quota, r"insufficient_quota|reached your specified api usage limits"),
+    (Trigger.quota, r"monthly spending limit|\w*余额不足"),  # xAI, and Fireworks with a 412; Zhipu
     (Trigger.context_overflow, r"context_length_exceeded|exceed_context_size|context_window_exceeded"),
-    (Trigger.context_overflow, r"maximum context length|(prompt|input) is too long|input token count[^.]* exceeds"),
+    (Trigger.context_overflow, r"maximum (context|prompt|model) length|(prompt|input) is too long"),
+    (Trigger.context_overflow, r"input token count[^.]* (exceeds|but model only)|input tokens exceeds maximum"),
     (Trigger.context_overflow, r"tokens in the prompt cannot exceed|size limit exceeded by \d+ tokens"),
-    (Trigger.context_overflow, r"too many input tokens"),
-    (Trigger.context_overflow, r"(exceed\w*|larger than|longer than)[^.]{0,60}\bcontext (size|window|length|limit)"),
+    (Trigger.context_overflow, r"too many input tokens|ContextWindowExceeded|loaded with context length of only"),
+    (Trigger.context_overflow, r"(exceed\w*|(larg|long|great)er than)[^.]{0,60}\bcontext (size|window|length|limit)"),
+    (Trigger.context_overflow, r"range of input length should be|exceeded model token limit"),  # Alibaba; Moonshot
+    (Trigger.context_overflow, r"prompt (exceeds max length|超长)"),  # Zhipu
+    # Text Generation Inference, and Together: "`inputs` tokens + `max_new_tokens` must be <= 4096"
+    (Trigger.context_overflow, r"input validation error:\s+(tokens \+\s+must be <=|must have less than \d+ tokens)"),
     (Trigger.content_filter, r"content (management )?policy|content[_ ](filter(ing)?|policy_violation)\b"),
-    (Trigger.content_filter, r"responsible ai"),
+    (Trigger.content_filter, r"responsible ai|ContentPolicyViolation"),
+    # xAI says 403 to it, as to a bad key; DeepSeek and Zhipu name it as they name any bad request.
+    (Trigger.content_filter, r"violates usage guidelines|content exists risk|\w*敏感内容|unsafe or sensitive content"),
     (Trigger.content_filter, r"flagged (by|as|for)|(was|been|were) flagged|requires moderation|usage polic(y|ies)"),
     # Google says 400 of a bad key, and of a key used where it may not be.
     (Trigger.auth, r"incorrect api key|api key not valid|api key expired|user location is not supported"),
+    (Trigger.auth, r"organization has been disabled"),  # Anthropic, with a 400
     (Trigger.auth, r"invalid_api_key|authentication_error|permission_denied"),
     (Trigger.rate_limited, r"rate[ _]limit|resource_exhausted|too many requests|throttl"),
     (Trigger.overloaded, r"overloaded|at capacity|unavailable"),
@@ -92,8 +103,7 @@ def http_fault(status: int, headers: Mapping[str, str], body: bytes) -> CallFaul
 def stream_fault(error: object, partial_text: str = "") -> CallFault:
     """The fault of an error object inside a successful response or stream."""
     details = mapping(error) or {"message": string(error)}
-    code = details.get("code")
-    status = code if isinstance(code, int) and 400 <= code < 600 else None
+    status = next(filter(None, (_status(details.get(name)) for name in _STATUSES)), None)
     return CallFault(
         _trigger(status, details),
         f"error inside the reply: {_text(details) or 'it says nothing'}",
@@ -101,6 +111,16 @@ def stream_fault(error: object, partial_text: str = "") -> CallFault:
         retry_after=_retry_delay(details),
         partial_text=partial_text,
     )
+
+
+_STATUSES = ("code", "status", "status_code", "http_status_code")
+"""Where an error inside a reply says its HTTP status: nearly all; Azure; Groq; Text Generation Inference."""
+
+
+def _status(said: object) -> int | None:
+    """An error's HTTP status; LiteLLM writes it as text."""
+    number = int(said) if isinstance(said, str) and re.fullmatch(r"[45]\d\d", said, re.ASCII) else said
+    return number if isinstance(number, int) and 400 <= number < 600 else None
 
 
 def _error(body: bytes) -> dict[str, Any]:

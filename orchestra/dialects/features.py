@@ -33,11 +33,11 @@ class Features:
     `max_tokens` may be; `stop` is how many stop sequences fit. `images` and `documents` say how they may be carried,
     `image_types` and `document_types` of which media types they may be (`text/*`: of all texts). `result_media`: tool
     results carry them too, of `result_types` where those are fewer, else they follow in a user message. `error_flag`: a
-    failed result is marked as such, else its text begins with "Error: ". `replays`: opaque state of earlier replies
-    goes back. `strict`: the provider can be made to enforce a tool's schema. `cache_markers`: what may be cached is
-    marked, else the provider sees to it itself. `undeclared_calls`: history may hold calls of tools although the
-    request declares none. `user_turns`: a conversation has to begin and end with the user's turn. `text_parts`: a
-    message of several texts, a user's or the system's, goes out as several, else as one, a line apart.
+    failed result is marked as such, else its text begins with "Error: ". `replays`: opaque state of earlier texts
+    goes back, as that of calls does. `strict`: the provider can be made to enforce a tool's schema. `cache_markers`:
+    what may be cached is marked, else the provider sees to it itself. `undeclared_calls`: history may hold calls of
+    tools although the request declares none. `user_turns`: a conversation has to begin and end with the user's turn.
+    `text_parts`: a message of several texts, a user's or the system's, goes out as several, else as one, a line apart.
     """
 
     dialect: str

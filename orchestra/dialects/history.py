@@ -154,7 +154,8 @@ class _Seeing:
         return origin is not None and (origin.provider, origin.api, origin.model) == self._origin
 
     def _stateless(self, part: Spoken) -> Spoken:
-        replayed = part.provider_state is None or (self._features.replays and self._own(part))
+        returns = self._features.replays or isinstance(part, ToolCall)
+        replayed = part.provider_state is None or (returns and self._own(part))
         return part if replayed else replace(part, provider_state=None)
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from orchestra.dialects.asked import Asked
 from orchestra.dialects.chat_profiles import ChatProfile, path_of, profile_of
+from orchestra.dialects.chat_reading import BESIDE_CALLS
 from orchestra.dialects.codec import Spelled
-from orchestra.dialects.loose import json_text
+from orchestra.dialects.loose import json_text, parse_object
 from orchestra.dialects.reasoning_details import returned
 from orchestra.dialects.texts import failed
 from orchestra.types import (
@@ -90,7 +91,13 @@ def _messages(said: Asked, profile: ChatProfile) -> list[dict[str, Any]]:
             items += _assistant(message, said, profile)
         else:
             items.append({"role": message.role, "content": _content(message, profile)})
-    return items
+    return _with_thoughts(items, profile) if profile.reasoning_demanded and said.ids else items
+
+
+def _with_thoughts(items: list[dict[str, Any]], profile: ChatProfile) -> list[dict[str, Any]]:
+    """The messages with a blank thought in each turn of the assistant's that has none: an empty one counts as none."""
+    blank = {profile.reasoning: " "}
+    return [blank | item if item["role"] == "assistant" else item for item in items]
 
 
 def _assistant(message: Message, said: Asked, profile: ChatProfile) -> list[dict[str, Any]]:
@@ -132,7 +139,9 @@ def _unreturned(said: Asked, profile: ChatProfile) -> tuple[str, ...]:
 
 def _call(call: ToolCall, said: Asked) -> dict[str, Any]:
     function = {"name": said.names[call.name], "arguments": json_text(said.arguments(call))}
-    return {"id": said.ids[call.id], "type": "function", "function": function}
+    written = {"id": said.ids[call.id], "type": "function", "function": function}
+    beside = parse_object(call.provider_state) if call.provider_state else None
+    return written | {BESIDE_CALLS: beside} if beside else written
 
 
 def _result(result: ToolResult, said: Asked) -> dict[str, Any]:

@@ -212,4 +212,5 @@ _COUNTS = {
     "completion_tokens": "output_tokens",
     "prompt_tokens_details": "input_tokens_details",
     "completion_tokens_details": "output_tokens_details",
+    "total_tokens": "total_tokens",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -126,8 +127,16 @@ class Exchange:
         elif self._encoded.stream and not _is_json(response):
             self._stream = self._codec.reader(self._encoded), response.chunks()
         else:  # also where a server answers a request for a stream with the whole reply at once
-            self._end(self._codec.decode(self._encoded, await self._whole(response)))
+            self._end(self._decoded(await self._whole(response)))
         return self._stream
+
+    def _decoded(self, body: bytes) -> ModelReply | CallFault:
+        """The reply in a body that is called JSON; some gateways call their event streams so."""
+        if not (self._encoded.stream and _EVENTS.match(body)):
+            return self._codec.decode(self._encoded, body)
+        reader = self._codec.reader(self._encoded)
+        reader.feed(body)
+        return reader.close()
 
     async def _read(self, reader: StreamReader, chunks: AsyncIterator[bytes]) -> Sequence[Delta]:
         """The next deltas; none that come with a fault where none went before: another model may answer yet."""
@@ -209,6 +218,10 @@ def wire_request(codec: Codec, encoded: Encoded, endpoint: Endpoint, *, connect:
     headers = (*encoded.headers, *authorization, *endpoint.headers)
     request = WireRequest(_joined(endpoint.base_url, encoded.path), headers, encoded.body, connect=connect)
     return endpoint.signature.signed(request) if endpoint.signature else request
+
+
+_EVENTS = re.compile(rb"\s*(?:data|event|id|retry)?:")
+"""How an event stream begins, and no JSON does."""
 
 
 def _is_good(status: int) -> bool:

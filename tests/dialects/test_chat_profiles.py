@@ -227,6 +227,15 @@ def test_reasoning_returns_under_the_servers_name_on_the_turns_that_want_it(prov
     assert len(sent) == max(turns[-1] + 1, 3)  # a turn of which nothing is left is none
 
 
+def test_deepseek_gets_a_blank_thought_where_a_turn_has_none_once_tools_were_called():
+    """It refuses the conversation otherwise, whichever model has written the turn."""
+    for writer, first in (("deepseek", "hm"), ("acme", " ")):
+        sent = body("deepseek", *conversation(writer)[:2], Message("assistant", (Text("done"),)))["messages"]
+        assert [item.get("reasoning_content") for item in sent] == [first, None, " "]
+    said = (Message.user("hi"), Message("assistant", (Text("done"),)))
+    assert "reasoning_content" not in body("deepseek", *said)["messages"][1]
+
+
 def test_opaque_details_of_reasoning_return_as_they_came():
     details = [
         {"type": "reasoning.text", "index": 0, "text": "h", "format": "anthropic-claude-v1"},
@@ -254,6 +263,18 @@ def test_opaque_details_of_reasoning_return_as_they_came():
     sent = body("openrouter", Message("assistant", reply.parts))["messages"][0]
     assert sent["reasoning_details"] == whole
     assert "reasoning" not in sent
+
+
+def test_what_google_says_beside_a_call_returns_to_the_model_that_made_it_and_to_no_other():
+    beside = {"google": {"thought_signature": "EpwC+/="}}
+    asked = encoded(tools=(ROWS,), card=card("google"))
+    made = call(0, "c1", "rows", "{}")
+    made["tool_calls"][0]["extra_content"] = beside
+    reply = read(stream(chunk(made), chunk(call(1, "c2", "rows", "{}")), chunk({}, "tool_calls")), asked)[1]
+    first, second = body("google", Message("assistant", reply.parts))["messages"][0]["tool_calls"]
+    assert first["extra_content"] == beside
+    assert "extra_content" not in second
+    assert "EpwC" not in json.dumps(body("acme", Message("assistant", reply.parts)))
 
 
 def test_a_detail_with_another_id_is_another_block():
@@ -328,6 +349,24 @@ def test_a_query_of_base_url_joins_that_of_the_path():
             },
             Usage(8, 1),
         ),
+        ({"usage": {"prompt_tokens": 9, "completion_tokens": 2, "cached_tokens": 5}}, Usage(9, 2, 5)),
+        ({"usage": {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11}}, Usage(9, 2)),
+        (
+            {
+                "usage": {
+                    "prompt_tokens": 32,
+                    "completion_tokens": 9,
+                    "total_tokens": 135,
+                    "completion_tokens_details": {"reasoning_tokens": 94},
+                }
+            },
+            Usage(32, 103, reasoning=94),
+        ),
+        ({"usage": {"prompt_tokens": 11, "completion_tokens": 9, "total_tokens": 450}}, Usage(11, 439, reasoning=430)),
+        (
+            {"usage": {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 61, "cached_tokens": 5}},
+            Usage(9, 2, 5),
+        ),
         ({"usage": "none", "x_groq": {"usage": {"prompt_tokens": 9, "completion_tokens": 2}}}, Usage(9, 2)),
     ],
 )
@@ -335,9 +374,19 @@ def test_usage_is_found_where_the_server_puts_it(fields, usage):
     assert read(stream(chunk({"content": "x"}, "stop", **fields)))[1].usage == usage
 
 
+def test_usage_is_found_in_moonshots_choice():
+    last = chunk({}, "stop")
+    last["choices"][0]["usage"] = {"prompt_tokens": 19, "completion_tokens": 13, "cached_tokens": 12}
+    assert read(stream(chunk({"content": "x"}), last))[1].usage == Usage(19, 13, 12)
+
+
 @pytest.mark.parametrize(
     ("reason", "trigger"),
-    [("error", Trigger.server_error), ("insufficient_system_resource", Trigger.overloaded)],
+    [
+        ("error", Trigger.server_error),
+        ("network_error", Trigger.server_error),
+        ("insufficient_system_resource", Trigger.overloaded),
+    ],
 )
 def test_a_reply_that_the_server_gave_up_is_a_fault(reason, trigger):
     fault = read(stream(chunk({"content": "x"}), chunk({}, reason)))[1]

@@ -15,6 +15,23 @@ def body(message="no", type=None, code=None):
 
 
 GOOGLE = b'[{"error": {"code": 429, "message": "You exceeded your current quota", "status": "RESOURCE_EXHAUSTED"}}]'
+TOO_LONG = [
+    "This model's maximum prompt length is 131072 but the request contains 150000 tokens.",
+    "The decoder prompt (length 5000) is longer than the maximum model length of 4096.",
+    "Unable to submit request because the input token count is 1200000 but model only supports up to 1048576.",
+    "Input Tokens Exceeded: Number of input tokens exceeds maximum length.",
+    "litellm.ContextWindowExceededError: no",
+    "the model is loaded with context length of only 4096 tokens, which is not enough",
+    "The number of tokens to keep from the initial prompt is greater than the context length.",
+    "<400> InternalError.Algo.InvalidParameter: Range of input length should be [1, 30720]",
+    "Invalid request: Your request exceeded model token limit: 262144 (requested: 300000)",
+    "Prompt exceeds max length",
+    "Prompt 超长",
+    "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 4000 `inputs` tokens",
+    "Input validation error: `inputs` must have less than 4095 tokens. Given: 5000",
+]
+XAI = b"""{"code": "The caller does not have permission to execute the specified operation",
+"error": "Content violates usage guidelines. Team: t, Model: grok-4, Failed check: SAFETY_CHECK_TYPE_BIO"}"""
 
 
 @pytest.mark.parametrize(
@@ -30,6 +47,7 @@ GOOGLE = b'[{"error": {"code": 429, "message": "You exceeded your current quota"
         (400, body("too many", "invalid_request_error", "context_length_exceeded"), "context_overflow"),
         (400, body("This model's maximum context length is 8192 tokens."), "context_overflow"),
         (400, body("exceeds the available context size", "exceed_context_size_error", 400), "context_overflow"),
+        *((400, body(text), "context_overflow") for text in TOO_LONG),
         (413, b"too large", "context_overflow"),
         (400, body("bad", code="content_filter"), "content_filter"),
         (400, body("Output blocked by content filtering policy", "invalid_request_error"), "content_filter"),
@@ -60,6 +78,20 @@ GOOGLE = b'[{"error": {"code": 429, "message": "You exceeded your current quota"
         (400, body("Billing hard limit has been reached", code="billing_hard_limit_reached"), "quota"),
         (400, body("context_length_exceeded: 9000 tokens"), "context_overflow"),
         (500, b'{"error": "rate_limit_exceeded"}', "rate_limited"),
+        (429, body("You exceeded your current token quota: <o> 0", "exceeded_current_quota_error"), "quota"),
+        (400, body("Access denied, make sure your account is in good standing.", "Arrearage", "Arrearage"), "quota"),
+        (400, body("Budget has been exceeded! Current cost: 1.2", "budget_exceeded", "400"), "quota"),
+        (429, b'{"code": "x", "error": "Your team has reached its monthly spending limit."}', "quota"),
+        (412, body("Account a is suspended, possibly due to reaching the monthly spending limit"), "quota"),
+        (429, body("\u60a8\u7684\u4f59\u989d\u4e0d\u8db3", code="1113"), "quota"),
+        (400, body("This organization has been disabled.", "invalid_request_error"), "auth"),
+        (403, XAI, "content_filter"),
+        (400, body("Content Exists Risk", "invalid_request_error", "invalid_request_error"), "content_filter"),
+        (400, body("Input data is not fine.", "data_inspection_failed", "data_inspection_failed"), "content_filter"),
+        (400, body("<400> InternalError.Algo.DataInspectionFailed: no", code="DataInspectionFailed"), "content_filter"),
+        (400, body("系统检测到输入或生成内容可能包含不安全或敏感内容", code="1301"), "content_filter"),
+        (400, body("potentially unsafe or sensitive content in input", code="1301"), "content_filter"),
+        (400, body("litellm.ContentPolicyViolationError: no", code="400"), "content_filter"),
     ],
 )  # fmt: skip
 def test_an_error_response_becomes_the_trigger_it_stands_for(status, data, trigger):

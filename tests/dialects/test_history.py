@@ -104,11 +104,12 @@ def test_a_clean_history_stays_as_it_is():
     assert all(one is other for one, other in zip(seen.messages, clean, strict=True) if one.role != "tool")
 
 
-def test_state_stays_behind_where_the_dialect_has_no_place_for_it():
+def test_a_texts_state_stays_behind_where_the_dialect_has_no_place_for_it():
     call = ToolCall("c", "rows", {}, "{}", OWN, "state")
-    assert view([Message("assistant", (Text("", OWN, "state"), call))], card())[0].parts == (
-        replace(call, provider_state=None),
-    )
+    assert view([Message("assistant", (Text("", OWN, "state"), call))], card())[0].parts == (call,)
+    for origin in OTHERS:
+        call = replace(call, origin=origin)
+        assert view([Message("assistant", (call,))], card())[0].parts == (replace(call, provider_state=None),)
 
 
 def test_reasoning_and_state_of_another_model_are_dropped_and_never_shown_as_text():

@@ -80,7 +80,7 @@ def test_a_required_call_is_any_and_choice_and_parallelism_are_said_only_where_t
 
 
 def test_ids_are_nine_letters_and_digits_and_the_same_in_call_and_result():
-    one, two = ToolCall("call_a/1", "rows", {"sql": "ü"}), ToolCall("abcdefghi", "now", {})
+    one, two = ToolCall("call_a/1", "rows", {"sql": "ü"}, origin=OWN), ToolCall("abcdefghi", "now", {})
     sent = body(
         Message("assistant", (Text("let me see"), one, two)),
         Message("tool", (ToolResult("abcdefghi", "now", (Text("noon"),)), ToolResult("call_a/1", "rows", (), True))),

@@ -122,6 +122,25 @@ def test_a_server_that_repeats_id_and_name_or_changes_the_id_on_every_piece_make
         assert [(each.id, each.name, each.arguments) for each in reply.tool_calls] == [("a", "rows", {"sql": "1"})]
 
 
+def test_calls_of_other_names_stay_apart_though_they_share_index_and_id():
+    data = stream(
+        chunk(call(0, "c", "now", "{}")), chunk(call(0, "c", "rows", '{"sql": "x"}')), chunk({}, "tool_calls")
+    )
+    first, second = read(data, ASKED)[1].tool_calls
+    assert (first.name, second.name, second.arguments) == ("now", "rows", {"sql": "x"})
+    assert first.id != second.id
+
+
+def test_a_call_that_is_no_list_of_calls_is_one():
+    """As Text Generation Inference streams them."""
+    begins = call(0, "", "rows", '{"sql": ')["tool_calls"][0]
+    goes_on = call(0, "", None, '"x"}')["tool_calls"][0]
+    data = stream(chunk({"tool_calls": begins}), chunk({"tool_calls": goes_on}), chunk({"content": ""}, "eos_token"))
+    reply = read(data, ASKED)[1]
+    assert [(one.name, one.arguments) for one in reply.tool_calls] == [("rows", {"sql": "x"})]
+    assert reply.finish == "tool_calls"
+
+
 def test_a_name_in_pieces_is_joined():
     pieces = [call(0, "a", "ro", ""), call(0, None, "ws", ""), call(0, arguments="{}")]
     _, reply = read(stream(*map(chunk, pieces), chunk({}, "stop")), ASKED)
@@ -201,6 +220,8 @@ def test_a_call_of_a_tool_nobody_declared_keeps_its_name():
         ("SAFETY", "content_filter"),
         ("RECITATION", "content_filter"),
         ("content_filter: PROHIBITED_CONTENT", "content_filter"),
+        ("sensitive", "content_filter"),
+        ("model_context_window_exceeded", "length"),
     ],
 )
 def test_finish_reasons_are_understood(reason, finish):
@@ -237,6 +258,29 @@ def test_a_reply_that_was_broken_off_stays_so_whatever_a_later_chunk_says(finish
 def test_a_message_is_read_beside_a_delta_that_is_none(delta):
     whole = {"index": 0, "delta": delta, "message": {"content": "said"}, "finish_reason": "stop"}
     assert read(stream({"choices": [whole]}), ASKED)[1].text == "said"
+
+
+@pytest.mark.parametrize("last", [{}, {"delta": {}}, {"delta": None}])
+def test_a_message_that_tells_again_what_deltas_have_told_is_not_told_twice(last):
+    """MiniMax ends a stream with the whole reply, Perplexity gives what was said so far beside every delta."""
+    called = call(0, "c1", "now", "{}")
+    whole = {"index": 0, "message": {"content": "Hello"} | called, "finish_reason": "stop"} | last
+    beside = chunk({"content": "lo"})
+    beside["choices"][0]["message"] = {"content": "Hello"}
+    deltas, reply = read(stream(chunk({"content": "Hel"}), beside, chunk(called), {"choices": [whole]}), ASKED)
+    assert (reply.text, shown(deltas), len(reply.tool_calls)) == ("Hello", "Hello", 1)
+
+
+def test_messages_without_any_delta_are_pieces():
+    pieces = [{"choices": [{"index": 0, "message": {"content": one}}]} for one in ("a", "b")]
+    assert read(stream(*pieces, chunk({}, "stop")), ASKED)[1].text == "ab"
+
+
+def test_a_text_beside_a_delta_is_that_of_a_chat():
+    """As Together's chunks have it, the last one without words too."""
+    said, last = chunk({"content": "x"}), chunk({}, "eos")
+    said["choices"][0]["text"], last["choices"][0]["text"] = "x", ""
+    assert read(stream(said, last), ASKED)[1].text == "x"
 
 
 @pytest.mark.parametrize("choices", [[], [{"index": 0, "delta": {}, "finish_reason": "stop"}]])
@@ -429,6 +473,10 @@ def test_a_malformed_chunk_is_a_bad_reply_with_what_had_arrived(bad):
         (b'data: {"error": {"message": "overloaded", "type": "overloaded_error"}}\n\n', "overloaded"),
         (b'data: {"error": {"message": "slow down", "code": 429}}\n\n', "rate_limited"),
         (b'data: {"error": {"message": "boom", "code": 500}}\n\n', "server_error"),
+        (b'data: {"error": {"message": "RateLimitError", "type": "None", "code": "429"}}\n\n', "rate_limited"),
+        (b'data: {"error": {"message": "no", "type": "None", "code": "400"}}\n\n', "bad_request"),
+        (b'data: {"error": {"message": "no", "code": "1302", "status_code": 429}}\n\n', "rate_limited"),
+        (b'data: {"error": {"message": "no", "http_status_code": 422}}\n\n', "bad_request"),
         (b'data: {"error": {"message": "bad", "type": "invalid_request_error"}}\n\n', "bad_request"),
         (b'event: error\ndata: {"message": "boom"}\n\n', "server_error"),
         (b'data: {"error": "boom"}\n\n', "server_error"),

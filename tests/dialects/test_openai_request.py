@@ -174,6 +174,20 @@ def test_names_and_ids_outside_the_pattern_are_respelled_alike_everywhere():
     assert written["id"] == sent["messages"][1]["tool_call_id"]
 
 
+@pytest.mark.parametrize("id", ["functions.rows:0", "call_1__thought__" + "EpwC+/=" * 9])
+def test_an_id_goes_back_as_it_came_to_the_model_that_gave_it_and_to_no_other(id):
+    """Kimi's, and LiteLLM's of a call that Gemini has made."""
+    for model, same in (("m-1", True), ("m-2", False)):
+        call = ToolCall(id, "rows", {"sql": "1"}, origin=Origin("acme", "openai-chat", model))
+        other = ToolCall(id.replace("0", "1") + "/", "rows", {"sql": "1"})
+        results = Message("tool", tuple(ToolResult(one.id, "rows", (Text("ok"),)) for one in (call, other)))
+        first, *answers = body(Message("assistant", (call, other)), results, tools=(ROWS,))["messages"]
+        sent = [one["id"] for one in first["tool_calls"]]
+        assert [one["tool_call_id"] for one in answers] == sent
+        assert [one == id for one in sent] == [same, False]
+        assert len(set(sent)) == 2
+
+
 def test_arguments_go_out_in_the_form_in_which_the_tool_was_declared():
     boxed = ToolSpec("boxed", "", {"type": "object", "anyOf": [{"required": ["a"]}]})
     sent = body(*turn(ToolCall("c", "boxed", {"a": 1}), Text("ok"), name="boxed"), tools=(boxed,))

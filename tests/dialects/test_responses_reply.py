@@ -334,6 +334,11 @@ def test_usage_that_is_no_count_is_unknown_rather_than_nothing(count):
     assert read(stream(end(usage={"input_tokens": 7, "output_tokens": count})), ASKED)[1].usage is None
 
 
+def test_what_was_thought_beside_the_output_is_output_too():
+    thought = {"output_tokens": 9, "output_tokens_details": {"reasoning_tokens": 94}, "total_tokens": 135}
+    assert read(stream(end(usage={"input_tokens": 32} | thought)), ASKED)[1].usage == Usage(32, 103, reasoning=94)
+
+
 def failed(code, text="no"):
     return end("failed", error={"code": code, "message": text})
 

@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
-from orchestra.types import Trigger
+import pytest
+
+from orchestra.types import Trigger, Usage
 from tests.dispatch.doubles import Bench, MemoryResponse, MemoryTransport, say
 
 
@@ -25,3 +27,12 @@ async def test_a_connection_that_cannot_be_given_back_fails_the_attempt_and_not_
     assert accepted.reply.text == "two"
     assert [one.trigger for one in accepted.attempts] == [Trigger.bad_reply, None]
     assert "OSError: already gone" in accepted.attempts[0].evidence[0]
+
+
+@pytest.mark.parametrize("lead", [b"", b": ping\n\n"])
+async def test_an_event_stream_that_is_called_json_is_read(lead):
+    served = say("one ", "two")
+    served = replace(served, pieces=[lead, *served.pieces], headers={"content-type": "application/json"})
+    accepted = await Bench({"small": [served]}).run()
+    assert accepted.reply.text == "one two"
+    assert accepted.reply.usage == Usage(100, 10)
