@@ -89,7 +89,7 @@ class _Book:
 
     def __init__(self, budget: Budget) -> None:
         self.budget, self.begins, self.since = budget, -math.inf, math.inf
-        self._kept: dict[float, _Accounts] = {}
+        self.periods: dict[float, _Accounts] = {}
 
     def turn_to(self, now: float) -> None:
         self.begins = _begins(self.budget.per, now)
@@ -107,22 +107,22 @@ class _Book:
     def account_at(self, time: float, labels: Labels) -> Account | None:
         """That of an attempt that began at `time`, Unix seconds; None in a period that is over."""
         begins = _begins(self.budget.per, time)
-        return self.account(labels, begins) if begins >= self.begins or begins in self._kept else None
+        return self.account(labels, begins) if begins >= self.begins or begins in self.periods else None
 
     def begin_anew(self) -> None:
         """What others spent is about to be read from the present period on."""
         self.since = self.begins
-        for accounts in self._kept.values():
+        for accounts in self.periods.values():
             for account in accounts.values():
                 account.others = 0.0
 
     def _in(self, begins: float) -> _Accounts:
-        if begins not in self._kept:
-            self._kept[begins] = {}
-            if len(self._kept) > _PERIODS:
-                del self._kept[min(self._kept.keys() - {begins, self.begins})]
-                self.since = max(self.since, min(self._kept))
-        return self._kept[begins]
+        if begins not in self.periods:
+            self.periods[begins] = {}
+            if len(self.periods) > _PERIODS:
+                del self.periods[min(self.periods.keys() - {begins, self.begins})]
+                self.since = max(self.since, min(self.periods))
+        return self.periods[begins]
 
 
 _Accounts: TypeAlias = dict[tuple[str, ...], Account]

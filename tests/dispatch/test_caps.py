@@ -210,7 +210,7 @@ def test_a_clock_that_shows_one_hour_after_the_other_leaves_few_books():
         life.spend(2.0)
         life.now += HOUR
     assert life.left() == 5.0
-    assert len(life.caps._periods[0]._kept) <= 4
+    assert len(life.caps._periods[0].periods) <= 4
 
 
 def test_each_run_has_a_budget_of_its_own_and_a_resumed_one_what_it_had_left(file):
