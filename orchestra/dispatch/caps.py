@@ -60,8 +60,16 @@ class Caps:
         for book in self._periods:
             book.turn_to(now)
         if self._charges and self._periods:
+            if any(book.begins < book.since for book in self._periods):
+                self._read_anew(self._charges)
             new = self._charges.new(min(book.begins for book in self._periods))
             _enter([one for one in new if one.holder != self.holder], self._periods, self._pending)
+
+    def _read_anew(self, charges: Charges) -> None:
+        """At first, and where a clock that was ahead is right again."""
+        self._charges, self._pending = charges.anew(), {}
+        for book in self._periods:
+            book.begin_anew()
 
     def _books_of(self, run: Account, name: str) -> tuple[_Book, ...]:
         """The books of a run, kept as long as it is at work here; what it spent before is in them."""
@@ -73,24 +81,54 @@ class Caps:
 
 
 class _Book:
-    """The accounts of one budget in the period that began at `begins`, by the labels that have one each."""
+    """The accounts of one budget in the period that began at `begins`, by the labels that have one each.
+
+    Those of some periods beside it are kept: a clock that was wrong for a while leads back to them. What others spent
+    is known of periods that began at `since` or later.
+    """
 
     def __init__(self, budget: Budget) -> None:
-        self.budget, self.begins = budget, -math.inf
-        self.accounts: dict[tuple[str, ...], Account] = {}
+        self.budget, self.begins, self.since = budget, -math.inf, math.inf
+        self.periods: dict[float, _Accounts] = {}
 
     def turn_to(self, now: float) -> None:
-        begins = _begins(self.budget.per, now)
-        if begins > self.begins:
-            self.begins, self.accounts = begins, {}
+        self.begins = _begins(self.budget.per, now)
 
-    def account(self, labels: Labels) -> Account | None:
+    def account(self, labels: Labels, begins: float | None = None) -> Account | None:
+        """That of these labels in the present period, or in the one that began at `begins`."""
         name = self.budget.account(labels)
         if name is None:
             return None
-        if name not in self.accounts:
-            self.accounts[name] = Account(self.budget.usd, budget=self.budget)
-        return self.accounts[name]
+        accounts = self._in(self.begins if begins is None else begins)
+        if name not in accounts:
+            accounts[name] = Account(self.budget.usd, budget=self.budget)
+        return accounts[name]
+
+    def account_at(self, time: float, labels: Labels) -> Account | None:
+        """That of an attempt that began at `time`, Unix seconds; None in a period that is over."""
+        begins = _begins(self.budget.per, time)
+        return self.account(labels, begins) if begins >= self.begins or begins in self.periods else None
+
+    def begin_anew(self) -> None:
+        """What others spent is about to be read from the present period on."""
+        self.since = self.begins
+        for accounts in self.periods.values():
+            for account in accounts.values():
+                account.others = 0.0
+
+    def _in(self, begins: float) -> _Accounts:
+        if begins not in self.periods:
+            self.periods[begins] = {}
+            if len(self.periods) > _PERIODS:
+                del self.periods[min(self.periods.keys() - {begins, self.begins})]
+                self.since = max(self.since, min(self.periods))
+        return self.periods[begins]
+
+
+_Accounts: TypeAlias = dict[tuple[str, ...], Account]
+
+_PERIODS = 4
+"""How many periods of a budget are kept: the present one, and those before and after it that a clock has shown."""
 
 
 _Pending: TypeAlias = dict[str, tuple[list[Account], float]]
@@ -104,8 +142,7 @@ def _enter(charges: Iterable[Charge], books: Iterable[_Book], pending: _Pending)
             accounts, held = pending.pop(charge.attempt, ([], 0.0))
             more = 0.0 if charge.usd is None else charge.usd - held
         else:
-            running = (book for book in books if book.begins <= charge.time)
-            accounts = [account for book in running if (account := book.account(charge.labels))]
+            accounts = [account for book in books if (account := book.account_at(charge.time, charge.labels))]
             more = charge.usd or 0.0
             pending[charge.attempt] = accounts, more
         for account in accounts:
@@ -113,7 +150,9 @@ def _enter(charges: Iterable[Charge], books: Iterable[_Book], pending: _Pending)
 
 
 def _begins(per: Period, now: float) -> float:
-    """When the hour, day or month of `now` began, in UTC."""
+    """When the hour, day or month of `now` began, in UTC; a run's only period has no beginning."""
+    if per == "run":
+        return -math.inf
     began = datetime.fromtimestamp(now, UTC).replace(minute=0, second=0, microsecond=0)
     if per != "hour":
         began = began.replace(hour=0)

@@ -19,6 +19,7 @@ from orchestra.dispatch.ends import past_deadline, refused, stream_cut
 from orchestra.dispatch.slots import Slots
 from orchestra.dispatch.target import Target, targets
 from orchestra.dispatch.traffic import Traffic, Way
+from orchestra.dispatch.under_way import UnderWay
 from orchestra.errors import OrchestraError
 from orchestra.fleet import Fleet
 from orchestra.recovery import Move, RecoveryPolicy, next_move, tolerated
@@ -59,6 +60,11 @@ class Dispatcher:
         caps = caps or Caps(fleet.budgets, None, "")
         self._means = Means(fleet.models, endpoints, transport, slots, self.traffic, caps, clock, now, sleep)
         self._recovery, self._clock, self._draw, self._sleep = recovery, clock, draw, sleep
+        self._under_way = UnderWay()
+
+    async def aclose(self) -> None:
+        """End the calls that tasks of the running loop wait for, each with a LedgerError."""
+        await self._under_way.end()
 
     async def stream(self, call: Call) -> AsyncGenerator[DispatchEvent, None]:
         """Events of a call; the last one is Accepted.
@@ -74,7 +80,9 @@ class Dispatcher:
                 attempt = self._attempt(course)
                 try:
                     while attempt.result is None:
-                        for delta in await attempt.more():
+                        with self._under_way.waiting(call.step):
+                            deltas = await attempt.more()
+                        for delta in deltas:
                             yield delta
                 finally:
                     await attempt.aclose()
@@ -83,14 +91,15 @@ class Dispatcher:
                     break
                 move, wait = self._refused(course, outcome, attempt)
                 yield course.change(move)
-                await self._go_on(course, attempt, move, wait)
+                with self._under_way.waiting(call.step):
+                    await self._go_on(course, attempt, move, wait)
         if call.commit and outcome.reply.text and not any(attempt.handed_on):
             yield TextDelta(outcome.reply.text)
         yield outcome
 
     async def complete(self, call: Call) -> Accepted:
         """What `stream` ends with, for a call of which nothing is handed on. Raises as it does."""
-        with Course(call, call.ladder) as course:
+        with Course(call, call.ladder) as course, self._under_way.waiting(call.step):
             while True:
                 attempt = self._attempt(course)
                 await attempt.run()

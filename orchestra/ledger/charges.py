@@ -57,7 +57,8 @@ class Charges:
         if version == self._version:
             return ()
         if self._version is None:
-            (self._seen,) = db.execute(_LAST_BEFORE, (since,)).fetchone() or (0,)
+            db.execute(_INDEX)
+            (self._seen,) = db.execute(_BEFORE_FIRST, (since,)).fetchone()
         rows = db.execute(_AFTER, (self._seen,)).fetchall()
         self._version, self._seen = version, rows[-1][0] if rows else self._seen
         return [row for row in rows if row[2] >= since]
@@ -75,7 +76,12 @@ SELECT e.seq, e.run, e.time, e.type, json_extract(e.data, '$.attempt', '$.model'
 )
 FROM events e WHERE e.type IN ('attempt_started', 'attempt_ended') AND {} ORDER BY e.seq"""
 _OF_RUN, _AFTER = _CHARGES.format("e.run = ?"), _CHARGES.format("e.seq > ?")
-_LAST_BEFORE = "SELECT seq FROM events WHERE time < ? ORDER BY seq DESC LIMIT 1"
+
+# Rows are in the order of their times only as long as nobody sets the clock back, so they are looked for by time.
+_INDEX = "CREATE INDEX IF NOT EXISTS attempts_by_time ON events (time) WHERE type = 'attempt_started'"
+_BEFORE_FIRST = """
+SELECT coalesce(min(+seq) - 1, (SELECT max(seq) FROM events), 0) FROM events INDEXED BY attempts_by_time
+WHERE type = 'attempt_started' AND time >= ?"""
 
 
 def _charge(run: str, time: float, kind: str, facts: str, decided: str | None) -> Charge:

@@ -21,6 +21,9 @@ Fresh: TypeAlias = tuple[str, str, float, str, str]
 Statement: TypeAlias = tuple[str, tuple[Any, ...]]
 T = TypeVar("T")
 
+MOST = 1_000
+"""Rows that are held at a time, a megabyte or two; each write in vain looks at all of them."""
+
 
 class Store:
     """A ledger's tables, in a file that is made where it does not exist, or in memory where `path` is None.
@@ -49,13 +52,19 @@ class Store:
         return self._held
 
     def hold(self, event: Fresh) -> bool:
-        """Write an event with what is written next; whether nothing else is held yet."""
+        """Write an event with what is written next; whether nothing else is held yet.
+
+        Where `MOST` are held, it is written at once: a file that nobody can write must not fill the memory.
+        """
         if self._closed:
             self.write(event_row(event))  # says so
         self._open_after_fork()
         with self._lock:
-            self._held.append(event)
-            return len(self._held) == 1
+            if len(self._held) < MOST:
+                self._held.append(event)
+                return len(self._held) == 1
+        self.write(event_row(event))
+        return False
 
     def write_held(self) -> None:
         """Write what is held, if anything is."""

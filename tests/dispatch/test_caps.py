@@ -166,11 +166,51 @@ def test_what_is_settled_in_the_next_period_is_not_booked_to_it():
     assert life.left() == 5.0
 
 
-def test_a_clock_that_is_set_back_does_not_empty_the_books():
-    life = Life([Budget(5.0, "hour")])
+def test_a_clock_that_was_behind_for_a_while_finds_its_books_as_they_were(file):
+    life = Life([Budget(5.0, "hour")], file)
     life.spend(2.0)
     life.now -= HOUR
+    life.spend(4.0)
+    assert life.left() == 1.0
+    life.now += HOUR
     assert life.left() == 3.0
+
+
+def test_a_clock_that_was_ahead_for_a_while_finds_its_books_as_they_were_and_what_it_spent_ahead(file):
+    one, other = (Life([Budget(5.0, "day")], file) for _ in range(2))
+    end = one.begin(2.0)
+    one.now = other.now = NOON + DAY
+    one.spend(4.0)
+    assert (one.left(), other.left()) == (1.0, 1.0)
+    end(1.5)
+    one.now = other.now = NOON
+    assert (one.left(), other.left()) == (3.5, 3.5)
+    one.now = other.now = NOON + DAY
+    assert (one.left(), other.left()) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("wrong", [-DAY, -400 * DAY, DAY, 40 * DAY])
+@pytest.mark.parametrize("restarted", ["before", "meanwhile", "after"])
+def test_a_restart_about_a_clock_that_was_wrong_forgets_nothing(restarted, wrong, file):
+    budgets = [Budget(5.0, "day"), Budget(9.0, "month")]
+    life = Life(budgets, file)
+    life.spend(2.0)
+    life = Life(budgets, file, NOON) if restarted == "before" else life
+    life.now = NOON + wrong
+    life = Life(budgets, file, life.now) if restarted == "meanwhile" else life
+    life.spend(1.0)
+    life.now = NOON
+    life = Life(budgets, file, NOON) if restarted == "after" else life
+    assert life.left() == 3.0
+
+
+def test_a_clock_that_shows_one_hour_after_the_other_leaves_few_books():
+    life = Life([Budget(5.0, "hour")])
+    for _ in range(50):
+        life.spend(2.0)
+        life.now += HOUR
+    assert life.left() == 5.0
+    assert len(life.caps._periods[0].periods) <= 4
 
 
 def test_each_run_has_a_budget_of_its_own_and_a_resumed_one_what_it_had_left(file):

@@ -12,7 +12,7 @@ import pytest
 
 from orchestra.errors import LedgerError
 from orchestra.ledger import AttemptEnded, AttemptStarted, Judged, Ledger, Row, RunEnded, RunStarted
-from orchestra.ledger.store import Store
+from orchestra.ledger.store import MOST, Store
 
 STARTED, ENDED = RunStarted("a"), RunEnded("done")
 
@@ -85,6 +85,20 @@ async def test_what_could_not_be_written_is_held_on_and_the_next_row_says_so(fil
         other.execute("DROP TRIGGER no")
     ledger.append("run", "", ENDED)
     assert _in_file(file) == ["run_started", "run_ended"]
+
+
+async def test_no_more_is_held_of_a_file_that_nobody_can_write_than_memory_bears(file: Path, ledger: Ledger) -> None:
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("CREATE TRIGGER no BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'not now'); END")
+        for _ in range(MOST):
+            ledger.append("run", "", STARTED)
+        for _ in range(3):
+            with pytest.raises(LedgerError, match="not now"):
+                ledger.append("more", "", STARTED)
+        other.execute("DROP TRIGGER no")
+    ledger.append("last", "", STARTED)
+    assert len(_in_file(file)) == MOST + 1
+    assert ledger.events("more") == []
 
 
 async def test_what_tasks_write_in_one_turn_of_their_loop_shares_a_transaction(
