@@ -37,6 +37,11 @@ class Purse:
         """A purse with a cap of its own (None: this one's) that never takes more than what this one has left."""
         return Purse(cap, allow_unknown=allow_unknown, shared=self.accounts)
 
+    def anew(self, *, spent: float = 0.0, shared: Iterable[Account] = ()) -> Purse:
+        """A new one with this one's cap, of which `spent` USD were spent before; it takes from `shared`, too."""
+        more = [account for account in shared if account not in self.accounts]
+        return Purse(self.own.cap, allow_unknown=self.allow_unknown, spent=spent, shared=(*self.accounts[1:], *more))
+
     def within(self, budgets: Iterable[Account]) -> Purse:
         """A purse that takes from this one and from all `budgets`."""
         return Purse(None, allow_unknown=self.allow_unknown, shared=(*budgets, *self.accounts))

@@ -16,6 +16,7 @@ from orchestra.recovery import RecoveryPolicy
 from orchestra.routing import Policy, Router
 from orchestra.runtime.context.counting import new_counter
 from orchestra.runtime.scope import Limits, RunRecorder, RunScope
+from orchestra.runtime.tool_scope import around
 from orchestra.types import Decision, Mode, StepContext
 
 
@@ -50,11 +51,15 @@ class Engine:
         return self.router.decide(context, self.dispatcher.traffic.health())
 
     def scope(self, limits: Limits, *, run: str | None = None) -> RunScope:
-        """The scope of a run that begins."""
-        return RunScope(
+        """The scope of a run that begins; a tool's run is bound by what binds the run of which it is a tool."""
+        outer = around(self)
+        if outer is not None:
+            limits = outer.limits(limits)
+        scope = RunScope(
             recorder=RunRecorder(self.ledger, run or new_run_id()),
             purse=Purse(limits.budget, allow_unknown=limits.allow_unknown_price),
             deadline=self.clock() + limits.deadline,
             limits=limits,
             history=[],
         )
+        return scope if outer is None else outer.narrowed(scope)

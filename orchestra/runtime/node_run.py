@@ -15,6 +15,7 @@ from orchestra.runtime.conversation import Conversation, Stand
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.options import NodeOptions, limits_of
 from orchestra.runtime.scope import Limits, RunScope
+from orchestra.runtime.tool_scope import around
 from orchestra.types import Message, Reply, Step, ToolCall, ToolResult, Trigger, Verdict
 
 
@@ -70,7 +71,11 @@ class NodeRun:
         purse = self.scope.purse.part(limits.budget, allow_unknown=limits.allow_unknown_price)
         deadline = min(self.scope.deadline, self.engine.clock() + limits.deadline)
         limits = replace(limits, at_cap=self.scope.limits.at_cap)
-        return replace(self.scope, purse=purse, deadline=deadline, limits=limits)
+        outer = around(self.engine)
+        if outer is not None:
+            limits = outer.limits(limits)
+        scope = replace(self.scope, purse=purse, deadline=deadline, limits=limits)
+        return scope if outer is None else outer.narrowed(scope)
 
 
 def enclosing(engine: Engine) -> NodeRun | None:

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from orchestra.dispatch import Purse
 from orchestra.errors import BudgetExceeded, LedgerError
 from orchestra.ledger import (
     Lease,
@@ -169,7 +168,7 @@ class Runs:
         limits = scope.limits
         if cost.usd is None and limits.budget is not None and not limits.allow_unknown_price:
             raise BudgetExceeded(f"run {scope.run}: what it spent before is unknown, and a money cap is set")
-        purse = Purse(limits.budget, allow_unknown=limits.allow_unknown_price, spent=cost.usd or 0.0)
+        purse = scope.purse.anew(spent=cost.usd or 0.0)
         recorder = dataclasses.replace(scope.recorder, spent=Spent(cost, usage))
         return dataclasses.replace(
             scope,

@@ -23,6 +23,7 @@ from orchestra.runtime.engine import Engine
 from orchestra.runtime.journal import Journal
 from orchestra.runtime.questions import Answer, Question, Waiting
 from orchestra.runtime.scope import RunScope
+from orchestra.runtime.tool_scope import a_tool_of
 from orchestra.toolbox import Tool, ask_human, execute
 from orchestra.types import Action, Json, Step, Text, ToolCall, ToolResult, Trigger, from_json, to_json
 
@@ -187,13 +188,14 @@ class ToolCalls:
     async def _execute(self, key: str, call: ToolCall, deadline: float) -> Called:
         tool = self.tools[call.name]
         ordinal = self._begin(key, call)
-        outcome = await execute(
-            tool,
-            ToolCall(call.id, call.name, deepcopy(call.arguments)),  # what a tool does to them is no part of the call
-            timeout=max(0.0, deadline - self.engine.clock()),
-            handle=self.results.handle(self.step.id, call.id),
-            idempotency_key=self._idempotency_key(call, ordinal) if tool.wants_key else "",
-        )
+        with a_tool_of(self.engine, self.scope):
+            outcome = await execute(
+                tool,
+                ToolCall(call.id, call.name, deepcopy(call.arguments)),  # a tool's changes are no part of the call
+                timeout=max(0.0, deadline - self.engine.clock()),
+                handle=self.results.handle(self.step.id, call.id),
+                idempotency_key=self._idempotency_key(call, ordinal) if tool.wants_key else "",
+            )
         called = Called(outcome.result, outcome.trigger, outcome.whole and outcome.whole[:MAX_TEXT], outcome.replan)
         ended = ToolEnded(call.id, call.name, outcome.trigger, outcome.seconds, outcome.size, called.text)
         self.journal.record(ended, f"{key}.end", called)

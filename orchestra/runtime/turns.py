@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 from langgraph.errors import GraphInterrupt
 
-from orchestra.dispatch import Purse
 from orchestra.errors import BudgetExceeded, NoCandidate, Refused
 from orchestra.ledger import (
     Event,
@@ -192,10 +191,10 @@ class Turn:
     def _node(self) -> NodeRun:
         engine, limits = self.turns.engine, replace(self.turns.limits, budget=self.budget)
         outer = enclosing(engine)
-        shared = outer.scope.purse.accounts if outer else ()
+        began = engine.scope(limits, run=self.carried.run)
         scope = replace(
-            engine.scope(limits, run=self.carried.run),
-            purse=Purse(self.budget, allow_unknown=limits.allow_unknown_price, spent=self.spent, shared=shared),
+            began,
+            purse=began.purse.anew(spent=self.spent, shared=outer.scope.purse.accounts if outer else ()),
             deadline=outer.scope.deadline if outer else math.inf,
             asks=self.asks,
         )

@@ -98,7 +98,7 @@ async def test_another_fleet_and_other_parts_of_the_agent_are_recorded_where_it_
 @pytest.mark.parametrize("given", [Command(resume=True), {"run": "r"}, {"run": "r", "changed": "it is another's"}])
 async def test_a_run_is_not_gone_on_with_by_an_agent_of_another_name(given, tmp_path):
     await interrupted(tmp_path, plans(PAYS))
-    async with app_of(tmp_path, plans(PAYS)) as app:
+    async with app_of(tmp_path, plans(PAYS, PAYS)) as app:
         other = app.planner_executor([approved()], name="triage")
         if given == {"run": "r"}:  # it only asks again
             given = {"run": "r", "budget": 1.0}
