@@ -43,8 +43,8 @@ def asking_of(app: Any, seen: list[Any], *, times: int = 1, **options: Any) -> A
     @tool(read_only=True)
     async def asking() -> str:
         """Ask."""
-        for _ in range(times):
-            seen.append(await app.complete("what?", step="inner", max_tokens=70, **options))
+        replies = [await app.complete("what?", step="inner", max_tokens=70, **options) for _ in range(times)]
+        seen.extend(replies)
         return "asked"
 
     return asking
