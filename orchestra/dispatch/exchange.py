@@ -140,6 +140,8 @@ class Exchange:
 
     async def _read(self, reader: StreamReader, chunks: AsyncIterator[bytes]) -> Sequence[Delta]:
         """The next deltas; none that come with a fault where none went before: another model may answer yet."""
+        if reader.over:
+            self._deadlines.end_at_once()
         async for chunk in chunks:
             self.arrived = True
             self._deadlines.hear(chunk)
@@ -152,6 +154,8 @@ class Exchange:
             if deltas:
                 self._deltas += deltas
                 return deltas
+            if reader.over:
+                self._deadlines.end_at_once()
         self._end(reader.close())
         return ()
 
