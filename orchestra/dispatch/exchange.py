@@ -191,7 +191,8 @@ class Exchange:
         ended = self._broken_off()
         if isinstance(ended, ModelReply):
             return ended
-        return replace(ended, trigger=fault.trigger, text=str(fault), sent=self.sent)
+        again = False if fault.lasting else ended.should_retry
+        return replace(ended, trigger=fault.trigger, text=str(fault), sent=self.sent, should_retry=again)
 
     def _broken_off(self) -> ModelReply | CallFault:
         if self._stream:

@@ -1,11 +1,11 @@
-"""A server that leaves a stream open behind its last event, over both transports."""
+"""Bodies of real servers over both transports: left open behind their last event, packed as nobody asked."""
 
 import asyncio
 import json
 
 import pytest
 
-from orchestra import Orchestra
+from orchestra import Exhausted, Orchestra
 from orchestra.fleet import Fleet
 from orchestra.transport import AiohttpTransport, HttpxTransport
 from orchestra.types import Usage
@@ -91,3 +91,13 @@ async def test_a_connection_whose_body_ends_a_moment_later_is_used_again(kind: t
         for _ in range(3):
             assert (await app.complete("hi")).text == "hello"
         assert server.connections == 1
+
+
+async def test_a_body_in_an_encoding_that_was_not_asked_for_is_not_asked_for_again(kind: type) -> None:
+    async def script(connection: Connection) -> None:
+        await connection.reply(b"{}", headers="Content-Encoding: br\r\nContent-Type: application/json\r\n")
+
+    async with raw_server(script) as server, app_on(server.base, "openai-chat", kind) as app:
+        with pytest.raises(Exhausted, match="bad_reply on m: the reply is in an encoding that cannot be read"):
+            await app.complete("hi")
+        assert len(server.requests) == 1
