@@ -57,7 +57,7 @@ class Orchestra:
         from orchestra.ledger import Ledger
         from orchestra.local import LocalServers
         from orchestra.runtime.checkpoints import Checkpoints
-        from orchestra.runtime.endpoints import FleetEndpoints, names_of, secrets
+        from orchestra.runtime.endpoints import FleetEndpoints, keys_of, names_of, secrets
         from orchestra.runtime.engine import Engine
         from orchestra.runtime.network import FleetNetwork
         from orchestra.runtime.portal import Portal
@@ -67,7 +67,7 @@ class Orchestra:
         self.ledger = ledger if isinstance(ledger, Ledger) else Ledger(ledger, content=content)
         network = FleetNetwork(fleet.network, self.ledger.hide)
         self.transport = transport or network.transport()
-        names = names_of(fleet.models.values())
+        names, keys = names_of(fleet.models.values()), keys_of(fleet.models.values())
         self.ledger.hide(secrets(fleet.models.values(), names))
         chosen = default_policies(fleet) if policies is None else policies
         self.policies = tuple(bind(policy, fleet) for policy in chosen)
@@ -78,7 +78,7 @@ class Orchestra:
             recovery=recovery,
             dispatcher=Dispatcher(
                 fleet,
-                FleetEndpoints(self.servers, self.ledger.hide, headers=network.headers, names=names),
+                FleetEndpoints(self.servers, self.ledger.hide, headers=network.headers, names=names, keys=keys),
                 self.transport,
                 recovery,
                 concurrency=concurrency,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -28,12 +28,28 @@ def commands() -> typer.Typer:
         help="Planner-executor agents; every step routed to the model that fits it, every failed tool call caught.",
         epilog=f'Try: orchestra run analyst "Which product sold best?" --data sales.csv   {CODES}',
     )
+    app.callback()(_orchestra)
     for command in (run, plan, route, runs, trace, new, doctor):
         name = command.__name__.rpartition(".")[2]
         app.command(name, epilog=f"Example: {command.EXAMPLE}")(getattr(command, name))
     app.add_typer(models.commands(), name="models")
     app.add_typer(tools.commands(), name="tools")
     return app
+
+
+def _version(asked: bool) -> None:  # noqa: FBT001  # as typer calls it
+    if asked:
+        typer.echo(f"orchestra {doctor.release()}")
+        raise typer.Exit
+
+
+def _orchestra(
+    *,
+    version: Annotated[  # its callback has answered
+        bool, typer.Option("--version", help="Print the version and end.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    """What stands before any command."""
 
 
 class _Commands(TyperGroup):

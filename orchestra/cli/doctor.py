@@ -67,11 +67,20 @@ def doctor(
 
 def examine(fleet: Path | None, ledger: Path) -> Iterator[Finding]:
     """Everything a run needs, in the order in which it needs it; `fleet` as on the command line."""
+    yield Finding("orchestra", "ok", release())
     yield _finding("python", sys.version_info >= OLDEST, platform.python_version(), "orchestra needs 3.11 or newer")
     yield from map(_package, PACKAGES)
     yield from _models(fleet)
     yield _extra("aiohttp", "fast", needed=False)
     yield _ledger(ledger)
+
+
+def release() -> str:
+    """The version that is installed."""
+    try:
+        return version("orchestra-agents")
+    except PackageNotFoundError:  # a checkout on the path is enough to run
+        return "unknown: not installed, imported from a folder"
 
 
 def _finding(what: str, well: bool, text: str, way_out: str) -> Finding:  # noqa: FBT001  # what was found, not a mode

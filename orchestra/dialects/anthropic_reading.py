@@ -150,7 +150,7 @@ class AnthropicReading:
             self.draft.usage = usage(self._usage)
 
     def _stop(self) -> CallFault | None:
-        self._stopped = True
+        self._stopped = self.draft.over = True
         for index in [*self._open]:
             self._end(index)
         return self.draft.stopped(self._reason, _MEANINGS.get(self._reason)) if self._reason else None

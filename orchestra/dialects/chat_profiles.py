@@ -19,7 +19,7 @@ class ChatProfile:
     `limit` is the field of the most tokens a reply may have; None: `max_completion_tokens` for models that reason,
     which refuse the other, else `max_tokens`. `effort` is where the reasoning effort stands in the body. `reasoning`
     is the field in which a model's earlier reasoning returns: on turns that call tools, or on `all` of them.
-    `reasoning_demanded`: a conversation with calls is refused where any turn has none, another model's included.
+    `reasoning_demanded`: a conversation with calls is refused where one of those turns has none, another model's too.
     `details`: opaque `reasoning_details` return instead, where there are any. `schema_beside_tools`,
     `schema_streamed`: an answer's schema goes together with tools, and with a streamed reply. `deployments`: a
     base_url may name models by their path, as Azure's do.
@@ -132,6 +132,16 @@ PROFILES: Mapping[str, ChatProfile] = MappingProxyType(
             limit="max_tokens",
             reasoning_turns="all",  # once tools were called, all must return; before that it is ignored
             reasoning_demanded=True,
+        ),
+        "moonshot": replace(
+            _UNKNOWN,
+            features=replace(_UNKNOWN.features, title="Moonshot"),
+            sources=(
+                "https://platform.moonshot.ai/docs/guide/use-kimi-k2-thinking-model",
+                "https://github.com/continuedev/continue/issues/11600",
+                "https://github.com/theopenco/llmgateway/pull/2093",
+            ),
+            reasoning_demanded=True,  # of models that think
         ),
         "groq": ChatProfile(
             _features("Groq", logprobs=False),

@@ -36,7 +36,8 @@ class Draft:
     """Blocks of text, reasoning and calls in the order in which they began, each under its place in the reply.
 
     `model`, `usage` and `logprobs` are set as they arrive; `finish` stays None until the provider has said that the
-    reply has ended. `counted` gives what the provider has counted of a reply that ends before its `usage` is told.
+    reply has ended, `over` is set with the last event there is. `counted` gives what the provider has counted of a
+    reply that ends before its `usage` is told.
     """
 
     def __init__(self, encoded: Encoded) -> None:
@@ -45,6 +46,7 @@ class Draft:
         self.usage: Usage | None = None
         self.counted: Callable[[], Usage | None] | None = None
         self.finish: Finish | None = None
+        self.over = False
         self.logprobs: list[float] = []
         self._answer = AnswerText(structured=encoded.structured) if encoded.json_tools else None
         self._refusal: _Said | None = None

@@ -48,6 +48,11 @@ class StreamReader(Protocol):
         """What has ended the reply before its time; nothing that is fed after it is read."""
         ...
 
+    @property
+    def over(self) -> bool:
+        """Whether the provider has sent the last of its events, so that the body has no more to tell than its end."""
+        ...
+
     def feed(self, chunk: bytes) -> Sequence[Delta]:
         """The deltas that this chunk completes, those before a fault included."""
         ...

@@ -18,6 +18,7 @@ _TEXT_LIMIT = 600
 _NAMES = (
     (Trigger.quota, r"insufficient_quota|billing|insufficient.balance"),
     (Trigger.quota, r"exceeded_current_quota|arrearage|budget_exceeded"),  # Moonshot; Alibaba; LiteLLM
+    (Trigger.quota, r"servicequotaexceeded"),  # Bedrock's InvokeModel, with a 400
     (Trigger.context_overflow, r"context_length_exceeded|exceed_context_size|context_window_exceeded"),
     # Groq refuses what its own model wrote, as if the request had been wrong.
     (Trigger.bad_reply, r"tool_use_failed|json_validate_failed"),
@@ -28,6 +29,8 @@ _NAMES = (
     (Trigger.overloaded, r"overloaded|over_capacity|unavailable|modelnotready"),
     (Trigger.timeout, r"time_?d?_?out|deadline"),
 )
+# Google calls an empty account what it calls a limit of requests, which time would lift.
+_DEPLETED = ((Trigger.quota, r"prepayment credits are depleted"),)
 _PHRASES = (
     (Trigger.quota, r"exceeded your current quota|credit balance|insufficient (balance|credits|quota|funds)"),
     (Trigger.quota, r"billing (details|hard limit|soft limit|to be enabled|is not active|account)"),
@@ -62,7 +65,7 @@ def _compiled(words: Iterable[tuple[Trigger, str]], before: str = "") -> tuple[t
     return tuple((trigger, re.compile(f"{before}(?:{pattern})", re.IGNORECASE)) for trigger, pattern in words)
 
 
-_IN_NAMES, _IN_MESSAGE = _compiled(_NAMES), _compiled(_PHRASES, r"\b")
+_IN_NAMES, _IN_MESSAGE, _ABOVE_NAMES = _compiled(_NAMES), _compiled(_PHRASES, r"\b"), _compiled(_DEPLETED, r"\b")
 # A quoted name is the request's own: of a model, a tool, a field.
 _QUOTED = re.compile(r"""(?<!\w)(['"`])[^\s'"`]+\1(?!\w)""")
 _STATUS = {
@@ -75,6 +78,7 @@ _STATUS = {
     424: Trigger.server_error,  # Bedrock: the model failed
     425: Trigger.overloaded,
     429: Trigger.rate_limited,
+    498: Trigger.overloaded,  # Groq: no capacity for its flex tier
     499: Trigger.timeout,  # given up on the way, not by us
     503: Trigger.overloaded,
     504: Trigger.timeout,
@@ -139,7 +143,7 @@ def _trigger(status: int | None, error: Mapping[str, Any]) -> Trigger:
     errors = (error, _passed_on(error))
     names = " ".join(filter(None, map(_names, errors)))
     message = " ".join(_QUOTED.sub(" ", _message(one)) for one in errors)
-    for words, meanings in ((names, _IN_NAMES), (message, _IN_MESSAGE)):
+    for words, meanings in ((message, _ABOVE_NAMES), (names, _IN_NAMES), (message, _IN_MESSAGE)):
         for trigger, pattern in meanings:
             if pattern.search(words) and _fits(trigger, status):
                 return trigger

@@ -95,9 +95,11 @@ def _messages(said: Asked, profile: ChatProfile) -> list[dict[str, Any]]:
 
 
 def _with_thoughts(items: list[dict[str, Any]], profile: ChatProfile) -> list[dict[str, Any]]:
-    """The messages with a blank thought in each turn of the assistant's that has none: an empty one counts as none."""
-    blank = {profile.reasoning: " "}
-    return [blank | item if item["role"] == "assistant" else item for item in items]
+    """The messages with a blank thought in turns of the assistant's that have none: an empty one counts as none."""
+    blank, everywhere = {profile.reasoning: " "}, profile.reasoning_turns == "all"
+    return [
+        blank | item if item["role"] == "assistant" and (everywhere or "tool_calls" in item) else item for item in items
+    ]
 
 
 def _assistant(message: Message, said: Asked, profile: ChatProfile) -> list[dict[str, Any]]:

@@ -76,6 +76,11 @@ class Streamed:
         self._begun = False  # whether any event came
         self._length = 0
 
+    @property
+    def over(self) -> bool:
+        """Whether the provider has sent the last of its events."""
+        return self._reading.draft.over
+
     def feed(self, chunk: bytes) -> Sequence[Delta]:
         """The deltas that this chunk completes; after a fault, none."""
         if self.fault is None and (fault := self._fed(chunk)):
@@ -123,6 +128,7 @@ class Streamed:
         for event in events:
             self._begun = True
             if event.data.strip() == _DONE:
+                self._reading.draft.over = True
                 continue  # it says nothing of how the reply ended
             data: object = parse(event.data)
             said = data if is_object(data) else _first(data)

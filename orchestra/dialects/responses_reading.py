@@ -72,6 +72,7 @@ class ResponsesReading:
         if status == "completed" and (broken := next((one.kind for one in self._items if one.incomplete), "")):
             return bad_reply(f"the response is called completed, but its {broken} incomplete")
         self.draft.end("stop" if status == "completed" else _why(response))
+        self.draft.over = True
         return None
 
     def _open(self, index: Index = "") -> _Item:

@@ -158,7 +158,7 @@ _FIELDS: Mapping[str, str] = {
     "effort": "reasoning effort in",
     "reasoning": "reasoning returns in",
     "reasoning_turns": "on turns",
-    "reasoning_demanded": "a blank one where a turn has none, once tools were called",
+    "reasoning_demanded": "must return once tools were called (a blank one where there is none)",
     "details": "opaque `reasoning_details`",
     "schema_beside_tools": "a schema for the answer beside tools",
     "schema_streamed": "a schema for the answer of a stream",

@@ -11,6 +11,8 @@ from orchestra.transport import TransportFault
 from orchestra.types import Timeouts, Trigger
 
 T = TypeVar("T")
+TAIL = 0.25
+"""Seconds for the end of a body whose reply is whole: a new connection costs less than a longer wait for this one."""
 _TICK = 1e-3  # seconds; an event loop rings within its clock's resolution of the time
 
 
@@ -72,6 +74,11 @@ class Deadlines:
         """Nothing that still comes is worth more than the wait between two chunks."""
         self._ends = min(self._ends, self._clock() + self.timeouts.chunk)
 
+    def end_at_once(self) -> None:
+        """The reply is whole: its body's end, with which the connection may be used again, is waited for no longer."""
+        self._ends = min(self._ends, self._clock() + TAIL)
+        asyncio.get_running_loop().call_soon(self._hasten)  # most have it at hand and are done by then
+
     def close(self) -> None:
         """The exchange is over: nothing is waited for any more."""
         if self._timer is not None:
@@ -91,6 +98,11 @@ class Deadlines:
         """The timer rings when this wait has to end, or before: the next one may be as short as that of a chunk."""
         seconds = min(self._due - self._clock(), self.timeouts.chunk)
         self._timer = asyncio.get_running_loop().call_later(seconds, self._ring)
+
+    def _hasten(self) -> None:
+        if self._timer is not None and self._waiting is not None:
+            self._timer.cancel()
+            self._arm()
 
     def _ring(self) -> None:
         self._timer = None

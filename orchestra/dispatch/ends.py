@@ -24,7 +24,9 @@ def stream_cut(step: str, attempts: Sequence[Attempt], partial_text: str) -> Str
 
 def past_deadline(step: str, attempts: Sequence[Attempt]) -> DeadlineExceeded:
     """The end of a call whose deadline has passed."""
-    last = f" after {_failure(attempts[-1])}{_before(attempts)}" if attempts else " before the first attempt"
+    last = (
+        f" after {_failure(attempts[-1])}{_before(attempts)}" if attempts else " before the first attempt of this call"
+    )
     return DeadlineExceeded(f"step {step!r}: the deadline passed{last}")
 
 

@@ -140,6 +140,8 @@ class Exchange:
 
     async def _read(self, reader: StreamReader, chunks: AsyncIterator[bytes]) -> Sequence[Delta]:
         """The next deltas; none that come with a fault where none went before: another model may answer yet."""
+        if reader.over:
+            self._deadlines.end_at_once()
         async for chunk in chunks:
             self.arrived = True
             self._deadlines.hear(chunk)
@@ -152,6 +154,8 @@ class Exchange:
             if deltas:
                 self._deltas += deltas
                 return deltas
+            if reader.over:
+                self._deadlines.end_at_once()
         self._end(reader.close())
         return ()
 
@@ -187,7 +191,8 @@ class Exchange:
         ended = self._broken_off()
         if isinstance(ended, ModelReply):
             return ended
-        return replace(ended, trigger=fault.trigger, text=str(fault), sent=self.sent)
+        again = False if fault.lasting else ended.should_retry
+        return replace(ended, trigger=fault.trigger, text=str(fault), sent=self.sent, should_retry=again)
 
     def _broken_off(self) -> ModelReply | CallFault:
         if self._stream:

@@ -11,6 +11,7 @@ from orchestra.errors import LedgerError
 from orchestra.ledger.lease import Lease, another_task, owned
 from orchestra.ledger.redact import Redactor
 from orchestra.ledger.sparse import text
+from orchestra.ledger.store import CLOSED
 from orchestra.types import Json
 
 
@@ -29,7 +30,7 @@ class MemoryJournal:
     def keep(self, run: str, step: str, key: str, value: object) -> None:
         """As `Journal.keep`."""
         if not self._open:
-            raise LedgerError(f"cannot keep {key!r} in the ledger in memory: it was closed")
+            raise LedgerError(f"cannot keep {key!r} in the ledger in memory: {CLOSED}")
         self._entries[run][step, key] = value
 
     def kept(self, run: str, step: str) -> dict[str, Json]:

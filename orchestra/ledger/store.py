@@ -21,6 +21,9 @@ Fresh: TypeAlias = tuple[str, str, float, str, str]
 Statement: TypeAlias = tuple[str, tuple[Any, ...]]
 T = TypeVar("T")
 
+CLOSED = "the app was closed; make a new one for further calls"
+"""Why nothing can be read or written any more: an app closes its ledger."""
+
 MOST = 1_000
 """Rows that are held at a time, a megabyte or two; each write in vain looks at all of them."""
 
@@ -94,7 +97,7 @@ class Store:
             with self._lock:
                 return work(self._db)
         except (sqlite3.Error, OSError, UnicodeError, OverflowError) as error:
-            raise LedgerError(f"cannot {doing} {self}: {_explain(error)}") from error
+            raise LedgerError(f"cannot {doing} {self}: {CLOSED if self._closed else _explain(error)}") from error
 
     def within(self, doing: str, work: Callable[[sqlite3.Connection], T]) -> T:
         """As `use`, in one transaction: what `work` wrote before it raised is undone, and no other process writes."""
@@ -201,4 +204,4 @@ def _explain(error: Exception) -> str:
     known = next((text for start, text in _EXPLAINED.items() if name.startswith(start)), None)
     if known:
         return f"{known} ({error})"
-    return str(error) if "closed" in str(error) else f"{error}; check the file, {_ELSEWHERE}"
+    return f"{error}; check the file, {_ELSEWHERE}"

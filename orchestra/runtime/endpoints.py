@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 
 from orchestra.dispatch import Endpoint
 from orchestra.dispatch.target import served
@@ -21,7 +22,8 @@ class FleetEndpoints:
     """Resolves cards. Keys are read from the environment at the moment of dispatch, and `hide` is told them first.
 
     `headers` are those of a provider that the dialect knows nothing of; models of this process get none. A key that
-    stands in `names` is a placeholder (`ollama`), and none of `hide`'s affair.
+    stands in `names` is a placeholder (`ollama`), and none of `hide`'s affair. `keys` are those of each model, by its
+    name: a card is asked for as one target serves it, whose key is one of them.
     """
 
     def __init__(
@@ -31,9 +33,10 @@ class FleetEndpoints:
         environ: Mapping[str, str] = os.environ,
         headers: Callable[[str], Headers] = lambda _: (),
         names: str = "",
+        keys: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> None:
         self.servers, self.hide, self.environ, self.headers, self.names = servers, hide, environ, headers, names
-        self._credentials = AwsCredentials()
+        self._keys, self._credentials = keys, AwsCredentials()
         self._hidden: set[str] = set()
         self._endpoint = lru_cache(256)(Endpoint)  # the same for every call, until a variable has another value
 
@@ -80,14 +83,20 @@ class FleetEndpoints:
         return signature
 
     def _set(self, card: ModelCard) -> list[str]:
-        """The values of the card's keys that are set; a line's end, which files of secrets have, is none of a key."""
-        return [value for key in card.keys if (value := self.environ.get(key[len("env:") :], "").strip())]
+        """The values of the card's keys that are set."""
+        return list(filter(None, map(self._value, card.keys)))
+
+    def _value(self, key: str) -> str:
+        """What a key's variable holds, if anything; a line's end, which files of secrets have, is none of a key."""
+        return self.environ.get(key[len("env:") :], "").strip()
 
     def _key(self, card: ModelCard) -> str | None:
         if not card.keys:
             return None
         if not (found := self._set(card)):
-            names = " or ".join(key.removeprefix("env:") for key in card.keys)
+            every = self._keys.get(card.name, ())
+            unset = card.keys if any(map(self._value, every)) else dict.fromkeys((*every, *card.keys))
+            names = " or ".join(key.removeprefix("env:") for key in unset)
             raise ConfigError(f"model {card.name!r}: none of its keys is set; set {names}")
         if found[0] not in self._hidden:
             self.hide(_hidden(found[:1], self.names))
@@ -131,6 +140,11 @@ def secrets(cards: Iterable[ModelCard], names: str, environ: Mapping[str, str] =
     """The values of every key the fleet names but placeholders, so that the ledger can redact them."""
     keys = {key.removeprefix("env:") for card in cards for key in card.keys}
     return _hidden((environ[key] for key in sorted(keys) if environ.get(key)), names)
+
+
+def keys_of(cards: Iterable[ModelCard]) -> Mapping[str, Sequence[str]]:
+    """The keys of each model, at all its places."""
+    return {card.name: [key for one in served(card).values() for key in one.keys] for card in cards}
 
 
 def names_of(cards: Iterable[ModelCard]) -> str:

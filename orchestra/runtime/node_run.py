@@ -98,13 +98,14 @@ def enclosing(engine: Engine) -> NodeRun | None:
 @contextmanager
 def node_run(engine: Engine, step: Step, options: NodeOptions) -> Generator[None]:
     """One execution of a node: calls made in this block are one run, whose rows go to LangGraph's custom stream."""
+    writer = _writer()  # imports LangGraph, a second of a new process, which is none of the deadline's
     outer, heard = enclosing(engine), Heard()
     if outer is not None:
         options = {**outer.options, **options}
     scope = _scope(engine, options, outer)
     inner = NodeRun(engine, step, options, scope, heard)
     run = Recorded(engine, scope, step.name or step.id, step.goal, heard)
-    with _streaming(engine, scope.run), run, within(inner), _step(scope, step, heard):
+    with _streaming(engine, scope.run, writer), run, within(inner), _step(scope, step, heard):
         yield
 
 
@@ -182,8 +183,7 @@ def _scope(engine: Engine, options: NodeOptions, outer: NodeRun | None) -> RunSc
 
 
 @contextmanager
-def _streaming(engine: Engine, run: str) -> Generator[None]:
-    writer = _writer()
+def _streaming(engine: Engine, run: str, writer: Callable[[Any], None] | None) -> Generator[None]:
     stop = engine.ledger.subscribe(run, writer) if writer else None
     try:
         yield

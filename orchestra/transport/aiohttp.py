@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from orchestra.errors import ConfigError
-from orchestra.transport.guard import KEEP_ALIVE, check, said, unsent
+from orchestra.transport.guard import KEEP_ALIVE, check, check_packing, packed, said, unsent
 from orchestra.transport.per_loop import PerLoop
 from orchestra.transport.proxies import REFUSED, Proxies
 from orchestra.transport.seam import TransportFault, WireRequest
@@ -95,6 +95,8 @@ class AiohttpResponse:
         """The body as it arrives; raises TransportFault where the connection breaks."""
         import aiohttp
 
+        if encoding := self._headers.get("content-encoding"):
+            check_packing(encoding, self._response.request_info.headers["Accept-Encoding"])
         try:
             while chunk := await self._response.content.readany():
                 yield chunk
@@ -157,4 +159,6 @@ def _before_head(error: Exception, request: WireRequest) -> TransportFault:
         return unsent(f"cannot connect: {said(error)}")
     if isinstance(error, (aiohttp.InvalidURL, ValueError)):
         return unsent(f"{urlsplit(request.url).hostname!r} cannot be asked: {said(error)}")
+    if isinstance(error, aiohttp.ClientResponseError) and "content-encoding" in error.message:
+        return packed(error.message)
     return TransportFault(Trigger.connection, f"the connection broke before a reply: {said(error)}", sent="unknown")

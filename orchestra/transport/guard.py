@@ -42,6 +42,22 @@ def unsent(text: str) -> TransportFault:
     return TransportFault(Trigger.connection, text, sent="no")
 
 
+def packed(how: str) -> TransportFault:
+    """A reply in an encoding that nobody here reads, whose provider was asked for others."""
+    text = f"the reply is in an encoding that cannot be read: {how}; a gateway before the provider may have packed it"
+    return TransportFault(Trigger.bad_reply, text, sent="yes", lasting=True)
+
+
+def check_packing(encoding: str | None, accepted: str) -> None:
+    """Raises TransportFault for a body whose Content-Encoding is none of an Accept-Encoding."""
+    if encoding and not _packings(encoding) <= _packings(accepted) | {"identity", "x-gzip", ""}:
+        raise packed(f"Content-Encoding {encoding[:100]!r}")
+
+
+def _packings(header: str) -> set[str]:
+    return {one.strip().lower() for one in header.split(",")}
+
+
 def said(error: Exception) -> str:
     """What the error says, or at least its kind; cut, since it may quote what the server has sent."""
     text = str(error) or type(error).__name__

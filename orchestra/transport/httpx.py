@@ -9,7 +9,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
-from orchestra.transport.guard import KEEP_ALIVE, check, said, unsent
+from orchestra.transport.guard import KEEP_ALIVE, check, check_packing, said, unsent
 from orchestra.transport.per_loop import PerLoop
 from orchestra.transport.proxies import REFUSED, Proxies, Proxy
 from orchestra.transport.seam import TransportFault, WireRequest
@@ -91,6 +91,8 @@ class HttpxResponse:
         """The body as it arrives; raises TransportFault where the connection breaks."""
         import httpx
 
+        if encoding := self._response.headers.get("content-encoding"):
+            check_packing(encoding, self._response.request.headers["accept-encoding"])
         try:
             async for chunk in self._response.aiter_bytes():
                 yield chunk

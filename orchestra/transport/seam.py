@@ -55,12 +55,15 @@ class Transport(Protocol):
 
 
 class TransportFault(Exception):
-    """A request without its response: `trigger` is connection, timeout or stream_cut; `sent` as far as known.
+    """A request without its response: `trigger` is connection, timeout, stream_cut or bad_reply.
+
+    `sent` is as far as known. `lasting`: the same request would bring the same.
 
     Internal to transport and dispatch: dispatch turns it into a CallFault value.
     """
 
-    def __init__(self, trigger: Trigger, text: str, *, sent: Sent) -> None:
+    def __init__(self, trigger: Trigger, text: str, *, sent: Sent, lasting: bool = False) -> None:
         super().__init__(text)
         self.trigger = trigger
         self.sent: Sent = sent
+        self.lasting = lasting

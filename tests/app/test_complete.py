@@ -341,6 +341,15 @@ async def test_a_missing_key_names_its_variable_and_ends_the_run_as_failed(tmp_p
     assert "NO_SUCH_KEY" in ended.reason
 
 
+async def test_where_no_key_is_set_the_error_names_all_of_them(monkeypatch):
+    for name in ("FIRST_KEY", "SECOND_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    model = ScriptedModel("small", [], keys=("env:FIRST_KEY", "env:SECOND_KEY"))
+    async with scripted_app(model, ledger=None) as app:
+        with pytest.raises(ConfigError, match=r"none of its keys is set; set FIRST_KEY or SECOND_KEY"):
+            await app.complete("x")
+
+
 async def test_a_cancelled_call_ends_the_run_as_cancelled(tmp_path):
     asked = asyncio.Event()
 

@@ -50,6 +50,20 @@ def test_a_key_is_said_to_be_set_and_never_shown(cli: Cli, monkeypatch: pytest.M
     assert cli("doctor").exit_code == 1
 
 
+@pytest.mark.usefixtures("hosted")
+def test_the_version_is_told_alone_and_by_doctor(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "version", lambda name: f"1.2 of {name}")
+    told = cli("--version")
+    assert (told.exit_code, told.stdout) == (0, "orchestra 1.2 of orchestra-agents\n")
+    assert found(cli)["orchestra"] == ("ok", "1.2 of orchestra-agents")
+
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(doctor, "version", missing)
+    assert cli("--version").stdout == "orchestra unknown: not installed, imported from a folder\n"
+
+
 def test_the_embedded_models_need_weights_and_the_server(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "find_spec", lambda name: None)
     told = found(cli)

@@ -275,6 +275,7 @@ def error(status, body, **headers):
     ("status", "kind", "trigger"),
     [
         (400, "ValidationException", Trigger.bad_request),
+        (400, "ServiceQuotaExceededException", Trigger.quota),
         (403, "AccessDeniedException", Trigger.auth),
         (403, "ExpiredTokenException", Trigger.auth),
         (404, "ResourceNotFoundException", Trigger.bad_request),

@@ -44,7 +44,8 @@ def notes(provider, **fields):
 
 
 def test_every_profile_says_where_its_facts_stand():
-    assert set(PROFILES) == {"openai", "vllm", "ollama", "llama.cpp", "deepseek", "groq", "openrouter", "azure"}
+    servers = {"openai", "vllm", "ollama", "llama.cpp", "deepseek", "moonshot", "groq", "openrouter", "azure"}
+    assert set(PROFILES) == servers
     for profile in PROFILES.values():
         assert profile.sources
         assert all(source.startswith("https://") for source in profile.sources)
@@ -214,6 +215,7 @@ def conversation(provider, state=None):
         ("acme", "reasoning_content", [0]),
         ("llama.cpp", "reasoning_content", [0]),
         ("deepseek", "reasoning_content", [0, 2, 3]),
+        ("moonshot", "reasoning_content", [0]),
         ("vllm", "reasoning", [0]),
         ("ollama", "reasoning", [0]),
         ("groq", "reasoning", [0]),
@@ -234,6 +236,14 @@ def test_deepseek_gets_a_blank_thought_where_a_turn_has_none_once_tools_were_cal
         assert [item.get("reasoning_content") for item in sent] == [first, None, " "]
     said = (Message.user("hi"), Message("assistant", (Text("done"),)))
     assert "reasoning_content" not in body("deepseek", *said)["messages"][1]
+
+
+def test_moonshot_gets_a_blank_thought_where_a_turn_with_calls_has_none():
+    """Models that think refuse the conversation otherwise; nothing else of this server is taken for known."""
+    for writer, first in (("moonshot", "hm"), ("acme", " ")):
+        sent = body("moonshot", *conversation(writer)[:2], Message("assistant", (Text("done"),)))["messages"]
+        assert [item.get("reasoning_content") for item in sent] == [first, None, None]
+    assert features_of(card("moonshot")) == replace(features_of(card("acme")), title="Moonshot")
 
 
 def test_opaque_details_of_reasoning_return_as_they_came():

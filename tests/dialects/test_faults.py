@@ -15,6 +15,8 @@ def body(message="no", type=None, code=None):
 
 
 GOOGLE = b'[{"error": {"code": 429, "message": "You exceeded your current quota", "status": "RESOURCE_EXHAUSTED"}}]'
+DEPLETED = b"""{"error": {"code": 429, "message": "Your prepayment credits are depleted. Please go to AI Studio",
+"status": "RESOURCE_EXHAUSTED"}}"""
 TOO_LONG = [
     "This model's maximum prompt length is 131072 but the request contains 150000 tokens.",
     "The decoder prompt (length 5000) is longer than the maximum model length of 4096.",
@@ -67,6 +69,9 @@ XAI = b"""{"code": "The caller does not have permission to execute the specified
         (504, b"", "timeout"),
         (529, b"", "overloaded"),
         (429, GOOGLE, "rate_limited"),
+        (429, DEPLETED, "quota"),
+        (498, body("Flex tier capacity exceeded", "capacity_exceeded", "capacity_exceeded"), "overloaded"),
+        (498, b"", "overloaded"),
         (500, b'{"error": "just a text"}', "server_error"),
         (400, body("Invalid schema for function 'update_billing_address': 'type' is required."), "bad_request"),
         (400, body("tools.0.custom.name: 'content_moderation' is duplicated"), "bad_request"),

@@ -319,7 +319,7 @@ async def test_the_calls_deadline_bounds_the_attempt():
 
 async def test_a_deadline_that_has_passed_begins_nothing():
     bench = Bench({"small": [say("ok")]})
-    with pytest.raises(DeadlineExceeded, match="before the first attempt") as caught:
+    with pytest.raises(DeadlineExceeded, match="before the first attempt of this call") as caught:
         await bench.run(deadline=0)
     assert bench.transport.models == []
     assert caught.value.attempts == ()

@@ -286,5 +286,5 @@ def test_a_ledger_in_memory_that_was_closed_says_so() -> None:
     ledger = Ledger(None)
     ledger.close()
     ledger.close()
-    with pytest.raises(LedgerError, match=r"the ledger in memory: it was closed"):
+    with pytest.raises(LedgerError, match=r"the ledger in memory: the app was closed"):
         ledger.keep("run", "s", "k", 1)

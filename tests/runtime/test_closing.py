@@ -53,6 +53,32 @@ async def test_calls_under_way_are_told_at_once_and_the_ledger_has_their_ends(
     ledger.close()
 
 
+async def _node(app: Any) -> None:
+    async def work(_: object) -> None:
+        await app.complete("x")
+
+    await app.node(work, step="work")({})
+
+
+BEGUN_LATER: dict[str, Callable[[Any], Any]] = {
+    **CALLS,
+    "complete_sync": lambda app: asyncio.to_thread(app.complete_sync, "x"),
+    "stream_sync": lambda app: asyncio.to_thread(lambda: list(app.stream_sync("x"))),
+    "node": _node,
+    "agent": lambda app: app.planner_executor().ainvoke({"task": "x"}),
+    "chat model": lambda app: app.chat_model(step="work").ainvoke("x"),
+}
+
+
+@pytest.mark.parametrize("call", BEGUN_LATER.values(), ids=BEGUN_LATER)
+async def test_a_call_on_an_app_that_was_closed_says_so(call: Callable[[Any], Any], tmp_path: Path) -> None:
+    app = scripted_app(ScriptedModel("small", "never asked"), ledger=tmp_path / "l.db")
+    await app.aclose()
+    with pytest.raises(LedgerError, match="the app was closed; make a new one"):
+        await call(app)
+    app.portal.close()
+
+
 async def test_whoever_cancels_a_call_while_the_app_is_closed_finds_it_cancelled(tmp_path: Path) -> None:
     asked = asyncio.Event()
 

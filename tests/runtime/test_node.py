@@ -632,3 +632,26 @@ async def test_escalation_within_a_node_shows_in_its_step(tmp_path):
         (found,) = runs(app)
     assert steps(found)[0].model == "strong"
     assert totals(found).escalations == 1
+
+
+async def test_loading_langgraph_is_none_of_a_nodes_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes a new process a second, and happens where the first node looks for the graph's stream."""
+    happened: list[str] = []
+
+    def clock() -> float:
+        happened.append("the deadline begins")
+        return time.monotonic()
+
+    def writer() -> None:
+        happened.append("LangGraph is there")
+        raise RuntimeError("called outside of a graph")
+
+    async def work(_: object) -> str:
+        return (await app.complete("x")).text
+
+    async with scripted_app(ScriptedModel("small", ["ok"]), ledger=None) as app:
+        node = app.node(work, step="work", deadline=60)
+        object.__setattr__(app.engine, "clock", clock)
+        monkeypatch.setattr("langgraph.config.get_stream_writer", writer)
+        assert await node({}) == "ok"
+    assert happened[:2] == ["LangGraph is there", "the deadline begins"]

@@ -102,6 +102,16 @@ async def test_a_body_that_does_not_unpack_is_a_cut_stream(transport):
     assert (error.trigger, error.sent) == (Trigger.stream_cut, "yes")
 
 
+@pytest.mark.parametrize("encoding", ["br", "x-strange"])
+async def test_a_body_in_an_encoding_that_was_not_asked_for_is_a_bad_reply_for_good(transport, encoding):
+    async with raw_server(lambda c: c.reply(b"{}", headers=f"Content-Encoding: {encoding}\r\n")) as server:
+        error = await fault(transport, post(server.base))
+    assert encoding not in server.requests[0].head
+    assert (error.trigger, error.sent, error.lasting) == (Trigger.bad_reply, "yes", True)
+    assert "an encoding that cannot be read" in str(error)
+    assert encoding in str(error)
+
+
 async def test_a_packed_body_is_unpacked(transport):
     async with raw_server(
         lambda c: c.reply(gzip.compress(b"unpacked"), headers="Content-Encoding: gzip\r\n")
