@@ -179,7 +179,7 @@ class LiveAttempt:
     async def _announce(self, admitted: Admitted | None) -> None:
         call, ladder = self._course.call, self._course.ladder
         target = admitted.way.lane.target if admitted else _NOWHERE
-        reserved = admitted.reserved if admitted else None
+        held = admitted.reserved if admitted else None
         await call.recorder.write(
             call.step,
             AttemptStarted(
@@ -189,8 +189,8 @@ class LiveAttempt:
                 rung=ladder.rung,
                 degraded=ladder.degraded,
                 notes=admitted.encoded.notes if admitted else (),
-                reserved=reserved,
-                holder=None if reserved is None else self._means.caps.holder,
+                reserved=0.0 if held is None and admitted and _is_free(admitted.way.lane.card) else held,
+                holder=None if held is None else self._means.caps.holder,
                 key=target.key,
                 place=target.place,
                 call=self._course.id,
@@ -270,3 +270,7 @@ _NOWHERE = Target("", "")
 def _with_feedback(request: Request, feedback: str) -> Request:
     """The refused reply itself never enters history; only the words about it do, and only for this attempt."""
     return replace(request, messages=(*request.messages, Message.user(feedback))) if feedback else request
+
+
+def _is_free(card: ModelCard) -> bool:
+    return card.price is not None and card.price.free

@@ -17,7 +17,8 @@ class Purse:
     """A cap in USD (None: no cap) that concurrent attempts share, also those of several event loops.
 
     What is spent and what is reserved never exceed the cap together, nor that of any of the accounts it shares. Under a
-    cap a model whose price is unknown is refused unless `allow_unknown`.
+    cap a model whose price is unknown is refused unless `allow_unknown`. `root` is the account of the whole run, of
+    which this purse is a part.
     """
 
     def __init__(
@@ -27,29 +28,32 @@ class Purse:
         allow_unknown: bool = False,
         spent: float = 0.0,
         shared: tuple[Account, ...] = (),
+        root: Account | None = None,
     ) -> None:
         self.allow_unknown = allow_unknown
         self.own = Account(cap, spent=spent)
         self.accounts = (self.own, *shared)
         self.capped = any(account.cap is not None for account in self.accounts)
+        self.root = root or self.own
 
     def part(self, cap: float | None, *, allow_unknown: bool = False) -> Purse:
         """A purse with a cap of its own (None: this one's) that never takes more than what this one has left."""
-        return Purse(cap, allow_unknown=allow_unknown, shared=self.accounts)
+        return Purse(cap, allow_unknown=allow_unknown, shared=self.accounts, root=self.root)
 
     def anew(self, *, spent: float = 0.0, shared: Iterable[Account] = ()) -> Purse:
         """A new one with this one's cap, of which `spent` USD were spent before; it takes from `shared`, too."""
         more = [account for account in shared if account not in self.accounts]
-        return Purse(self.own.cap, allow_unknown=self.allow_unknown, spent=spent, shared=(*self.accounts[1:], *more))
+        return Purse(
+            self.own.cap,
+            allow_unknown=self.allow_unknown,
+            spent=spent,
+            shared=(*self.accounts[1:], *more),
+            root=None if self.root is self.own else self.root,
+        )
 
     def within(self, budgets: Iterable[Account]) -> Purse:
         """A purse that takes from this one and from all `budgets`."""
-        return Purse(None, allow_unknown=self.allow_unknown, shared=(*budgets, *self.accounts))
-
-    @property
-    def root(self) -> Account:
-        """The account of the whole run, of which this purse is a part."""
-        return self.accounts[-1]
+        return Purse(None, allow_unknown=self.allow_unknown, shared=(*budgets, *self.accounts), root=self.root)
 
     @property
     def cap(self) -> float | None:

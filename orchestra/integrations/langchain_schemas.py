@@ -19,7 +19,7 @@ from orchestra.errors import ConfigError
 from orchestra.toolbox import Tool, as_tools
 from orchestra.toolbox.declared import Declaration, declared
 from orchestra.toolbox.faults import told
-from orchestra.toolbox.typed import typed
+from orchestra.toolbox.typed import json_reader, typed
 from orchestra.types import Json
 
 Forms: TypeAlias = Mapping[str, type[BaseModel]]
@@ -91,7 +91,7 @@ def parsed_as(schema: Any, output: Any, message: AIMessage) -> Any:
     wanted = cast("Mapping[str, Json]", output if isinstance(output, Mapping) else output.model_json_schema())
     value, _ = parse_output(message.text, wanted)
     if is_model(schema):
-        return typed(value, schema.model_validate, schema.model_validate_json)
+        return typed(value, schema.model_validate, json_reader(schema))
     if isinstance(schema, type) and hasattr(schema, "parse_obj"):  # pydantic 1
         return cast("Any", schema).parse_obj(value)
     return value

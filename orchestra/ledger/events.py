@@ -106,7 +106,8 @@ class Decided:
 class AttemptStarted:
     """A request is about to be sent to a model. `turn` counts the step's turns from 0, `rung` rungs climbed.
 
-    `reserved` is the money held for it in USD, None where none is, and `holder` the app whose budgets count it already.
+    `reserved` is the money held for it in USD, 0 of a model that is free, None where none is held, and `holder` the app
+    whose budgets count it already.
     `key` is the name of the API key, never its value, "" where there is none, and `place` the base_url or region, ""
     where the model has one only. Attempts of one `call` brought one reply: retries and failovers of each other; in
     ledgers of earlier versions it is "". `whole`: no stream is asked for, because the dialect or the model has none, or

@@ -108,7 +108,7 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
             raise
         except BaseException as end:
             left = isinstance(end, asyncio.CancelledError | GeneratorExit)
-            said = str(end) if isinstance(end, OrchestraError) else f"{type(end).__name__}: {end}"
+            said = str(end) if isinstance(end, OrchestraError) else f"{type(end).__name__}: {end}".removesuffix(": ")
             reason = "cancelled by the caller" if left else said
             self.runs.abandon(run, "cancelled" if left else "failed", reason)
             raise

@@ -20,7 +20,7 @@ from orchestra.runtime.options import CallOptions, as_step, check_extra, check_n
 from orchestra.runtime.scope import words
 from orchestra.toolbox import Tool, as_tools
 from orchestra.toolbox.faults import told
-from orchestra.toolbox.typed import typed
+from orchestra.toolbox.typed import json_reader, typed
 from orchestra.types import (
     End,
     Json,
@@ -213,7 +213,7 @@ def _output(
     from pydantic import ValidationError
 
     def fitted(value: Json) -> Any:
-        return typed(value, output.model_validate, getattr(output, "model_validate_json", None))
+        return typed(value, output.model_validate, json_reader(output))
 
     def check(value: Json) -> Sequence[str]:
         try:

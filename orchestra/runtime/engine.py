@@ -52,7 +52,7 @@ class Engine:
 
     def scope(self, limits: Limits, *, run: str | None = None) -> RunScope:
         """The scope of a run that begins; a tool's run is bound by what binds the run of which it is a tool."""
-        outer = around(self)
+        outer = around(self.dispatcher)
         if outer is not None:
             limits = outer.limits(limits)
         scope = RunScope(

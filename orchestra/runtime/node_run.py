@@ -68,13 +68,15 @@ class NodeRun:
 
     def part(self, limits: Limits) -> RunScope:
         """The scope of a call within: its own limits, and never more than what the node has left."""
-        purse = self.scope.purse.part(limits.budget, allow_unknown=limits.allow_unknown_price)
-        deadline = min(self.scope.deadline, self.engine.clock() + limits.deadline)
-        limits = replace(limits, at_cap=self.scope.limits.at_cap)
-        outer = around(self.engine)
+        outer = around(self.engine.dispatcher)
         if outer is not None:
             limits = outer.limits(limits)
-        scope = replace(self.scope, purse=purse, deadline=deadline, limits=limits)
+        scope = replace(
+            self.scope,
+            purse=self.scope.purse.part(limits.budget, allow_unknown=limits.allow_unknown_price),
+            deadline=min(self.scope.deadline, self.engine.clock() + limits.deadline),
+            limits=replace(limits, at_cap=self.scope.limits.at_cap),
+        )
         return scope if outer is None else outer.narrowed(scope)
 
 

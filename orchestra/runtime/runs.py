@@ -174,7 +174,7 @@ class Runs:
             scope,
             recorder=recorder,
             purse=purse,
-            deadline=scope.deadline - entered.before,
+            deadline=min(scope.deadline, self.engine.clock() + limits.deadline - entered.before),
             history=[Earlier(one.step, one.model, one.trigger) for one in attempts(rows) if one.trigger],
             resumed=True,
         )

@@ -287,7 +287,8 @@ class StepRun:
         """Recovery asks a person. Raises Waiting until they have answered; HumanNeeded where nobody can be asked."""
         if not self.scope.asks:
             told = (*end.evidence, CANNOT_WAIT)
-            raise HumanNeeded(f"{end}; {CANNOT_WAIT}", trigger=end.trigger, evidence=told) from end
+            text = f"{end}; {CANNOT_WAIT}"
+            raise HumanNeeded(text, trigger=end.trigger, evidence=told, attempts=end.attempts) from end
         if self.journal.get(f"{key}.stuck") is None:
             name = f"{self.job.step.id}.{key}.{self.journal.mark(key)}"
             asked = Question(name, "stuck", self.job.step.id, self.job.step.goal, str(end))

@@ -188,7 +188,7 @@ class ToolCalls:
     async def _execute(self, key: str, call: ToolCall, deadline: float) -> Called:
         tool = self.tools[call.name]
         ordinal = self._begin(key, call)
-        with a_tool_of(self.engine, self.scope):
+        with a_tool_of(self.engine.dispatcher, self.scope):
             outcome = await execute(
                 tool,
                 ToolCall(call.id, call.name, deepcopy(call.arguments)),  # a tool's changes are no part of the call

@@ -192,9 +192,11 @@ class Turn:
         engine, limits = self.turns.engine, replace(self.turns.limits, budget=self.budget)
         outer = enclosing(engine)
         began = engine.scope(limits, run=self.carried.run)
+        unknown = limits.allow_unknown_price
+        purse = outer.scope.purse.part(self.budget, allow_unknown=unknown) if outer else began.purse
         scope = replace(
             began,
-            purse=began.purse.anew(spent=self.spent, shared=outer.scope.purse.accounts if outer else ()),
+            purse=purse.anew(spent=self.spent, shared=began.purse.accounts[1:]),
             deadline=outer.scope.deadline if outer else math.inf,
             asks=self.asks,
         )

@@ -135,8 +135,10 @@ Behaviour: TypeAlias = Fixed | Callable[[dict[str, Any]], Fixed]
 class ScriptError(BaseException):
     """A script does not fit what was asked of the model: the test is wrong, not the agent.
 
-    No Exception, so that nothing on its way out takes it for a fault of a provider and recovers from it.
+    No Exception, so that nothing on its way out takes it for a fault of a provider, or of a tool, and recovers from it.
     """
+
+    ends_the_test = True
 
 
 def _body(kind: str, code: str, message: str) -> dict[str, Json]:

@@ -74,6 +74,8 @@ class ScriptedModel:
     def _made(self, reply: Callable[[dict[str, Any]], Fixed], body: dict[str, Any]) -> Fixed:
         try:
             return reply(body)
+        except (TransportFault, OSError):  # a provider that cannot be reached, as the script says
+            raise
         except Exception as error:  # an assertion in it, too, must not pass for a fault of the provider
             raise ScriptError(
                 f"scripted model {self.name!r}: its function failed at request {len(self.requests)}: "

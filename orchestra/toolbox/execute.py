@@ -91,10 +91,10 @@ def _reason(text: str) -> str:
 
 
 def _passes(error: BaseException) -> bool:
-    """Whether it is none of the tool's: Ctrl-C, the end of a generator, cancellation from outside."""
+    """Whether it is none of the tool's: Ctrl-C, the end of a generator or a test, cancellation from outside."""
     if isinstance(error, BaseExceptionGroup):
         return any(map(_passes, cast("BaseExceptionGroup[BaseException]", error).exceptions))
     if isinstance(error, asyncio.CancelledError):
         task = asyncio.current_task()
         return task is not None and task.cancelling() > 0
-    return isinstance(error, KeyboardInterrupt | GeneratorExit)
+    return isinstance(error, KeyboardInterrupt | GeneratorExit) or getattr(error, "ends_the_test", False)

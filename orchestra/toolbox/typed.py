@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -24,8 +24,21 @@ def typed(value: Any, read: Callable[[Any], T], read_json: Callable[[str], T] | 
         return read_json(text)
 
 
-def _written(value: Any) -> str | None:
-    try:
-        return json.dumps(value)
-    except (TypeError, ValueError):  # not from JSON after all
+def json_reader(model: Any) -> Callable[[str], Any] | None:
+    """The `read_json` of a pydantic model; None where it reads values in its own way, which would be passed by."""
+    from pydantic import BaseModel
+
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
         return None
+    own = cast("Any", model.model_validate).__func__ is not cast("Any", BaseModel.model_validate).__func__
+    return None if own else model.model_validate_json
+
+
+def _written(value: Any) -> str | None:
+    """As JSON text that pydantic can read; None where there is none."""
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+        text.encode()
+    except (TypeError, ValueError):  # not from JSON after all, or half of a character
+        return None
+    return text

@@ -6,6 +6,7 @@ import asyncio
 from asyncio import AbstractEventLoop
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from threading import Thread, current_thread
 from typing import Generic, TypeAlias, TypeVar
 from weakref import WeakMethod
@@ -26,7 +27,7 @@ class PerLoop(Generic[C]):
 
     def __init__(self, make: Callable[[], C], close: Callable[[C], Awaitable[None]], drop: Callable[[C], None]) -> None:
         self._make, self._close, self._drop = make, close, drop
-        self._kept: dict[AbstractEventLoop, tuple[C, AsyncGenerator[None], Thread]] = {}
+        self._kept: dict[AbstractEventLoop, _Kept[C]] = {}
         begins_anew(self)
 
     def get(self) -> C:
@@ -37,15 +38,16 @@ class PerLoop(Generic[C]):
             self._drop_left()
             client = self._make()
             forget = WeakMethod(self._forget)  # an app that nobody holds any more is gone at once, its client closed
-            kept = self._kept[loop] = client, _until_shutdown(client, self._close, loop, forget), current_thread()
-            _run_to_its_next_stop(anext(kept[1]))
-        return kept[0]
+            kept = self._kept[loop] = _Kept(client, _until_shutdown(client, self._close, loop, forget))
+            _run_to_its_next_stop(anext(kept.shutdown))
+        kept.thread = current_thread()  # a loop may be run by one thread after the other
+        return kept.client
 
     async def aclose(self) -> None:
         """Close the running loop's client, if it has one."""
         self._drop_left()
         if kept := self._kept.pop(asyncio.get_running_loop(), None):
-            await kept[1].aclose()
+            await kept.shutdown.aclose()
 
     def after_fork(self) -> None:
         """A parent's connections are not the child's, and to close them here would take them from the parent's loop."""
@@ -57,16 +59,25 @@ class PerLoop(Generic[C]):
     def _drop_left(self) -> None:
         """Frameworks that run synchronously leave a loop with each thread, and what is kept here keeps it open."""
         kept = [(loop, self._kept.get(loop)) for loop in tuple(self._kept)]  # another thread may be here as well
-        self._drop_those_of([loop for loop, one in kept if one and _is_left(loop, one[2])])
+        self._drop_those_of([loop for loop, one in kept if one and _is_left(loop, one.thread)])
 
     def _drop_those_of(self, loops: Iterable[AbstractEventLoop]) -> None:
         for loop in loops:
             if kept := self._kept.pop(loop, None):  # another thread may have been here
-                self._drop(kept[0])
-                _run_to_its_next_stop(kept[1].aclose())
+                self._drop(kept.client)
+                _run_to_its_next_stop(kept.shutdown.aclose())
 
     def _forget(self, loop: AbstractEventLoop) -> None:
         self._kept.pop(loop, None)
+
+
+@dataclass(slots=True)
+class _Kept(Generic[C]):
+    """A client, what ends with its loop, and the thread that asked for it last."""
+
+    client: C
+    shutdown: AsyncGenerator[None]
+    thread: Thread = field(default_factory=current_thread)
 
 
 def _is_left(loop: AbstractEventLoop, thread: Thread) -> bool:

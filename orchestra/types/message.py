@@ -184,7 +184,7 @@ def apart(parts: Iterable[Part]) -> str:
 
     Not for what a model said: its texts are pieces of one, as they came.
     """
-    texts = [part.text for part in parts if isinstance(part, Text)]
+    texts = [part.text for part in parts if isinstance(part, Text) and part.text]
     if len(texts) < 2:
         return "".join(texts)
     return "".join([text if text.endswith("\n") else f"{text}\n" for text in texts[:-1]] + texts[-1:])

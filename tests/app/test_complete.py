@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from langchain_core.messages import HumanMessage, SystemMessage
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from orchestra import BudgetExceeded, DeadlineExceeded, Exhausted, Message, NoCandidate, Step, StepPolicy, Tool, tool
 from orchestra.errors import BadRequest, CallError, ConfigError, ContentFiltered, IgnoredSetting
-from orchestra.ledger import Decided, Judged, RunEnded, RunStarted, StepEnded
+from orchestra.ledger import AttemptStarted, Decided, Judged, RunEnded, RunStarted, StepEnded
 from orchestra.testing import CallTool, Error, Say, ScriptedModel, Silence, scripted_app
 from orchestra.types import Price, Text, ToolCall, ToolResult, Trigger
 from tests.app.doubles import LOW, app_of, events, rain, rows
@@ -179,6 +179,34 @@ async def test_a_strict_model_takes_what_json_can_say_of_it():
         reply = await app.complete("When?", output=Day)
     assert reply.output == Day(date=dt.date(2024, 1, 2))
     assert len(reply.attempts) == 1
+
+
+async def test_a_model_that_reads_values_in_its_own_way_is_asked_alone():
+    class Few(BaseModel):
+        count: int
+
+        @classmethod
+        def model_validate(cls, obj: Any, **options: Any) -> Any:
+            found = super().model_validate(obj, **options)
+            if found.count > 5:
+                wrong = {"type": "less_than_equal", "loc": ("count",), "input": found.count, "ctx": {"le": 5}}
+                raise ValidationError.from_exception_data("Few", [wrong])
+            return found
+
+    async with app_of(['{"count": 9}', '{"count": 3}']) as app:
+        reply = await app.complete("How many?", output=Few)
+    assert reply.output.count == 3
+
+
+async def test_of_a_model_that_is_free_nothing_is_held_and_that_is_said(tmp_path):
+    free, dear = ScriptedModel("a", ["x"]), ScriptedModel("a", ["x"], price=Price(1, 1))
+    told: list[tuple[float | None, str | None]] = []
+    for at, model in enumerate((free, dear)):
+        async with scripted_app(model, ledger=tmp_path / f"{at}.db") as app:
+            await app.complete("x")
+            begun = [row.event for one in app.ledger.runs() for row in app.ledger.events(one.run)]
+            told += [(one.reserved, one.holder) for one in begun if isinstance(one, AttemptStarted)]
+    assert told == [(0.0, None), (None, None)]
 
 
 async def test_calls_are_judged_and_given_back_never_executed():

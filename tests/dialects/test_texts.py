@@ -83,6 +83,7 @@ def test_a_server_that_is_not_known_to_read_several_texts_gets_one(provider: str
 def test_a_text_that_ends_its_line_gets_no_other_end() -> None:
     assert apart((Text("a\n"), Text("b"), Text("c"))) == "a\nb\nc"
     assert (apart((Text("a\n"),)), apart(())) == ("a\n", "")
+    assert apart((Text(""), Text("a"), Text(""), Text("b"), Text(""))) == "a\nb"
 
 
 def test_a_failure_is_said_in_the_first_text_or_before_what_is_none() -> None:

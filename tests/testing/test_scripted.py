@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from orchestra import tool
 from orchestra.dialects import codec
 from orchestra.errors import StreamCut
 from orchestra.testing import (
@@ -216,6 +217,36 @@ async def test_a_function_that_fails_ends_the_test_and_not_the_attempt(replies):
     async with scripted_app(ScriptedModel("a", replies(made)), ScriptedModel("b", ["hello"], price=Price(1, 1))) as app:
         with pytest.raises(ScriptError, match=r"'a': its function failed at request 1: AssertionError: the tools"):
             await app.complete("x")
+
+
+@pytest.mark.parametrize(
+    "fault", [ConnectionError("gone"), TimeoutError(), TransportFault(Trigger.connection, "refused", sent="no")]
+)
+async def test_a_function_may_raise_what_a_connection_raises(fault):
+    def broken(body):
+        raise fault
+
+    async with scripted_app(ScriptedModel("a", broken), ScriptedModel("b", lambda _: "hello")) as app:
+        reply = await app.complete("x", model="a")
+    assert (reply.text, reply.model, reply.attempts[0].model) == ("hello", "b", "a")
+
+
+async def test_a_mistake_in_the_script_ends_the_test_from_within_a_tool_too():
+    def wrong(body):
+        raise AssertionError("the tools are missing")
+
+    inner = scripted_app(ScriptedModel("inner", wrong))
+
+    @tool(read_only=True)
+    async def ask() -> str:
+        """Ask."""
+        return (await inner.complete("x")).text
+
+    plan = json.dumps({"steps": [{"id": "s1", "goal": "g", "needs": [], "tools": ["ask"], "difficulty": "easy"}]})
+    outer = ScriptedModel("outer", lambda body: plan if body.get("response_format") else CallTool("ask"))
+    async with inner, scripted_app(outer) as app:
+        with pytest.raises(ScriptError, match="the tools are missing"):
+            await app.planner_executor([ask]).ainvoke({"task": "x"})
 
 
 @pytest.mark.parametrize("reply", [None, 3, lambda _: None])

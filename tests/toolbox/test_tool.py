@@ -13,10 +13,11 @@ from typing import Annotated, Any, Literal, NotRequired, Required, TypedDict
 
 import pytest
 from jsonschema import Draft202012Validator
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from orchestra.errors import ToolError
 from orchestra.toolbox import Tool, ToolRejected, tool
+from orchestra.toolbox.typed import typed
 
 
 class Colour(enum.Enum):
@@ -215,6 +216,15 @@ async def test_a_wrong_json_type_is_never_coerced_but_named(hint: Any, given: An
     assert fault.startswith("value")
     with pytest.raises(ToolRejected, match="value"):
         await made.call({"value": given})
+
+
+def test_what_is_no_json_is_refused_for_what_the_type_says_of_it() -> None:
+    class Few(BaseModel):
+        text: Any
+        count: Annotated[int, Field(le=3)]
+
+    with pytest.raises(ValidationError, match="less than or equal to 3"):
+        typed({"text": "\ud800", "count": 9}, Few.model_validate, Few.model_validate_json)
 
 
 async def test_a_strict_type_takes_what_json_can_say_of_it() -> None:

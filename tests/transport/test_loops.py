@@ -92,6 +92,19 @@ def test_an_event_loop_of_a_living_thread_keeps_its_connections_between_its_runs
     loop.close()
 
 
+def test_an_event_loop_that_another_thread_runs_on_keeps_its_connections(kind, ask):
+    transport, loop = kind(), asyncio.new_event_loop()
+    thread = Thread(target=lambda: loop.run_until_complete(ask(transport)))
+    thread.start()
+    thread.join()
+    kept = transport._sessions if kind is AiohttpTransport else transport._clients
+    client = loop.run_until_complete(_client(kept))
+    asyncio.run(ask(transport))
+    assert loop.run_until_complete(_client(kept)) is client
+    loop.run_until_complete(transport.aclose())
+    loop.close()
+
+
 async def _client(kept):
     return kept.get()
 
