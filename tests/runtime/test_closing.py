@@ -115,7 +115,7 @@ class _LongGoodbye:
         close = response.aclose
 
         async def aclose() -> None:
-            for _ in range(9):
+            for _ in range(199):
                 await asyncio.sleep(0)
             self.open -= 1
             await close()
@@ -125,6 +125,8 @@ class _LongGoodbye:
 
     async def aclose(self) -> None:
         self.closed = True
+        for _ in range(99):
+            await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
@@ -175,6 +177,8 @@ async def test_a_call_that_begins_while_the_app_is_closed_is_refused(tmp_path: P
                 await call(app)
             except LedgerError as error:
                 told.append(str(error))
+            for _ in range(20):
+                await asyncio.sleep(0)
         return told
 
     trying = asyncio.create_task(stubborn())
