@@ -227,14 +227,16 @@ class Orchestra:
     async def aclose(self) -> None:
         """Close connections, embedded servers, checkpoints and the ledger.
 
-        Calls under way end with a LedgerError, those of sync twins with CancelledError; the ledger has their ends.
+        Calls and agents' runs under way end with a LedgerError, those of sync twins with CancelledError; the ledger has
+        their ends. Those that begin meanwhile are refused.
         """
+        self.engine.dispatcher.under_way.refuse()
         async with AsyncExitStack() as closing:  # what cannot be closed keeps nothing else open
             closing.callback(self.ledger.close)
             closing.callback(self.servers.close)
             closing.push_async_callback(self.checkpoints.aclose)
             closing.push_async_callback(self.transport.aclose)
-            closing.push_async_callback(self.engine.dispatcher.aclose)
+            closing.push_async_callback(self.engine.dispatcher.under_way.end)
             closing.push_async_callback(self.portal.drain, self.transport.aclose)
 
     def close(self) -> None:

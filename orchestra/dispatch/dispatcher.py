@@ -39,6 +39,7 @@ class Dispatcher:
     """Brings calls to accepted replies; at most `concurrency` attempts run at a time, None is no limit.
 
     `clock`, `draw` and `sleep` are injected, so that tests need no real time. Raises ConfigError for a limit below 1.
+    What waits here is `under_way`, and so are the runs that wait for calls: an app that is closed ends them.
     """
 
     def __init__(
@@ -60,11 +61,7 @@ class Dispatcher:
         caps = caps or Caps(fleet.budgets, None, "")
         self._means = Means(fleet.models, endpoints, transport, slots, self.traffic, caps, clock, now, sleep)
         self._recovery, self._clock, self._draw, self._sleep = recovery, clock, draw, sleep
-        self._under_way = UnderWay()
-
-    async def aclose(self) -> None:
-        """End the calls that tasks of the running loop wait for, each with a LedgerError."""
-        await self._under_way.end()
+        self.under_way = UnderWay()
 
     async def stream(self, call: Call) -> AsyncGenerator[DispatchEvent, None]:
         """Events of a call; the last one is Accepted.
@@ -80,18 +77,19 @@ class Dispatcher:
                 attempt = self._attempt(course)
                 try:
                     while attempt.result is None:
-                        with self._under_way.waiting(call.step):
+                        with self.under_way.waiting(call.step):
                             deltas = await attempt.more()
                         for delta in deltas:
                             yield delta
                 finally:
-                    await attempt.aclose()
+                    with self.under_way.leaving():
+                        await attempt.aclose()
                 outcome = self._judged(course, attempt)
                 if isinstance(outcome, Accepted):
                     break
                 move, wait = self._refused(course, outcome, attempt)
                 yield course.change(move)
-                with self._under_way.waiting(call.step):
+                with self.under_way.waiting(call.step):
                     await self._go_on(course, attempt, move, wait)
         if call.commit and outcome.reply.text and not any(attempt.handed_on):
             yield TextDelta(outcome.reply.text)
@@ -99,7 +97,7 @@ class Dispatcher:
 
     async def complete(self, call: Call) -> Accepted:
         """What `stream` ends with, for a call of which nothing is handed on. Raises as it does."""
-        with Course(call, call.ladder) as course, self._under_way.waiting(call.step):
+        with Course(call, call.ladder) as course, self.under_way.waiting(call.step):
             while True:
                 attempt = self._attempt(course)
                 await attempt.run()

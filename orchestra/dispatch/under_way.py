@@ -1,46 +1,63 @@
-"""Calls under way: what tasks wait for at this moment, so that an app that is closed does not leave them waiting."""
+"""What is under way: what tasks wait for at this moment, so that an app that is closed does not leave them waiting."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Self
+from typing import Any, Literal, Self
 
 from orchestra.errors import LedgerError
+from orchestra.ledger.store import CLOSED
 
 PATIENCE = 5.0
-"""Seconds that calls have to come to their end; to close a connection takes none."""
+"""Seconds that calls and runs have to come to their end; to close a connection takes none, a tool may take its time."""
 
 
 class UnderWay:
-    """The waits of all calls, each of which is `with` one of these for as long as its task waits."""
+    """The waits of all calls and runs, each of which is `with` one of these for as long as its task waits."""
 
     def __init__(self) -> None:
-        self._waits: set[Waiting] = set()
+        self._waits: set[Leaving] = set()
+        self._closed = False
 
-    def waiting(self, step: str) -> Waiting:
-        """A wait of the running task, for a call of this step."""
-        return Waiting(self._waits, step)
+    def waiting(self, name: str, what: Literal["step", "run"] = "step") -> Waiting:
+        """A wait of the running task, for a call of this step or for a run. Raises LedgerError once none may begin."""
+        if self._closed:
+            raise LedgerError(f"{what} {name!r}: {CLOSED}")
+        return Waiting(self._waits, name, what)
+
+    def leaving(self) -> Leaving:
+        """A wait that is not ended but waited for: what is over gives back what it held, and tells the ledger."""
+        return Leaving(self._waits)
+
+    def each(self, pieces: AsyncIterator[Any], run: str) -> AsyncIterator[Any]:
+        """What a run yields, with a wait for each piece."""
+        return _Each(self, pieces, run)
+
+    def refuse(self) -> None:
+        """Let no wait begin any more."""
+        self._closed = True
 
     async def end(self) -> None:
         """End the running loop's with a LedgerError each, and wait until they have said so to the ledger."""
+        self.refuse()
         loop = asyncio.get_running_loop()
-        mine = [one for one in tuple(self._waits) if one.task.get_loop() is loop]
-        left = [one.end() for one in mine]
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
-                for each in left:
-                    await each.wait()
+                while mine := [one for one in tuple(self._waits) if one.task.get_loop() is loop]:
+                    for left in [one.end() for one in mine]:
+                        await left.wait()
 
 
-class Waiting:
-    """A task that waits; LedgerError where it is ended from without: what it brought could not be recorded."""
+class Leaving:
+    """A task that gives back what it held."""
 
-    __slots__ = ("_all", "_before", "_left", "_step", "task")
+    __slots__ = ("_all", "_before", "_left", "task")
     task: asyncio.Task[object]
 
-    def __init__(self, among: set[Waiting], step: str) -> None:
-        self._all, self._step = among, step
+    def __init__(self, among: set[Leaving]) -> None:
+        self._all = among
         self._left: asyncio.Event | None = None
 
     def __enter__(self) -> Self:
@@ -52,16 +69,51 @@ class Waiting:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._all.discard(self)
-        if self._left is None:
-            return
-        self._left.set()
-        own = self.task.uncancel() <= self._before  # else somebody else wants the task to end, too
-        if own and isinstance(error, asyncio.CancelledError):
-            raise LedgerError(f"step {self._step!r}: the app was closed while the call was under way") from None
+        if self._left is not None:
+            self._left.set()
+            self._ended(error)
 
     def end(self) -> asyncio.Event:
-        """Cancel the wait; what is set once it has ended."""
+        """What is set once it has ended."""
         if self._left is None:
             self._left = asyncio.Event()
-            self.task.cancel("the app was closed")
+            self._end()
         return self._left
+
+    def _end(self) -> None:
+        """It ends by itself."""
+
+    def _ended(self, error: BaseException | None) -> None:
+        """As it would have."""
+
+
+class Waiting(Leaving):
+    """A task that waits; LedgerError where it is ended from without: what it brought could not be recorded."""
+
+    __slots__ = ("_name", "_what")
+
+    def __init__(self, among: set[Leaving], name: str, what: str) -> None:
+        self._all, self._name, self._what = among, name, what
+        self._left = None
+
+    def _end(self) -> None:
+        self.task.cancel("the app was closed")
+
+    def _ended(self, error: BaseException | None) -> None:
+        own = self.task.uncancel() <= self._before  # else somebody else wants the task to end, too
+        if own and isinstance(error, asyncio.CancelledError):
+            raise LedgerError(f"{self._what} {self._name!r}: the app was closed while it was under way") from None
+
+
+class _Each:
+    """An iterator, not a generator: what is left by `async for` is dropped, and closed, before its reader goes on."""
+
+    def __init__(self, under_way: UnderWay, pieces: AsyncIterator[Any], run: str) -> None:
+        self._under_way, self._pieces, self._run = under_way, pieces, run
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        with self._under_way.waiting(self._run, "run"):
+            return await anext(self._pieces)

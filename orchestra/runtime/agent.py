@@ -98,10 +98,10 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
         way = await self._entrance(given, config)
         if way.run:
             self.runs.enter(way.run, heard=_is_nested(config) or "custom" in (options.get("stream_mode") or "custom"))
-        run, graph = way.run, cast("Any", super())
+        run, graph, under_way = way.run, cast("Any", super()), self.runs.engine.dispatcher.under_way
         try:
             given, config = await self._reopened(way) if way.resumes else (way.given, way.config)
-            async for chunk in graph.astream(given, config, **options):
+            async for chunk in under_way.each(graph.astream(given, config, **options), run):
                 yield chunk
             self.runs.forget(run)  # not before the last checkpoint is safe: a resume from the one before needs it
         except GraphBubbleUp:  # a question inside another graph: that one pauses
