@@ -31,6 +31,8 @@ class Caps:
     def __init__(self, budgets: Iterable[Budget], charges: Charges | None, holder: str) -> None:
         self.budgets = tuple(budgets)
         self._begin(charges, holder)
+        if charges and self._periods:
+            charges.index()
         begins_anew(self)
 
     def _begin(self, charges: Charges | None, holder: str) -> None:

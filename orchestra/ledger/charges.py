@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestra.errors import LedgerError
 from orchestra.ledger.events import AttemptEnded
 from orchestra.ledger.store import Store
 from orchestra.types import Labels
@@ -43,6 +45,14 @@ class Charges:
         """A reader of the same file that has read nothing yet."""
         return Charges(self._store)
 
+    def index(self) -> None:
+        """See that `within` need not look at every row; takes about half a second for 200,000 calls, once for a file.
+
+        Where the file cannot have an index, reading goes on without it.
+        """
+        with suppress(LedgerError):
+            self._store.use("write", lambda db: db.execute(_INDEX))
+
     def of(self, run: str) -> list[Charge]:
         """All charges of a run."""
         return self._read(lambda db: db.execute(_OF_RUN, (run,)))
@@ -52,7 +62,7 @@ class Charges:
 
         Ends of other attempts may be among them.
         """
-        return self._read(lambda db: _indexed(db).execute(_WITHIN, {"begins": begins, "ends": ends}))
+        return self._read(lambda db: db.execute(_WITHIN, {"begins": begins, "ends": ends}))
 
     def new(self) -> list[Charge]:
         """The charges that were added since the last call, if others added any; none at the first.
@@ -96,11 +106,6 @@ _INDEX = "CREATE INDEX IF NOT EXISTS attempts_by_time ON events (time) WHERE typ
 _IN_TIME = "FROM events WHERE type = 'attempt_started' AND time >= :begins AND time < :ends"
 _WITHIN = f"""{_STARTED} e.time >= :begins AND e.time < :ends
 UNION ALL {_ENDED} e.run IN (SELECT run {_IN_TIME}) AND e.seq > (SELECT min(+seq) {_IN_TIME}) ORDER BY 1"""
-
-
-def _indexed(db: sqlite3.Connection) -> sqlite3.Connection:
-    db.execute(_INDEX)
-    return db
 
 
 def _charge(seq: int, run: str, time: float, kind: str, facts: str, decided: str | None) -> Charge:

@@ -2,6 +2,7 @@
 
 import gc
 import multiprocessing
+import sqlite3
 import weakref
 from contextlib import closing, suppress
 from datetime import UTC, datetime
@@ -359,6 +360,16 @@ def test_without_a_ledger_file_a_budget_begins_with_the_process():
     life.spend(2.0, tenant="acme")
     assert life.left(tenant="acme") == 3.0
     assert Life(budgets).left(tenant="acme") == 5.0
+
+
+@pytest.mark.parametrize(("per", "found"), [("day", 1), ("run", 0)])
+def test_the_index_for_budgets_with_periods_is_made_before_any_call(per, found, file):
+    life = Life([Budget(5.0, per)], file)
+    for _ in range(2):
+        with closing(sqlite3.connect(file)) as db:
+            made = db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'attempts_by_time'").fetchone()
+        assert made == (found,)
+        life.spend(1.0)
 
 
 # Several processes on one ledger.

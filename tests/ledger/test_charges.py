@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -112,6 +114,7 @@ def test_attempts_are_found_by_when_they_began_and_with_them_their_ends(
             ("a1", False, 1.0),
             ("a1", True, 0.5),
         ]
+        charges.index()
 
 
 def test_each_reader_reads_for_itself(ledgers: tuple[Ledger, Ledger]) -> None:
@@ -121,6 +124,21 @@ def test_each_reader_reads_for_itself(ledgers: tuple[Ledger, Ledger]) -> None:
     attempt(other, "a1")
     assert [len(reader.new()) for reader in readers] == [2, 2]
     assert [reader.anew().new() for reader in readers] == [[], []]
+
+
+def test_where_the_file_can_have_no_index_charges_are_read_without_it(file: Path) -> None:
+    with closing(Ledger(file)) as ledger:
+        attempt(ledger, "a1")
+        with closing(sqlite3.connect(file)) as db:
+            (size,) = db.execute("PRAGMA page_count").fetchone()
+        assert ledger._store
+        ledger._store.use("fill", lambda db: db.execute(f"PRAGMA max_page_count = {size}"))
+        charges = ledger.charges()
+        assert charges is not None
+        charges.index()
+        with closing(sqlite3.connect(file)) as db:
+            assert not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'attempts_by_time'").fetchall()
+        assert len(charges.within(0.0, 1e12)) == 2
 
 
 def test_of_a_run_only_its_own_charges_are_read(ledgers: tuple[Ledger, Ledger]) -> None:
