@@ -1,17 +1,17 @@
 """Caps: a fleet's budgets over all runs, held beside each call's own money.
 
-What was spent in a period that still runs is read from the ledger once, so that a restart forgets nothing. From then on
-this process's attempts are counted as they reserve and settle, and those of others on the same ledger as they write it.
+What was spent in a period is read from the ledger when the clock shows it, so that a restart forgets nothing. From then
+on this process's attempts are counted as they reserve and settle, and those of others on the same ledger as they write
+it.
 """
 
 from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from secrets import token_hex
-from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
 from orchestra.dispatch.purse import Account, Purse
@@ -31,13 +31,15 @@ class Caps:
     def __init__(self, budgets: Iterable[Budget], charges: Charges | None, holder: str) -> None:
         self.budgets = tuple(budgets)
         self._begin(charges, holder)
+        if charges and self._periods:
+            charges.index()
         begins_anew(self)
 
     def _begin(self, charges: Charges | None, holder: str) -> None:
         self.holder, self._charges = holder, charges
-        self._periods = tuple(_Book(budget) for budget in self.budgets if budget.per != "run")
-        self._runs: WeakKeyDictionary[Account, tuple[_Book, ...]] = WeakKeyDictionary()
-        self._pending: _Pending = {}
+        most = _KEPT if charges else _KEPT_ALONE
+        self._periods = tuple(_Book(budget, most) for budget in self.budgets if budget.per != "run")
+        self._runs: WeakKeyDictionary[Account, tuple[_Period, ...]] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
     def after_fork(self) -> None:
@@ -52,110 +54,130 @@ class Caps:
         if all(budget.account(labels) is None for budget in self.budgets):
             return whole
         with self._lock:
-            self._catch_up(now)
-            books = (*self._periods, *self._books_of(whole.root, labels.run))
-            return whole.within(account for book in books if (account := book.account(labels)))
+            periods = (*self._periods_at(now), *self._periods_of(whole.root, labels.run))
+            return whole.within(account for period in periods if (account := period.account(labels)))
 
-    def _catch_up(self, now: float) -> None:
-        for book in self._periods:
-            book.turn_to(now)
-        if self._charges and self._periods:
-            if any(book.begins < book.since for book in self._periods):
-                self._read_anew(self._charges)
-            new = self._charges.new(min(book.begins for book in self._periods))
-            _enter([one for one in new if one.holder != self.holder], self._periods, self._pending)
+    def _periods_at(self, now: float) -> list[_Period]:
+        """The present periods. A book is turned to one only once all that was spent there is known."""
+        present = [book.at(now) for book in self._periods]
+        if self._charges and present:
+            self._catch_up(
+                self._charges, [one for one, book in zip(present, self._periods, strict=True) if one not in book]
+            )
+        for one, book in zip(present, self._periods, strict=True):
+            book.turn_to(one)
+        return present
 
-    def _read_anew(self, charges: Charges) -> None:
-        """At first, and where a clock that was ahead is right again."""
-        self._charges, self._pending = charges.anew(), {}
-        for book in self._periods:
-            book.begin_anew()
+    def _catch_up(self, charges: Charges, fresh: Sequence[_Period]) -> None:
+        """Read what others have added to the periods that are kept, and all there is of those that are not yet."""
+        added = [one for one in charges.new() if one.holder != self.holder]
+        _enter(added, [period for book in self._periods for period in book.periods.values()])
+        if fresh:
+            found = charges.within(min(one.begins for one in fresh), max(one.ends for one in fresh))
+            over = {one.attempt for one in found if one.ended}  # what this process holds is in accounts that are kept
+            _enter([one for one in found if one.holder != self.holder or one.attempt in over], fresh)
 
-    def _books_of(self, run: Account, name: str) -> tuple[_Book, ...]:
-        """The books of a run, kept as long as it is at work here; what it spent before is in them."""
+    def _periods_of(self, run: Account, name: str) -> tuple[_Period, ...]:
+        """Those of a run, kept as long as it is at work here; what it spent before is in them."""
         if run not in self._runs:
-            books = self._runs[run] = tuple(_Book(budget) for budget in self.budgets if budget.per == "run")
-            if self._charges and books:
-                _enter(self._charges.of(name), books, {})
+            periods = self._runs[run] = tuple(_Period(budget) for budget in self.budgets if budget.per == "run")
+            if self._charges and periods:
+                _enter(self._charges.of(name), periods)
         return self._runs[run]
 
 
 class _Book:
-    """The accounts of one budget in the period that began at `begins`, by the labels that have one each.
+    """The periods of one budget that the clock has shown last, by when they began; what was spent in them is known.
 
-    Those of some periods beside it are kept: a clock that was wrong for a while leads back to them. What others spent
-    is known of periods that began at `since` or later.
+    Those beside the present one are kept for a clock that is wrong for a while, at `most` as many in all. Where a
+    ledger tells what was spent in them, others need not be; but never is one forgotten that money may come back to.
     """
 
-    def __init__(self, budget: Budget) -> None:
-        self.budget, self.begins, self.since = budget, -math.inf, math.inf
-        self.periods: dict[float, _Accounts] = {}
+    def __init__(self, budget: Budget, most: int) -> None:
+        self.budget, self.most = budget, most
+        self.periods: dict[float, _Period] = {}  # the present one is the last
 
-    def turn_to(self, now: float) -> None:
-        self.begins = _begins(self.budget.per, now)
+    def __contains__(self, period: _Period) -> bool:
+        return period.begins in self.periods
 
-    def account(self, labels: Labels, begins: float | None = None) -> Account | None:
-        """That of these labels in the present period, or in the one that began at `begins`."""
+    def at(self, now: float) -> _Period:
+        """That of `now`; a new one where it is not in the book."""
+        begins = _begins(self.budget.per, now)
+        return self.periods.get(begins) or _Period(self.budget, begins, _ends(self.budget.per, begins))
+
+    def turn_to(self, period: _Period) -> None:
+        """Make it the present one."""
+        if self.periods and next(reversed(self.periods)) == period.begins:
+            return
+        self.periods.pop(period.begins, None)
+        idle = [begins for begins, one in self.periods.items() if not one.open]
+        for begins in idle[: max(0, len(self.periods) + 1 - self.most)]:
+            del self.periods[begins]
+        self.periods[period.begins] = period
+
+
+_KEPT = 2
+"""How many periods of a budget are kept beside a ledger: about the end of one, a clock may show now this, now that."""
+
+_KEPT_ALONE = 25
+"""And where nothing else remembers them: the hours of a day, and the present one."""
+
+
+class _Period:
+    """The accounts of a budget from `begins` until `ends`, Unix seconds, by the labels that have one each."""
+
+    def __init__(self, budget: Budget, begins: float = -math.inf, ends: float = math.inf) -> None:
+        self.budget, self.begins, self.ends = budget, begins, ends
+        self.accounts: dict[tuple[str, ...], Account] = {}
+        self._entered = 0
+        self._pending: dict[str, tuple[Account, float]] = {}  # attempts of others, and what is held for each
+
+    @property
+    def open(self) -> bool:
+        """Whether attempts of this process are under way in it."""
+        return any(account.open for account in self.accounts.values())
+
+    def account(self, labels: Labels) -> Account | None:
         name = self.budget.account(labels)
         if name is None:
             return None
-        accounts = self._in(self.begins if begins is None else begins)
-        if name not in accounts:
-            accounts[name] = Account(self.budget.usd, budget=self.budget)
-        return accounts[name]
+        if name not in self.accounts:
+            self.accounts[name] = Account(self.budget.usd, budget=self.budget)
+        return self.accounts[name]
 
-    def account_at(self, time: float, labels: Labels) -> Account | None:
-        """That of an attempt that began at `time`, Unix seconds; None in a period that is over."""
-        begins = _begins(self.budget.per, time)
-        return self.account(labels, begins) if begins >= self.begins or begins in self.periods else None
-
-    def begin_anew(self) -> None:
-        """What others spent is about to be read from the present period on."""
-        self.since = self.begins
-        for accounts in self.periods.values():
-            for account in accounts.values():
-                account.others = 0.0
-
-    def _in(self, begins: float) -> _Accounts:
-        if begins not in self.periods:
-            self.periods[begins] = {}
-            if len(self.periods) > _PERIODS:
-                del self.periods[min(self.periods.keys() - {begins, self.begins})]
-                self.since = max(self.since, min(self.periods))
-        return self.periods[begins]
-
-
-_Accounts: TypeAlias = dict[tuple[str, ...], Account]
-
-_PERIODS = 4
-"""How many periods of a budget are kept: the present one, and those before and after it that a clock has shown."""
-
-
-_Pending: TypeAlias = dict[str, tuple[list[Account], float]]
-"""Attempts of others that have not ended: what is held for each, and where."""
-
-
-def _enter(charges: Iterable[Charge], books: Iterable[_Book], pending: _Pending) -> None:
-    """Count what others have reserved and spent. An attempt that costs nobody knows what costs what was held for it."""
-    for charge in charges:
+    def enter(self, charge: Charge) -> None:
+        """Count, once, what an attempt of others took here. A cost that nobody knows is what was held for it."""
+        if charge.seq <= self._entered:
+            return
+        self._entered = charge.seq
         if charge.ended:
-            accounts, held = pending.pop(charge.attempt, ([], 0.0))
-            more = 0.0 if charge.usd is None else charge.usd - held
-        else:
-            accounts = [account for book in books if (account := book.account_at(charge.time, charge.labels))]
-            more = charge.usd or 0.0
-            pending[charge.attempt] = accounts, more
-        for account in accounts:
-            account.others += more
+            account, held = self._pending.pop(charge.attempt, (None, 0.0))
+            if account and charge.usd is not None:
+                account.others += charge.usd - held
+        elif self.begins <= charge.time < self.ends and (account := self.account(charge.labels)):
+            held = charge.usd or 0.0
+            account.others += held
+            self._pending[charge.attempt] = account, held
+
+
+def _enter(charges: Iterable[Charge], periods: Sequence[_Period]) -> None:
+    for charge in charges:
+        for period in periods:
+            period.enter(charge)
 
 
 def _begins(per: Period, now: float) -> float:
-    """When the hour, day or month of `now` began, in UTC; a run's only period has no beginning."""
-    if per == "run":
-        return -math.inf
+    """When the hour, day or month of `now` began, in UTC."""
     began = datetime.fromtimestamp(now, UTC).replace(minute=0, second=0, microsecond=0)
     if per != "hour":
         began = began.replace(hour=0)
     if per == "month":
         began = began.replace(day=1)
     return began.timestamp()
+
+
+def _ends(per: Period, begins: float) -> float:
+    return _begins(per, begins + _LONGEST[per])
+
+
+_LONGEST: Mapping[Period, float] = {"hour": 3_600.0, "day": 86_400.0, "month": 31 * 86_400.0}

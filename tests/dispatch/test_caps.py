@@ -2,6 +2,7 @@
 
 import gc
 import multiprocessing
+import sqlite3
 import weakref
 from contextlib import closing, suppress
 from datetime import UTC, datetime
@@ -17,8 +18,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from orchestra.dispatch import Purse
 from orchestra.dispatch.caps import Caps
-from orchestra.errors import BudgetExceeded
-from orchestra.ledger import AttemptEnded, AttemptStarted, Decided, Ledger
+from orchestra.errors import BudgetExceeded, LedgerError
+from orchestra.ledger import AttemptEnded, AttemptStarted, Charges, Decided, Ledger
 from orchestra.types import Budget, Cost, Decision, Labels, Step, StepContext
 
 NUMBERS = count()
@@ -204,13 +205,132 @@ def test_a_restart_about_a_clock_that_was_wrong_forgets_nothing(restarted, wrong
     assert life.left() == 3.0
 
 
-def test_a_clock_that_shows_one_hour_after_the_other_leaves_few_books():
-    life = Life([Budget(5.0, "hour")])
+@pytest.mark.parametrize(("kept", "most"), [(True, 2), (False, 25)], ids=["ledger", "no ledger"])
+def test_a_clock_that_shows_one_hour_after_the_other_leaves_few_books(kept, most, file):
+    life = Life([Budget(5.0, "hour")], file if kept else None)
     for _ in range(50):
         life.spend(2.0)
         life.now += HOUR
     assert life.left() == 5.0
-    assert len(life.caps._periods[0].periods) <= 4
+    assert len(life.caps._periods[0].periods) == most
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["ledger", "no ledger"])
+def test_a_clock_that_shows_the_hours_of_a_day_before_it_is_right_again_costs_no_money(kept, file):
+    life = Life([Budget(5.0, "hour")], file if kept else None)
+    for ahead in range(25):
+        life.now = NOON + ahead * HOUR
+        life.spend(2.0 + ahead / 10)
+    for ahead in (0, 24, 13, 0):
+        life.now = NOON + ahead * HOUR
+        assert life.left() == 3.0 - ahead / 10
+
+
+def test_what_is_under_way_is_not_forgotten_however_many_hours_the_clock_shows_meanwhile(file):
+    life = Life([Budget(5.0, "hour")], file)
+    end = life.begin(3.0)
+    for _ in range(9):
+        life.now += HOUR
+        life.spend(1.0)
+    life.now = NOON
+    assert life.left() == 2.0
+    end(1.0)
+    assert life.left() == 4.0
+
+
+def test_what_ends_elsewhere_while_the_clock_is_wrong_is_seen_when_it_is_right_again(file):
+    one, other = (Life([Budget(5.0, "hour"), Budget(9.0, "day")], file) for _ in range(2))
+    end, cut = one.begin(3.0), one.begin(1.0)
+    assert other.left() == 1.0
+    for _ in range(4):
+        other.now += HOUR
+        other.spend(0.5)
+    end(2.0)
+    other.now = NOON
+    assert (one.left(), other.left()) == (2.0, 2.0)
+    cut(0.5)
+    assert (one.left(), other.left()) == (2.5, 2.5)
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """When the periods began and ended whose charges were read."""
+    spans, within = [], Charges.within
+    monkeypatch.setattr(Charges, "within", lambda self, *span: spans.append(span) or within(self, *span))
+    return spans
+
+
+def test_a_period_is_read_once_also_while_the_clock_shows_now_the_one_and_now_the_next(reads, file):
+    life = Life([Budget(5.0, "hour")], file)
+    for _ in range(3):
+        life.spend(1.0)
+        life.now += HOUR
+        life.left()
+        life.now -= HOUR
+    began = NOON // HOUR * HOUR
+    assert reads == [(began, began + HOUR), (began + HOUR, began + 2 * HOUR)]
+
+
+def test_the_period_that_the_clock_showed_before_is_kept_not_the_one_that_began_before(reads, file):
+    life = Life([Budget(5.0, "hour")], file)
+    for ahead in (0, 1, 0, 2, 0):
+        life.now = NOON + ahead * HOUR
+        life.left()
+    assert len(reads) == 3
+
+
+def test_without_a_ledger_the_period_is_forgotten_that_the_clock_has_not_shown_for_longest():
+    life = Life([Budget(5.0, "hour")])
+    life.spend(2.0)
+    for ahead in (*range(25), 5, 0, 25, 0):
+        life.now = NOON + ahead * HOUR
+        left = life.left()
+    assert left == 3.0
+
+
+def test_what_others_write_while_a_period_is_read_counts_once(monkeypatch, file):
+    one, other = Life([ACME], file), Life([ACME], file)
+    within = Charges.within
+
+    def late(charges, *span):
+        context = StepContext(Step("s"), tenant="acme")
+        other.ledger.append("r", "s", Decided(context, Decision("m", "efficient", "balanced")))
+        other.ledger.append("r", "s", AttemptStarted("late", "m", reserved=2.0, holder=other.caps.holder))
+        return within(charges, *span)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Charges, "within", late)
+        assert one.left(tenant="acme") == 3.0
+    assert one.left(tenant="acme") == 3.0
+    other.ledger.append("r", "s", AttemptEnded("late", "m", cost=Cost(1.0)))
+    assert one.left(tenant="acme") == 4.0
+
+
+def test_what_others_wrote_with_a_clock_that_was_ahead_is_not_read_before_its_time(reads, file):
+    budgets = [Budget(5.0, "hour", {"tenant": (name,)}) for name in ("acme", "other")]
+    ahead, life = Life(budgets, file, NOON + DAY), Life(budgets, file)
+    for _ in range(9):
+        ahead.spend(1.0, tenant="acme")
+        ahead.now += HOUR
+        assert life.left(tenant="other") == 5.0
+    assert len(reads) == 10
+    life.now = ahead.now - HOUR
+    assert life.left(tenant="acme") == 4.0
+
+
+def test_a_month_is_read_from_its_first_day_to_its_last(reads, file):
+    Life([Budget(5.0, "month")], file, datetime(2024, 2, 29, 23, tzinfo=UTC).timestamp()).left()
+    assert reads == [tuple(datetime(2024, month, 1, tzinfo=UTC).timestamp() for month in (2, 3))]
+
+
+def test_what_could_not_be_read_is_read_by_the_next_call(monkeypatch, file):
+    Life([ACME], file).spend(2.0, tenant="acme")
+    life = Life([ACME], file)
+    with monkeypatch.context() as patch:
+        patch.setattr(Charges, "within", lambda *_: (_ for _ in ()).throw(LedgerError("cannot read")))
+        with pytest.raises(LedgerError):
+            life.left(tenant="acme")
+    assert life.left(tenant="acme") == 3.0
 
 
 def test_each_run_has_a_budget_of_its_own_and_a_resumed_one_what_it_had_left(file):
@@ -240,6 +360,16 @@ def test_without_a_ledger_file_a_budget_begins_with_the_process():
     life.spend(2.0, tenant="acme")
     assert life.left(tenant="acme") == 3.0
     assert Life(budgets).left(tenant="acme") == 5.0
+
+
+@pytest.mark.parametrize(("per", "found"), [("day", 1), ("run", 0)])
+def test_the_index_for_budgets_with_periods_is_made_before_any_call(per, found, file):
+    life = Life([Budget(5.0, per)], file)
+    for _ in range(2):
+        with closing(sqlite3.connect(file)) as db:
+            made = db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'attempts_by_time'").fetchone()
+        assert made == (found,)
+        life.spend(1.0)
 
 
 # Several processes on one ledger.

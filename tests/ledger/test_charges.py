@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -49,9 +51,10 @@ def test_an_attempt_is_a_charge_when_it_begins_and_another_when_it_ends(ledgers:
     charges = ledger.charges()
     assert charges is not None
     labels = Labels("run-1", "acme", "search", "look up", "small", "K")
-    began, ended = charges.new(0.0)
+    began, ended = charges.within(100.0, 100.5)
     assert began == Charge("a1", 100.0, ended=False, usd=1.0, labels=labels, holder="caps-1")
     assert (ended.attempt, ended.ended, ended.usd) == ("a1", True, 0.5)
+    assert began.seq < ended.seq
 
 
 def test_an_attempt_is_booked_to_the_decision_before_it_and_a_step_without_a_name_to_its_id(
@@ -77,30 +80,65 @@ def test_an_unknown_cost_is_none(ledgers: tuple[Ledger, Ledger]) -> None:
     assert [one.usd for one in charges.of("run-1")] == [1.0, None]
 
 
-def test_only_what_is_new_is_read_and_only_where_somebody_else_has_written(
-    ledgers: tuple[Ledger, Ledger], clock: Clock
-) -> None:
+def test_only_what_is_new_is_read_and_only_where_somebody_else_has_written(ledgers: tuple[Ledger, Ledger]) -> None:
     ledger, other = ledgers
     attempt(ledger, "old")
-    clock.now = 200.0
-    attempt(ledger, "a1")
     charges = ledger.charges()
     assert charges is not None
-    assert {one.attempt for one in charges.new(150.0)} == {"a1"}
+    assert charges.new() == []
     attempt(ledger, "mine")
-    assert charges.new(150.0) == []
+    assert charges.new() == []
     attempt(other, "theirs")
-    assert [one.attempt for one in charges.new(150.0) if not one.ended] == ["mine", "theirs"]
-    assert charges.new(150.0) == []
-    attempt(other, "too early")
-    assert charges.new(250.0) == []
+    assert [one.attempt for one in charges.new() if not one.ended] == ["mine", "theirs"]
+    assert charges.new() == []
+
+
+def test_attempts_are_found_by_when_they_began_and_with_them_their_ends(
+    ledgers: tuple[Ledger, Ledger], clock: Clock
+) -> None:
+    ledger, _ = ledgers
+    clock.now = 900.0
+    attempt(ledger, "ahead", run="run-0")
+    clock.now = 100.0
+    attempt(ledger, "before", run="run-0")
+    clock.now = 200.0
+    ledger.append("run-1", "s1", AttemptStarted("a1", "small", reserved=1.0))
+    clock.now = 50.0
+    ledger.append("run-1", "s1", AttemptEnded("a1", "small", cost=Cost(0.5)))
+    clock.now = 300.0
+    attempt(ledger, "after", run="run-2")
+    charges = ledger.charges()
+    assert charges is not None
+    for _ in range(2):
+        assert [(one.attempt, one.ended, one.usd) for one in charges.within(200.0, 300.0)] == [
+            ("a1", False, 1.0),
+            ("a1", True, 0.5),
+        ]
+        charges.index()
 
 
 def test_each_reader_reads_for_itself(ledgers: tuple[Ledger, Ledger]) -> None:
-    ledger, _ = ledgers
-    attempt(ledger, "a1")
-    readers = ledger.charges(), ledger.charges()
-    assert [len(reader.new(0.0)) for reader in readers if reader] == [2, 2]
+    ledger, other = ledgers
+    readers = [reader for reader in (ledger.charges(), ledger.charges()) if reader]
+    assert [reader.new() for reader in readers] == [[], []]
+    attempt(other, "a1")
+    assert [len(reader.new()) for reader in readers] == [2, 2]
+    assert [reader.anew().new() for reader in readers] == [[], []]
+
+
+def test_where_the_file_can_have_no_index_charges_are_read_without_it(file: Path) -> None:
+    with closing(Ledger(file)) as ledger:
+        attempt(ledger, "a1")
+        with closing(sqlite3.connect(file)) as db:
+            (size,) = db.execute("PRAGMA page_count").fetchone()
+        assert ledger._store
+        ledger._store.use("fill", lambda db: db.execute(f"PRAGMA max_page_count = {size}"))
+        charges = ledger.charges()
+        assert charges is not None
+        charges.index()
+        with closing(sqlite3.connect(file)) as db:
+            assert not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'attempts_by_time'").fetchall()
+        assert len(charges.within(0.0, 1e12)) == 2
 
 
 def test_of_a_run_only_its_own_charges_are_read(ledgers: tuple[Ledger, Ledger]) -> None:
@@ -123,4 +161,4 @@ def test_charges_of_a_closed_ledger_cannot_be_read(file: Path) -> None:
     assert charges is not None
     ledger.close()
     with pytest.raises(LedgerError, match="cannot read the ledger"):
-        charges.new(0.0)
+        charges.new()
