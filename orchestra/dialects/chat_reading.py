@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from orchestra.dialects.loose import (
     logprobs,
     mapping,
     parse_object,
+    scalars,
     sequence,
     string,
 )
@@ -74,22 +76,45 @@ class ChatReading:
 
     def _message(self, choice: dict[str, Any]) -> CallFault | None:
         """Takes in what a choice says; the fault where it is of another kind."""
-        message = mapping(choice.get("delta")) or self._undivided(choice)
-        if not message:
-            return bad_reply(_OTHER_KIND) if "text" in choice and choice.keys().isdisjoint(_SPOKEN) else None
-        content = message.get("content")
-        if not (isinstance(content, str) and _WORDS.issuperset(message)):
-            self._told(message)
-        elif content:  # as in nearly every chunk
-            self.draft.say(content)
-        return None
+        delta = mapping(choice.get("delta"))
+        content = delta.get("content")
+        if isinstance(content, str) and _WORDS.issuperset(delta):  # as in nearly every chunk
+            if content:
+                self.draft.say(content)
+        elif delta:
+            self._told(delta)
+        return None if delta and "message" not in choice else self._beside(choice, delta)
 
-    def _undivided(self, choice: dict[str, Any]) -> dict[str, Any]:
-        """The message of a choice; nothing where deltas have said it: some streams end with all of it."""
+    def _beside(self, choice: dict[str, Any], delta: dict[str, Any]) -> CallFault | None:
+        """Takes in the message of a choice, which may stand beside a delta that says no more than a piece of it."""
         message = mapping(choice.get("message"))
-        if message and not self.draft.begun:
-            self._by_messages = True
-        return message if self._by_messages else {}
+        if message and (not delta or choice.get("finish_reason")):
+            self._undivided(message, pieces=self._by_messages or not (delta or self.draft.begun))
+        if delta or message or "text" not in choice:
+            return None
+        chat = self.draft.begun or not choice["text"]  # where a text stands beside what deltas say, as Together's does
+        return None if chat and not choice.keys().isdisjoint(_SPOKEN) else bad_reply(_OTHER_KIND)
+
+    def _undivided(self, message: dict[str, Any], *, pieces: bool) -> None:
+        """Takes in a message: a piece where there are no deltas, else all of the reply, which some streams end with."""
+        if pieces:
+            self._told(message)
+            self._by_messages = self.draft.begun
+        else:
+            self._rest(message)
+
+    def _rest(self, whole: dict[str, Any]) -> None:
+        """Takes in what deltas have not said of the whole message; where it contradicts them, what they said stays."""
+        said, thought, refused = self.draft.said
+        text, thoughts = _content(whole)
+        rest: dict[str, Any] = {
+            "content": _going_on(said, text),
+            "reasoning_content": _going_on(thought, thoughts),
+            "refusal": _going_on(refused, string(whole.get("refusal"))),
+            "reasoning_details": [] if self._details.begun else whole.get("reasoning_details"),
+        }
+        self._told(rest)
+        self._calls.complete(whole)
 
     def _told(self, message: dict[str, Any]) -> None:
         """Takes in a message that may hold more than words."""
@@ -104,6 +129,12 @@ class ChatReading:
         if refusal := message.get("refusal"):
             draft.refuse(string(refusal))
         self._calls.add(message)
+
+
+def _going_on(said: str, whole: str) -> str:
+    """What of a whole text has not been said; nothing where it is another text."""
+    whole = scalars(whole)
+    return whole[len(said) :] if whole.startswith(said) else ""
 
 
 _WORDS = frozenset({"role", "content"})
@@ -122,14 +153,21 @@ class ChatCalls:
 
     def add(self, message: dict[str, Any]) -> None:
         """Takes in what a message, or a delta of one, says of calls."""
-        calls = message.get("tool_calls")
-        if is_object(calls):  # as Text Generation Inference streams the one that it makes
-            self._call(calls, 0)
-        elif calls := sequence(calls):
-            for place, call in enumerate(map(mapping, calls)):
-                self._call(call, place)
-        elif legacy := message.get("function_call"):  # the one call that older servers make
-            self._call({"index": 0, "function": legacy}, 0)
+        for place, call in enumerate(_pieces(message)):
+            self._call(call, place)
+
+    def complete(self, message: dict[str, Any]) -> None:
+        """Takes in what a whole message says of calls beyond its deltas: each of theirs is one of its own at most."""
+        told = dict(enumerate(self._draft.calls))
+        wholes = [_whole(piece) for piece in _pieces(message)]
+        ids = {whole.id for whole in wholes if whole.id}
+        for place, whole in enumerate(wholes):
+            at = _told_at(told, whole, place, ids)
+            call = self._draft.call(f"call {len(self._draft.calls)}") if at is None else told.pop(at)
+            call.id, call.state = call.id or whole.id, call.state or whole.state
+            call.name = whole.name if whole.name.startswith(call.name) else call.name
+            if parse_object(call.raw) is None:
+                call.pieces = whole.pieces or call.pieces
 
     def _call(self, piece: dict[str, Any], place: int) -> None:
         function = mapping(piece.get("function"))
@@ -150,6 +188,38 @@ class ChatCalls:
         if isinstance(given, int):
             return given
         return len(self._draft.calls) if name else max(self._latest, default=place)
+
+
+def _pieces(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a message, or a delta of one, says of calls."""
+    calls = message.get("tool_calls")
+    if is_object(calls):  # as Text Generation Inference streams the one that it makes
+        return [calls]
+    if calls := sequence(calls):
+        return [mapping(call) for call in calls]
+    legacy = message.get("function_call")  # the one call that older servers make
+    return [{"index": 0, "function": legacy}] if legacy else []
+
+
+def _whole(piece: dict[str, Any]) -> CallDraft:
+    function, beside = mapping(piece.get("function")), mapping(piece.get(BESIDE_CALLS))
+    call = CallDraft(string(piece.get("id")), string(function.get("name")))
+    call.state = json_text(beside) if beside else None
+    call.add(function.get("arguments"))
+    return call
+
+
+def _told_at(told: Mapping[int, CallDraft], whole: CallDraft, place: int, ids: AbstractSet[str]) -> int | None:
+    """Where a whole call has been told: under its id, or by its name with no other arguments or at its place."""
+    for at, call in told.items():
+        if whole.id and call.id == whole.id:
+            return at
+    arguments = parse_object(whole.raw)
+    for at, call in told.items():
+        same = parse_object(call.raw) in (None, arguments) or (at == place and not (call.id and whole.id))
+        if same and call.name == whole.name and call.id not in ids:
+            return at
+    return None
 
 
 def _another(call: CallDraft, identity: str, name: str) -> bool:
