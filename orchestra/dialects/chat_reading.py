@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any, Final
 
+from orchestra.dialects.chat_profiles import counts_thoughts_in_total
 from orchestra.dialects.draft import CallDraft, Draft
 from orchestra.dialects.encoded import Encoded
 from orchestra.dialects.faults import stream_fault
@@ -25,7 +26,7 @@ from orchestra.dialects.loose import (
 )
 from orchestra.dialects.reading import bad_reply
 from orchestra.dialects.reasoning_details import ReasoningDetails
-from orchestra.types import CallFault, Finish, Trigger, Usage
+from orchestra.types import CallFault, Finish, ModelCard, Trigger, Usage
 
 
 class ChatReading:
@@ -45,7 +46,7 @@ class ChatReading:
         draft, choice = self.draft, first_choice(data)
         draft.model = string(data.get("model")) or draft.model
         if said := data.get("usage"):
-            draft.usage = usage(mapping(said)) or draft.usage
+            draft.usage = usage(mapping(said), draft.encoded.card) or draft.usage
         if choice and (fault := self._message(choice)):
             return fault
         if "x_groq" in data and (fault := self._groqs(data)):
@@ -64,7 +65,7 @@ class ChatReading:
         """Takes in what Groq says beside a choice: usage, and "why a stream ended early", whatever finish is said."""
         groq = mapping(data["x_groq"])
         if not mapping(data.get("usage")):
-            self.draft.usage = usage(mapping(groq.get("usage"))) or self.draft.usage
+            self.draft.usage = usage(mapping(groq.get("usage")), self.draft.encoded.card) or self.draft.usage
         error = groq.get("error")
         return stream_fault(error) if error else None
 
@@ -264,7 +265,7 @@ def ended(choice: dict[str, Any], draft: Draft) -> CallFault | None:
     if name in ("", "null"):  # as some servers write null
         return None
     if said := choice.get("usage"):  # Moonshot's stands here
-        draft.usage = usage(mapping(said)) or draft.usage
+        draft.usage = usage(mapping(said), draft.encoded.card) or draft.usage
     return draft.stopped(reason, _MEANINGS.get(name))
 
 
@@ -291,7 +292,7 @@ _MEANINGS: Final[Mapping[str, Finish | Trigger]] = {
 }
 
 
-def usage(said: dict[str, Any]) -> Usage | None:
+def usage(said: dict[str, Any], card: ModelCard | None = None) -> Usage | None:
     """None where the counts are no counts: unknown is never 0, and cost is then estimated and said to be."""
     read, wrote = said.get("prompt_tokens"), said.get("completion_tokens")
     if not (is_count(read) and is_count(wrote)):
@@ -306,18 +307,19 @@ def usage(said: dict[str, Any]) -> Usage | None:
         reasoning=count(mapping(said.get("completion_tokens_details")).get("reasoning_tokens")),
     )
     unsaid = count(said.get("total_tokens")) - counted.input - counted.output
-    return counted if unsaid <= 0 else _with_thoughts(counted, unsaid)
-
-
-def _with_thoughts(counted: Usage, unsaid: int) -> Usage:
-    """With what was thought as output, where only the total holds it.
-
-    xAI counts it beside what was written (docs.x.ai, "Consumption and rate limits"), Google's endpoint in OpenAI's
-    shape says nothing else of it. Of any other sum nobody knows what it is of.
-    """
-    if unsaid == counted.reasoning or not (counted.reasoning or counted.cached_input or counted.cache_write):
+    if unsaid > 0 and _is_thought(unsaid, mapping(said.get("completion_tokens_details")).get("reasoning_tokens"), card):
         return replace(counted, output=counted.output + unsaid, reasoning=unsaid)
     return counted
+
+
+def _is_thought(unsaid: int, thought: object, card: ModelCard | None) -> bool:
+    """Whether what only the total holds is what was thought, and so output.
+
+    xAI counts that beside what was written (docs.x.ai, "Consumption and rate limits"), as the sum then shows; Google's
+    endpoint in OpenAI's shape may say nothing else of it. Of any other sum nobody knows what it is of: cached input,
+    a tool's results, a whole conversation.
+    """
+    return unsaid == thought if is_count(thought) else card is not None and counts_thoughts_in_total(card)
 
 
 def token_logprobs(tokens: object) -> list[float]:
