@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -60,6 +61,12 @@ def path_of(card: ModelCard, profile: ChatProfile) -> str:
     return "/chat/completions"
 
 
+def counts_thoughts_in_total(card: ModelCard) -> bool:
+    """Whether the card's server is Google's, or said to be: it counts thoughts neither as completion nor by name."""
+    return card.provider == "gemini" or bool(_GOOGLE.match(card.base_url or ""))
+
+
+_GOOGLE: Final = re.compile(r"https://[\w.-]+\.googleapis\.com(?![\w.-])")
 _CHAT: Final = "openai-chat"
 
 

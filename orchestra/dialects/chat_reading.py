@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any, Final
 
+from orchestra.dialects.chat_profiles import counts_thoughts_in_total
 from orchestra.dialects.draft import CallDraft, Draft
 from orchestra.dialects.encoded import Encoded
 from orchestra.dialects.faults import stream_fault
@@ -18,12 +20,13 @@ from orchestra.dialects.loose import (
     logprobs,
     mapping,
     parse_object,
+    scalars,
     sequence,
     string,
 )
 from orchestra.dialects.reading import bad_reply
 from orchestra.dialects.reasoning_details import ReasoningDetails
-from orchestra.types import CallFault, Finish, Trigger, Usage
+from orchestra.types import CallFault, Finish, ModelCard, Trigger, Usage
 
 
 class ChatReading:
@@ -43,7 +46,7 @@ class ChatReading:
         draft, choice = self.draft, first_choice(data)
         draft.model = string(data.get("model")) or draft.model
         if said := data.get("usage"):
-            draft.usage = usage(mapping(said)) or draft.usage
+            draft.usage = usage(mapping(said), draft.encoded.card) or draft.usage
         if choice and (fault := self._message(choice)):
             return fault
         if "x_groq" in data and (fault := self._groqs(data)):
@@ -62,7 +65,7 @@ class ChatReading:
         """Takes in what Groq says beside a choice: usage, and "why a stream ended early", whatever finish is said."""
         groq = mapping(data["x_groq"])
         if not mapping(data.get("usage")):
-            self.draft.usage = usage(mapping(groq.get("usage"))) or self.draft.usage
+            self.draft.usage = usage(mapping(groq.get("usage")), self.draft.encoded.card) or self.draft.usage
         error = groq.get("error")
         return stream_fault(error) if error else None
 
@@ -74,22 +77,45 @@ class ChatReading:
 
     def _message(self, choice: dict[str, Any]) -> CallFault | None:
         """Takes in what a choice says; the fault where it is of another kind."""
-        message = mapping(choice.get("delta")) or self._undivided(choice)
-        if not message:
-            return bad_reply(_OTHER_KIND) if "text" in choice and choice.keys().isdisjoint(_SPOKEN) else None
-        content = message.get("content")
-        if not (isinstance(content, str) and _WORDS.issuperset(message)):
-            self._told(message)
-        elif content:  # as in nearly every chunk
-            self.draft.say(content)
-        return None
+        delta = mapping(choice.get("delta"))
+        content = delta.get("content")
+        if isinstance(content, str) and _WORDS.issuperset(delta):  # as in nearly every chunk
+            if content:
+                self.draft.say(content)
+        elif delta:
+            self._told(delta)
+        return None if delta and "message" not in choice else self._beside(choice, delta)
 
-    def _undivided(self, choice: dict[str, Any]) -> dict[str, Any]:
-        """The message of a choice; nothing where deltas have said it: some streams end with all of it."""
+    def _beside(self, choice: dict[str, Any], delta: dict[str, Any]) -> CallFault | None:
+        """Takes in the message of a choice, which may stand beside a delta that says no more than a piece of it."""
         message = mapping(choice.get("message"))
-        if message and not self.draft.begun:
-            self._by_messages = True
-        return message if self._by_messages else {}
+        if message and (not delta or choice.get("finish_reason")):
+            self._undivided(message, pieces=self._by_messages or not (delta or self.draft.begun))
+        if delta or message or "text" not in choice:
+            return None
+        chat = self.draft.begun or not choice["text"]  # where a text stands beside what deltas say, as Together's does
+        return None if chat and not choice.keys().isdisjoint(_SPOKEN) else bad_reply(_OTHER_KIND)
+
+    def _undivided(self, message: dict[str, Any], *, pieces: bool) -> None:
+        """Takes in a message: a piece where there are no deltas, else all of the reply, which some streams end with."""
+        if pieces:
+            self._told(message)
+            self._by_messages = self.draft.begun
+        else:
+            self._rest(message)
+
+    def _rest(self, whole: dict[str, Any]) -> None:
+        """Takes in what deltas have not said of the whole message; where it contradicts them, what they said stays."""
+        said, thought, refused = self.draft.said
+        text, thoughts = _content(whole)
+        rest: dict[str, Any] = {
+            "content": _going_on(said, text),
+            "reasoning_content": _going_on(thought, thoughts),
+            "refusal": _going_on(refused, string(whole.get("refusal"))),
+            "reasoning_details": [] if self._details.begun else whole.get("reasoning_details"),
+        }
+        self._told(rest)
+        self._calls.complete(whole)
 
     def _told(self, message: dict[str, Any]) -> None:
         """Takes in a message that may hold more than words."""
@@ -104,6 +130,12 @@ class ChatReading:
         if refusal := message.get("refusal"):
             draft.refuse(string(refusal))
         self._calls.add(message)
+
+
+def _going_on(said: str, whole: str) -> str:
+    """What of a whole text has not been said; nothing where it is another text."""
+    whole = scalars(whole)
+    return whole[len(said) :] if whole.startswith(said) else ""
 
 
 _WORDS = frozenset({"role", "content"})
@@ -122,14 +154,21 @@ class ChatCalls:
 
     def add(self, message: dict[str, Any]) -> None:
         """Takes in what a message, or a delta of one, says of calls."""
-        calls = message.get("tool_calls")
-        if is_object(calls):  # as Text Generation Inference streams the one that it makes
-            self._call(calls, 0)
-        elif calls := sequence(calls):
-            for place, call in enumerate(map(mapping, calls)):
-                self._call(call, place)
-        elif legacy := message.get("function_call"):  # the one call that older servers make
-            self._call({"index": 0, "function": legacy}, 0)
+        for place, call in enumerate(_pieces(message)):
+            self._call(call, place)
+
+    def complete(self, message: dict[str, Any]) -> None:
+        """Takes in what a whole message says of calls beyond its deltas: each of theirs is one of its own at most."""
+        told = dict(enumerate(self._draft.calls))
+        wholes = [_whole(piece) for piece in _pieces(message)]
+        ids = {whole.id for whole in wholes if whole.id}
+        for place, whole in enumerate(wholes):
+            at = _told_at(told, whole, place, ids)
+            call = self._draft.call(f"call {len(self._draft.calls)}") if at is None else told.pop(at)
+            call.id, call.state = call.id or whole.id, call.state or whole.state
+            call.name = whole.name if whole.name.startswith(call.name) else call.name
+            if parse_object(call.raw) is None:
+                call.pieces = whole.pieces or call.pieces
 
     def _call(self, piece: dict[str, Any], place: int) -> None:
         function = mapping(piece.get("function"))
@@ -150,6 +189,38 @@ class ChatCalls:
         if isinstance(given, int):
             return given
         return len(self._draft.calls) if name else max(self._latest, default=place)
+
+
+def _pieces(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a message, or a delta of one, says of calls."""
+    calls = message.get("tool_calls")
+    if is_object(calls):  # as Text Generation Inference streams the one that it makes
+        return [calls]
+    if calls := sequence(calls):
+        return [mapping(call) for call in calls]
+    legacy = message.get("function_call")  # the one call that older servers make
+    return [{"index": 0, "function": legacy}] if legacy else []
+
+
+def _whole(piece: dict[str, Any]) -> CallDraft:
+    function, beside = mapping(piece.get("function")), mapping(piece.get(BESIDE_CALLS))
+    call = CallDraft(string(piece.get("id")), string(function.get("name")))
+    call.state = json_text(beside) if beside else None
+    call.add(function.get("arguments"))
+    return call
+
+
+def _told_at(told: Mapping[int, CallDraft], whole: CallDraft, place: int, ids: AbstractSet[str]) -> int | None:
+    """Where a whole call has been told: under its id, or by its name with no other arguments or at its place."""
+    for at, call in told.items():
+        if whole.id and call.id == whole.id:
+            return at
+    arguments = parse_object(whole.raw)
+    for at, call in told.items():
+        same = parse_object(call.raw) in (None, arguments) or (at == place and not (call.id and whole.id))
+        if same and call.name == whole.name and call.id not in ids:
+            return at
+    return None
 
 
 def _another(call: CallDraft, identity: str, name: str) -> bool:
@@ -194,7 +265,7 @@ def ended(choice: dict[str, Any], draft: Draft) -> CallFault | None:
     if name in ("", "null"):  # as some servers write null
         return None
     if said := choice.get("usage"):  # Moonshot's stands here
-        draft.usage = usage(mapping(said)) or draft.usage
+        draft.usage = usage(mapping(said), draft.encoded.card) or draft.usage
     return draft.stopped(reason, _MEANINGS.get(name))
 
 
@@ -221,7 +292,7 @@ _MEANINGS: Final[Mapping[str, Finish | Trigger]] = {
 }
 
 
-def usage(said: dict[str, Any]) -> Usage | None:
+def usage(said: dict[str, Any], card: ModelCard | None = None) -> Usage | None:
     """None where the counts are no counts: unknown is never 0, and cost is then estimated and said to be."""
     read, wrote = said.get("prompt_tokens"), said.get("completion_tokens")
     if not (is_count(read) and is_count(wrote)):
@@ -236,18 +307,19 @@ def usage(said: dict[str, Any]) -> Usage | None:
         reasoning=count(mapping(said.get("completion_tokens_details")).get("reasoning_tokens")),
     )
     unsaid = count(said.get("total_tokens")) - counted.input - counted.output
-    return counted if unsaid <= 0 else _with_thoughts(counted, unsaid)
-
-
-def _with_thoughts(counted: Usage, unsaid: int) -> Usage:
-    """With what was thought as output, where only the total holds it.
-
-    xAI counts it beside what was written (docs.x.ai, "Consumption and rate limits"), Google's endpoint in OpenAI's
-    shape says nothing else of it. Of any other sum nobody knows what it is of.
-    """
-    if unsaid == counted.reasoning or not (counted.reasoning or counted.cached_input or counted.cache_write):
+    if unsaid > 0 and _is_thought(unsaid, mapping(said.get("completion_tokens_details")).get("reasoning_tokens"), card):
         return replace(counted, output=counted.output + unsaid, reasoning=unsaid)
     return counted
+
+
+def _is_thought(unsaid: int, thought: object, card: ModelCard | None) -> bool:
+    """Whether what only the total holds is what was thought, and so output.
+
+    xAI counts that beside what was written (docs.x.ai, "Consumption and rate limits"), as the sum then shows; Google's
+    endpoint in OpenAI's shape may say nothing else of it. Of any other sum nobody knows what it is of: cached input,
+    a tool's results, a whole conversation.
+    """
+    return unsaid == thought if is_count(thought) else card is not None and counts_thoughts_in_total(card)
 
 
 def token_logprobs(tokens: object) -> list[float]:

@@ -64,6 +64,12 @@ class Draft:
         return bool(self._blocks or self._refusal)
 
     @property
+    def said(self) -> tuple[str, str, str]:
+        """Text, reasoning and refusal so far, as the provider has written them."""
+        thoughts = [block.text for block in self._blocks.values() if isinstance(block, _Said) and block.reasoning]
+        return self._written(), "".join(thoughts), self._refusal.text if self._refusal else ""
+
+    @property
     def calls(self) -> tuple[CallDraft, ...]:
         """The calls so far."""
         return tuple([block for block in self._blocks.values() if isinstance(block, CallDraft)])

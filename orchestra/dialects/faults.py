@@ -17,8 +17,12 @@ _TEXT_LIMIT = 600
 # itself a word is enough; a message may hold any word, so that only what is said in so many words counts there.
 _NAMES = (
     (Trigger.quota, r"insufficient_quota|billing|insufficient.balance"),
+<<<<<<< HEAD
     (Trigger.quota, r"exceeded_current_quota|arrearage|budget_exceeded"),  # Moonshot; Alibaba; LiteLLM
     (Trigger.quota, r"servicequotaexceeded"),  # Bedrock's InvokeModel, with a 400
+=======
+    (Trigger.quota, r"exceeded_current_quota|arrearage|\bbudget_exceeded"),  # Moonshot; Alibaba; LiteLLM
+>>>>>>> m5
     (Trigger.context_overflow, r"context_length_exceeded|exceed_context_size|context_window_exceeded"),
     # Groq refuses what its own model wrote, as if the request had been wrong.
     (Trigger.bad_reply, r"tool_use_failed|json_validate_failed"),
@@ -29,31 +33,40 @@ _NAMES = (
     (Trigger.overloaded, r"overloaded|over_capacity|unavailable|modelnotready"),
     (Trigger.timeout, r"time_?d?_?out|deadline"),
 )
+<<<<<<< HEAD
 # Google calls an empty account what it calls a limit of requests, which time would lift.
 _DEPLETED = ((Trigger.quota, r"prepayment credits are depleted"),)
+=======
+# What is too long for a window: not a parameter, a schema or a number of images.
+_INPUT = r"(request|prompt|input|messages?|conversation|tokens?)\b"
+_ITS = r"( +([a-z']+|[\d,]+[ -]tokens?)){0,4}"
+_WINDOW = r"context (size|window|length|limit)"
+>>>>>>> m5
 _PHRASES = (
     (Trigger.quota, r"exceeded your current quota|credit balance|insufficient (balance|credits|quota|funds)"),
     (Trigger.quota, r"billing (details|hard limit|soft limit|to be enabled|is not active|account)"),
     (Trigger.quota, r"insufficient_quota|reached your specified api usage limits"),
     (Trigger.quota, r"monthly spending limit|\w*余额不足"),  # xAI, and Fireworks with a 412; Zhipu
     (Trigger.context_overflow, r"context_length_exceeded|exceed_context_size|context_window_exceeded"),
-    (Trigger.context_overflow, r"maximum (context|prompt|model) length|(prompt|input) is too long"),
+    (Trigger.context_overflow, r"maximum context length|(prompt|input) is too long"),
+    (Trigger.context_overflow, r"maximum prompt length is \d+ but|longer than the maximum model length"),  # xAI; vLLM
     (Trigger.context_overflow, r"input token count[^.]* (exceeds|but model only)|input tokens exceeds maximum"),
     (Trigger.context_overflow, r"tokens in the prompt cannot exceed|size limit exceeded by \d+ tokens"),
     (Trigger.context_overflow, r"too many input tokens|ContextWindowExceeded|loaded with context length of only"),
-    (Trigger.context_overflow, r"(exceed\w*|(larg|long|great)er than)[^.]{0,60}\bcontext (size|window|length|limit)"),
+    (Trigger.context_overflow, rf"{_INPUT}[^.:;]{{0,60}} (exceed\w*|(larg|long|great)er than){_ITS} +{_WINDOW}"),
     (Trigger.context_overflow, r"range of input length should be|exceeded model token limit"),  # Alibaba; Moonshot
     (Trigger.context_overflow, r"prompt (exceeds max length|超长)"),  # Zhipu
     # Text Generation Inference, and Together: "`inputs` tokens + `max_new_tokens` must be <= 4096"
-    (Trigger.context_overflow, r"input validation error:\s+(tokens \+\s+must be <=|must have less than \d+ tokens)"),
+    (Trigger.context_overflow, r"error: `inputs` (tokens \+\s+must be <=|must have less than \d+ tokens)"),
     (Trigger.content_filter, r"content (management )?policy|content[_ ](filter(ing)?|policy_violation)\b"),
     (Trigger.content_filter, r"responsible ai|ContentPolicyViolation"),
     # xAI says 403 to it, as to a bad key; DeepSeek and Zhipu name it as they name any bad request.
-    (Trigger.content_filter, r"violates usage guidelines|content exists risk|\w*敏感内容|unsafe or sensitive content"),
+    (Trigger.content_filter, r"violates usage guidelines|content exists risk|\w*敏感内容"),
+    (Trigger.content_filter, r"unsafe or sensitive content in"),
     (Trigger.content_filter, r"flagged (by|as|for)|(was|been|were) flagged|requires moderation|usage polic(y|ies)"),
     # Google says 400 of a bad key, and of a key used where it may not be.
     (Trigger.auth, r"incorrect api key|api key not valid|api key expired|user location is not supported"),
-    (Trigger.auth, r"organization has been disabled"),  # Anthropic, with a 400
+    (Trigger.auth, r"organization has been disabled(?! \w)"),  # Anthropic, with a 400
     (Trigger.auth, r"invalid_api_key|authentication_error|permission_denied"),
     (Trigger.rate_limited, r"rate[ _]limit|resource_exhausted|too many requests|throttl"),
     (Trigger.overloaded, r"overloaded|at capacity|unavailable"),
@@ -65,9 +78,15 @@ def _compiled(words: Iterable[tuple[Trigger, str]], before: str = "") -> tuple[t
     return tuple((trigger, re.compile(f"{before}(?:{pattern})", re.IGNORECASE)) for trigger, pattern in words)
 
 
+<<<<<<< HEAD
 _IN_NAMES, _IN_MESSAGE, _ABOVE_NAMES = _compiled(_NAMES), _compiled(_PHRASES, r"\b"), _compiled(_DEPLETED, r"\b")
 # A quoted name is the request's own: of a model, a tool, a field.
 _QUOTED = re.compile(r"""(?<!\w)(['"`])[^\s'"`]+\1(?!\w)""")
+=======
+_IN_NAMES, _IN_MESSAGE = _compiled(_NAMES), _compiled(_PHRASES, r"\b")
+# A quoted name is the request's own: of a model, a tool, a field. `inputs` is all that the model is to read.
+_QUOTED = re.compile(r"""(?<!\w)(['"`])(?!inputs`)[^\s'"`]+\1(?!\w)""")
+>>>>>>> m5
 _STATUS = {
     401: Trigger.auth,
     402: Trigger.quota,

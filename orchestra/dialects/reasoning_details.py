@@ -25,6 +25,11 @@ class ReasoningDetails:
     def __init__(self) -> None:
         self._found: list[_Block] = []
 
+    @property
+    def begun(self) -> bool:
+        """Whether there are any."""
+        return bool(self._found)
+
     def state(self) -> str:
         """All of them, as JSON text."""
         return json.dumps([block.whole() for block in self._found])

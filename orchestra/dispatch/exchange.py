@@ -225,7 +225,7 @@ def wire_request(codec: Codec, encoded: Encoded, endpoint: Endpoint, *, connect:
     return endpoint.signature.signed(request) if endpoint.signature else request
 
 
-_EVENTS = re.compile(rb"\s*(?:data|event|id|retry)?:")
+_EVENTS = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:data|event|id|retry)?:")
 """How an event stream begins, and no JSON does."""
 
 

@@ -372,7 +372,7 @@ def test_a_query_of_base_url_joins_that_of_the_path():
             },
             Usage(32, 103, reasoning=94),
         ),
-        ({"usage": {"prompt_tokens": 11, "completion_tokens": 9, "total_tokens": 450}}, Usage(11, 439, reasoning=430)),
+        ({"usage": {"prompt_tokens": 11, "completion_tokens": 9, "total_tokens": 450}}, Usage(11, 9)),
         (
             {"usage": {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 61, "cached_tokens": 5}},
             Usage(9, 2, 5),
@@ -382,6 +382,26 @@ def test_a_query_of_base_url_joins_that_of_the_path():
 )
 def test_usage_is_found_where_the_server_puts_it(fields, usage):
     assert read(stream(chunk({"content": "x"}, "stop", **fields)))[1].usage == usage
+
+
+@pytest.mark.parametrize(
+    ("server", "thought"),
+    [
+        ({"base_url": "https://generativelanguage.googleapis.com/v1beta/openai"}, 430),
+        ({"base_url": "https://europe-west1-aiplatform.googleapis.com/v1/projects/p/endpoints/openapi"}, 430),
+        ({"base_url": "http://127.0.0.1:1/v1", "provider": "gemini"}, 430),
+        ({"base_url": "https://generativelanguage.googleapis.com.example.org/v1"}, 0),
+        ({"base_url": "https://example.org/v1"}, 0),
+    ],
+)
+def test_what_only_googles_total_holds_was_thought_and_at_other_servers_nobody_knows(server, thought):
+    said = {"prompt_tokens": 11, "completion_tokens": 9, "total_tokens": 450}
+    said["prompt_tokens_details"] = {"cached_tokens": 5}
+    asked = encoded(card=chat.card(**server))
+    reply = read(stream(chunk({"content": "x"}, "stop", usage=said)), asked)[1]
+    assert reply.usage == Usage(11, 9 + thought, 5, reasoning=thought)
+    told = said | {"completion_tokens_details": {"reasoning_tokens": 0}}
+    assert read(stream(chunk({"content": "x"}, "stop", usage=told)), asked)[1].usage == Usage(11, 9, 5)
 
 
 def test_usage_is_found_in_moonshots_choice():

@@ -271,6 +271,56 @@ def test_a_message_that_tells_again_what_deltas_have_told_is_not_told_twice(last
     assert (reply.text, shown(deltas), len(reply.tool_calls)) == ("Hello", "Hello", 1)
 
 
+def ending(message, reason="stop", **last):
+    return {"choices": [{"index": 0, "message": message, "finish_reason": reason} | last]}
+
+
+@pytest.mark.parametrize("last", [{}, {"delta": {"role": "assistant", "content": ""}}])
+def test_what_deltas_have_not_said_is_taken_from_the_last_message(last):
+    called = call(0, "c1", "now", "{}")
+    calls = ending({"content": "Let me look. "} | called, "tool_calls", **last)
+    reply = read(stream(chunk({"content": "Let me look. "}), calls), ASKED)[1]
+    assert (reply.text, [(one.id, one.name) for one in reply.tool_calls]) == ("Let me look. ", [("c1", "now")])
+    said = ending({"reasoning_content": "hm, so", "content": "42", "refusal": None}, **last)
+    deltas, reply = read(stream(chunk({"reasoning_content": "hm"}), said), ASKED)
+    assert (reply.text, shown(deltas), reply.parts[0].text) == ("42", "42", "hm, so")
+    refused = ending({"refusal": "I cannot."}, **last)
+    assert read(stream(chunk({"refusal": "I can"}), refused), ASKED)[1].text == "I cannot."
+
+
+@pytest.mark.parametrize(
+    ("said", "whole", "text"),
+    [
+        ("The ans", "The answer is 42", "The answer is 42"),
+        ("The ans", "the answer", "The ans"),
+        ("whole", "", "whole"),
+    ],
+)
+def test_a_message_goes_on_from_what_deltas_have_said_and_never_contradicts_it(said, whole, text):
+    deltas, reply = read(stream(chunk({"content": said}), ending({"content": whole})), ASKED)
+    assert (reply.text, shown(deltas)) == (text, text)
+
+
+@pytest.mark.parametrize(
+    ("told", "message", "expected"),
+    [
+        (("c1", "now", "{}"), [("c1", "now", "{}"), ("c2", "now", "{}")], ["c1", "c2"]),
+        (("c1", "now", "{}"), [("c2", "now", "{}"), ("c1", "now", "{}")], ["c1", "c2"]),
+        (("c1", "now", "{}"), [("other", "now", "{ }")], ["c1"]),
+        (("c1", "now", '{"a": 1}'), [("c2", "now", '{"a": 2}')], ["c1", "c2"]),
+        (("c1", "now", '{"a'), [("c1", "now", "{}")], ["c1"]),
+        (("c1", "n", ""), [("c1", "now", "{}")], ["c1"]),
+        (("", "now", '{"a": 1}'), [("c1", "now", '{"a": 2}')], ["c1"]),
+    ],
+)
+def test_a_call_that_deltas_have_made_is_not_made_again(told, message, expected):
+    whole = [call(number, *one)["tool_calls"][0] for number, one in enumerate(message)]
+    data = stream(chunk(call(0, *told)), ending({"content": None, "tool_calls": whole}, "tool_calls"))
+    reply = read(data, ASKED)[1]
+    assert [one.id for one in reply.tool_calls] == expected
+    assert all(one.name == "now" and one.arguments is not None for one in reply.tool_calls)
+
+
 def test_messages_without_any_delta_are_pieces():
     pieces = [{"choices": [{"index": 0, "message": {"content": one}}]} for one in ("a", "b")]
     assert read(stream(*pieces, chunk({}, "stop")), ASKED)[1].text == "ab"
@@ -281,6 +331,12 @@ def test_a_text_beside_a_delta_is_that_of_a_chat():
     said, last = chunk({"content": "x"}), chunk({}, "eos")
     said["choices"][0]["text"], last["choices"][0]["text"] = "x", ""
     assert read(stream(said, last), ASKED)[1].text == "x"
+
+
+@pytest.mark.parametrize("choice", [{}, {"delta": None}, {"delta": {}}, {"message": {}}])
+def test_a_choice_of_completions_is_told_from_a_chat(choice):
+    fault = read(stream({"choices": [{"index": 0, "text": "hello"} | choice]}, chunk({}, "stop")), ASKED)[1]
+    assert "base_url" in fault.text
 
 
 @pytest.mark.parametrize("choices", [[], [{"index": 0, "delta": {}, "finish_reason": "stop"}]])

@@ -29,7 +29,7 @@ async def test_a_connection_that_cannot_be_given_back_fails_the_attempt_and_not_
     assert "OSError: already gone" in accepted.attempts[0].evidence[0]
 
 
-@pytest.mark.parametrize("lead", [b"", b": ping\n\n"])
+@pytest.mark.parametrize("lead", [b"", b": ping\n\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n"])
 async def test_an_event_stream_that_is_called_json_is_read(lead):
     served = say("one ", "two")
     served = replace(served, pieces=[lead, *served.pieces], headers={"content-type": "application/json"})
