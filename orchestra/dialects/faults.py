@@ -17,12 +17,8 @@ _TEXT_LIMIT = 600
 # itself a word is enough; a message may hold any word, so that only what is said in so many words counts there.
 _NAMES = (
     (Trigger.quota, r"insufficient_quota|billing|insufficient.balance"),
-<<<<<<< HEAD
-    (Trigger.quota, r"exceeded_current_quota|arrearage|budget_exceeded"),  # Moonshot; Alibaba; LiteLLM
-    (Trigger.quota, r"servicequotaexceeded"),  # Bedrock's InvokeModel, with a 400
-=======
     (Trigger.quota, r"exceeded_current_quota|arrearage|\bbudget_exceeded"),  # Moonshot; Alibaba; LiteLLM
->>>>>>> m5
+    (Trigger.quota, r"servicequotaexceeded"),  # Bedrock's InvokeModel, with a 400
     (Trigger.context_overflow, r"context_length_exceeded|exceed_context_size|context_window_exceeded"),
     # Groq refuses what its own model wrote, as if the request had been wrong.
     (Trigger.bad_reply, r"tool_use_failed|json_validate_failed"),
@@ -33,15 +29,12 @@ _NAMES = (
     (Trigger.overloaded, r"overloaded|over_capacity|unavailable|modelnotready"),
     (Trigger.timeout, r"time_?d?_?out|deadline"),
 )
-<<<<<<< HEAD
 # Google calls an empty account what it calls a limit of requests, which time would lift.
 _DEPLETED = ((Trigger.quota, r"prepayment credits are depleted"),)
-=======
 # What is too long for a window: not a parameter, a schema or a number of images.
 _INPUT = r"(request|prompt|input|messages?|conversation|tokens?)\b"
 _ITS = r"( +([a-z']+|[\d,]+[ -]tokens?)){0,4}"
 _WINDOW = r"context (size|window|length|limit)"
->>>>>>> m5
 _PHRASES = (
     (Trigger.quota, r"exceeded your current quota|credit balance|insufficient (balance|credits|quota|funds)"),
     (Trigger.quota, r"billing (details|hard limit|soft limit|to be enabled|is not active|account)"),
@@ -78,15 +71,9 @@ def _compiled(words: Iterable[tuple[Trigger, str]], before: str = "") -> tuple[t
     return tuple((trigger, re.compile(f"{before}(?:{pattern})", re.IGNORECASE)) for trigger, pattern in words)
 
 
-<<<<<<< HEAD
 _IN_NAMES, _IN_MESSAGE, _ABOVE_NAMES = _compiled(_NAMES), _compiled(_PHRASES, r"\b"), _compiled(_DEPLETED, r"\b")
-# A quoted name is the request's own: of a model, a tool, a field.
-_QUOTED = re.compile(r"""(?<!\w)(['"`])[^\s'"`]+\1(?!\w)""")
-=======
-_IN_NAMES, _IN_MESSAGE = _compiled(_NAMES), _compiled(_PHRASES, r"\b")
 # A quoted name is the request's own: of a model, a tool, a field. `inputs` is all that the model is to read.
 _QUOTED = re.compile(r"""(?<!\w)(['"`])(?!inputs`)[^\s'"`]+\1(?!\w)""")
->>>>>>> m5
 _STATUS = {
     401: Trigger.auth,
     402: Trigger.quota,

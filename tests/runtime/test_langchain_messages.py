@@ -277,6 +277,7 @@ def test_a_reply_of_which_nobody_counted_the_tokens_tells_none():
     assert message.response_metadata["model_name"] == "small"
 
 
+@pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
 @pytest.mark.parametrize("kept", [list, through_a_checkpoint, through_a_dump])
 @pytest.mark.parametrize(
     "parts",
