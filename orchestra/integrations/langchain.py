@@ -212,7 +212,7 @@ class ChatOrchestra(BaseChatModel):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         options = self._options(stop, kwargs)
-        chunks = Chunks(structured="output" in options)
+        chunks = self._chunks(options)
         events = self.app.portal.iterate("stream", lambda: self.app.stream(messages, **options))
         with closing(cast("Any", events)):
             yield from (ChatGenerationChunk(message=chunk) for event in events for chunk in chunks.of(event))
@@ -226,11 +226,17 @@ class ChatOrchestra(BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         options = self._options(stop, kwargs)
-        chunks = Chunks(structured="output" in options)
+        chunks = self._chunks(options)
         async with aclosing(cast("Any", self.app.stream(messages, **options))) as events:
             async for event in events:
                 for chunk in chunks.of(event):
                     yield ChatGenerationChunk(message=chunk)
+
+    def _chunks(self, options: Mapping[str, Any]) -> Chunks:
+        """For the events of a call; what it does not say of `hold`, the node around it may."""
+        node = enclosing(self.app.engine)
+        hold = options.get("hold", node.options.get("hold", False) if node else False)
+        return Chunks(held=hold or "output" in options)
 
     def _options(self, stop: list[str] | None, given: dict[str, Any]) -> dict[str, Any]:
         """A call's options for the app, from LangChain's words for them; what the call says beats the model's own."""
