@@ -22,6 +22,7 @@ from langchain.agents.structured_output import AutoStrategy, ProviderStrategy, T
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.runnables import RunnableBinding
 from langchain_core.tools import InjectedToolCallId, tool
 from langchain_openai import ChatOpenAI
 from langgraph.checkpoint.memory import InMemorySaver
@@ -35,7 +36,7 @@ from orchestra import BudgetExceeded, NoCandidate, RecoveryPolicy
 from orchestra import tool as tool_of_ours
 from orchestra.errors import ConfigError, DeadlineExceeded, Exhausted, SyncInLoop
 from orchestra.integrations.langchain import EscalationMiddleware, langchain_tools
-from orchestra.ledger import HumanAsked, RunEnded, attempts, steps, tools, totals
+from orchestra.ledger import Decided, HumanAsked, RunEnded, attempts, steps, tools, totals
 from orchestra.testing import CallTool, FakeProvider, RawReply, Say, ScriptedModel, scripted_app
 from orchestra.types import Action, Price, Step, Trigger
 from tests.integrations.langchain.agents import ANSWER, LOW, app_of, fleet
@@ -244,6 +245,42 @@ def test_what_is_bound_to_the_agents_model_goes_along():
         bodies = app.transport._models["small"].requests
     told = [[one.get(name) for name in ("temperature", "max_tokens", "seed", "tools")] for one in bodies]
     assert told == [[0.5, 50, 1, None], [0.5, 20, None, None]]
+
+
+class Started(BaseCallbackHandler):
+    """What a model's callbacks were told of its calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[Any] = []
+
+    def on_chat_model_start(self, *_: Any, tags: Any, metadata: Any, **__: Any) -> None:
+        self.calls.append((tags, metadata["who"]))
+
+
+@pytest.mark.parametrize("offered", [[], [rows]])
+async def test_what_the_agents_model_is_configured_with_goes_along_and_a_call_says_better(tmp_path, offered):
+    heard, listened = Started(), []
+    with agent_of([ANSWER, ANSWER], app={"ledger": tmp_path / "l.db"}) as (app, _):
+        said: Any = {"configurable": {"tenant": "acme", "mode": "cost"}, "tags": ["mine"], "metadata": {"who": "me"}}
+        listening = app.chat_model(temperature=0.5).with_listeners(on_start=listened.append)
+        inner: Any = RunnableBinding(bound=listening, config={**said, "callbacks": [heard]})
+        model: Any = RunnableBinding(bound=inner, config={"configurable": {"tenant": "outer"}}, kwargs={"seed": 1})
+        agent = create_agent(model, offered, middleware=[EscalationMiddleware(app, step="look")])
+        await agent.ainvoke(ASKED)
+        await agent.ainvoke(ASKED, {"configurable": {"tenant": "other"}, "tags": ["call"], "metadata": {"who": "you"}})
+        rows_of = [row.event for run in reversed(app.ledger.runs()) for row in app.ledger.events(run.run)]
+        bodies = app.transport._models["small"].requests
+    decided = [(one.context.tenant, one.context.mode) for one in rows_of if isinstance(one, Decided)]
+    assert decided == [("outer", "cost"), ("other", "cost")]
+    (first, who), (second, whose) = heard.calls
+    assert ("mine" in first, "call" in first, who, {"mine", "call"} <= set(second), whose) == (
+        True,
+        False,
+        "me",
+        True,
+        "you",
+    )
+    assert (len(listened), [(one.get("temperature"), one.get("seed")) for one in bodies]) == (2, [(0.5, 1)] * 2)
 
 
 @wrap_model_call
