@@ -16,6 +16,7 @@ from langchain.agents.middleware import (
     LLMToolSelectorMiddleware,
     ToolRetryMiddleware,
     before_agent,
+    before_model,
     wrap_model_call,
 )
 from langchain.agents.structured_output import AutoStrategy, ProviderStrategy, ToolStrategy
@@ -406,6 +407,34 @@ def test_while_a_tool_waits_for_a_person_its_run_is_interrupted(tmp_path, beside
         agent.invoke(Command(resume="yes"), thread())
         (ended,) = app.ledger.runs()
     assert (left.state, left.reason, ended.state) == ("interrupted", "a person was asked", "done")
+
+
+@pytest.mark.parametrize("beside", [(), (CallTool("rows", sql="a"),)])
+def test_a_run_whose_tool_has_its_answer_is_at_work_also_where_nobody_says_how_it_ends(tmp_path, beside):
+    seen: list[str] = []
+
+    @tool
+    def pay(item: str) -> str:
+        """Pay."""
+        answer = interrupt("may I?")
+        seen.append(app.ledger.runs()[0].state)
+        return f"paid: {answer}"
+
+    @before_model
+    def fail(state: Any, *_: Any) -> None:
+        if isinstance(state["messages"][-1], ToolMessage):
+            seen.append(app.ledger.runs()[0].state)
+            raise RuntimeError("out")
+
+    with agent_of([Say(calls=(*beside, CallTool("pay", item="x")))], app={"ledger": tmp_path / "l.db"}) as (app, _):
+        middleware = [EscalationMiddleware(app, step="look"), fail]
+        agent = create_agent(NEVER, [pay, rows], middleware=middleware, checkpointer=InMemorySaver())
+        agent.invoke(ASKED, thread())
+        (left,) = app.ledger.runs()
+        with pytest.raises(RuntimeError, match="out"):
+            agent.invoke(Command(resume="yes"), thread())
+        (after,) = app.ledger.runs()
+    assert (left.state, seen, after.state) == ("interrupted", ["running", "running"], "running")
 
 
 async def test_an_agent_that_is_cancelled_while_a_tool_works_is_a_cancelled_run(tmp_path):
