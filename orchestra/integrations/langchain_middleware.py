@@ -164,7 +164,7 @@ class EscalationMiddleware(AgentMiddleware[EscalationState, Any, Any]):
         if carried is not None:
             self.turns.tool_ended(carried, made.call, made.trigger, made.seconds, made.text)
             if made.leaves:
-                self.turns.end(carried, "")  # after_agent will not come
+                self.turns.hand_over(carried)  # after_agent will not come
 
 
 # an older langgraph has no answers that can be invalid

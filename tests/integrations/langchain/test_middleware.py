@@ -37,7 +37,7 @@ from orchestra import BudgetExceeded, NoCandidate, RecoveryPolicy
 from orchestra import tool as tool_of_ours
 from orchestra.errors import ConfigError, DeadlineExceeded, Exhausted, SyncInLoop
 from orchestra.integrations.langchain import EscalationMiddleware, langchain_tools
-from orchestra.ledger import Decided, HumanAsked, RunEnded, attempts, steps, tools, totals
+from orchestra.ledger import Decided, HumanAsked, RunEnded, StepEnded, attempts, steps, tools, totals
 from orchestra.testing import CallTool, FakeProvider, RawReply, Say, ScriptedModel, scripted_app
 from orchestra.types import Action, Price, Step, Trigger
 from tests.integrations.langchain.agents import ANSWER, LOW, app_of, fleet
@@ -206,9 +206,14 @@ def test_a_failure_that_a_tool_tells_within_a_command_counts_too(tmp_path):
     assert (made.trigger, made.size) == (Trigger.tool_error, len("no place for it"))
 
 
-@pytest.mark.parametrize("beside", [(), (CallTool("rows", sql="a"),)])
-def test_an_agent_that_hands_over_to_another_one_has_ended_its_run(tmp_path, beside):
-    """Beside other calls as well, which are still made."""
+_HAND_OVER = CallTool("hand_over")
+
+
+@pytest.mark.parametrize(
+    "calls", [(_HAND_OVER,), (look("a"), _HAND_OVER, look("a")), (_HAND_OVER, _HAND_OVER)], ids=len
+)
+def test_an_agent_that_hands_over_to_another_one_has_ended_its_run_once(tmp_path, calls):
+    """Beside other calls as well, which are still made, and which may hand over too."""
 
     @tool
     def hand_over(tool_call_id: Annotated[str, InjectedToolCallId]) -> Command:
@@ -216,14 +221,34 @@ def test_an_agent_that_hands_over_to_another_one_has_ended_its_run(tmp_path, bes
         said = ToolMessage("over to you", tool_call_id=tool_call_id)
         return Command(graph=Command.PARENT, goto="other", update={"messages": [said]})
 
-    said = Say(calls=(*beside, CallTool("hand_over"), *beside))
-    with agent_of([said], app={"ledger": tmp_path / "l.db"}, agent={"tools": [hand_over, rows]}) as (app, agent):
+    with agent_of([Say(calls=calls)], app={"ledger": tmp_path / "l.db"}, agent={"tools": [hand_over, rows]}) as (
+        app,
+        agent,
+    ):
         graph: Any = StateGraph(AgentState).add_node("first", agent, destinations=("other",))
         graph.add_node("other", lambda _: {}).add_edge(START, "first")
         assert graph.compile().invoke(ASKED)["messages"][-1].text == "over to you"
         (summary,) = app.ledger.runs()
-        ended = [one for one in app.ledger.events(summary.run) if isinstance(one.event, RunEnded)]
-    assert (summary.state, summary.attempts, len(ended)) == ("done", 1, 1)
+        ended = [one.event for one in app.ledger.events(summary.run) if isinstance(one.event, StepEnded | RunEnded)]
+    assert (summary.state, summary.attempts) == ("done", 1)
+    assert [type(one) for one in ended] == [StepEnded, RunEnded]
+
+
+def test_an_agent_of_a_thread_may_hand_over_once_more(tmp_path):
+    @tool
+    def hand_over(tool_call_id: Annotated[str, InjectedToolCallId]) -> Command:
+        """Let somebody else go on."""
+        return Command(graph=Command.PARENT, update={"messages": [ToolMessage("over", tool_call_id=tool_call_id)]})
+
+    options: Any = {"tools": [hand_over], "checkpointer": True}
+    small = [CallTool("hand_over"), CallTool("hand_over")]
+    with agent_of(small, app={"ledger": tmp_path / "l.db"}, agent=options) as (app, agent):
+        graph: Any = StateGraph(AgentState).add_node("first", agent).add_edge(START, "first")
+        compiled = graph.compile(checkpointer=InMemorySaver())
+        compiled.invoke(ASKED, thread())
+        compiled.invoke(ASKED, thread())
+        ended = [row.event for run in app.ledger.runs() for row in app.ledger.events(run.run)]
+    assert [one.state for one in ended if isinstance(one, RunEnded)] == ["done", "done"]
 
 
 def test_an_agent_that_is_left_before_anything_was_said_has_ended_its_run(tmp_path):
