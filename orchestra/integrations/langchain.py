@@ -19,7 +19,14 @@ from langchain_core.language_models import BaseChatModel, LanguageModelInput, Mo
 from langchain_core.language_models.base import LangSmithParams
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda, RunnableMap, RunnablePassthrough
+from langchain_core.runnables import (
+    Runnable,
+    RunnableBinding,
+    RunnableConfig,
+    RunnableLambda,
+    RunnableMap,
+    RunnablePassthrough,
+)
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel, Field, PrivateAttr, ValidationInfo, field_validator
 from typing_extensions import override
@@ -37,7 +44,7 @@ from orchestra.integrations.langchain_schemas import (
     tool_choice_of,
     tools_of,
 )
-from orchestra.integrations.langchain_steps import SETTINGS, shown, told
+from orchestra.integrations.langchain_steps import SETTINGS, configured, shown, told
 from orchestra.integrations.langchain_tools import langchain_tools
 from orchestra.integrations.tested import warn_untested
 from orchestra.runtime.messages import messages_of
@@ -103,6 +110,7 @@ class ChatOrchestra(BaseChatModel):
     seed: int | None = None
     stop: list[str] | None = None
     _forms: Forms = PrivateAttr(default_factory=dict)
+    _bindings: Sequence[RunnableBinding[Any, Any]] = PrivateAttr(())  # those that a middleware has taken it out of
 
     @field_validator("app", mode="before")
     @classmethod
@@ -133,6 +141,7 @@ class ChatOrchestra(BaseChatModel):
         stop: list[str] | None = None,
         **kwargs: Any,
     ) -> AIMessage:
+        config = self._configured(config)
         return super().invoke(input, config, stop=stop, **self._told(config, kwargs))
 
     @override
@@ -144,6 +153,7 @@ class ChatOrchestra(BaseChatModel):
         stop: list[str] | None = None,
         **kwargs: Any,
     ) -> AIMessage:
+        config = self._configured(config)
         return await super().ainvoke(input, config, stop=stop, **self._told(config, kwargs))
 
     @override
@@ -155,6 +165,7 @@ class ChatOrchestra(BaseChatModel):
         stop: list[str] | None = None,
         **kwargs: Any,
     ) -> Iterator[AIMessageChunk]:
+        config = self._configured(config)
         yield from super().stream(input, config, stop=stop, **self._told(config, kwargs))
 
     @override
@@ -166,6 +177,7 @@ class ChatOrchestra(BaseChatModel):
         stop: list[str] | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[AIMessageChunk]:
+        config = self._configured(config)
         async for chunk in super().astream(input, config, stop=stop, **self._told(config, kwargs)):
             yield chunk
 
@@ -176,6 +188,9 @@ class ChatOrchestra(BaseChatModel):
     @override
     def astream_events(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         return cast("Any", super()).astream_events(input, config, **self._told(config, kwargs))
+
+    def _configured(self, config: RunnableConfig | None) -> RunnableConfig | None:
+        return configured(self._bindings, config) if self._bindings else config
 
     def _told(self, config: RunnableConfig | None, said: dict[str, Any]) -> dict[str, Any]:
         return told(self.app.engine, self.step, config, said)
@@ -212,7 +227,7 @@ class ChatOrchestra(BaseChatModel):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         options = self._options(stop, kwargs)
-        chunks = Chunks(structured="output" in options)
+        chunks = self._chunks(options)
         events = self.app.portal.iterate("stream", lambda: self.app.stream(messages, **options))
         with closing(cast("Any", events)):
             yield from (ChatGenerationChunk(message=chunk) for event in events for chunk in chunks.of(event))
@@ -226,11 +241,17 @@ class ChatOrchestra(BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         options = self._options(stop, kwargs)
-        chunks = Chunks(structured="output" in options)
+        chunks = self._chunks(options)
         async with aclosing(cast("Any", self.app.stream(messages, **options))) as events:
             async for event in events:
                 for chunk in chunks.of(event):
                     yield ChatGenerationChunk(message=chunk)
+
+    def _chunks(self, options: Mapping[str, Any]) -> Chunks:
+        """For the events of a call; what it does not say of `hold`, the node around it may."""
+        node = enclosing(self.app.engine)
+        hold = options.get("hold", node.options.get("hold", False) if node else False)
+        return Chunks(held=hold or "output" in options)
 
     def _options(self, stop: list[str] | None, given: dict[str, Any]) -> dict[str, Any]:
         """A call's options for the app, from LangChain's words for them; what the call says beats the model's own."""

@@ -160,19 +160,19 @@ def _metadata(reply: Reply) -> dict[str, Any]:
 class Chunks:
     """A reply's events as LangChain's chunks; together they are the message that `ai_message` makes of the reply.
 
-    What was not handed on in pieces comes at the end in the order of the message: thoughts, text, calls. So does the
-    text of a `structured` answer, which is read once the reply is judged.
+    What was not handed on in pieces comes at the end in the order of the message: thoughts, text, calls. So does text
+    that is `held` until the reply is judged, and that of a structured answer, which is read only then.
     """
 
-    def __init__(self, *, structured: bool = False) -> None:
-        self._structured, self._thought = structured, False
+    def __init__(self, *, held: bool = False) -> None:
+        self._held, self._thought = held, False
         self._kind, self._blocks = "", count()
 
     def of(self, event: StreamEvent) -> Iterator[AIMessageChunk]:
         """The event's chunks."""
         match event:
             case TextDelta():
-                if not self._structured:
+                if not self._held:
                     yield self._text(event.text)
             case ReasoningDelta():
                 self._thought = True
@@ -186,7 +186,7 @@ class Chunks:
         beside = whole.additional_kwargs
         if not self._thought and "reasoning_content" in beside:
             yield self._reasoning(beside["reasoning_content"])
-        if self._structured and whole.content:
+        if self._held and whole.content:
             yield self._text(whole.content)
         for call in whole.tool_calls:
             text = json.dumps(call["args"], ensure_ascii=False)

@@ -141,11 +141,12 @@ class EscalationMiddleware(AgentMiddleware[EscalationState, Any, Any]):
 
     def _served(self, request: ModelRequest[Any]) -> ModelRequest[Any]:
         """The request for the agent's own model where it is this app's, with its settings; the step is the turn's."""
-        given, bound = _unbound(request.model)
+        given, bindings = _unbound(request.model)
         if not isinstance(given, ChatOrchestra) or given.app is not self.app:
             return request.override(model=self.model)
-        settings = {**bound, **request.model_settings}
-        return request.override(model=given.model_copy(update={"step": None}), model_settings=settings)
+        model = given.model_copy(update={"step": None})
+        model._bindings = bindings  # noqa: SLF001  # create_agent's own binding would leave out their configs
+        return request.override(model=model, model_settings={**_settings(bindings), **request.model_settings})
 
     @contextmanager
     def _made(self, request: ToolCallRequest) -> Generator[_Made]:
@@ -163,7 +164,7 @@ class EscalationMiddleware(AgentMiddleware[EscalationState, Any, Any]):
         if carried is not None:
             self.turns.tool_ended(carried, made.call, made.trigger, made.seconds, made.text)
             if made.leaves:
-                self.turns.end(carried, "")  # after_agent will not come
+                self.turns.hand_over(carried)  # after_agent will not come
 
 
 # an older langgraph has no answers that can be invalid
@@ -175,13 +176,19 @@ def _leaves(error: BaseException) -> bool:
     return not isinstance(error, Exception) or isinstance(error, errors.GraphBubbleUp) or _is_invalid_resume(error)
 
 
-def _unbound(given: Any) -> tuple[Any, dict[str, Any]]:
-    """The model in its bindings, and the settings that they say; what a turn asks for is the agent's to say."""
-    bound: dict[str, Any] = {}
+def _unbound(given: Any) -> tuple[Any, Sequence[RunnableBinding[Any, Any]]]:
+    """The model in its bindings, and these, the outermost first."""
+    bindings: list[RunnableBinding[Any, Any]] = []
     while isinstance(given, RunnableBinding):
-        said = cast("RunnableBinding[Any, Any]", given)
-        given, bound = said.bound, {**said.kwargs, **bound}
-    return given, {name: value for name, value in bound.items() if name not in _OF_THE_TURN}
+        bindings.append(cast("RunnableBinding[Any, Any]", given))
+        given = bindings[-1].bound
+    return given, bindings
+
+
+def _settings(bindings: Sequence[RunnableBinding[Any, Any]]) -> dict[str, Any]:
+    """The settings that bindings say; what a turn asks for is the agent's to say."""
+    said = {name: value for one in reversed(bindings) for name, value in one.kwargs.items()}
+    return {name: value for name, value in said.items() if name not in _OF_THE_TURN}
 
 
 _OF_THE_TURN = frozenset({"step", "tools", "tool_choice", "output", "response_format"})

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from langchain_core.runnables import RunnableConfig
-from langchain_core.runnables.config import ensure_config
+from langchain_core.runnables import RunnableBinding, RunnableConfig
+from langchain_core.runnables.config import ensure_config, merge_configs
 
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.node_run import NodeRun, enclosing
@@ -27,6 +27,15 @@ def told(engine: Engine, own: str | None, config: RunnableConfig | None, said: M
     metadata, node = known.get("metadata") or {}, enclosing(engine)
     step = said.get("step") or own or _named(metadata, node) or _outer(metadata, node)
     return {**found, **said, **({"step": step} if step else {})}
+
+
+def configured(bindings: Iterable[RunnableBinding[Any, Any]], config: RunnableConfig | None) -> RunnableConfig:
+    """The config of a call, and what bindings, the outermost first, were configured with where it does not say it."""
+    known = ensure_config(config)
+    for one in bindings:
+        known = merge_configs(one.config, known)
+        known = merge_configs(known, *(make(known) for make in one.config_factories))
+    return known
 
 
 def shown(engine: Engine, step: str | Step | None) -> str:

@@ -85,21 +85,33 @@ def summary(rows: Sequence[Row]) -> RunSummary:
 
 
 def _end(rows: Sequence[Row]) -> RunEnded | None:
-    """The run's last word, unless it was resumed after it; calls made beside the one that left it come to their end."""
-    over: set[tuple[str, str]] = set()
-    for row in reversed(rows):
+    """The run's last word, unless it was taken up again after it, which it may not say itself.
+
+    Calls that were made beside the one that left it come to their end, and may have begun a moment later. One that is
+    made once more though it never ended was left, and is taken up again.
+    """
+    end: RunEnded | None = None
+    open_calls: set[tuple[str, str]] = set()
+    late: set[tuple[str, str]] = set()  # of them those that began after the end
+    for row in rows:
         match row.event:
             case RunEnded():
-                return row.event
+                end, late = row.event, set()
+            case ToolStarted(call=call):
+                if (row.step, call) in open_calls:
+                    end, open_calls = None, set()
+                open_calls.add((row.step, call))
+                late.add((row.step, call))
             case ToolEnded(call=call):
-                over.add((row.step, call))
-            case ToolStarted(call=call) if (row.step, call) in over:
-                continue
-            case RunResumed() | StepStarted() | AttemptStarted() | ToolStarted():
-                return None
+                open_calls.discard((row.step, call))
+                late.discard((row.step, call))
+            case RunResumed():
+                end, open_calls = None, set()
+            case StepStarted() | AttemptStarted():
+                end = None
             case _:
                 continue
-    return None
+    return None if late else end
 
 
 def new_run_id() -> str:

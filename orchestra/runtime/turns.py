@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from threading import Lock
 
 from langgraph.errors import GraphInterrupt
 
 from orchestra.errors import BudgetExceeded, NoCandidate, Refused
 from orchestra.ledger import (
+    AttemptStarted,
     Event,
     HumanAnswered,
     HumanAsked,
@@ -63,6 +65,7 @@ class Turns:
         check_names(options, NodeOptions.__annotations__, agent)
         self.engine, self.agent, self.step, self.options = engine, agent, step, options
         self.limits = replace(limits_of(options), at_cap=at_cap)
+        self._ending = Lock()
 
     def begin(self, task: str, carried: Carried | None = None) -> Carried:
         """The agent is given something to do: a run begins, or its thread's goes on."""
@@ -90,6 +93,13 @@ class Turns:
             self.engine.ledger.forget(carried.run)
         self.record(carried, self.step.id, StepEnded("done", turns=carried.stand.turns, result=answer))
         self.record(carried, "", RunEnded("done", time.time() - carried.began, answer=answer))
+
+    def hand_over(self, carried: Carried) -> None:
+        """A call has left the agent for another one, which ends its run; others of the turn may too: it ends once."""
+        with self._ending:
+            rows = reversed(self.engine.ledger.events(carried.run))
+            if not _is_done(row.event for row in rows):
+                self.end(carried, "")
 
     def tool_started(self, carried: Carried, call: ToolCall, tool: ToolSpec) -> None:
         """A call of the last turn's reply is about to be made."""
@@ -280,6 +290,16 @@ class _Before:
     spent: float
     asked: tuple[Question, ...]
     answered: int
+
+
+def _is_done(latest_first: Iterable[Event]) -> bool:
+    """Whether the run has ended well since it was last begun, gone on with or asked a model."""
+    for event in latest_first:
+        if isinstance(event, RunStarted | RunResumed | AttemptStarted):
+            break
+        if isinstance(event, RunEnded) and event.state == "done":
+            return True
+    return False
 
 
 def _key(carried: Carried) -> str:

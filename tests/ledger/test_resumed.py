@@ -102,6 +102,29 @@ def test_a_call_that_ends_beside_the_one_that_left_the_run_does_not_take_it_up_a
     assert summary(told([*left, ("pay", ToolEnded("b", "rows")), ("pay", ToolStarted("a", "ask"))])).state == "running"
 
 
+def test_a_call_that_was_left_and_is_made_once_more_takes_the_run_up_again_until_its_next_last_word() -> None:
+    start, end, left = ToolStarted("a", "ask"), ToolEnded("a", "ask"), RunEnded("interrupted")
+    beside: Story = [("pay", ToolStarted("b", "rows")), ("pay", ToolEnded("b", "rows"))]
+    again: Story = [("pay", start), ("", left), *beside, ("pay", start)]
+    assert summary(told(again)).state == "running"
+    assert summary(told([*again, ("pay", end)])).state == "running"  # and nobody knows what came then
+    assert summary(told([*again, ("", left), *beside])).state == "interrupted"
+    assert summary(told([*again, ("", left), ("pay", start), ("pay", end), ("", RunEnded("done"))])).state == "done"
+
+
+def test_a_call_that_failed_and_is_made_once_more_beside_the_one_that_left_the_run_does_not_take_it_up_again() -> None:
+    made: Story = [("pay", ToolStarted("b", "rows")), ("pay", ToolEnded("b", "rows"))]
+    left: Story = [("pay", ToolStarted("a", "ask")), made[0], ("", RunEnded("interrupted")), made[1]]
+    assert summary(told([*left, *made])).state == "interrupted"
+
+
+def test_what_was_left_before_a_run_was_resumed_is_forgotten() -> None:
+    left: Story = [("pay", ToolStarted("a", "ask")), ("", RunEnded("cancelled")), ("", RunResumed("triage", "p"))]
+    beside: Story = [("pay", ToolStarted("a", "ask")), ("pay", ToolEnded("a", "ask"))]
+    other: Story = [("pay", ToolStarted("c", "ask")), ("", RunEnded("interrupted"))]
+    assert summary(told([*left, *other, *beside])).state == "interrupted"
+
+
 def test_a_run_that_goes_on_without_saying_so_was_not_at_work_while_it_was_left() -> None:
     again: Story = [("pay", ToolStarted("a", "ask")), ("pay", ToolEnded("a", "ask")), ("", RunEnded("done", DAY))]
     run = summary(told(INTERRUPTED, again))

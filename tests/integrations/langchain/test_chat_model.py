@@ -376,8 +376,18 @@ async def test_the_content_blocks_of_a_stream_are_those_of_the_whole_message(opt
         streamed = reduce(add, [chunk async for chunk in model.astream("x", **options)])
         whole = await model.ainvoke("x", **options)
     shown = [{name: value for name, value in one.items() if name != "index"} for one in streamed.content]
-    assert sorted(shown, key=str) == sorted(whole.content, key=str)  # what is held tells its thoughts last
-    assert [one["type"] for one in shown[2:]] == ["tool_call", "tool_call"]
+    assert shown == whole.content
+    assert [one["type"] for one in shown] == ["reasoning", "text", "tool_call", "tool_call"]
+
+
+async def test_what_a_node_holds_comes_in_the_order_of_the_message_too():
+    async with app_of([Say("Let me see.", reasoning="hm")]) as app:
+        model = app.chat_model(output_version="v1")
+
+        async def ask(_: Any) -> list[str]:
+            return [one["type"] for one in reduce(add, [chunk async for chunk in model.astream("x")]).content]
+
+        assert await app.node(ask, step="s", hold=True)({}) == ["reasoning", "text"]
 
 
 async def test_the_text_beside_the_calls_of_a_turn_that_may_answer_in_a_schema_comes_before_them():

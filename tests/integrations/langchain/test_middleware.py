@@ -16,12 +16,14 @@ from langchain.agents.middleware import (
     LLMToolSelectorMiddleware,
     ToolRetryMiddleware,
     before_agent,
+    before_model,
     wrap_model_call,
 )
 from langchain.agents.structured_output import AutoStrategy, ProviderStrategy, ToolStrategy
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.runnables import RunnableBinding
 from langchain_core.tools import InjectedToolCallId, tool
 from langchain_openai import ChatOpenAI
 from langgraph.checkpoint.memory import InMemorySaver
@@ -35,7 +37,7 @@ from orchestra import BudgetExceeded, NoCandidate, RecoveryPolicy
 from orchestra import tool as tool_of_ours
 from orchestra.errors import ConfigError, DeadlineExceeded, Exhausted, SyncInLoop
 from orchestra.integrations.langchain import EscalationMiddleware, langchain_tools
-from orchestra.ledger import HumanAsked, RunEnded, attempts, steps, tools, totals
+from orchestra.ledger import Decided, HumanAsked, RunEnded, StepEnded, attempts, steps, tools, totals
 from orchestra.testing import CallTool, FakeProvider, RawReply, Say, ScriptedModel, scripted_app
 from orchestra.types import Action, Price, Step, Trigger
 from tests.integrations.langchain.agents import ANSWER, LOW, app_of, fleet
@@ -204,9 +206,14 @@ def test_a_failure_that_a_tool_tells_within_a_command_counts_too(tmp_path):
     assert (made.trigger, made.size) == (Trigger.tool_error, len("no place for it"))
 
 
-@pytest.mark.parametrize("beside", [(), (CallTool("rows", sql="a"),)])
-def test_an_agent_that_hands_over_to_another_one_has_ended_its_run(tmp_path, beside):
-    """Beside other calls as well, which are still made."""
+_HAND_OVER = CallTool("hand_over")
+
+
+@pytest.mark.parametrize(
+    "calls", [(_HAND_OVER,), (look("a"), _HAND_OVER, look("a")), (_HAND_OVER, _HAND_OVER)], ids=len
+)
+def test_an_agent_that_hands_over_to_another_one_has_ended_its_run_once(tmp_path, calls):
+    """Beside other calls as well, which are still made, and which may hand over too."""
 
     @tool
     def hand_over(tool_call_id: Annotated[str, InjectedToolCallId]) -> Command:
@@ -214,14 +221,34 @@ def test_an_agent_that_hands_over_to_another_one_has_ended_its_run(tmp_path, bes
         said = ToolMessage("over to you", tool_call_id=tool_call_id)
         return Command(graph=Command.PARENT, goto="other", update={"messages": [said]})
 
-    said = Say(calls=(*beside, CallTool("hand_over"), *beside))
-    with agent_of([said], app={"ledger": tmp_path / "l.db"}, agent={"tools": [hand_over, rows]}) as (app, agent):
+    with agent_of([Say(calls=calls)], app={"ledger": tmp_path / "l.db"}, agent={"tools": [hand_over, rows]}) as (
+        app,
+        agent,
+    ):
         graph: Any = StateGraph(AgentState).add_node("first", agent, destinations=("other",))
         graph.add_node("other", lambda _: {}).add_edge(START, "first")
         assert graph.compile().invoke(ASKED)["messages"][-1].text == "over to you"
         (summary,) = app.ledger.runs()
-        ended = [one for one in app.ledger.events(summary.run) if isinstance(one.event, RunEnded)]
-    assert (summary.state, summary.attempts, len(ended)) == ("done", 1, 1)
+        ended = [one.event for one in app.ledger.events(summary.run) if isinstance(one.event, StepEnded | RunEnded)]
+    assert (summary.state, summary.attempts) == ("done", 1)
+    assert [type(one) for one in ended] == [StepEnded, RunEnded]
+
+
+def test_an_agent_of_a_thread_may_hand_over_once_more(tmp_path):
+    @tool
+    def hand_over(tool_call_id: Annotated[str, InjectedToolCallId]) -> Command:
+        """Let somebody else go on."""
+        return Command(graph=Command.PARENT, update={"messages": [ToolMessage("over", tool_call_id=tool_call_id)]})
+
+    options: Any = {"tools": [hand_over], "checkpointer": True}
+    small = [CallTool("hand_over"), CallTool("hand_over")]
+    with agent_of(small, app={"ledger": tmp_path / "l.db"}, agent=options) as (app, agent):
+        graph: Any = StateGraph(AgentState).add_node("first", agent).add_edge(START, "first")
+        compiled = graph.compile(checkpointer=InMemorySaver())
+        compiled.invoke(ASKED, thread())
+        compiled.invoke(ASKED, thread())
+        ended = [row.event for run in app.ledger.runs() for row in app.ledger.events(run.run)]
+    assert [one.state for one in ended if isinstance(one, RunEnded)] == ["done", "done"]
 
 
 def test_an_agent_that_is_left_before_anything_was_said_has_ended_its_run(tmp_path):
@@ -244,6 +271,42 @@ def test_what_is_bound_to_the_agents_model_goes_along():
         bodies = app.transport._models["small"].requests
     told = [[one.get(name) for name in ("temperature", "max_tokens", "seed", "tools")] for one in bodies]
     assert told == [[0.5, 50, 1, None], [0.5, 20, None, None]]
+
+
+class Started(BaseCallbackHandler):
+    """What a model's callbacks were told of its calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[Any] = []
+
+    def on_chat_model_start(self, *_: Any, tags: Any, metadata: Any, **__: Any) -> None:
+        self.calls.append((tags, metadata["who"]))
+
+
+@pytest.mark.parametrize("offered", [[], [rows]])
+async def test_what_the_agents_model_is_configured_with_goes_along_and_a_call_says_better(tmp_path, offered):
+    heard, listened = Started(), []
+    with agent_of([ANSWER, ANSWER], app={"ledger": tmp_path / "l.db"}) as (app, _):
+        said: Any = {"configurable": {"tenant": "acme", "mode": "cost"}, "tags": ["mine"], "metadata": {"who": "me"}}
+        listening = app.chat_model(temperature=0.5).with_listeners(on_start=listened.append)
+        inner: Any = RunnableBinding(bound=listening, config={**said, "callbacks": [heard]})
+        model: Any = RunnableBinding(bound=inner, config={"configurable": {"tenant": "outer"}}, kwargs={"seed": 1})
+        agent = create_agent(model, offered, middleware=[EscalationMiddleware(app, step="look")])
+        await agent.ainvoke(ASKED)
+        await agent.ainvoke(ASKED, {"configurable": {"tenant": "other"}, "tags": ["call"], "metadata": {"who": "you"}})
+        rows_of = [row.event for run in reversed(app.ledger.runs()) for row in app.ledger.events(run.run)]
+        bodies = app.transport._models["small"].requests
+    decided = [(one.context.tenant, one.context.mode) for one in rows_of if isinstance(one, Decided)]
+    assert decided == [("outer", "cost"), ("other", "cost")]
+    (first, who), (second, whose) = heard.calls
+    assert ("mine" in first, "call" in first, who, {"mine", "call"} <= set(second), whose) == (
+        True,
+        False,
+        "me",
+        True,
+        "you",
+    )
+    assert (len(listened), [(one.get("temperature"), one.get("seed")) for one in bodies]) == (2, [(0.5, 1)] * 2)
 
 
 @wrap_model_call
@@ -369,6 +432,34 @@ def test_while_a_tool_waits_for_a_person_its_run_is_interrupted(tmp_path, beside
         agent.invoke(Command(resume="yes"), thread())
         (ended,) = app.ledger.runs()
     assert (left.state, left.reason, ended.state) == ("interrupted", "a person was asked", "done")
+
+
+@pytest.mark.parametrize("beside", [(), (CallTool("rows", sql="a"),)])
+def test_a_run_whose_tool_has_its_answer_is_at_work_also_where_nobody_says_how_it_ends(tmp_path, beside):
+    seen: list[str] = []
+
+    @tool
+    def pay(item: str) -> str:
+        """Pay."""
+        answer = interrupt("may I?")
+        seen.append(app.ledger.runs()[0].state)
+        return f"paid: {answer}"
+
+    @before_model
+    def fail(state: Any, *_: Any) -> None:
+        if isinstance(state["messages"][-1], ToolMessage):
+            seen.append(app.ledger.runs()[0].state)
+            raise RuntimeError("out")
+
+    with agent_of([Say(calls=(*beside, CallTool("pay", item="x")))], app={"ledger": tmp_path / "l.db"}) as (app, _):
+        middleware = [EscalationMiddleware(app, step="look"), fail]
+        agent = create_agent(NEVER, [pay, rows], middleware=middleware, checkpointer=InMemorySaver())
+        agent.invoke(ASKED, thread())
+        (left,) = app.ledger.runs()
+        with pytest.raises(RuntimeError, match="out"):
+            agent.invoke(Command(resume="yes"), thread())
+        (after,) = app.ledger.runs()
+    assert (left.state, seen, after.state) == ("interrupted", ["running", "running"], "running")
 
 
 async def test_an_agent_that_is_cancelled_while_a_tool_works_is_a_cancelled_run(tmp_path):
