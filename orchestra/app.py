@@ -227,16 +227,18 @@ class Orchestra:
     async def aclose(self) -> None:
         """Close connections, embedded servers, checkpoints and the ledger.
 
-        Calls and agents' runs under way end with a LedgerError, those of sync twins with CancelledError; the ledger has
-        their ends. Those that begin meanwhile are refused.
+        Calls and agents' runs that are waited for end with a LedgerError, those of sync twins with CancelledError; the
+        ledger has their ends. Those that begin meanwhile are refused.
         """
-        self.engine.dispatcher.under_way.refuse()
+        under_way = self.engine.dispatcher.under_way
+        under_way.refuse()
         async with AsyncExitStack() as closing:  # what cannot be closed keeps nothing else open
+            closing.callback(under_way.admit)
             closing.callback(self.ledger.close)
             closing.callback(self.servers.close)
             closing.push_async_callback(self.checkpoints.aclose)
             closing.push_async_callback(self.transport.aclose)
-            closing.push_async_callback(self.engine.dispatcher.under_way.end)
+            closing.push_async_callback(under_way.end)
             closing.push_async_callback(self.portal.drain, self.transport.aclose)
 
     def close(self) -> None:

@@ -46,7 +46,7 @@ _PHRASES = (
     (Trigger.context_overflow, r"input token count[^.]* (exceeds|but model only)|input tokens exceeds maximum"),
     (Trigger.context_overflow, r"tokens in the prompt cannot exceed|size limit exceeded by \d+ tokens"),
     (Trigger.context_overflow, r"too many input tokens|ContextWindowExceeded|loaded with context length of only"),
-    (Trigger.context_overflow, rf"{_INPUT}[^.:;]{{0,60}} (exceed\w*|(larg|long|great)er than){_ITS} +{_WINDOW}"),
+    (Trigger.context_overflow, rf"{_INPUT}[^.;]{{0,60}} (exceed\w*|(larg|long|great)er than){_ITS} +{_WINDOW}"),
     (Trigger.context_overflow, r"range of input length should be|exceeded model token limit"),  # Alibaba; Moonshot
     (Trigger.context_overflow, r"prompt (exceeds max length|超长)"),  # Zhipu
     # Text Generation Inference, and Together: "`inputs` tokens + `max_new_tokens` must be <= 4096"
@@ -59,7 +59,7 @@ _PHRASES = (
     (Trigger.content_filter, r"flagged (by|as|for)|(was|been|were) flagged|requires moderation|usage polic(y|ies)"),
     # Google says 400 of a bad key, and of a key used where it may not be.
     (Trigger.auth, r"incorrect api key|api key not valid|api key expired|user location is not supported"),
-    (Trigger.auth, r"organization has been disabled(?! \w)"),  # Anthropic, with a 400
+    (Trigger.auth, r"organization has been disabled(?! from)"),  # Anthropic, with a 400; not a part of it
     (Trigger.auth, r"invalid_api_key|authentication_error|permission_denied"),
     (Trigger.rate_limited, r"rate[ _]limit|resource_exhausted|too many requests|throttl"),
     (Trigger.overloaded, r"overloaded|at capacity|unavailable"),

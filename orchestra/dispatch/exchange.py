@@ -191,6 +191,8 @@ class Exchange:
         ended = self._broken_off()
         if isinstance(ended, ModelReply):
             return ended
+        if self._stream and self._stream[0].over:  # nothing more was to come: what it says of its end holds
+            return replace(ended, sent=self.sent)
         again = False if fault.lasting else ended.should_retry
         return replace(ended, trigger=fault.trigger, text=str(fault), sent=self.sent, should_retry=again)
 

@@ -13,6 +13,9 @@ from orchestra.ledger.store import CLOSED
 PATIENCE = 5.0
 """Seconds that calls and runs have to come to their end; to close a connection takes none, a tool may take its time."""
 
+_TURNS = 10
+"""Turns of the event loop within which streams that were left by `break` begin to be closed, by tasks of the loop's."""
+
 
 class UnderWay:
     """The waits of all calls and runs, each of which is `with` one of these for as long as its task waits."""
@@ -36,8 +39,12 @@ class UnderWay:
         return _Each(self, pieces, run)
 
     def refuse(self) -> None:
-        """Let no wait begin any more."""
+        """Let no wait begin until `admit`."""
         self._closed = True
+
+    def admit(self) -> None:
+        """Let waits begin again: what an app cannot do once it is closed, the ledger says."""
+        self._closed = False
 
     async def end(self) -> None:
         """End the running loop's with a LedgerError each, and wait until they have said so to the ledger."""
@@ -45,9 +52,14 @@ class UnderWay:
         loop = asyncio.get_running_loop()
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
-                while mine := [one for one in tuple(self._waits) if one.task.get_loop() is loop]:
+                while mine := await self._waits_of(loop):
                     for left in [one.end() for one in mine]:
                         await left.wait()
+
+    async def _waits_of(self, loop: asyncio.AbstractEventLoop) -> list[Leaving]:
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+        return [one for one in tuple(self._waits) if one.task.get_loop() is loop]
 
 
 class Leaving:

@@ -61,6 +61,20 @@ def kind(request: pytest.FixtureRequest) -> type:
     return request.param
 
 
+async def test_a_stream_left_open_that_never_told_its_finish_is_cut_and_not_late(kind: type) -> None:
+    async def script(connection: Connection) -> None:
+        await connection.say(HEAD + chunk(events(part(delta={"content": "hello"}), b"[DONE]")))
+        await connection.reader.read()
+        raise ConnectionResetError
+
+    async with raw_server(script) as server, app_on(server.base, "openai-chat", kind) as app:
+        async with asyncio.timeout(20):
+            with pytest.raises(Exhausted) as ended:
+                await app.complete("hi")
+    assert {one.trigger for one in ended.value.attempts} == {"stream_cut"}
+    assert "before the provider said that it was complete" in str(ended.value)
+
+
 @pytest.mark.parametrize("streamed", [False, True], ids=["complete", "stream"])
 @pytest.mark.parametrize("dialect", STREAMS)
 async def test_a_stream_left_open_behind_its_last_event_is_a_whole_reply(

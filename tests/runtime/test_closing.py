@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Callable, Generator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -154,6 +156,52 @@ async def test_a_response_that_takes_its_time_to_close_is_waited_for(
         (run,) = ledger.runs()
         assert (run.state, run.attempts) == ("failed", 1)
         assert any(isinstance(row.event, AttemptEnded) for row in ledger.events(run.run))
+
+
+async def test_a_stream_that_was_left_has_its_last_word_though_the_app_is_closed_at_once(tmp_path: Path) -> None:
+    step = {"id": "s1", "goal": "g", "needs": [], "difficulty": "easy"}
+    model = ScriptedModel("small", lambda body: json.dumps({"steps": [step]}) if body.get("response_format") else "hi")
+    async with scripted_app(model, ledger=tmp_path / "l.db") as app:
+        async for _ in app.stream("x"):
+            break
+        left = 0
+        async for _ in app.planner_executor().astream({"task": "t"}, stream_mode="custom"):
+            left += 1
+            if left == 3:
+                break
+    with _read_again(tmp_path) as ledger:
+        assert [run.state for run in ledger.runs()] == ["cancelled", "cancelled"]
+
+
+async def test_a_call_that_begins_while_sync_twins_are_ended_is_refused() -> None:
+    asked, over = threading.Event(), asyncio.Event()
+
+    def model(_: dict[str, Any]) -> Any:
+        asked.set()
+        return Silence()
+
+    app = scripted_app(ScriptedModel("small", model))
+    thread = threading.Thread(target=lambda: suppressed(lambda: app.complete_sync("x")))
+    thread.start()
+    await asyncio.to_thread(asked.wait, 10)
+    drained = app.portal.drain
+
+    async def drain(*given: Any) -> None:
+        with pytest.raises(LedgerError, match="the app was closed"):
+            await app.complete("x")
+        over.set()
+        await drained(*given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(app.portal, "drain", drain)
+        await app.aclose()
+    assert over.is_set()
+    await asyncio.to_thread(thread.join, 10)
+
+
+def suppressed(call: Callable[[], Any]) -> None:
+    with suppress(CancelledError, asyncio.CancelledError):
+        call()
 
 
 async def test_a_call_that_begins_while_the_app_is_closed_is_refused(tmp_path: Path) -> None:
