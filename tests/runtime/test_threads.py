@@ -73,10 +73,10 @@ async def test_a_stream_that_is_left_and_outlives_its_app_is_logged_and_raises_n
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
     till = Till()
     async with app_of(tmp_path, plans(PAYS)) as app:
-        agent = app.planner_executor([till.pay])
-        async for row in agent.astream(TASK, THREAD, stream_mode="custom"):
+        rows = app.planner_executor([till.pay]).astream(TASK, THREAD, stream_mode="custom")
+        async for row in rows:
             if isinstance(row.event, ToolStarted):
                 break
-    await asyncio.sleep(0.05)
+    await rows.aclose()
     assert "run r has no last word: cancelled (cancelled by the caller)" in caplog.records[0].getMessage()
     assert unheard == []
