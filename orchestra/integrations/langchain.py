@@ -192,6 +192,12 @@ class ChatOrchestra(BaseChatModel):
     def _configured(self, config: RunnableConfig | None) -> RunnableConfig | None:
         return configured(self._bindings, config) if self._bindings else config
 
+    def of_a_turn(self, bindings: Sequence[RunnableBinding[Any, Any]]) -> ChatOrchestra:
+        """The model for a middleware's turn, whose step it says, configured as the bindings that it was taken out of."""
+        twin = self.model_copy(update={"step": None})
+        twin._bindings = bindings  # noqa: SLF001  # of the same class
+        return twin
+
     def _told(self, config: RunnableConfig | None, said: dict[str, Any]) -> dict[str, Any]:
         return told(self.app.engine, self.step, config, said)
 

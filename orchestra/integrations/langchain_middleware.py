@@ -144,8 +144,7 @@ class EscalationMiddleware(AgentMiddleware[EscalationState, Any, Any]):
         given, bindings = _unbound(request.model)
         if not isinstance(given, ChatOrchestra) or given.app is not self.app:
             return request.override(model=self.model)
-        model = given.model_copy(update={"step": None})
-        model._bindings = bindings  # noqa: SLF001  # create_agent's own binding would leave out their configs
+        model = given.of_a_turn(bindings)  # create_agent's own binding would leave out their configs
         return request.override(model=model, model_settings={**_settings(bindings), **request.model_settings})
 
     @contextmanager
