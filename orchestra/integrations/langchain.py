@@ -193,7 +193,7 @@ class ChatOrchestra(BaseChatModel):
         return configured(self._bindings, config) if self._bindings else config
 
     def of_a_turn(self, bindings: Sequence[RunnableBinding[Any, Any]]) -> ChatOrchestra:
-        """The model for a middleware's turn, whose step it says, configured as the bindings that it was taken out of."""
+        """The model for a middleware's turn, whose step it says, configured as the bindings it was taken out of."""
         twin = self.model_copy(update={"step": None})
         twin._bindings = bindings  # noqa: SLF001  # of the same class
         return twin
