@@ -105,8 +105,8 @@ class Waiting(Leaving):
     __slots__ = ("_name", "_what")
 
     def __init__(self, among: set[Leaving], name: str, what: str) -> None:
-        self._all, self._name, self._what = among, name, what
-        self._left = None
+        super().__init__(among)
+        self._name, self._what = name, what
 
     def _end(self) -> None:
         self.task.cancel("the app was closed")

@@ -81,22 +81,19 @@ def test_of_event_loops_that_threads_leave_open_none_is_kept_once_its_thread_has
     assert caplog.messages == []
 
 
-def test_an_event_loop_of_a_living_thread_keeps_its_connections_between_its_runs(kind, ask):
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["of one thread", "begun in a thread that has ended"])
+def test_an_event_loop_keeps_its_connections_between_its_runs(elsewhere, kind, ask):
     transport, loop = kind(), asyncio.new_event_loop()
-    assert loop.run_until_complete(ask(transport)) == 200
-    kept = transport._sessions if kind is AiohttpTransport else transport._clients
-    client = loop.run_until_complete(_client(kept))
-    asyncio.run(ask(transport))
-    assert loop.run_until_complete(_client(kept)) is client
-    loop.run_until_complete(transport.aclose())
-    loop.close()
 
+    def first():
+        assert loop.run_until_complete(ask(transport)) == 200
 
-def test_an_event_loop_that_another_thread_runs_on_keeps_its_connections(kind, ask):
-    transport, loop = kind(), asyncio.new_event_loop()
-    thread = Thread(target=lambda: loop.run_until_complete(ask(transport)))
-    thread.start()
-    thread.join()
+    if elsewhere:
+        thread = Thread(target=first)
+        thread.start()
+        thread.join()
+    else:
+        first()
     kept = transport._sessions if kind is AiohttpTransport else transport._clients
     client = loop.run_until_complete(_client(kept))
     asyncio.run(ask(transport))
