@@ -34,6 +34,7 @@ from typing_extensions import override
 from orchestra.app import LEDGER, Orchestra
 from orchestra.errors import ConfigError
 from orchestra.integrations.langchain_messages import Chunks, ai_message, to_canonical, to_langchain
+from orchestra.integrations.langchain_profile import profile_of
 from orchestra.integrations.langchain_schemas import (
     Forms,
     declaration,
@@ -340,24 +341,7 @@ class ChatOrchestra(BaseChatModel):
 
     @override
     def _resolve_model_profile(self) -> ModelProfile:
-        """What some model of the fleet can do: the gates choose one that can do what a call needs."""
-        cards = self.app.fleet.models.values()
-        can = [card.capabilities for card in cards]
-        return ModelProfile(
-            max_input_tokens=max(card.window for card in cards),
-            max_output_tokens=max(card.max_output for card in cards),
-            text_inputs=True,
-            image_inputs=any(one.images for one in can),
-            pdf_inputs=any(one.documents for one in can),
-            audio_inputs=False,
-            video_inputs=False,
-            text_outputs=True,
-            tool_calling=any(one.tools != "none" for one in can),
-            tool_choice=True,
-            tool_call_streaming=True,
-            structured_output=True,
-            reasoning_output=any(one.reasoning_effort for one in can),
-        )
+        return profile_of(self.app.fleet)
 
     @override
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
