@@ -102,6 +102,20 @@ def test_a_server_of_ones_own_needs_a_base_url_only_and_starts_in_the_lowest_tie
     assert (bare.dialect, bare.base_url) == ("openai-chat", "http://localhost:1")
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("/openai?api-version=2024-10-21", "/openai?api-version=2024-10-21"),
+        ("/openai/deployments/d/?api-version=2024-10-21", "/openai/deployments/d?api-version=2024-10-21"),
+        ("/openai/v1/?", "/openai/v1"),
+    ],
+)
+def test_azures_api_version_may_stand_behind_a_base_url(written, read):
+    azure = "https://x.openai.azure.com"
+    fleet = Fleet.from_toml(f'[models.a]\nprovider = "azure"\nbase_url = "{azure}{written}"')
+    assert fleet.models["a"].base_url == azure + read
+
+
 def test_limits_of_a_provider_are_kept_as_facts():
     providers = Fleet.from_toml(DESIGN).providers
     assert providers["anthropic"] == ProviderLimits("anthropic", 1000, 400_000)
@@ -207,6 +221,7 @@ def test_every_fact_of_a_model_can_be_said():
         ("[models.a]\nbase_url = 'http://h:port'", "models.a.base_url must be a URL"),
         ("[models.a]\nbase_url = 'http://u:pw@h/v1'", "must hold no user, password, query or fragment"),
         ("[models.a]\nbase_url = 'http://h/v1?key=1'", "must hold no user, password, query or fragment"),
+        ("[models.a]\nbase_url = 'http://h/v1?api-version=1&key=1'", "must hold no user, password, query or fragment"),
         (model(dialect='"openai-chatt"'), "model 'a' names the unknown dialect 'openai-chatt'; known: anthropic,"),
         (model(tier='"capible"'), "model 'a' has tier 'capible'; known: capable, efficient, frontier; did you mean"),
         (model() + "\n[providers.opnai]", "no model has provider 'opnai'; known: 127.0.0.1:1, anthropic"),
