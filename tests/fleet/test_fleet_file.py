@@ -1,5 +1,7 @@
 """fleet.toml → Fleet."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -92,6 +94,20 @@ def test_a_built_in_model_needs_nothing_but_its_name():
 
 def test_no_price_is_invented():
     assert Fleet.from_toml(DESIGN).models["haiku"].price is None
+
+
+@pytest.mark.parametrize(
+    ("model", "patient"),
+    [
+        *(("gpt-5", True), ("gpt-5-nano", True), ("gemini-2.5-pro", True), ("gemini-2.5-flash", True)),
+        *(("gemini-2.5-flash-lite", False), ("gpt-4.1", False), ("claude-opus-4-5", False)),
+    ],
+)
+def test_models_that_think_unseen_are_waited_for(model, patient):
+    timeouts = Fleet.from_toml(f"[models.'{model}']").models[model].timeouts
+    assert timeouts == (Timeouts(first_token=120, chunk=120, total=600) if patient else Timeouts())
+    own = Fleet.from_toml(f"[models.'{model}']\ntimeouts = {{ chunk = 5 }}").models[model].timeouts
+    assert own == replace(timeouts, chunk=5)
 
 
 def test_a_server_of_ones_own_needs_a_base_url_only_and_starts_in_the_lowest_tier():
