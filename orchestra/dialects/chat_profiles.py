@@ -23,7 +23,8 @@ class ChatProfile:
     `reasoning_demanded`: a conversation with calls is refused where one of those turns has none, another model's too.
     `details`: opaque `reasoning_details` return instead, where there are any. `schema_beside_tools`,
     `schema_streamed`: an answer's schema goes together with tools, and with a streamed reply. `deployments`: a
-    base_url may name models by their path, as Azure's do.
+    base_url may name models by their path, as Azure's do. `think_tags`: a text may begin with a thought in tags, as
+    where the server was not told to look for one.
     """
 
     features: Features
@@ -38,10 +39,11 @@ class ChatProfile:
     schema_beside_tools: bool = True
     schema_streamed: bool = True
     deployments: bool = False
+    think_tags: bool = False
 
 
 def profile_of(card: ModelCard) -> ChatProfile:
-    """The profile of the card's provider; OpenAI's, but for strict tools and lists of texts, where it is not known."""
+    """The profile of the card's provider; where it is not known, OpenAI's with what servers differ in most."""
     return PROFILES.get(card.provider, _UNKNOWN)
 
 
@@ -80,7 +82,7 @@ def _features(title: str, **changes: Any) -> Features:
 
 
 _OPENAI: Final = ChatProfile(FEATURES[_CHAT], ("https://platform.openai.com/docs/api-reference/chat/create",))
-_UNKNOWN: Final = replace(_OPENAI, features=replace(FEATURES[_CHAT], strict=False, text_parts=False))
+_UNKNOWN: Final = replace(_OPENAI, features=replace(FEATURES[_CHAT], strict=False, text_parts=False), think_tags=True)
 
 PROFILES: Mapping[str, ChatProfile] = MappingProxyType(
     {
@@ -92,6 +94,7 @@ PROFILES: Mapping[str, ChatProfile] = MappingProxyType(
                 "https://docs.vllm.ai/en/latest/features/reasoning_outputs.html",
             ),
             reasoning="reasoning",  # was reasoning_content
+            think_tags=True,
         ),
         "ollama": ChatProfile(
             # It reads no more than the fields of its ChatCompletionRequest, and says nothing of the others.
@@ -108,6 +111,7 @@ PROFILES: Mapping[str, ChatProfile] = MappingProxyType(
             ),
             limit="max_tokens",
             reasoning="reasoning",
+            think_tags=True,
         ),
         "llama.cpp": ChatProfile(
             _features("llama.cpp"),
@@ -117,6 +121,7 @@ PROFILES: Mapping[str, ChatProfile] = MappingProxyType(
             ),
             limit="max_tokens",
             effort=("chat_template_kwargs", "reasoning_effort"),
+            think_tags=True,
         ),
         "deepseek": ChatProfile(
             # It thinks unless told not to, and thinking refuses required calls and log-probabilities.
@@ -161,6 +166,7 @@ PROFILES: Mapping[str, ChatProfile] = MappingProxyType(
             reasoning="reasoning",  # reasoning_content is a 400
             schema_beside_tools=False,
             schema_streamed=False,
+            think_tags=True,
         ),
         "openrouter": ChatProfile(
             _features("OpenRouter", documents=frozenset({"data", "url"})),

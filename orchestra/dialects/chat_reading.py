@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any, Final
 
-from orchestra.dialects.chat_profiles import counts_thoughts_in_total
+from orchestra.dialects.chat_profiles import counts_thoughts_in_total, profile_of
 from orchestra.dialects.draft import CallDraft, Draft
 from orchestra.dialects.encoded import Encoded
 from orchestra.dialects.faults import stream_fault
@@ -26,6 +26,7 @@ from orchestra.dialects.loose import (
 )
 from orchestra.dialects.reading import bad_reply
 from orchestra.dialects.reasoning_details import ReasoningDetails
+from orchestra.dialects.think_tags import TAGGED, ThinkTags
 from orchestra.types import CallFault, Finish, ModelCard, Trigger, Usage
 
 
@@ -40,6 +41,8 @@ class ChatReading:
         self._calls = ChatCalls(self.draft)
         self._details = ReasoningDetails()
         self._by_messages = False  # whether what was said came in messages, not in deltas
+        tags = encoded.card is None or profile_of(encoded.card).think_tags
+        self._tags = ThinkTags() if tags else None  # until it is known that what comes is text
 
     def event(self, name: str, data: dict[str, Any]) -> CallFault | None:  # noqa: ARG002  # chunks have no name
         """Takes in a chunk."""
@@ -51,6 +54,8 @@ class ChatReading:
             return fault
         if "x_groq" in data and (fault := self._groqs(data)):
             return fault
+        if self._tags and choice.get("finish_reason") not in _UNENDED:
+            self._tagged(*self._tags.rest())
         if choice and (fault := ended(choice, draft)):
             return fault
         return self._uncalled() if draft.finish == "tool_calls" else None
@@ -81,7 +86,8 @@ class ChatReading:
         content = delta.get("content")
         if isinstance(content, str) and _WORDS.issuperset(delta):  # as in nearly every chunk
             if content:
-                self.draft.say(content)
+                say = self._say if self._tags else self.draft.say
+                say(content)
         elif delta:
             self._told(delta)
         return None if delta and "message" not in choice else self._beside(choice, delta)
@@ -122,14 +128,36 @@ class ChatReading:
         draft = self.draft
         text, thought = _content(message)
         if thought:
+            self._apart()
             draft.reason(thought)
         if "reasoning_details" in message and self._details.add(message):
             draft.keep(self._details.state, "reasoning", reasoning=True)
         if text:
-            draft.say(text)
+            self._say(text)
         if refusal := message.get("refusal"):
             draft.refuse(string(refusal))
         self._calls.add(message)
+
+    def _say(self, text: str) -> None:
+        """Takes in text, which may begin with a thought in tags."""
+        if self._tags:
+            self._tagged(*self._tags.take(text))
+        else:
+            self.draft.say(text)
+
+    def _tagged(self, thought: str, text: str) -> None:
+        if thought:
+            self.draft.keep(TAGGED, _TAGS, reasoning=True)
+            self.draft.reason(thought, _TAGS)
+        if text:
+            self.draft.say(text)
+        if self._tags and self._tags.over:
+            self._tags = None
+
+    def _apart(self) -> None:
+        """A server that tells thoughts apart leaves none in the text."""
+        if self._tags:
+            self._tagged(*self._tags.rest())
 
 
 def _going_on(said: str, whole: str) -> str:
@@ -140,6 +168,8 @@ def _going_on(said: str, whole: str) -> str:
 
 _WORDS = frozenset({"role", "content"})
 _SPOKEN = ("delta", "message")
+_TAGS = "tags"
+_UNENDED: Final = (None, "", "null")  # as some servers write null
 BESIDE_CALLS: Final = "extra_content"
 """What Google's endpoint says of a call beside it: the signature of its thought, without which it refuses the call."""
 _OTHER_KIND = "the choice is one of /completions, which holds a text and no message: check `base_url`"
@@ -262,7 +292,7 @@ def ended(choice: dict[str, Any], draft: Draft) -> CallFault | None:
     if not isinstance(reason := choice.get("finish_reason"), str):
         return None
     name = reason.rpartition(":")[2].strip().lower()  # Google: "content_filter: PROHIBITED_CONTENT"
-    if name in ("", "null"):  # as some servers write null
+    if name in _UNENDED:
         return None
     if said := choice.get("usage"):  # Moonshot's stands here
         draft.usage = usage(mapping(said), draft.encoded.card) or draft.usage

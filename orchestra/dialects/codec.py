@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -50,10 +51,17 @@ class Codec:
     streams: str = "text/event-stream"
     frames: Callable[[], Frames] = EventStream
 
-    def authorization(self, key: str | None) -> tuple[tuple[str, str], ...]:
-        """The headers that carry an API key; empty without one."""
-        header, before = self.key
-        return ((header, f"{before}{key}"),) if key else ()
+    def authorization(self, key: str | None, bare: str | None = None) -> tuple[tuple[str, str], ...]:
+        """The headers that carry an API key, in `bare` where this server wants it there; empty without one.
+
+        An access token in its place goes as such: Azure and Google take both, each in its own header.
+        """
+        if not key:
+            return ()
+        header, before = (bare, "") if bare else self.key
+        if header in _BESIDE_TOKENS and _TOKEN.match(key):
+            header, before = "authorization", "Bearer "
+        return ((header, f"{before}{key}"),)
 
     def encode(self, request: Request, card: ModelCard) -> Encoded:
         """The request as this card's provider wants it. Raises ToolError for a tool that cannot be said."""
@@ -85,3 +93,6 @@ class Codec:
 
 
 _JSON: Final = "application/json"
+_BESIDE_TOKENS: Final = frozenset({"api-key", "x-goog-api-key"})
+_TOKEN: Final = re.compile(r"ya29\.|eyJ[\w-]+\.[\w-]+\.")
+"""How Google's access tokens begin, and JSON Web Tokens such as Entra's; no API key of theirs does."""

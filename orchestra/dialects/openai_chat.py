@@ -12,6 +12,7 @@ from orchestra.dialects.codec import Spelled
 from orchestra.dialects.loose import json_text, parse_object
 from orchestra.dialects.reasoning_details import returned
 from orchestra.dialects.texts import failed
+from orchestra.dialects.think_tags import TAGGED, tagged
 from orchestra.types import (
     Document,
     Image,
@@ -105,16 +106,23 @@ def _with_thoughts(items: list[dict[str, Any]], profile: ChatProfile) -> list[di
 def _assistant(message: Message, said: Asked, profile: ChatProfile) -> list[dict[str, Any]]:
     """The turn; none where all that it holds is reasoning that this server does not take back."""
     calls = [_call(part, said) for part in message.parts if isinstance(part, ToolCall)]
-    text, thought = message.text, {} if message.plain else _thought(message.parts, profile, calls=bool(calls))
+    thoughts = [] if message.plain else _returning(message.parts, profile, calls=bool(calls))
+    text, thought = tagged(thoughts) + message.text, _thought(thoughts, profile)
     if not (text or calls or thought):
         return []
     return [{"role": "assistant", "content": text or None, **({"tool_calls": calls} if calls else {}), **thought}]
 
 
-def _thought(parts: Iterable[Part], profile: ChatProfile, *, calls: bool) -> dict[str, Any]:
+def _returning(parts: Iterable[Part], profile: ChatProfile, *, calls: bool) -> list[Reasoning]:
+    """The thoughts of a turn that the server takes back."""
     if not calls and profile.reasoning_turns != "all":
-        return {}
-    thoughts = [part for part in parts if isinstance(part, Reasoning)]
+        return []
+    return [part for part in parts if isinstance(part, Reasoning)]
+
+
+def _thought(thoughts: Iterable[Reasoning], profile: ChatProfile) -> dict[str, Any]:
+    """Those that return in a field of their own."""
+    thoughts = [thought for thought in thoughts if thought.provider_state != TAGGED]
     if profile.details and (details := _details(thoughts)):
         return {"reasoning_details": details}
     text = "".join(part.text for part in thoughts)
@@ -132,7 +140,7 @@ def _unreturned(said: Asked, profile: ChatProfile) -> tuple[str, ...]:
     if not turns:
         return ()
     states = [part.provider_state for parts in turns for part in parts if isinstance(part, Reasoning)]
-    if profile.details and any(state and not returned(state) for state in states):
+    if profile.details and any(state and state != TAGGED and not returned(state) for state in states):
         return ("reasoning_details left out: what was kept of them is no list of objects",)
     if profile.reasoning_turns == "calls" and not all(ToolCall in map(type, turn) for turn in turns):
         return (f"reasoning left out: {profile.features.title} takes it back on turns that call tools",)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from orchestra.dialects.asked import Asked
+from orchestra.dialects.chat_profiles import profile_of
 from orchestra.dialects.codec import Spelled
 from orchestra.dialects.loose import json_text, parse_object, string
 from orchestra.dialects.texts import failed
@@ -30,7 +31,8 @@ def spelled(said: Asked) -> Spelled:
     """
     conversation = _Conversation(said)
     body = _body(said, conversation.items())
-    return Spelled(said, "/responses", body, said.card.capabilities.streaming, tuple(conversation.notes))
+    streams, header = said.card.capabilities.streaming, profile_of(said.card).key_header
+    return Spelled(said, "/responses", body, streams, tuple(conversation.notes), key_header=header)
 
 
 def _body(said: Asked, items: list[dict[str, Any]]) -> dict[str, Any]:

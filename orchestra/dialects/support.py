@@ -163,4 +163,5 @@ _FIELDS: Mapping[str, str] = {
     "schema_beside_tools": "a schema for the answer beside tools",
     "schema_streamed": "a schema for the answer of a stream",
     "deployments": "models by their path",
+    "think_tags": "a thought that stands in `<think>` before the text is told from it",
 }

@@ -220,8 +220,7 @@ class Exchange:
 
 def wire_request(codec: Codec, encoded: Encoded, endpoint: Endpoint, *, connect: float) -> WireRequest:
     """The request as it goes to its endpoint: authorised or signed; `connect` bounds connecting, in seconds."""
-    bare, key = encoded.key_header, endpoint.key
-    authorization = ((bare, key),) if bare and key else codec.authorization(key)
+    authorization = codec.authorization(endpoint.key, encoded.key_header)
     headers = (*encoded.headers, *authorization, *endpoint.headers)
     request = WireRequest(_joined(endpoint.base_url, encoded.path), headers, encoded.body, connect=connect)
     return endpoint.signature.signed(request) if endpoint.signature else request

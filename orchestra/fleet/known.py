@@ -56,6 +56,9 @@ PROVIDERS: Mapping[str, Provider] = {
 LOCAL_CAPABILITIES = Capabilities(tools="json", parallel_tools=False, logprobs=True)
 # Two busy cores can fall from 49 to 1-4 tokens per second; a deadline must survive that.
 LOCAL_TIMEOUTS = Timeouts(connect=5.0, first_token=180.0, chunk=60.0, total=600.0)
+# What thinks unseen is silent for half a minute as a rule, for minutes where it is hard. Over Responses the reply has
+# begun by then, so that the silence is one between two chunks.
+UNSEEN_TIMEOUTS = Timeouts(first_token=120.0, chunk=120.0, total=600.0)
 LOCAL_PRICE = Price(0.0, 0.0)
 LOCAL_TAGS = (LOCAL, "pii")  # personal data that it reads never leaves the process
 LOCAL_CONCURRENCY = 2  # each request at a time has a whole window of memory, and they share the cores
@@ -94,8 +97,17 @@ def _embedded(
 
 
 def _hosted(
-    model: str, provider: str, tier: str, window: int, max_output: int, *, effort: bool = False, logprobs: bool = False
+    model: str,
+    provider: str,
+    tier: str,
+    window: int,
+    max_output: int,
+    *,
+    effort: bool = False,
+    logprobs: bool = False,
+    unseen: bool = False,
 ) -> ModelCard:
+    """A provider's model. `unseen`: it thinks unless told not to, and shows nothing of it."""
     reached = PROVIDERS[provider]
     thinks = effort and provider == "openai"  # its reasoning models answer 400 to `stop`, and to a temperature but 1
     return _sourced(
@@ -117,6 +129,7 @@ def _hosted(
                 stop=not thinks,
             ),
             keys=reached.keys,
+            timeouts=UNSEEN_TIMEOUTS if unseen else Timeouts(),
         )
     )
 
@@ -141,13 +154,13 @@ _CARDS = (
     _hosted("claude-sonnet-4-5", "anthropic", "capable", 200_000, 64_000, effort=True),
     _hosted("claude-opus-4-5", "anthropic", "frontier", 200_000, 64_000, effort=True),
     _hosted("gemini-2.5-flash-lite", "gemini", "efficient", 1_048_576, 65_536, effort=True),
-    _hosted("gemini-2.5-flash", "gemini", "capable", 1_048_576, 65_536, effort=True),
-    _hosted("gemini-2.5-pro", "gemini", "frontier", 1_048_576, 65_536, effort=True),
+    _hosted("gemini-2.5-flash", "gemini", "capable", 1_048_576, 65_536, effort=True, unseen=True),
+    _hosted("gemini-2.5-pro", "gemini", "frontier", 1_048_576, 65_536, effort=True, unseen=True),
     _hosted("gpt-4o-mini", "openai", "efficient", 128_000, 16_384, logprobs=True),
     _hosted("gpt-4.1-mini", "openai", "efficient", 1_047_576, 32_768, logprobs=True),
     _hosted("gpt-4.1", "openai", "capable", 1_047_576, 32_768, logprobs=True),
-    _hosted("gpt-5-nano", "openai", "efficient", 400_000, 128_000, effort=True),
-    _hosted("gpt-5-mini", "openai", "capable", 400_000, 128_000, effort=True),
-    _hosted("gpt-5", "openai", "frontier", 400_000, 128_000, effort=True),
+    _hosted("gpt-5-nano", "openai", "efficient", 400_000, 128_000, effort=True, unseen=True),
+    _hosted("gpt-5-mini", "openai", "capable", 400_000, 128_000, effort=True, unseen=True),
+    _hosted("gpt-5", "openai", "frontier", 400_000, 128_000, effort=True, unseen=True),
 )
 CARDS: Mapping[str, ModelCard] = {card.model: card for card in _CARDS}

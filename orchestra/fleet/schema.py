@@ -52,9 +52,16 @@ def _base_url(url: str) -> str:
         parts, usable = urlsplit(""), False
     if not usable:
         raise ValueError('must be a URL such as "http://127.0.0.1:8080/v1"')
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        raise ValueError('must hold no user, password, query or fragment; a secret belongs in keys = ["env:NAME"]')
-    return url.rstrip("/")
+    if "@" in parts.netloc or parts.fragment or not _VERSION.fullmatch(parts.query):
+        raise ValueError(
+            "must hold no user, password, query or fragment, but Azure's ?api-version=…; "
+            'a secret belongs in keys = ["env:NAME"]'
+        )
+    base, _, version = url.partition("?")
+    return f"{base.rstrip('/')}?{version}" if version else base.rstrip("/")
+
+
+_VERSION = re.compile(r"(?:api-version=[\w.-]+)?", re.ASCII)
 
 
 def _weights(weights: str) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestra.errors import ConfigError
@@ -20,23 +23,51 @@ SERVICE = "bedrock"
 class AwsCredentials:
     """botocore's default credential chain: environment, shared files, SSO, the machine's or container's role.
 
-    Looked up when first needed and renewed by botocore. That may read files and ask AWS: call it in a thread.
+    Looked up when first needed, renewed by botocore where they expire by themselves, and looked up again once the
+    variables or files that may hold them have changed. That may read files and ask AWS: call it in a thread.
     """
 
     def __init__(self) -> None:
         self._found: Any = None
+        self._said: tuple[object, ...] = ()
 
     def signature(self, region: str) -> Signature:
         """What signs requests to a region now. Raises ConfigError without botocore, without credentials."""
         session, faults = _botocore("session"), _botocore("exceptions")
         try:
-            self._found = self._found or session.Session().get_credentials()
+            if (said := _said()) != self._said or not self._found:
+                self._found, self._said = session.Session().get_credentials(), said
             found = self._found and self._found.get_frozen_credentials()
-        except faults.BotoCoreError as error:
+        # The second is what AWS refuses, such as a role; the last are new credentials that have expired already.
+        except (faults.BotoCoreError, faults.ClientError, RuntimeError) as error:
             raise ConfigError(f"AWS credentials cannot be had ({error}); {_WAYS}") from None
         if not found:
             raise ConfigError(f"no AWS credentials were found; {_WAYS}")
         return Signature(region, found.access_key, found.secret_key, found.token)
+
+
+_SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
+_PROFILES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
+_FILES = (("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"), ("AWS_CONFIG_FILE", "~/.aws/config"))
+
+
+def _said() -> tuple[object, ...]:
+    """What the variables and files that may hold credentials say, as far as it shows that they were changed."""
+    files = [_written(os.environ.get(variable) or usual) for variable, usual in _FILES]
+    return (*map(os.environ.get, _SECRETS + _PROFILES), *files)
+
+
+def _written(path: str) -> tuple[str, int, int, int] | None:
+    try:
+        status = _file(path).stat()
+    except (OSError, RuntimeError):  # there is no such file, or no home to look in
+        return None
+    return path, status.st_ino, status.st_mtime_ns, status.st_size
+
+
+@lru_cache(maxsize=16)
+def _file(path: str) -> Path:
+    return Path(path).expanduser()
 
 
 @dataclass(frozen=True, slots=True)

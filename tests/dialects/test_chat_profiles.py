@@ -340,6 +340,15 @@ def test_azure_is_asked_at_its_url_with_a_bare_key(base_url, url):
     assert not {"api-key", "authorization"} & dict(keyless.headers).keys()
 
 
+def test_a_token_of_entras_goes_to_azure_as_a_token():
+    token = "eyJ0eXAiOiJKV1Qi.eyJhdWQiOiJodHRwcyI.c2lnbmF0dXJl"
+    sent, url = encoded(card=card("azure")), "https://x.openai.azure.com/openai/v1"
+    headers = dict(wire_request(CODEC, sent, Endpoint(url, token), connect=5.0).headers)
+    assert headers["authorization"] == f"Bearer {token}"
+    assert "api-key" not in headers
+    assert dict(wire_request(CODEC, sent, Endpoint(url, "eyJ0eXAi"), connect=5.0).headers)["api-key"] == "eyJ0eXAi"
+
+
 def test_a_query_of_base_url_joins_that_of_the_path():
     sent = replace(encoded(card=card("openai")), path="/x?alt=sse")
     request = wire_request(CODEC, sent, Endpoint("https://x/v1?a=b", "secret"), connect=5.0)

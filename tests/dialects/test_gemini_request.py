@@ -64,6 +64,11 @@ def test_a_key_is_googles_own_header():
     assert CODEC.authorization(None) == ()
 
 
+def test_an_access_token_of_googles_goes_as_one():
+    assert CODEC.authorization("ya29.c.b0Aaek") == (("authorization", "Bearer ya29.c.b0Aaek"),)
+    assert CODEC.authorization("AQ.Ab8RN6") == (("x-goog-api-key", "AQ.Ab8RN6"),)
+
+
 def test_tools_are_declared_and_the_choice_is_said_only_when_it_differs_from_the_default():
     plain = body(tools=(ROWS, NOW))
     declared = plain["tools"][0]["functionDeclarations"]

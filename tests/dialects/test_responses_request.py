@@ -58,6 +58,11 @@ def test_path_and_headers_carry_no_secret():
     assert CODEC.authorization(None) == ()
 
 
+def test_azure_gets_its_key_in_the_header_that_its_older_versions_alone_know():
+    assert encoded(card=card(provider="azure")).key_header == "api-key"
+    assert encoded(card=card(provider="openai")).key_header is None
+
+
 def test_a_model_that_cannot_stream_is_asked_for_the_whole_reply():
     sent = encoded(card=card(capabilities={"streaming": False}))
     assert json.loads(sent.body)["stream"] is False

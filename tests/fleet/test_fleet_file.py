@@ -1,5 +1,7 @@
 """fleet.toml → Fleet."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -94,12 +96,40 @@ def test_no_price_is_invented():
     assert Fleet.from_toml(DESIGN).models["haiku"].price is None
 
 
+@pytest.mark.parametrize(
+    ("model", "patient"),
+    [
+        *(("gpt-5", True), ("gpt-5-nano", True), ("gemini-2.5-pro", True), ("gemini-2.5-flash", True)),
+        *(("gemini-2.5-flash-lite", False), ("gpt-4.1", False), ("claude-opus-4-5", False)),
+    ],
+)
+def test_models_that_think_unseen_are_waited_for(model, patient):
+    timeouts = Fleet.from_toml(f"[models.'{model}']").models[model].timeouts
+    assert timeouts == (Timeouts(first_token=120, chunk=120, total=600) if patient else Timeouts())
+    own = Fleet.from_toml(f"[models.'{model}']\ntimeouts = {{ chunk = 5 }}").models[model].timeouts
+    assert own == replace(timeouts, chunk=5)
+
+
 def test_a_server_of_ones_own_needs_a_base_url_only_and_starts_in_the_lowest_tier():
     mine = Fleet.from_toml(DESIGN).models["mine"]
     assert (mine.provider, mine.tier, mine.sources["tier"]) == ("127.0.0.1:8080", "efficient", "default")
     assert mine.timeouts == Timeouts(connect=5.0, first_token=20.0, chunk=15.0, total=180.0)
     bare = Fleet.from_toml('[models.a]\nmodel = "x"\nbase_url = "http://localhost:1/"').models["a"]
     assert (bare.dialect, bare.base_url) == ("openai-chat", "http://localhost:1")
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("/openai?api-version=2024-10-21", "/openai?api-version=2024-10-21"),
+        ("/openai/deployments/d/?api-version=2024-10-21", "/openai/deployments/d?api-version=2024-10-21"),
+        ("/openai/v1/?", "/openai/v1"),
+    ],
+)
+def test_azures_api_version_may_stand_behind_a_base_url(written, read):
+    azure = "https://x.openai.azure.com"
+    fleet = Fleet.from_toml(f'[models.a]\nprovider = "azure"\nbase_url = "{azure}{written}"')
+    assert fleet.models["a"].base_url == azure + read
 
 
 def test_limits_of_a_provider_are_kept_as_facts():
@@ -207,6 +237,7 @@ def test_every_fact_of_a_model_can_be_said():
         ("[models.a]\nbase_url = 'http://h:port'", "models.a.base_url must be a URL"),
         ("[models.a]\nbase_url = 'http://u:pw@h/v1'", "must hold no user, password, query or fragment"),
         ("[models.a]\nbase_url = 'http://h/v1?key=1'", "must hold no user, password, query or fragment"),
+        ("[models.a]\nbase_url = 'http://h/v1?api-version=1&key=1'", "must hold no user, password, query or fragment"),
         (model(dialect='"openai-chatt"'), "model 'a' names the unknown dialect 'openai-chatt'; known: anthropic,"),
         (model(tier='"capible"'), "model 'a' has tier 'capible'; known: capable, efficient, frontier; did you mean"),
         (model() + "\n[providers.opnai]", "no model has provider 'opnai'; known: 127.0.0.1:1, anthropic"),

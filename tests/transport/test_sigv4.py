@@ -92,6 +92,43 @@ def test_credentials_come_from_botocores_chain(chain):
     assert credentials.signature("us-east-1").region == "us-east-1"
 
 
+def test_credentials_that_were_changed_are_looked_up_again(chain, tmp_path):
+    kept = tmp_path / "credentials"
+    kept.write_text("[default]\naws_access_key_id = A1\naws_secret_access_key = s\n")
+    credentials = AwsCredentials()
+    assert credentials.signature("eu-central-1").access_key == "A1"
+    kept.write_text("[default]\naws_access_key_id = FILE2\naws_secret_access_key = s\n")
+    assert credentials.signature("eu-central-1").access_key == "FILE2"
+    chain.setenv("AWS_ACCESS_KEY_ID", "ENV3")
+    chain.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    assert credentials.signature("eu-central-1").access_key == "ENV3"
+    chain.setenv("AWS_SECRET_ACCESS_KEY", "t")
+    assert credentials.signature("eu-central-1").secret_key == "t"
+
+
+def test_credentials_that_stayed_as_they_were_are_looked_up_once(chain):
+    chain.setenv("AWS_ACCESS_KEY_ID", "A1")
+    chain.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    credentials = AwsCredentials()
+    first = credentials.signature("eu-central-1")
+    chain.setattr("botocore.session.Session.get_credentials", lambda _: pytest.fail("they were looked up again"))
+    assert credentials.signature("eu-central-1") == first
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_a_role_that_aws_refuses_is_an_error_that_says_so(chain, refused):
+    from botocore.exceptions import ClientError
+
+    def failing(_):
+        if refused:
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not your role"}}, "AssumeRole")
+        raise RuntimeError("AccessDenied: not your role, and expired")
+
+    chain.setattr("botocore.session.Session.get_credentials", failing)
+    with pytest.raises(ConfigError, match=r"cannot be had \(.*AccessDenied.*not your role"):
+        AwsCredentials().signature("eu-central-1")
+
+
 def test_no_credentials_are_an_error_that_says_what_to_do(chain):
     with pytest.raises(ConfigError, match="no AWS credentials were found; set AWS_ACCESS_KEY_ID"):
         AwsCredentials().signature("eu-central-1")

@@ -1,0 +1,97 @@
+"""Thoughts in tags: told from the text however the stream is split, and returned as they came."""
+
+import json
+
+import pytest
+
+from orchestra.dialects.think_tags import TAGGED
+from orchestra.types import CallFault, Message, Origin, Reasoning, ReasoningDelta, Text, TextDelta, ToolCall, ToolResult
+from tests.dialects import chat
+from tests.dialects.chat import CODEC, ROWS, body, call, chunk, encoded, read, stream
+
+THINKING = "\n<think>\nThe <b> tag? </thin\nno</think>\n\nParis, <think>not this</think>."
+THOUGHT, ANSWER = "\nThe <b> tag? </thin\nno", "Paris, <think>not this</think>."
+
+
+def pieces(text, size):
+    return [chunk({"content": text[start : start + size]}) for start in range(0, len(text), size)]
+
+
+def said(deltas):
+    thought = "".join(delta.text for delta in deltas if isinstance(delta, ReasoningDelta))
+    return thought, "".join(delta.text for delta in deltas if isinstance(delta, TextDelta))
+
+
+def texts(reply):
+    return [(type(part), part.text) for part in reply.parts]
+
+
+@pytest.mark.parametrize("size", range(1, len(THINKING) + 1))
+def test_a_thought_before_the_text_is_reasoning_however_it_is_split(size):
+    deltas, reply = read(stream(*pieces(THINKING, size), chunk(finish="stop")))
+    assert said(deltas) == (THOUGHT, ANSWER)
+    assert texts(reply) == [(Reasoning, THOUGHT), (Text, ANSWER)]
+    assert reply.raw == ANSWER
+
+
+def test_a_whole_reply_and_a_finish_beside_its_text_are_read_alike():
+    choice = {"index": 0, "message": {"role": "assistant", "content": THINKING}, "finish_reason": "stop"}
+    whole = CODEC.decode(encoded(), json.dumps({"choices": [choice]}).encode())
+    at_once = read(stream(chunk({"content": THINKING}, "stop")))[1]
+    assert texts(whole) == texts(at_once) == [(Reasoning, THOUGHT), (Text, ANSWER)]
+
+
+@pytest.mark.parametrize("text", ["<thin", "\n", " <", "a<think>b</think>c", "<thinking>b", "</think>a"])
+@pytest.mark.parametrize("size", [1, 40])
+def test_what_is_no_such_thought_is_text(text, size):
+    deltas, reply = read(stream(*pieces(text, size), chunk(finish="stop")))
+    assert (said(deltas), texts(reply)) == (("", text), [(Text, text)])
+
+
+@pytest.mark.parametrize(("text", "thought"), [("<think>hm </th", "hm </th"), ("<think>hm", "hm")])
+def test_a_thought_that_was_broken_off_is_no_text(text, thought):
+    deltas, reply = read(stream(*pieces(text, 3), chunk(finish="length")))
+    assert (said(deltas), texts(reply), reply.finish) == ((thought, ""), [(Reasoning, thought)], "length")
+    cut = read(stream(*pieces("<think>hm</think>\n\nyes", 3), done=False))[1]
+    assert isinstance(cut, CallFault)
+    assert cut.partial_text == "yes"
+
+
+def test_an_empty_thought_is_none():
+    assert texts(read(stream(*pieces("<think>\n\n</think>\n\nyes", 4), chunk(finish="stop")))[1])[-1] == (Text, "yes")
+    assert texts(read(stream(*pieces("<think></think>yes", 4), chunk(finish="stop")))[1]) == [(Text, "yes")]
+
+
+def test_a_call_behind_a_thought_has_no_blank_text_beside_it():
+    made = call(0, "c1", "rows", '{"sql": "x"}')
+    reply = read(stream(*pieces("<think>hm</think>\n\n", 5), chunk(made), chunk(finish="tool_calls")))[1]
+    assert [type(part) for part in reply.parts] == [Reasoning, ToolCall]
+
+
+def test_a_call_written_as_json_behind_a_thought_is_a_call():
+    asked = encoded(tools=(ROWS,), card=chat.card(capabilities={"tools": "json"}))
+    text = '<think>{"answer"?</think>\n{"tool": "rows", "arguments": {"sql": "x"}}'
+    reply = read(stream(*pieces(text, 7), chunk(finish="stop")), asked)[1]
+    assert [type(part) for part in reply.parts] == [Reasoning, ToolCall]
+
+
+@pytest.mark.parametrize("provider", ["openai", "azure", "deepseek", "openrouter"])
+def test_servers_that_tell_thoughts_apart_leave_none_in_the_text(provider):
+    asked = encoded(card=chat.card(provider=provider))
+    assert texts(read(stream(*pieces(THINKING, 9), chunk(finish="stop")), asked)[1]) == [(Text, THINKING)]
+    apart = stream(chunk({"reasoning_content": "hm"}), chunk({"content": "<think>"}), chunk(finish="stop"))
+    assert texts(read(apart)[1]) == [(Reasoning, "hm"), (Text, "<think>")]
+
+
+def test_a_thought_in_tags_returns_in_them_on_turns_that_call_tools():
+    mine = Origin("acme", "openai-chat", "m-1")
+    thought = Reasoning("hm", mine, TAGGED)
+    turns = (
+        Message("assistant", (thought, Text("look"), ToolCall("c", "rows", {"sql": "x"}))),
+        Message("tool", (ToolResult("c", "rows", (Text("1"),)),)),
+        Message("assistant", (thought, Text("done"))),
+    )
+    sent = body(*turns)["messages"]
+    assert [item["content"] for item in sent] == ["<think>hm</think>\n\nlook", "1", "done"]
+    assert not any("reasoning" in name for item in sent for name in item)
+    assert [item["content"] for item in body(*turns, card=chat.card(model="m-2"))["messages"]] == ["look", "1", "done"]
