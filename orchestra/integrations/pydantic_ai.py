@@ -124,13 +124,16 @@ class OrchestraModel(Model[None]):
     def prepare_messages(
         self, messages: list[ModelMessage], model_request_parameters: ModelRequestParameters | None = None
     ) -> list[ModelMessage]:
-        """The framework's own preparation; what failed is noted in the last message, for it is no longer told apart."""
+        """The framework's own preparation; what failed is noted in the last message, for it is no longer told apart.
+
+        As JSON: where a run is made durable, the request is made elsewhere, from messages that were written down.
+        """
         failed = failures(messages)
         prepared = super().prepare_messages(messages, model_request_parameters)
         if not failed:
             return prepared
         last = prepared[-1]  # of a history that is to be gone on with, a response
-        return [*prepared[:-1], replace(last, metadata={**(last.metadata or {}), NAME: failed})]
+        return [*prepared[:-1], replace(last, metadata={**(last.metadata or {}), NAME: [*map(t.to_json, failed)]})]
 
     async def request(
         self,
@@ -196,9 +199,9 @@ class OrchestraModel(Model[None]):
         standing = [part.content for part in self._get_instruction_parts(messages, parameters) or ()]
         ours = given.get("orchestra", {})
         check_names(ours, CallOptions.__annotations__, "model_settings['orchestra']")
-        last = messages[-1]
+        noted = (messages[-1].metadata or {}).get(NAME, ())
         options: dict[str, Any] = {
-            "failures": (last.metadata or {}).get(NAME) or failures(messages),
+            "failures": [t.from_json(t.Verdict, one) for one in noted] or failures(messages),
             "parallel_tools": given.get("parallel_tool_calls"),
             "max_tokens": given.get("max_tokens"),
             "temperature": given.get("temperature"),

@@ -44,6 +44,7 @@ from pydantic_ai.models import ModelRequestParameters, override_allow_model_requ
 from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.models.function import FunctionModel
 from pydantic_ai.models.test import TestModel
+from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.native_tools import WebSearchTool
 from pydantic_ai.settings import ModelSettings, ToolOrOutput
 from pydantic_ai.usage import RequestUsage
@@ -401,6 +402,30 @@ async def test_a_tool_that_asks_for_another_try_takes_the_next_turns_up_and_a_su
         ("strong", None, None),
         ("small", None, None),
     ]
+
+
+async def test_a_request_that_is_made_from_prepared_messages_in_another_process_takes_the_turn_up_all_the_same(ran):
+    """So Temporal makes it: prepared in a workflow, written down, made in an activity."""
+
+    class Elsewhere(WrapperModel):
+        async def request(self, messages: Any, *given: Any) -> ModelResponse:
+            sent = ModelMessagesTypeAdapter.dump_json(messages)
+            return await super().request(ModelMessagesTypeAdapter.validate_json(sent), *given)
+
+    call = CallTool("rows_of", sql="SELECT mm")
+    async with app_of([call, call, "800 mm."], [CallTool("rows_of", sql="SELECT 1")]) as app:
+        agent = Agent(Elsewhere(OrchestraModel(app, "research")), retries=3)
+
+        @agent.tool_plain
+        def rows_of(sql: str) -> int:
+            ran.append(sql)
+            if len(ran) < 3:
+                raise ModelRetry("no such column: mm")
+            return 800
+
+        result = await agent.run(ASKED)
+    served = [one.model_name for one in result.all_messages() if isinstance(one, ModelResponse)]
+    assert (result.output, served) == ("800 mm.", ["small", "small", "strong", "small"])
 
 
 async def test_an_output_validator_that_asks_for_another_try_takes_the_retries_up():
