@@ -34,10 +34,18 @@ from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.usage import RequestUsage
 
 from orchestra import types as t
-from orchestra.errors import ConfigError
+from orchestra.errors import CallError, ConfigError
 from orchestra.fleet import message_tokens
-from orchestra.integrations.pydantic_ai_errors import told
-from orchestra.integrations.pydantic_ai_messages import NAME, failures, folded, from_messages, part_of, response
+from orchestra.integrations.pydantic_ai_errors import counted, told
+from orchestra.integrations.pydantic_ai_messages import (
+    NAME,
+    failed_attempts,
+    failures,
+    folded,
+    from_messages,
+    part_of,
+    response,
+)
 from orchestra.integrations.tested import warn_untested
 from orchestra.runtime.options import CallOptions, as_step, check_limits, check_names, check_step
 from orchestra.toolbox.declared import Declaration, declared
@@ -150,7 +158,7 @@ class OrchestraModel(Model[None]):
         self._warn_of_the_rest(model_settings)
         settings, parameters = self.prepare_request(model_settings, model_request_parameters)
         asked, options = self._asked(messages, settings, parameters)
-        with told(self.model_name):
+        with told(self.model_name), counted():
             return response(await self._app.complete(asked, step=self._step, **options))
 
     @asynccontextmanager
@@ -307,9 +315,13 @@ class OrchestraStream(StreamedResponse):
                     pass
 
     async def _told(self) -> AsyncIterator[t.StreamEvent]:
-        with told(self._step):
-            async for event in self._events:
-                yield event
+        with told(self._step), counted():
+            try:
+                async for event in self._events:
+                    yield event
+            except CallError as error:  # a run counts what a stream took here
+                self._usage = sum((one.usage for one in failed_attempts(error.attempts) if one.usage), self._usage)
+                raise
 
     def get(self) -> ModelResponse:
         """The response so far; at the end the accepted reply itself."""

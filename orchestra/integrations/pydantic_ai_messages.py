@@ -207,7 +207,7 @@ def response(reply: t.Reply) -> ModelResponse:
         provider_details={"model": reply.model, "degraded": reply.degraded},
         usage=_usage(reply.usage, accepted.cost.usd if accepted else None),
         finish_reason=_FINISHES.get(reply.finish),
-        failed_attempts=list(_attempts(reply.attempts)) or None,
+        failed_attempts=list(failed_attempts(reply.attempts)) or None,
     )
 
 
@@ -251,7 +251,8 @@ def folded(whole: ModelResponse) -> ModelResponse:
     return replace(whole, usage=usage, failed_attempts=[replace(one, usage=None) for one in failed] or None)
 
 
-def _attempts(attempts: Sequence[t.Attempt]) -> Iterator[ModelRequestAttempt]:
+def failed_attempts(attempts: Sequence[t.Attempt]) -> Iterator[ModelRequestAttempt]:
+    """Those of a call's attempts that came to nothing, with what each took."""
     begun = datetime.now(UTC) - timedelta(seconds=sum(one.seconds for one in attempts))
     for one in attempts:
         took = timedelta(seconds=one.seconds)

@@ -29,7 +29,7 @@ from pydantic_ai import (
     UsageLimits,
     UserError,
 )
-from pydantic_ai.capabilities import NativeTool
+from pydantic_ai.capabilities import Hooks, NativeTool
 from pydantic_ai.direct import model_request
 from pydantic_ai.exceptions import ModelAPIError, UnsupportedSettingWarning
 from pydantic_ai.messages import (
@@ -47,7 +47,7 @@ from pydantic_ai.models.test import TestModel
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.native_tools import WebSearchTool
 from pydantic_ai.settings import ModelSettings, ToolOrOutput
-from pydantic_ai.usage import RequestUsage
+from pydantic_ai.usage import RequestUsage, RunUsage
 
 from orchestra import DeadlineExceeded, Exhausted, Fleet, NoCandidate, Orchestra, StepPolicy
 from orchestra.errors import BadRequest, CallError, ConfigError, ContentFiltered, IgnoredSetting
@@ -492,6 +492,41 @@ async def test_what_an_attempt_cost_that_was_cut_off_is_the_runs_cost_too(stream
     assert run.cost.usd is not None
     assert float(used.cost or 0) == pytest.approx(run.cost.usd)
     assert run.cost.estimated
+
+
+@pytest.mark.parametrize("hooked", [False, True])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_run_that_fails_has_counted_what_the_attempts_of_its_last_request_took(
+    stream, hooked, tmp_path: Path, ran
+):
+    """Its usage may be another run's as well, which goes on: an agent's that had asked this one by a tool."""
+    hooks = Hooks()
+
+    @hooks.on.model_request_error
+    async def as_it_is(ctx: Any, *, request_context: Any, error: Exception) -> Any:
+        raise error
+
+    used, wrong = RunUsage(), CallTool("reign", city="Oslo")
+    async with world(tmp_path, [CallTool("rain", city="Oslo"), wrong, wrong], wrong) as (_, app):
+        given = [hooks] if hooked else []
+        agent = Agent(OrchestraModel(app, "research"), tools=[rain_tool(ran)], capabilities=given)
+
+        async def run() -> None:
+            if stream:
+                async with agent.run_stream(ASKED, usage=used) as result:
+                    await result.get_output()
+            else:
+                await agent.run(ASKED, usage=used)
+
+        with pytest.raises(Exhausted):
+            await run()
+        taken = [one.usage for one in events(rows(app), AttemptEnded)]
+        spent = sum(run.cost.usd or 0 for run in app.ledger.runs())
+    assert (used.input_tokens, used.output_tokens) == (
+        sum(one.input for one in taken),
+        sum(one.output for one in taken),
+    )
+    assert float(used.cost or 0) == pytest.approx(spent)
 
 
 @pytest.mark.parametrize("stream", [False, True])
