@@ -212,8 +212,8 @@ def _asked(given: str | list[TResponseInputItem], system: str | None) -> tuple[t
 def _tool(tool: Tool) -> Declaration:
     if not isinstance(tool, FunctionTool):
         raise ConfigError(
-            f"tool {tool.name!r}: a {type(tool).__name__} runs at OpenAI, and another model of the fleet could not "
-            "call it; give a function_tool or an MCP server of your own"
+            f"tool {tool.name!r}: a {type(tool).__name__} is for OpenAI's models alone, wherever it runs, and another "
+            "model of the fleet could not call it; give a function_tool or an MCP server of your own"
         )
     for name, needed in _needs_openai(tool):
         if needed:

@@ -9,7 +9,7 @@ import sys
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from agents.extensions.handoff_filters import remove_all_tools
@@ -21,6 +21,7 @@ from pydantic import BaseModel, field_validator
 from agents import (
     Agent,
     AgentOutputSchema,
+    ApplyPatchTool,
     FunctionTool,
     ModelSettings,
     ModelTimeoutError,
@@ -692,9 +693,11 @@ async def test_your_own_tracing_hears_that_a_call_failed_and_its_words_only_wher
 # ---- what cannot be done
 
 
-async def test_a_tool_that_runs_at_one_provider_is_refused_by_name():
-    with pytest.raises(ConfigError, match="tool 'web_search': a WebSearchTool runs at OpenAI"):
-        await Runner.run(agent(WebSearchTool()), "hi", run_config=run_config(app_of(["hi"])))
+@pytest.mark.parametrize("tool", [WebSearchTool(), ApplyPatchTool(editor=cast("Any", None))])
+async def test_a_tool_that_only_one_providers_models_call_is_refused_by_name(tool):
+    said = f"tool '{tool.name}': a {type(tool).__name__} is for OpenAI's models alone, wherever it runs"
+    with pytest.raises(ConfigError, match=said):
+        await Runner.run(agent(tool), "hi", run_config=run_config(app_of(["hi"])))
 
 
 @pytest.mark.parametrize(
