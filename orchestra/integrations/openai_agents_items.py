@@ -159,7 +159,17 @@ def _data(url: str) -> tuple[str, str | None]:
 
 
 def _kept(item: Mapping[str, Any]) -> Mapping[str, Any]:
-    return (item.get("provider_data") or _NOTHING).get(_STATE) or _NOTHING
+    """What `part_items` kept; whoever stores a conversation, or sends it along, may have changed it."""
+    match (item.get("provider_data") or _NOTHING).get(_STATE):
+        case None:
+            return _NOTHING
+        case {"origin": [str(), str(), str()], "state": _} as kept if isinstance(kept.get("id", ""), str):
+            return kept
+        case _:
+            raise ConfigError(
+                f"input: provider_data[{_STATE!r}] of an item of type {item.get('type')!r} is not what a model of "
+                "yours left there; put it back as it was, or leave provider_data out"
+            )
 
 
 def _state(item: Mapping[str, Any]) -> dict[str, Any]:

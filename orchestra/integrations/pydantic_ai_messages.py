@@ -173,8 +173,17 @@ def _said(part: ModelResponsePart) -> Iterator[t.Part]:
 
 
 def _state(part: TextPart | ThinkingPart | ToolCallPart) -> dict[str, Any]:
-    kept: Any = (part.provider_details or {}).get(NAME)
-    return {"origin": t.Origin(*kept["origin"]), "provider_state": kept["state"]} if kept else {}
+    """What `part_of` kept; a browser, through which the framework's UI adapters send it, may have changed it."""
+    match (part.provider_details or {}).get(NAME):
+        case None:
+            return {}
+        case {"origin": [str(provider), str(api), str(model)], "state": state}:
+            return {"origin": t.Origin(provider, api, model), "provider_state": state}
+        case _:
+            raise ConfigError(
+                f"messages: provider_details[{NAME!r}] of a {type(part).__name__} is not what a model of yours left "
+                "there; put it back as it was, or leave provider_details out"
+            )
 
 
 def part_of(part: t.Part) -> Iterator[ModelResponsePart]:

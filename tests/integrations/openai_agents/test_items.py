@@ -158,6 +158,18 @@ def test_what_only_one_provider_can_read_is_refused_by_name(item, told):
         from_items([item])
 
 
+@pytest.mark.parametrize(
+    "kept",
+    ["x", {}, {"origin": ["a", "b"], "state": None}, {"origin": ["a", "b", "c"], "state": None, "id": 7}],
+)
+def test_state_that_somebody_has_changed_is_refused_with_its_place(kept):
+    call = {"type": "function_call", "call_id": "c", "name": "rain", "arguments": "{}"}
+    with pytest.raises(
+        ConfigError, match=r"provider_data\['orchestra'\] of an item of type 'function_call' is not what"
+    ):
+        from_items([call | {"provider_data": {"orchestra": kept}}])
+
+
 @pytest.mark.parametrize("summary", [None, []])
 def test_a_thought_without_a_summary_is_an_empty_one(summary):
     (message,) = from_items([{"type": "reasoning", "id": "rs_1", "summary": summary}])
