@@ -38,7 +38,7 @@ from agents import (
 )
 from orchestra import types as t
 from orchestra.errors import ConfigError, IgnoredSetting
-from orchestra.integrations.openai_agents_items import answer_items, from_items, tell_failure
+from orchestra.integrations.openai_agents_items import answer_items, from_items, new_mark, tell_failure
 from orchestra.integrations.openai_agents_settings import options_of
 from orchestra.integrations.openai_agents_stream import Written
 from orchestra.integrations.openai_agents_usage import told, usage_of
@@ -134,7 +134,7 @@ class OrchestraModel(Model):
         options = self._options(messages, model_settings, tools, output_schema, handoffs)
         with _span(tracing) as span:
             reply = await self._app.complete(messages, step=self._step_of(model_settings), **options)
-            output = answer_items(reply)
+            output = answer_items(reply, new_mark())
             if not tracing.is_disabled():
                 _trace(span.span_data, tracing, reply, input, output)
         return ModelResponse(output=output, usage=usage_of(reply), response_id=None, request_id=reply.run)
@@ -164,7 +164,7 @@ class OrchestraModel(Model):
             async with aclosing(cast("AsyncGenerator[t.StreamEvent]", found)) as events:
                 async for event in events:
                     if isinstance(event, t.End) and not tracing.is_disabled():
-                        _trace(span.span_data, tracing, event.reply, input, answer_items(event.reply))
+                        _trace(span.span_data, tracing, event.reply, input, written.items(event.reply))
                     for one in written.of(event):
                         yield one
 
@@ -212,8 +212,8 @@ def _asked(given: str | list[TResponseInputItem], system: str | None) -> tuple[t
 def _tool(tool: Tool) -> Declaration:
     if not isinstance(tool, FunctionTool):
         raise ConfigError(
-            f"tool {tool.name!r}: a {type(tool).__name__} runs at OpenAI, and another model of the fleet could not "
-            "call it; give a function_tool or an MCP server of your own"
+            f"tool {tool.name!r}: a {type(tool).__name__} is for OpenAI's models alone, wherever it runs, and another "
+            "model of the fleet could not call it; give a function_tool or an MCP server of your own"
         )
     for name, needed in _needs_openai(tool):
         if needed:

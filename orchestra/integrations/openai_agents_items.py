@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from mimetypes import guess_type
 from typing import Any, cast
+from uuid import uuid4
 
 from agents.items import TResponseOutputItem
 from agents.models.fake_id import FAKE_RESPONSES_ID
@@ -32,11 +33,11 @@ def from_items(items: str | Iterable[TResponseInputItem], system: str | None = N
     item that only OpenAI's server can read.
     """
     turns: list[tuple[t.Role, list[t.Part]]] = [("system", [t.Text(system)])] if system else []
-    names: dict[str, str] = {}
+    called: dict[str, tuple[str, str]] = {}
     given: Iterable[Any] = [{"role": "user", "content": items}] if isinstance(items, str) else items
     whole = False  # a message whose content is one text is nobody's reply, and stands alone
     for item in given:
-        role, parts = _read(item, names)
+        role, parts = _read(item, called)
         content, after_whole = item.get("content"), whole
         whole = isinstance(content, str)
         apart = whole or (after_whole and content is not None)
@@ -47,15 +48,24 @@ def from_items(items: str | Iterable[TResponseInputItem], system: str | None = N
     return tuple(t.Message(role, tuple(parts)) for role, parts in turns)
 
 
-def to_items(message: t.Message) -> list[TResponseOutputItem]:
+def to_items(message: t.Message, mark: str = "") -> list[TResponseOutputItem]:
     """An assistant's message as the SDK's items, one a part, in order; `from_items` reads back the very same parts."""
-    return [item for part in message.parts for item in part_items(part)]
+    return [item for part in message.parts for item in part_items(part, mark)]
 
 
-def answer_items(reply: t.Reply) -> list[TResponseOutputItem]:
+def new_mark() -> str:
+    """What tells the calls of one reply from those of all others, for `answer_items` and `part_items`.
+
+    The SDK takes two calls of a run that share an id for one, in other agents too, and skips or refuses the second; a
+    model that counts its calls, or a codec that names them, sees only what a handoff or a filter has left of the run.
+    """
+    return uuid4().hex[:8]
+
+
+def answer_items(reply: t.Reply, mark: str) -> list[TResponseOutputItem]:
     """The reply's items; a structured answer without what was around it, for the runner parses the text."""
     if reply.output is None:
-        return to_items(reply.message)
+        return to_items(reply.message, mark)
     rest = [part for part in reply.message.parts if isinstance(part, t.Reasoning)]
     origin = next((part.origin for part in reply.message.parts if isinstance(part, t.Text)), None)
     text = t.Text(json.dumps(reply.output, ensure_ascii=False), origin)
@@ -68,13 +78,15 @@ _FAILED = "The tool failed: "
 _STATE = "orchestra"  # the key, in an item's provider_data, of what no other provider may see
 
 
-def _read(item: Mapping[str, Any], names: dict[str, str]) -> tuple[t.Role, Sequence[t.Part]]:
+def _read(item: Mapping[str, Any], called: dict[str, tuple[str, str]]) -> tuple[t.Role, Sequence[t.Part]]:
     match item:
         case {"type": "function_call", "call_id": call_id, "name": name, "arguments": raw}:
-            names[call_id] = name
-            return "assistant", [t.ToolCall(call_id, name, parse_object(raw or "{}"), raw, **_state(item))]
+            own = _kept(item).get("id", call_id)
+            own = call_id if own in called else own
+            called[call_id] = called[own] = own, name
+            return "assistant", [t.ToolCall(own, name, parse_object(raw or "{}"), raw, **_state(item))]
         case {"type": "function_call_output", "call_id": str(call_id), "output": output}:
-            return "tool", [_result(call_id, names.get(call_id, ""), output)]
+            return "tool", [_result(*called.get(call_id, (call_id, "")), output)]
         case {"type": "reasoning"}:
             summary = item.get("summary") or ()  # some servers say null
             return "assistant", [t.Reasoning("".join(one["text"] for one in summary), **_state(item))]
@@ -146,15 +158,29 @@ def _data(url: str) -> tuple[str, str | None]:
     return (head.removeprefix("data:"), data) if found else ("", None)
 
 
+def _kept(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What `part_items` kept; whoever stores a conversation, or sends it along, may have changed it."""
+    match (item.get("provider_data") or _NOTHING).get(_STATE):
+        case None:
+            return _NOTHING
+        case {"origin": [str(), str(), str()], "state": _} as kept if isinstance(kept.get("id", ""), str):
+            return kept
+        case _:
+            raise ConfigError(
+                f"input: provider_data[{_STATE!r}] of an item of type {item.get('type')!r} is not what a model of "
+                "yours left there; put it back as it was, or leave provider_data out"
+            )
+
+
 def _state(item: Mapping[str, Any]) -> dict[str, Any]:
-    kept: Any = (item.get("provider_data") or _NOTHING).get(_STATE)
+    kept = _kept(item)
     return {"origin": t.Origin(*kept["origin"]), "provider_state": kept["state"]} if kept else {}
 
 
 _NOTHING: Mapping[str, Any] = {}
 
 
-def part_items(part: t.Part) -> Iterator[TResponseOutputItem]:
+def part_items(part: t.Part, mark: str = "") -> Iterator[TResponseOutputItem]:
     """The item that says this part; none for an image or a document, with which no model of a fleet answers."""
     fields: dict[str, Any] = {"id": FAKE_RESPONSES_ID}
     if part.origin:
@@ -171,6 +197,8 @@ def part_items(part: t.Part) -> Iterator[TResponseOutputItem]:
             yield ResponseReasoningItem.model_validate(fields)
         case t.ToolCall(call_id, name, arguments, raw):
             said = raw if parse_object(raw or "{}") == arguments else json.dumps(arguments, ensure_ascii=False)
+            if mark and part.origin:
+                fields["provider_data"][_STATE]["id"], call_id = call_id, f"{call_id}-{mark}"
             fields |= {"type": "function_call", "call_id": call_id, "name": name, "arguments": said}
             yield ResponseFunctionToolCall.model_validate(fields)
         case _:

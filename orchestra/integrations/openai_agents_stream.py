@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from agents.items import TResponseStreamEvent
+from agents.items import TResponseOutputItem, TResponseStreamEvent
 from agents.models.fake_id import FAKE_RESPONSES_ID
 from openai.types.responses import (
     Response,
@@ -29,7 +29,7 @@ from openai.types.responses import (
 )
 
 from orchestra import types as t
-from orchestra.integrations.openai_agents_items import answer_items, part_items
+from orchestra.integrations.openai_agents_items import answer_items, new_mark, part_items
 from orchestra.integrations.openai_agents_usage import told, usage_of
 
 
@@ -40,10 +40,11 @@ class Written:
         self._number = self._index = -1
         self._open: type[t.TextDelta | t.ReasoningDelta] | None = None
         self._pieces: list[str] = []
+        self._mark = new_mark()
 
     def created(self) -> TResponseStreamEvent:
         """The first event."""
-        return ResponseCreatedEvent(type="response.created", response=response(None), **self._next())
+        return ResponseCreatedEvent(type="response.created", response=_response(None), **self._next())
 
     def of(self, event: t.StreamEvent) -> Iterator[TResponseStreamEvent]:
         """The events that say this one of ours."""
@@ -59,9 +60,14 @@ class Written:
                 yield from self._call(call)
             case t.End(reply):
                 yield from self._close()
-                yield ResponseCompletedEvent(type="response.completed", response=response(reply), **self._next())
+                whole = _response(reply, self.items(reply))
+                yield ResponseCompletedEvent(type="response.completed", response=whole, **self._next())
             case _:  # usage comes with the end; another attempt has no event in this format
                 return
+
+    def items(self, reply: t.Reply) -> list[TResponseOutputItem]:
+        """The whole reply's items, under the ids that the stream has told."""
+        return answer_items(reply, self._mark)
 
     def _next(self) -> dict[str, Any]:
         self._number += 1
@@ -121,7 +127,7 @@ class Written:
 
     def _call(self, call: t.ToolCall) -> Iterator[TResponseStreamEvent]:
         self._index += 1
-        (item,) = part_items(call)
+        (item,) = part_items(call, self._mark)
         assert isinstance(item, ResponseFunctionToolCall)
         begun = item.model_copy(update={"arguments": ""})
         yield ResponseOutputItemAddedEvent(type="response.output_item.added", item=begun, **self._at())
@@ -134,14 +140,14 @@ class Written:
         yield ResponseOutputItemDoneEvent(type="response.output_item.done", item=item, **self._at())
 
 
-def response(reply: t.Reply | None) -> Response:
+def _response(reply: t.Reply | None, output: Sequence[TResponseOutputItem] = ()) -> Response:
     """The reply as a whole response; without one, what a response is before anything was said."""
     found = Response(
         id=FAKE_RESPONSES_ID,
         created_at=time.time(),
         model=(reply.wire_model or reply.model) if reply else "",
         object="response",
-        output=answer_items(reply) if reply else [],
+        output=[*output],
         usage=told(usage_of(reply)) if reply else None,
         tools=[],
         tool_choice="auto",

@@ -34,10 +34,18 @@ from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.usage import RequestUsage
 
 from orchestra import types as t
-from orchestra.errors import ConfigError
+from orchestra.errors import CallError, ConfigError
 from orchestra.fleet import message_tokens
-from orchestra.integrations.pydantic_ai_errors import told
-from orchestra.integrations.pydantic_ai_messages import NAME, failures, folded, from_messages, part_of, response
+from orchestra.integrations.pydantic_ai_errors import counted, told
+from orchestra.integrations.pydantic_ai_messages import (
+    NAME,
+    failed_attempts,
+    failures,
+    folded,
+    from_messages,
+    part_of,
+    response,
+)
 from orchestra.integrations.tested import warn_untested
 from orchestra.runtime.options import CallOptions, as_step, check_limits, check_names, check_step
 from orchestra.toolbox.declared import Declaration, declared
@@ -124,13 +132,16 @@ class OrchestraModel(Model[None]):
     def prepare_messages(
         self, messages: list[ModelMessage], model_request_parameters: ModelRequestParameters | None = None
     ) -> list[ModelMessage]:
-        """The framework's own preparation; what failed is noted in the last message, for it is no longer told apart."""
+        """The framework's own preparation; what failed is noted in the last message, for it is no longer told apart.
+
+        As JSON: where a run is made durable, the request is made elsewhere, from messages that were written down.
+        """
         failed = failures(messages)
         prepared = super().prepare_messages(messages, model_request_parameters)
         if not failed:
             return prepared
         last = prepared[-1]  # of a history that is to be gone on with, a response
-        return [*prepared[:-1], replace(last, metadata={**(last.metadata or {}), NAME: failed})]
+        return [*prepared[:-1], replace(last, metadata={**(last.metadata or {}), NAME: [*map(t.to_json, failed)]})]
 
     async def request(
         self,
@@ -147,7 +158,7 @@ class OrchestraModel(Model[None]):
         self._warn_of_the_rest(model_settings)
         settings, parameters = self.prepare_request(model_settings, model_request_parameters)
         asked, options = self._asked(messages, settings, parameters)
-        with told(self.model_name):
+        with told(self.model_name), counted():
             return response(await self._app.complete(asked, step=self._step, **options))
 
     @asynccontextmanager
@@ -196,9 +207,9 @@ class OrchestraModel(Model[None]):
         standing = [part.content for part in self._get_instruction_parts(messages, parameters) or ()]
         ours = given.get("orchestra", {})
         check_names(ours, CallOptions.__annotations__, "model_settings['orchestra']")
-        last = messages[-1]
+        noted = (messages[-1].metadata or {}).get(NAME, ())
         options: dict[str, Any] = {
-            "failures": (last.metadata or {}).get(NAME) or failures(messages),
+            "failures": [t.from_json(t.Verdict, one) for one in noted] or failures(messages),
             "parallel_tools": given.get("parallel_tool_calls"),
             "max_tokens": given.get("max_tokens"),
             "temperature": given.get("temperature"),
@@ -304,9 +315,13 @@ class OrchestraStream(StreamedResponse):
                     pass
 
     async def _told(self) -> AsyncIterator[t.StreamEvent]:
-        with told(self._step):
-            async for event in self._events:
-                yield event
+        with told(self._step), counted():
+            try:
+                async for event in self._events:
+                    yield event
+            except CallError as error:  # a run counts what a stream took here
+                self._usage = sum((one.usage for one in failed_attempts(error.attempts) if one.usage), self._usage)
+                raise
 
     def get(self) -> ModelResponse:
         """The response so far; at the end the accepted reply itself."""

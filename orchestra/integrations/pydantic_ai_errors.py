@@ -9,6 +9,7 @@ from pydantic_ai.exceptions import ModelAPIError
 
 from orchestra import errors
 from orchestra.errors import CallError
+from orchestra.integrations.pydantic_ai_messages import failed_attempts
 
 
 @contextmanager
@@ -25,6 +26,17 @@ def told(step: str) -> Generator[None]:
         if kind is None:
             raise
         raise kind(error, step) from error
+
+
+@contextmanager
+def counted() -> Generator[None]:
+    """What ends a call within carries its attempts: they are paid for, so the run counts what they took."""
+    try:
+        yield
+    except CallError as error:
+        # where the framework's own models put them, and its runs look
+        vars(error)["_pydantic_ai_failed_attempts"] = [*failed_attempts(error.attempts)]
+        raise
 
 
 class _Failed(CallError, ModelAPIError):

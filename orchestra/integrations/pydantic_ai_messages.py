@@ -173,8 +173,17 @@ def _said(part: ModelResponsePart) -> Iterator[t.Part]:
 
 
 def _state(part: TextPart | ThinkingPart | ToolCallPart) -> dict[str, Any]:
-    kept: Any = (part.provider_details or {}).get(NAME)
-    return {"origin": t.Origin(*kept["origin"]), "provider_state": kept["state"]} if kept else {}
+    """What `part_of` kept; a browser, through which the framework's UI adapters send it, may have changed it."""
+    match (part.provider_details or {}).get(NAME):
+        case None:
+            return {}
+        case {"origin": [str(provider), str(api), str(model)], "state": state}:
+            return {"origin": t.Origin(provider, api, model), "provider_state": state}
+        case _:
+            raise ConfigError(
+                f"messages: provider_details[{NAME!r}] of a {type(part).__name__} is not what a model of yours left "
+                "there; put it back as it was, or leave provider_details out"
+            )
 
 
 def part_of(part: t.Part) -> Iterator[ModelResponsePart]:
@@ -207,7 +216,7 @@ def response(reply: t.Reply) -> ModelResponse:
         provider_details={"model": reply.model, "degraded": reply.degraded},
         usage=_usage(reply.usage, accepted.cost.usd if accepted else None),
         finish_reason=_FINISHES.get(reply.finish),
-        failed_attempts=list(_attempts(reply.attempts)) or None,
+        failed_attempts=list(failed_attempts(reply.attempts)) or None,
     )
 
 
@@ -251,7 +260,8 @@ def folded(whole: ModelResponse) -> ModelResponse:
     return replace(whole, usage=usage, failed_attempts=[replace(one, usage=None) for one in failed] or None)
 
 
-def _attempts(attempts: Sequence[t.Attempt]) -> Iterator[ModelRequestAttempt]:
+def failed_attempts(attempts: Sequence[t.Attempt]) -> Iterator[ModelRequestAttempt]:
+    """Those of a call's attempts that came to nothing, with what each took."""
     begun = datetime.now(UTC) - timedelta(seconds=sum(one.seconds for one in attempts))
     for one in attempts:
         took = timedelta(seconds=one.seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,21 @@ def test_what_a_model_wrote_survives_the_sdks_items_and_json(parts):
     message = Message("assistant", tuple(parts))
     items = ModelResponse(output=to_items(message), usage=Usage(), response_id=None).to_input_items()
     assert from_items(json.loads(json.dumps(items))) == (message,)
+
+
+def test_calls_under_ids_of_the_runs_own_come_back_under_those_that_their_models_gave():
+    """Two agents' models have numbered their calls alike; a conversation that shows both has no id twice."""
+    call = ToolCall("call_1", "rain", {"city": "Oslo"}, '{"city": "Oslo"}', Origin("a", "openai-chat", "m"))
+    made = [to_items(Message("assistant", (call,)), mark)[0].model_dump() for mark in ("m1", "m2")]
+    told = [{"type": "function_call_output", "call_id": one["call_id"], "output": one["call_id"]} for one in made]
+    found = from_items([made[0], told[0], made[1], told[1]])
+    assert [one["call_id"] for one in made] == ["call_1-m1", "call_1-m2"]
+    assert [message.parts[0] for message in found] == [
+        call,
+        ToolResult("call_1", "rain", (Text("call_1-m1"),)),
+        replace(call, id="call_1-m2"),
+        ToolResult("call_1-m2", "rain", (Text("call_1-m2"),)),
+    ]
 
 
 def test_arguments_that_were_mended_are_told_as_they_were_meant():
@@ -140,6 +156,18 @@ def test_a_file_in_base64_alone_is_a_document_and_no_address(name, media):
 def test_what_only_one_provider_can_read_is_refused_by_name(item, told):
     with pytest.raises(ConfigError, match=told):
         from_items([item])
+
+
+@pytest.mark.parametrize(
+    "kept",
+    ["x", {}, {"origin": ["a", "b"], "state": None}, {"origin": ["a", "b", "c"], "state": None, "id": 7}],
+)
+def test_state_that_somebody_has_changed_is_refused_with_its_place(kept):
+    call = {"type": "function_call", "call_id": "c", "name": "rain", "arguments": "{}"}
+    with pytest.raises(
+        ConfigError, match=r"provider_data\['orchestra'\] of an item of type 'function_call' is not what"
+    ):
+        from_items([call | {"provider_data": {"orchestra": kept}}])
 
 
 @pytest.mark.parametrize("summary", [None, []])

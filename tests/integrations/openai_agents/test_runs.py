@@ -9,9 +9,10 @@ import sys
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from agents.extensions.handoff_filters import remove_all_tools
 from agents.mcp import MCPServerStdio
 from agents.models.multi_provider import MultiProviderMap
 from agents.tracing import TracingProcessor, set_trace_processors
@@ -20,6 +21,7 @@ from pydantic import BaseModel, field_validator
 from agents import (
     Agent,
     AgentOutputSchema,
+    ApplyPatchTool,
     FunctionTool,
     ModelSettings,
     ModelTimeoutError,
@@ -149,6 +151,30 @@ async def test_handoffs_are_tools_and_the_next_agents_step_is_its_own(tmp_path: 
         result = await Runner.run(triage, "What do I owe?", run_config=run_config(app))
     assert (result.final_output, result.last_agent.name) == ("You owe nothing.", "Billing")
     assert [one["function"]["name"] for one in provider.requests[0].body["tools"]] == ["transfer_to_billing"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("city", ["Oslo", "Bergen"])
+async def test_calls_of_two_agents_that_their_models_number_alike_are_two_calls(city, stream, ran):
+    """The second agent's model is not shown the first one's call; the SDK takes what has an id for one call."""
+    by_step = StepPolicy([{"match": {"name": "billing"}, "prefer": ["strong"]}, {"prefer": ["small"]}])
+    rain = rain_tool(ran)
+    billing = Agent(name="Billing", model="orchestra/billing", tools=[rain])
+    given = handoff(billing, input_filter=remove_all_tools)
+    _, strong, app = pair(
+        [RAIN, CallTool("transfer_to_billing")], [CallTool("rain", city=city), "800 mm."], policies=[by_step]
+    )
+    asked: Any = agent(rain, handoffs=[given]), ASKED
+    if stream:
+        result: Any = Runner.run_streamed(*asked, run_config=run_config(app))
+        async for _ in result.stream_events():
+            pass
+    else:
+        result = await Runner.run(*asked, run_config=run_config(app))
+    assert (result.final_output, ran) == ("800 mm.", ["Oslo", city])
+    ids = [item.raw_item.call_id for item in result.new_items if item.type == "tool_call_item"]
+    assert len({*ids}) == 2
+    assert [call["id"] for call in strong.requests[1]["messages"][-2]["tool_calls"]] == ["call_1"]  # as its model said
 
 
 async def test_a_handoff_with_an_input_is_held_to_its_schema():
@@ -667,9 +693,11 @@ async def test_your_own_tracing_hears_that_a_call_failed_and_its_words_only_wher
 # ---- what cannot be done
 
 
-async def test_a_tool_that_runs_at_one_provider_is_refused_by_name():
-    with pytest.raises(ConfigError, match="tool 'web_search': a WebSearchTool runs at OpenAI"):
-        await Runner.run(agent(WebSearchTool()), "hi", run_config=run_config(app_of(["hi"])))
+@pytest.mark.parametrize("tool", [WebSearchTool(), ApplyPatchTool(editor=cast("Any", None))])
+async def test_a_tool_that_only_one_providers_models_call_is_refused_by_name(tool):
+    said = f"tool '{tool.name}': a {type(tool).__name__} is for OpenAI's models alone, wherever it runs"
+    with pytest.raises(ConfigError, match=said):
+        await Runner.run(agent(tool), "hi", run_config=run_config(app_of(["hi"])))
 
 
 @pytest.mark.parametrize(

@@ -197,6 +197,16 @@ def test_what_not_every_model_can_read_is_refused_by_name(part, told):
         from_messages([ModelRequest(parts=[part])])
 
 
+@pytest.mark.parametrize("kept", ["x", {}, {"origin": ["a", "b"], "state": None}, {"origin": ["a", "b", "c"]}])
+def test_state_that_somebody_has_changed_is_refused_with_its_place(kept):
+    """A browser sends it along, where the framework's adapters for user interfaces keep it in its messages."""
+    part = TextPart("hi", provider_name="orchestra", provider_details={"orchestra": kept})
+    with pytest.raises(
+        ConfigError, match=r"provider_details\['orchestra'\] of a TextPart is not what a model of yours"
+    ):
+        from_messages([ModelRequest.user_text_prompt("hi"), ModelResponse(parts=[part])])
+
+
 RETRIED: list[tuple[Any, str]] = [
     (ToolReturnPart("f", "x", "c", outcome="retried", retry=RetryInfo("validation_error")), "schema_violation"),
     (ToolReturnPart("f", "x", "c", outcome="retried", retry=RetryInfo("unknown_tool")), "unknown_tool"),

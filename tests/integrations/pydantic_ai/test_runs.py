@@ -29,7 +29,7 @@ from pydantic_ai import (
     UsageLimits,
     UserError,
 )
-from pydantic_ai.capabilities import NativeTool
+from pydantic_ai.capabilities import Hooks, NativeTool
 from pydantic_ai.direct import model_request
 from pydantic_ai.exceptions import ModelAPIError, UnsupportedSettingWarning
 from pydantic_ai.messages import (
@@ -44,9 +44,10 @@ from pydantic_ai.models import ModelRequestParameters, override_allow_model_requ
 from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.models.function import FunctionModel
 from pydantic_ai.models.test import TestModel
+from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.native_tools import WebSearchTool
 from pydantic_ai.settings import ModelSettings, ToolOrOutput
-from pydantic_ai.usage import RequestUsage
+from pydantic_ai.usage import RequestUsage, RunUsage
 
 from orchestra import DeadlineExceeded, Exhausted, Fleet, NoCandidate, Orchestra, StepPolicy
 from orchestra.errors import BadRequest, CallError, ConfigError, ContentFiltered, IgnoredSetting
@@ -403,6 +404,30 @@ async def test_a_tool_that_asks_for_another_try_takes_the_next_turns_up_and_a_su
     ]
 
 
+async def test_a_request_that_is_made_from_prepared_messages_in_another_process_takes_the_turn_up_all_the_same(ran):
+    """So Temporal makes it: prepared in a workflow, written down, made in an activity."""
+
+    class Elsewhere(WrapperModel):
+        async def request(self, messages: Any, *given: Any) -> ModelResponse:
+            sent = ModelMessagesTypeAdapter.dump_json(messages)
+            return await super().request(ModelMessagesTypeAdapter.validate_json(sent), *given)
+
+    call = CallTool("rows_of", sql="SELECT mm")
+    async with app_of([call, call, "800 mm."], [CallTool("rows_of", sql="SELECT 1")]) as app:
+        agent = Agent(Elsewhere(OrchestraModel(app, "research")), retries=3)
+
+        @agent.tool_plain
+        def rows_of(sql: str) -> int:
+            ran.append(sql)
+            if len(ran) < 3:
+                raise ModelRetry("no such column: mm")
+            return 800
+
+        result = await agent.run(ASKED)
+    served = [one.model_name for one in result.all_messages() if isinstance(one, ModelResponse)]
+    assert (result.output, served) == ("800 mm.", ["small", "small", "strong", "small"])
+
+
 async def test_an_output_validator_that_asks_for_another_try_takes_the_retries_up():
     small, strong, app = pair(["dry", "dry"], ["800 mm"])
     agent = Agent(OrchestraModel(app, "research"), retries=3)
@@ -467,6 +492,41 @@ async def test_what_an_attempt_cost_that_was_cut_off_is_the_runs_cost_too(stream
     assert run.cost.usd is not None
     assert float(used.cost or 0) == pytest.approx(run.cost.usd)
     assert run.cost.estimated
+
+
+@pytest.mark.parametrize("hooked", [False, True])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_run_that_fails_has_counted_what_the_attempts_of_its_last_request_took(
+    stream, hooked, tmp_path: Path, ran
+):
+    """Its usage may be another run's as well, which goes on: an agent's that had asked this one by a tool."""
+    hooks = Hooks()
+
+    @hooks.on.model_request_error
+    async def as_it_is(ctx: Any, *, request_context: Any, error: Exception) -> Any:
+        raise error
+
+    used, wrong = RunUsage(), CallTool("reign", city="Oslo")
+    async with world(tmp_path, [CallTool("rain", city="Oslo"), wrong, wrong], wrong) as (_, app):
+        given = [hooks] if hooked else []
+        agent = Agent(OrchestraModel(app, "research"), tools=[rain_tool(ran)], capabilities=given)
+
+        async def run() -> None:
+            if stream:
+                async with agent.run_stream(ASKED, usage=used) as result:
+                    await result.get_output()
+            else:
+                await agent.run(ASKED, usage=used)
+
+        with pytest.raises(Exhausted):
+            await run()
+        taken = [one.usage for one in events(rows(app), AttemptEnded)]
+        spent = sum(run.cost.usd or 0 for run in app.ledger.runs())
+    assert (used.input_tokens, used.output_tokens) == (
+        sum(one.input for one in taken),
+        sum(one.output for one in taken),
+    )
+    assert float(used.cost or 0) == pytest.approx(spent)
 
 
 @pytest.mark.parametrize("stream", [False, True])
