@@ -131,6 +131,23 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(project: Path, command
     assert (result.returncode, result.stderr) == (Exit.broken_pipe, "")
 
 
+def test_a_ctrl_c_while_the_command_itself_is_loaded_is_told_in_a_line() -> None:
+    code = """
+import sys
+from orchestra.cli import main
+
+class CtrlC:
+    def find_spec(self, name, *_):
+        if name == "orchestra.cli.commands":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, CtrlC())
+main()
+"""
+    result = python(code)
+    assert (result.returncode, result.stderr) == (Exit.interrupted, "error: interrupted\n")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here that is always full")
 @pytest.mark.parametrize("command", ["route hello", "route hello --json", "models list", "runs"])
 def test_an_output_that_is_full_is_told_in_a_line(project: Path, command: str) -> None:
