@@ -25,6 +25,7 @@ test: .venv/.dev ## set everything up, and check it the way the pipeline does
 	@echo "== types"
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 	@$(BIN)/pyright --project benchmarks --pythonpath $(BIN)/python
+	@$(BIN)/pyright --project tests/typing --pythonpath $(BIN)/python
 	@echo "== layers"
 	@$(BIN)/lint-imports --no-logo
 	@echo "== tests"

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from orchestra.fleet import Fleet
     from orchestra.recovery import RecoveryPolicy
     from orchestra.routing import ContextPolicy, Policy, StepPolicy
-    from orchestra.toolbox import Tool, ToolRejected, tool
+    from orchestra.toolbox import Tool, ToolRejected
+    from orchestra.toolbox.tool import tool  # mypy takes that of the room for the file of this name
     from orchestra.types import Action, Decision, Message, Plan, Reply, Step, StepContext, Trigger
 
 _HOMES = {
@@ -53,7 +54,7 @@ _HOMES = {
     "ToolRejected": "toolbox",
     "Trigger": "types",
     "compile_tool": "dialects",
-    "tool": "toolbox",
+    "tool": "toolbox.tool",
 }
 
 __all__ = [
@@ -84,12 +85,14 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'orchestra' has no attribute {name!r}")
-    value = getattr(import_module(f"orchestra.{_HOMES[name]}"), name)
-    globals()[name] = value  # so that __getattr__ is asked once per name
-    return value
+if not TYPE_CHECKING:  # a type checker that saw it would take every misspelt name for one that is there
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module 'orchestra' has no attribute {name!r}")
+        value = getattr(import_module(f"orchestra.{_HOMES[name]}"), name)
+        globals()[name] = value  # so that __getattr__ is asked once per name
+        return value
 
 
 def __dir__() -> list[str]:

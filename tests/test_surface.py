@@ -7,10 +7,13 @@ import importlib
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar, Literal, get_args, get_type_hints
 
 import pytest
 
 import orchestra
+from orchestra.ledger.events import Event
+from orchestra.types import Part, StreamEvent
 
 NAMES = [
     "Action",
@@ -54,7 +57,8 @@ HEAVY = (
 
 def for_type_checkers() -> dict[str, str]:
     """The names imported under TYPE_CHECKING with the room each comes from."""
-    (block,) = [node for node in ast.parse(Path(orchestra.__file__).read_text()).body if isinstance(node, ast.If)]
+    tree = ast.parse(Path(orchestra.__file__).read_text())
+    (block,) = [node for node in tree.body if isinstance(node, ast.If) and isinstance(node.test, ast.Name)]
     imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
     return {alias.name: (node.module or "").removeprefix("orchestra.") for node in imports for alias in node.names}
 
@@ -75,6 +79,15 @@ def test_the_exported_names_are_these_and_no_others():
 
 def test_type_checkers_see_the_names_where_they_are_found_when_running():
     assert for_type_checkers() == orchestra._HOMES
+
+
+def test_the_package_says_that_its_types_may_be_used():
+    assert (Path(orchestra.__file__).parent / "py.typed").is_file()
+
+
+@pytest.mark.parametrize("kind", [*get_args(StreamEvent), *get_args(Part), *get_args(Event)])
+def test_a_type_checker_tells_values_of_a_union_apart_by_their_type(kind):
+    assert get_type_hints(kind)["type"] == ClassVar[Literal[kind.type]]
 
 
 @pytest.mark.parametrize("name", NAMES)

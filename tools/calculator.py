@@ -88,6 +88,8 @@ def _power(base: Fraction, exponent: Fraction) -> Fraction:
         return base**exponent.numerator
     if base < 0:
         raise ToolFailed(f"{_text(base)} ** {_text(exponent)} is not a real number")
+    if not base and exponent < 0:
+        raise ZeroDivisionError  # as for whole exponents; a Decimal would be infinite
     return Fraction(_CONTEXT.power(_decimal(base), _decimal(exponent)))
 
 

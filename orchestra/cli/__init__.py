@@ -6,8 +6,11 @@ def main() -> None:
     import sys
     from io import TextIOWrapper
 
-    from orchestra.cli.commands import commands
-
+    try:
+        from orchestra.cli.commands import commands
+    except KeyboardInterrupt:  # half a second of imports, before there is a command that could tell it
+        sys.stderr.write("error: interrupted\n")
+        sys.exit(130)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a letter is no reason to end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from orchestra.cli.exits import Exit, exit_code
 from orchestra.cli.screen import print_error
 from orchestra.errors import ConfigError, OrchestraError
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 CODES = "Exit codes: " + ", ".join(f"{code.value} {code.means}" for code in Exit) + "."
 
 
@@ -64,11 +66,21 @@ class _Commands(TyperGroup):
             print_error("interrupted", str(stop))
             raise typer.Exit(Exit.interrupted) from stop
         except BrokenPipeError as cut:
-            # what is still buffered has no reader; without this the interpreter complains at its end
-            with Path(os.devnull).open("w") as nowhere:
-                os.dup2(nowhere.fileno(), sys.stdout.fileno())
+            _drop_output()
             raise typer.Exit(Exit.broken_pipe) from cut
+        except OSError as full:
+            if full.errno not in FULL:
+                raise
+            _drop_output()
+            print_error(f"the output cannot be written: {full.strerror}; make room, or write it elsewhere")
+            raise typer.Exit(Exit.failed) from full
         return result
+
+
+def _drop_output() -> None:
+    """What is still buffered goes nowhere; without this the interpreter complains of it at its end."""
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _hint(error: OrchestraError) -> str:

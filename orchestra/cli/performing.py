@@ -90,7 +90,7 @@ class _Work:
     def to_its_end(self, loop: asyncio.Runner, person: Person, *, quiet: bool) -> Outcome:
         """Part by part, each up to the next question that the person has an answer to."""
         try:
-            result = loop.run(self._part(self._given(), quiet=quiet))
+            result = loop.run(self._first_part(quiet=quiet))
             # the loop rests while a person thinks: inside of it the first Ctrl-C would not end the waiting
             while answers := person.answers(self._asked(result)):
                 result = loop.run(self._part({"run": self.run, "answers": answers}, quiet=quiet))
@@ -105,6 +105,12 @@ class _Work:
         if job.resume:
             return limits | ({"changed": job.changed} if job.changed else {})
         return limits | {"task": job.task, "plan_only": job.plan_only}
+
+    async def _first_part(self, *, quiet: bool) -> Any:
+        """Signed only here: a run that is interrupted while its agent is built has not begun, and none is listed."""
+        if self.resume:
+            resuming.sign(self.app.ledger, self.job, self.run)
+        return await self._part(self._given(), quiet=quiet)
 
     async def _part(self, given: Mapping[str, Any], *, quiet: bool) -> Any:
         """From one question to the next, or to the end."""
@@ -140,10 +146,7 @@ async def _opened(app: Orchestra, job: Job, agent: AgentFile) -> _Work:
     graph = agent.build(app, **({} if job.data is None else {"data": job.data}))
     run = job.resume or new_run_id()
     resume = "" if job.plan_only else resuming.command(graph, job, run)
-    rows = app.ledger.events(run)
-    if resume:
-        resuming.sign(app.ledger, job, run)
-    return _Work(app, job, graph, run, f"{agent.name} {run}", rows, resume)
+    return _Work(app, job, graph, run, f"{agent.name} {run}", app.ledger.events(run), resume)
 
 
 def _exit(result: Mapping[str, Any], rows: Sequence[Row]) -> Exit:

@@ -56,8 +56,13 @@ def one_line(text: str) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> Table:
-    """Columns under a bold head. Cells may wrap on a terminal, never in a pipe."""
-    made = Table(*head, box=None, pad_edge=False, header_style="bold")
+    """Columns under a bold head. Cells may wrap on a terminal, never in a pipe, and nothing of them is left out.
+
+    The first column does not wrap: it holds the names by which a further command takes what is shown.
+    """
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for place, name in enumerate(head):
+        made.add_column(name, overflow="fold", no_wrap=place == 0)
     for row in rows:
         made.add_row(*row)
     return made

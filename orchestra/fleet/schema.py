@@ -46,7 +46,7 @@ def _key_name(key: str) -> str:
 
 def _base_url(url: str) -> str:
     try:
-        parts = urlsplit(url)
+        parts = urlsplit("" if re.search(r"\s", url) else url)  # it drops some white space, a transport does not
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is no number, an unclosed bracket
         parts, usable = urlsplit(""), False

@@ -34,7 +34,7 @@ BreakerState: TypeAlias = Literal["closed", "open", "half_open"]
 class RunStarted:
     """A run or a single call begins. `agent` is its name, `fleet` the fingerprint of the fleet."""
 
-    type: ClassVar[str] = "run_started"
+    type: ClassVar[Literal["run_started"]] = "run_started"
     content: ClassVar[tuple[str, ...]] = ("task",)
     agent: str
     task: str = ""
@@ -46,7 +46,7 @@ class RunStarted:
 class RunResumed:
     """A run goes on, by `process`, after an interruption or its process's death. `notes` say what was adapted."""
 
-    type: ClassVar[str] = "run_resumed"
+    type: ClassVar[Literal["run_resumed"]] = "run_resumed"
     content: ClassVar[tuple[str, ...]] = ()
     agent: str
     process: str
@@ -57,7 +57,7 @@ class RunResumed:
 class Invoked:
     """How a command line began the run, so that another can build the same agent: names and paths as given."""
 
-    type: ClassVar[str] = "invoked"
+    type: ClassVar[Literal["invoked"]] = "invoked"
     content: ClassVar[tuple[str, ...]] = ()
     agent: str
     data: str = ""
@@ -71,7 +71,7 @@ class Planned:
     `version` counts from 1; of a later one `reason` says why it was made and `kept` which finished steps stay.
     """
 
-    type: ClassVar[str] = "planned"
+    type: ClassVar[Literal["planned"]] = "planned"
     content: ClassVar[tuple[str, ...]] = ()
     plan: Plan
     version: int = 1
@@ -84,7 +84,7 @@ class Planned:
 class StepStarted:
     """A step's needs are done and it begins."""
 
-    type: ClassVar[str] = "step_started"
+    type: ClassVar[Literal["step_started"]] = "step_started"
     content: ClassVar[tuple[str, ...]] = ()
     goal: str
     kind: str
@@ -95,7 +95,7 @@ class StepStarted:
 class Decided:
     """Routing chose. `policies` is the fingerprint of the policies that decided."""
 
-    type: ClassVar[str] = "decided"
+    type: ClassVar[Literal["decided"]] = "decided"
     content: ClassVar[tuple[str, ...]] = ()
     context: StepContext
     decision: Decision
@@ -114,7 +114,7 @@ class AttemptStarted:
     because nothing is asked; else None.
     """
 
-    type: ClassVar[str] = "attempt_started"
+    type: ClassVar[Literal["attempt_started"]] = "attempt_started"
     content: ClassVar[tuple[str, ...]] = ()
     attempt: str
     model: str
@@ -134,7 +134,7 @@ class AttemptStarted:
 class AttemptEnded:
     """An attempt is over: `trigger` is None where a complete reply arrived (its verdict follows). Seconds."""
 
-    type: ClassVar[str] = "attempt_ended"
+    type: ClassVar[Literal["attempt_ended"]] = "attempt_ended"
     content: ClassVar[tuple[str, ...]] = ("raw",)
     attempt: str
     model: str
@@ -155,7 +155,7 @@ class AttemptEnded:
 class Judged:
     """The verdict on an attempt, and what recovery does next (`action` None: accepted). `feedback` as sent."""
 
-    type: ClassVar[str] = "verdict"
+    type: ClassVar[Literal["verdict"]] = "verdict"
     content: ClassVar[tuple[str, ...]] = ("feedback",)
     attempt: str
     model: str
@@ -172,7 +172,7 @@ class Judged:
 class Waited:
     """A call has waited `seconds` before an attempt on a target (model, provider, key's name, place), and `why`."""
 
-    type: ClassVar[str] = "waited"
+    type: ClassVar[Literal["waited"]] = "waited"
     content: ClassVar[tuple[str, ...]] = ()
     model: str
     seconds: float
@@ -190,7 +190,7 @@ class BreakerChanged:
     `wait` is in how many seconds it lets a call through again, 0.0 where it does now.
     """
 
-    type: ClassVar[str] = "breaker_changed"
+    type: ClassVar[Literal["breaker_changed"]] = "breaker_changed"
     content: ClassVar[tuple[str, ...]] = ()
     model: str
     state: BreakerState
@@ -205,7 +205,7 @@ class BreakerChanged:
 class ToolStarted:
     """A tool is about to run; written before it does."""
 
-    type: ClassVar[str] = "tool_started"
+    type: ClassVar[Literal["tool_started"]] = "tool_started"
     content: ClassVar[tuple[str, ...]] = ("arguments",)
     call: str
     tool: str
@@ -219,7 +219,7 @@ class ToolStarted:
 class ToolEnded:
     """A tool's end: `trigger` is None where it succeeded, else one of tool_error, tool_timeout, tool_rejected."""
 
-    type: ClassVar[str] = "tool_ended"
+    type: ClassVar[Literal["tool_ended"]] = "tool_ended"
     content: ClassVar[tuple[str, ...]] = ("result",)
     call: str
     tool: str
@@ -236,7 +236,7 @@ class HumanAsked:
     `question` is its id; the same question may be asked again after a resume.
     """
 
-    type: ClassVar[str] = "human_asked"
+    type: ClassVar[Literal["human_asked"]] = "human_asked"
     content: ClassVar[tuple[str, ...]] = ("text", "arguments")
     question: str
     kind: QuestionKind
@@ -249,7 +249,7 @@ class HumanAsked:
 class HumanAnswered:
     """A person's answer to the question of that id: the `decision` and what they wrote."""
 
-    type: ClassVar[str] = "human_answered"
+    type: ClassVar[Literal["human_answered"]] = "human_answered"
     content: ClassVar[tuple[str, ...]] = ("text",)
     question: str
     decision: str
@@ -263,7 +263,7 @@ class ContextShrunk:
     `pruned` counts tool results cut, `summarised` messages replaced by a summary that `model` wrote.
     """
 
-    type: ClassVar[str] = "context_shrunk"
+    type: ClassVar[Literal["context_shrunk"]] = "context_shrunk"
     content: ClassVar[tuple[str, ...]] = ()
     turn: int
     before: int
@@ -278,7 +278,7 @@ class ContextShrunk:
 class StepEnded:
     """A step is over, on which model; `trigger` and `evidence` say why it failed."""
 
-    type: ClassVar[str] = "step_ended"
+    type: ClassVar[Literal["step_ended"]] = "step_ended"
     content: ClassVar[tuple[str, ...]] = ("result",)
     state: StepState
     model: str | None = None
@@ -293,7 +293,7 @@ class StepEnded:
 class RunEnded:
     """A run is over, or was left for now: after `interrupted` it can be resumed."""
 
-    type: ClassVar[str] = "run_ended"
+    type: ClassVar[Literal["run_ended"]] = "run_ended"
     content: ClassVar[tuple[str, ...]] = ("answer",)
     state: RunState
     seconds: float = 0.0

@@ -103,6 +103,8 @@ def _parse(text: str, base: httpx.URL | None = None) -> httpx.URL:
         raise UrlRefused(f"{text!r:.300} is no URL: {said(error)}") from None
     if url.scheme not in _PORTS or not url.host:
         raise UrlRefused(f"{text!r:.300} is no web address; give one that begins with https:// or http://")
+    if url.port is not None and not 0 < url.port < 65536:  # a socket says so in an error of its own kind
+        raise UrlRefused(f"{text!r:.300} is no URL: a port is a number from 1 to 65535")
     if url.userinfo:  # not quoted: it holds a password
         raise UrlRefused(f"the URL at {url.host!r} carries a user name or password; give it without")
     return url

@@ -27,7 +27,7 @@ class Origin:
 class Text:
     """Plain text."""
 
-    type: ClassVar[str] = "text"
+    type: ClassVar[Literal["text"]] = "text"
     text: str
     origin: Origin | None = None
     provider_state: str | None = None
@@ -37,7 +37,7 @@ class Text:
 class Reasoning:
     """A model's reasoning; shown to no other model. `provider_state` is replayed unchanged."""
 
-    type: ClassVar[str] = "reasoning"
+    type: ClassVar[Literal["reasoning"]] = "reasoning"
     text: str
     origin: Origin | None = None
     provider_state: str | None = None
@@ -47,7 +47,7 @@ class Reasoning:
 class Image:
     """An image: base64 `data` or a `url`, exactly one of them; of a URL the type may be unknown: `image/*`."""
 
-    type: ClassVar[str] = "image"
+    type: ClassVar[Literal["image"]] = "image"
     media_type: str
     data: str | None = None
     url: str | None = None
@@ -63,7 +63,7 @@ class Image:
 class Document:
     """A document such as a PDF: base64 `data` or a `url`, exactly one of them."""
 
-    type: ClassVar[str] = "document"
+    type: ClassVar[Literal["document"]] = "document"
     media_type: str
     name: str = ""
     data: str | None = None
@@ -94,7 +94,7 @@ class ToolCall:
     judged `malformed_args` and never executes.
     """
 
-    type: ClassVar[str] = "tool_call"
+    type: ClassVar[Literal["tool_call"]] = "tool_call"
     id: str
     name: str
     arguments: Mapping[str, Json] | None
@@ -107,7 +107,7 @@ class ToolCall:
 class ToolResult:
     """What a tool answered to the call `call_id`; an error is a text the model can read."""
 
-    type: ClassVar[str] = "tool_result"
+    type: ClassVar[Literal["tool_result"]] = "tool_result"
     call_id: str
     name: str
     content: tuple[Text | Image | Document, ...]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 from orchestra.types.call import Usage
 from orchestra.types.message import ToolCall
@@ -15,7 +15,7 @@ from orchestra.types.verdict import Action, Trigger
 class TextDelta:
     """A piece of the answer's text."""
 
-    type: ClassVar[str] = "text"
+    type: ClassVar[Literal["text"]] = "text"
     text: str
 
 
@@ -23,7 +23,7 @@ class TextDelta:
 class ReasoningDelta:
     """A piece of the model's reasoning."""
 
-    type: ClassVar[str] = "reasoning"
+    type: ClassVar[Literal["reasoning"]] = "reasoning"
     text: str
 
 
@@ -31,7 +31,7 @@ class ReasoningDelta:
 class ToolCallReady:
     """A whole tool call that has passed its checks."""
 
-    type: ClassVar[str] = "tool_call"
+    type: ClassVar[Literal["tool_call"]] = "tool_call"
     call: ToolCall
 
 
@@ -39,7 +39,7 @@ class ToolCallReady:
 class UsageReported:
     """Tokens of the accepted attempt."""
 
-    type: ClassVar[str] = "usage"
+    type: ClassVar[Literal["usage"]] = "usage"
     usage: Usage
 
 
@@ -47,7 +47,7 @@ class UsageReported:
 class AttemptChanged:
     """Another attempt follows: failover, escalation or degradation, with the reason."""
 
-    type: ClassVar[str] = "attempt"
+    type: ClassVar[Literal["attempt"]] = "attempt"
     action: Action
     from_model: str
     to_model: str
@@ -60,7 +60,7 @@ class AttemptChanged:
 class End:
     """The stream is complete; carries the Reply."""
 
-    type: ClassVar[str] = "end"
+    type: ClassVar[Literal["end"]] = "end"
     reply: Reply
 
 

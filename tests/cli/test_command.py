@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestra.cli import main
+from orchestra.cli import main, options
 from orchestra.cli.commands import CODES, commands
 from orchestra.cli.exits import Exit, exit_code
 from orchestra.errors import (
@@ -129,6 +129,43 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(project: Path, command
         run = [sys.executable, "-m", "orchestra.cli", *command.split()]
         result = subprocess.run(run, stdout=gone, stderr=subprocess.PIPE, text=True, check=False)
     assert (result.returncode, result.stderr) == (Exit.broken_pipe, "")
+
+
+def test_a_ctrl_c_while_the_command_itself_is_loaded_is_told_in_a_line() -> None:
+    code = """
+import sys
+from orchestra.cli import main
+
+class CtrlC:
+    def find_spec(self, name, *_):
+        if name == "orchestra.cli.commands":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, CtrlC())
+main()
+"""
+    result = python(code)
+    assert (result.returncode, result.stderr) == (Exit.interrupted, "error: interrupted\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here that is always full")
+@pytest.mark.parametrize("command", ["route hello", "route hello --json", "models list", "runs"])
+def test_an_output_that_is_full_is_told_in_a_line(project: Path, command: str) -> None:
+    Ledger(project / ".orchestra" / "ledger.db").close()
+    with Path("/dev/full").open("w") as full:
+        run = [sys.executable, "-m", "orchestra.cli", *command.split()]
+        result = subprocess.run(run, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    told = "error: the output cannot be written: No space left on device; make room, or write it elsewhere\n"
+    assert (result.returncode, result.stderr) == (Exit.failed, told)
+
+
+def test_an_error_of_the_system_that_is_not_of_the_output_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreadable(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "fleet.toml")
+
+    monkeypatch.setattr(options, "fleet_file", unreadable)
+    with pytest.raises(PermissionError):
+        commands()(["route", "hello"])
 
 
 def test_a_reader_that_goes_away_is_handled_in_process(monkeypatch: pytest.MonkeyPatch, project: Path) -> None:

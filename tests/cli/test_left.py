@@ -100,6 +100,15 @@ def test_a_run_whose_process_was_ended_in_the_middle_of_a_tool_goes_on_and_a_per
     assert (done.exit_code, done.stdout) == (0, "Done: it is in the post\n")
 
 
+def test_a_ctrl_c_while_the_agent_is_built_leaves_no_run_behind(cli: Cli, project: Path) -> None:
+    built = SLOW.replace("    return app.planner", "    signal.raise_signal(signal.SIGINT)\n    return app.planner")
+    (project / "agents" / "slow.py").write_text(built.replace("import asyncio", "import asyncio\nimport signal"))
+    with post(project, "send") as provider, command("run", "slow", "Write", stderr=subprocess.PIPE) as child:
+        assert child.communicate()[1] == "error: interrupted\n"
+        assert (child.returncode, len(provider.requests)) == (130, 0)
+    assert json.loads(cli("runs", "--json").stdout)["runs"] == []
+
+
 def test_one_ctrl_c_ends_a_command_that_waits_at_the_keyboard(cli: Cli, project: Path) -> None:
     terminal, stream = os.openpty()
     with post(project, "send"):

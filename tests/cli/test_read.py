@@ -32,6 +32,21 @@ def test_runs_are_listed_newest_first_a_line_each(cli: Cli) -> None:
     assert second.rstrip().endswith("wie viel Regen 雨?\ufffd[2J")
 
 
+def test_a_narrow_terminal_shows_runs_by_the_whole_id_that_a_trace_is_asked_by(
+    cli: Cli, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"FORCE_COLOR": "1", "NO_COLOR": "1", "TERM": "xterm", "COLUMNS": "80"}.items():
+        monkeypatch.setenv(name, value)
+    book = Ledger(project / ".orchestra" / "ledger.db", content=True)
+    ids = {"1k0yfrqhgfn0dkse", "1k0yfrqhgfn0dksf"}
+    for run in ids:
+        book.append(run, "", RunStarted("weather", "How much rain falls in Oslo?"))
+    book.close()
+    told = cli("runs").stdout
+    assert {line.partition(" ")[0] for line in told.splitlines()} >= ids
+    assert "…" not in told
+
+
 @pytest.mark.usefixtures("runs")
 def test_runs_show_the_clock_on_the_wall(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "UTC")

@@ -235,6 +235,8 @@ def test_every_fact_of_a_model_can_be_said():
         ("[models.a]\ncapabilities = { tools = 'jsn' }", "is 'jsn'; known: json, native, none; did you mean 'json'?"),
         ("[models.a]\nbase_url = 'localhost:80'", 'models.a.base_url must be a URL such as "http://127.0.0.1:8080/v1"'),
         ("[models.a]\nbase_url = 'http://h:port'", "models.a.base_url must be a URL"),
+        ("[models.a]\nbase_url = ' http://h/v1'", "models.a.base_url must be a URL"),
+        ("[models.a]\nbase_url = 'http://h/v1 '", "models.a.base_url must be a URL"),
         ("[models.a]\nbase_url = 'http://u:pw@h/v1'", "must hold no user, password, query or fragment"),
         ("[models.a]\nbase_url = 'http://h/v1?key=1'", "must hold no user, password, query or fragment"),
         ("[models.a]\nbase_url = 'http://h/v1?api-version=1&key=1'", "must hold no user, password, query or fragment"),

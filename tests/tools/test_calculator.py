@@ -67,6 +67,7 @@ def test_arithmetic_is_right_to_the_digit(expression: str, shown: str) -> None:
         ("1 / 0", "division by zero in '1 / 0'"),
         ("1 % 0", "division by zero"),
         ("0 ** -1", "division by zero"),
+        ("0 ** -0.5", r"division by zero in '0 \*\* -0.5'"),
         ("price * 2", "unknown name 'price'; put in the number itself; known functions: abs, max"),
         ("open('x')", "unknown name 'open'"),
         ("__import__('os').system('x')", "is not understood"),

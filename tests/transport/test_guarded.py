@@ -124,7 +124,9 @@ async def test_what_is_no_web_address_is_refused(url):
         await got(url)
 
 
-@pytest.mark.parametrize("url", ["http://a\0b/", "http://x:y/", "http://\uff11\uff12\uff17.0.0.1/"])
+@pytest.mark.parametrize(
+    "url", ["http://a\0b/", "http://x:y/", "http://\uff11\uff12\uff17.0.0.1/", "http://x:65536/", "http://x:0/"]
+)
 async def test_what_is_no_url_is_refused(url):
     with pytest.raises(UrlRefused, match="is no URL: "):
         await got(url)
