@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import Any
 
-from orchestra.checks.validator import TEXT, quick_of, validator_of
+from orchestra.checks.validator import TEXT, additional, quick_of, validator_of
 from orchestra.checks.wording import cut, kind, known, listing, place, shown
 from orchestra.types import Json
 
@@ -99,13 +98,12 @@ def _required(error: Any) -> Iterable[str]:
 
 def _additional(error: Any) -> Iterable[str]:
     properties: Sequence[str] = list(error.schema.get("properties", {}))
-    patterns: Sequence[str] = list(error.schema.get("patternProperties", {}))
-    extra = [
-        name
-        for name in error.instance
-        if name not in properties and not any(re.search(pattern, name) for pattern in patterns)
+    extra = additional(error.schema, error.instance)
+    near = [f"; {known(name, properties)}" for name in extra[:MOST]]  # no more lines are told
+    return [
+        f"{place([*error.absolute_path, name])}: no such property{told}"
+        for name, told in zip_longest(extra, near, fillvalue="")
     ]
-    return [f"{place([*error.absolute_path, name])}: no such property; {known(name, properties)}" for name in extra]
 
 
 def _alternatives(error: Any) -> Iterable[str]:

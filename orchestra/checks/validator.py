@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from importlib import import_module
 from math import isfinite
 from typing import Any, cast
 
 from orchestra.checks.drafts import DRAFTS, draft_name, unsupported, without
+from orchestra.checks.patterns import search
 from orchestra.checks.references import is_uri, misled, pointer
 from orchestra.checks.subschemas import mapped
 from orchestra.checks.wording import cut, known, place
@@ -99,7 +100,7 @@ def validator_of(schema_text: str) -> Any:
     if (error := _error(schema_text)) is not None:
         return f"the schema itself is not valid: {place(error.absolute_path)}: {cut(error.message, 200)}"
     types = draft.TYPE_CHECKER.redefine_many({"object": _is_object, "array": _is_array})
-    checked = cast(Any, validators).extend(draft, {"pattern": _pattern}, type_checker=types)
+    checked = cast(Any, validators).extend(draft, _PATTERNED, type_checker=types)
     schema = without(schema, _NAMES_DRAFT)
     return checked(schema, registry=cast(Any, Registry)())  # the default registry fetches what it does not know
 
@@ -194,8 +195,46 @@ def _pattern(validator: Any, pattern: str, instance: Any, _: Any) -> Iterator[An
     if not validator.is_type(instance, "string"):
         return
     try:
-        matches = re.search(pattern, instance)
+        found = search(pattern, instance)
     except re.error:  # ECMA 262 knows more than Python; an unreadable pattern must not make the tool unusable
         return
-    if matches is None:
+    if found is False:
         yield ValidationError("pattern")
+
+
+def _pattern_properties(validator: Any, patterns: Mapping[str, Any], instance: Any, _: Any) -> Iterator[Any]:
+    if validator.is_type(instance, "object"):
+        for pattern, schema in patterns.items():
+            for name in [one for one in instance if search(pattern, one)]:
+                yield from validator.descend(instance[name], schema, path=name, schema_path=pattern)
+
+
+def _additional_properties(validator: Any, wanted: Any, instance: Any, schema: Any) -> Iterator[Any]:
+    from jsonschema import ValidationError
+
+    if not validator.is_type(instance, "object"):
+        return
+    extra = additional(schema, instance)
+    if validator.is_type(wanted, "object"):
+        for name in extra:
+            yield from validator.descend(instance[name], wanted, path=name)
+    elif not wanted and extra:
+        yield ValidationError("additionalProperties")
+
+
+def additional(schema: Mapping[str, Any], instance: Iterable[str]) -> list[str]:
+    """The properties of which the schema says nothing but what holds for additional ones."""
+    named, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
+    return [
+        name
+        for name in instance
+        if name not in named and not any(search(pattern, name) is not False for pattern in patterns)
+    ]
+
+
+# jsonschema's own would search with `re`, which a stranger's pattern may keep busy for ever.
+_PATTERNED = {
+    "pattern": _pattern,
+    "patternProperties": _pattern_properties,
+    "additionalProperties": _additional_properties,
+}

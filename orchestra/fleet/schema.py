@@ -31,6 +31,14 @@ def _as_text(value: Any) -> Any:
     return value.isoformat()[:10] if isinstance(value, date) else value
 
 
+def _day(text: str) -> str:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"is {text!r}, which is no day; write it as 2027-01-31") from None
+    return text
+
+
 def _reference(key: str) -> str:
     if not re.fullmatch(r"env:[A-Za-z_][A-Za-z0-9_]*", key):
         raise ValueError(
@@ -94,7 +102,7 @@ Count = Annotated[int, Field(gt=0)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Usd = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Day = Annotated[str, BeforeValidator(_as_text), Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+Day = Annotated[str, BeforeValidator(_as_text), Field(pattern=r"^\d{4}-\d{2}-\d{2}$"), AfterValidator(_day)]
 
 
 class KeyTable(Table):
@@ -214,12 +222,14 @@ class NetworkTable(Table):
 class MatchTable(Table):
     """match = { … } of a rule."""
 
-    kind: Names = []
-    name: Names = []
-    tools: Names = []
-    tags: Names = []
-    contains: Names = []
-    matches: Annotated[list[Annotated[str, AfterValidator(_expression)]], BeforeValidator(_as_list)] = []
+    kind: Some = []
+    name: Some = []
+    tools: Some = []
+    tags: Some = []
+    contains: Some = []
+    matches: Annotated[
+        list[Annotated[str, AfterValidator(_expression)]], BeforeValidator(_as_list), Field(min_length=1)
+    ] = []
     metadata: dict[str, JsonValue] = {}
     tokens_over: Annotated[int, Field(ge=0)] | None = None
     tokens_under: Count | None = None
@@ -231,8 +241,8 @@ class RuleTable(Table):
 
     match: MatchTable = MatchTable()
     tier: Name | None = None
-    prefer: Names = []
-    escalate: Names = []
+    prefer: Some = []
+    escalate: Some = []
     mode: Mode | None = None
     max_tokens: Count | None = None
     reasoning_effort: Literal["low", "medium", "high"] | None = None
@@ -273,7 +283,7 @@ class FleetFile(Table):
     """The whole file."""
 
     fleet: FleetTable = FleetTable()
-    models: dict[str, ModelTable] = {}
+    models: dict[Name, ModelTable] = {}
     providers: dict[str, ProviderTable] = {}
     network: NetworkTable = NetworkTable()
     routing: RoutingTable = RoutingTable()

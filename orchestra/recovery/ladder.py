@@ -80,9 +80,12 @@ def _siblings(decision: Decision, ladder: Ladder) -> Iterator[Ladder]:
 
 
 def _upwards(policy: RecoveryPolicy, decision: Decision, ladder: Ladder) -> Iterator[Ladder]:
+    ranks = {candidate.card.name: candidate.rank for candidate in decision.candidates}
+    decided = ranks.get(decision.model, 0)
     for rung, name in enumerate(decision.ladder[: policy.max_rungs], 1):
         if rung > ladder.rung and name not in ladder.tried:
-            yield replace(_moved(ladder, name), rung=rung, degraded=False)
+            lower = ranks.get(name, decided) < decided  # a rule's own order may lead there
+            yield replace(_moved(ladder, name), rung=rung, degraded=lower)
 
 
 def _wider(policy: RecoveryPolicy, decision: Decision, ladder: Ladder) -> Ladder | None:

@@ -54,7 +54,7 @@ def apply(
     policies: Sequence[Policy], context: StepContext, candidates: Sequence[Candidate]
 ) -> tuple[Sequence[Candidate], list[Candidate]]:
     """What the policies make of the candidates: those still in the running, and those rejected."""
-    live = candidates
+    live = tuple(candidates)  # nobody can drop a model from it in passing
     rejected: list[Candidate] = []
     for policy in policies:
         answered = policy(context, live)
@@ -63,7 +63,7 @@ def apply(
         if not _same_cards(live, answered):
             answered = _audited(policy, live, answered)
         rejected += [candidate for candidate in answered if candidate.rejected is not None]
-        live = [candidate for candidate in answered if candidate.rejected is None] if rejected else answered
+        live = tuple([candidate for candidate in answered if candidate.rejected is None] if rejected else answered)
     return live, rejected
 
 

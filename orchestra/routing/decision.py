@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from operator import attrgetter
 
-from orchestra.errors import NoCandidate
+from orchestra.errors import NoCandidate, PolicyError
 from orchestra.fleet import Fleet, gate
+from orchestra.fleet.candidates import Scorer
 from orchestra.fleet.prices import in_words
 from orchestra.routing.composition import apply, asks, bind, demanded_mode
 from orchestra.routing.context_policy import ContextPolicy
@@ -48,12 +49,13 @@ def decide(
 class Router:
     """Policies fitted to a fleet: what is the same for every decision is worked out once.
 
-    `mode` is in force where neither context nor policies say one. Raises PolicyError where a policy does not fit.
+    `mode` is in force where neither context nor policies say one. Raises PolicyError where it or a policy does not fit.
     """
 
     def __init__(self, fleet: Fleet, policies: Sequence[Policy], mode: Mode | None = None) -> None:
         self._fleet = fleet
         self.mode: Mode = mode or fleet.mode
+        _scorer(self.mode)
         self._policies = tuple([bind(policy, fleet) for policy in policies])
         self._asks = asks(self._policies)
 
@@ -69,7 +71,7 @@ class Router:
     def decide(self, context: StepContext, health: Mapping[str, float] | None = None) -> Decision:
         """The decision for a step, as `decide` makes it."""
         mode = context.mode or demanded_mode(self._asks, context) or self.mode
-        passed, refused = gate(self._fleet, context, SCORERS[mode], health)
+        passed, refused = gate(self._fleet, context, _scorer(mode), health)
         live, rejected = apply(self._policies, context, passed) if passed else (passed, [])
         rejections = (*refused, *map(_rejection, rejected)) if rejected else refused
         if not live:
@@ -95,6 +97,13 @@ class Router:
             rejections=rejections,
             candidates=tuple(ranked),
         )
+
+
+def _scorer(mode: Mode) -> Scorer:
+    try:
+        return SCORERS[mode]
+    except KeyError:
+        raise PolicyError(f"mode {mode!r} is unknown; known: {', '.join(sorted(SCORERS))}") from None
 
 
 def _around(ranked: Sequence[Candidate]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -266,11 +266,13 @@ class Conversation:
         )
 
     def _next(self, verdict: Verdict) -> KeptMove:
-        return self._record(verdict, next_move(self.engine.recovery, self.decision, self.ladder, verdict))
+        """The move after a failure that a tool showed, for which a smaller history is no way out."""
+        here = self.ladder
+        move = next_move(self.engine.recovery, self.decision, replace(here, shrinks=0), verdict)
+        return self._record(verdict, replace(move, ladder=replace(move.ladder, shrinks=here.shrinks)))
 
     def _record(self, verdict: Verdict, move: Move) -> KeptMove:
-        goes_on = move.action in (Action.repair, Action.retry, Action.sibling, Action.escalate)
-        kept = KeptMove(move.action, move.ladder if goes_on else None, move.reason, move.feedback)
+        kept = KeptMove(move.action, move.ladder if move.to_model else None, move.reason, move.feedback)
         event = Judged(
             attempt=self._attempt,
             model=self.ladder.model,

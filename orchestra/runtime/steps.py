@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TypeAlias
+from typing import Any, TypeAlias, cast
 
-from orchestra.errors import BudgetExceeded, CallError, HumanNeeded, NoCandidate, Refused
+from orchestra.errors import BudgetExceeded, CallError, ConfigError, HumanNeeded, NoCandidate, Refused
 from orchestra.ledger import StepEnded, StepStarted
 from orchestra.planning import answer_step, step_messages
 from orchestra.runtime.acts import acts
@@ -19,7 +19,7 @@ from orchestra.runtime.engine import Engine
 from orchestra.runtime.journal import AGAIN, END, Journal, digest
 from orchestra.runtime.made import Made
 from orchestra.runtime.questions import Answer, Question, Waiting
-from orchestra.runtime.scope import RunScope
+from orchestra.runtime.scope import RunScope, words
 from orchestra.runtime.toolcalls import CANNOT_WAIT, Called, ToolCalls, ask
 from orchestra.toolbox import Tool
 from orchestra.types import (
@@ -52,7 +52,7 @@ class Work:
 
     `step_output` is the JSON Schema of what steps of kind `act` answer with, but for the plan's last one. `signals`
     computes what policies are told about a step from its upstream results. `settle` has the last word on a step's
-    result: it gives the result to take, completed where needed, or its faults, one a text.
+    result: it gives the result to take, completed where needed, or its faults, one a text; none: the result stands.
     """
 
     tools: Mapping[str, Tool]
@@ -230,8 +230,7 @@ class StepRun:
             if talk.doubted(_NOTHING_FOUND):
                 return Verdict(Trigger.low_confidence, (_NOTHING_FOUND,))
         settle = self.job.work.settle
-        settled = settle(self.job.step, result, made.good, self.job.upstream) if settle else result
-        return settled if isinstance(settled, StepResult) else Verdict(Trigger.judged_bad, tuple(settled))
+        return _judged(settle(self.job.step, result, made.good, self.job.upstream), result) if settle else result
 
     async def _reply(self, talk: Conversation, turn: int) -> Reply:
         """The turn's reply: the one that was kept, else a new one, after what people said to do when it got stuck."""
@@ -363,6 +362,17 @@ def _blocked(job: Job) -> StepResult | None:
     if not missing:
         return None
     return StepResult("skipped", evidence=(f"needs {', '.join(missing)}, which did not succeed",))
+
+
+def _judged(settled: Any, result: StepResult) -> StepResult | Verdict:
+    """What `settle` has said of a result. Raises ConfigError where that is neither a result nor faults."""
+    if isinstance(settled, StepResult):
+        return settled
+    if not isinstance(settled, str | list | tuple):
+        said = type(settled).__name__
+        raise ConfigError(f"settle: got {said}; return the StepResult to take, or its faults, one a text")
+    faults = cast("str | Sequence[str]", settled)
+    return Verdict(Trigger.judged_bad, words(faults)) if faults else result
 
 
 def _from_sources(job: Job) -> bool:

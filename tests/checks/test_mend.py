@@ -131,3 +131,9 @@ def test_decoded_values_are_held_to_the_same_strictness_keys_included():
     assert value_fault({"a": [1, 2.5, None, True, "ü"]}) is None
     assert value_fault({"a": ({"b": float("nan")},)}) == "nan is not a JSON number"
     assert value_fault({"\udfff": 1}) == "\\udfff is half a character"
+
+
+def test_which_of_many_keys_is_given_twice_is_found_in_one_pass():
+    text = "{" + "".join(f'"k{at}": 1, ' for at in range(100_000)) + '"k99999": 1}'
+    with pytest.raises(NotJson, match='"k99999" is given more than once'):
+        read_json(text)

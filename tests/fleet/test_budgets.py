@@ -50,6 +50,26 @@ def test_a_budget_that_would_cap_nothing_is_refused(budget, said):
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        (Budget(-1.0), "budget 1 has usd -1.0; give a number that is not negative"),
+        (Budget(float("nan")), "budget 1 has usd nan;"),
+        (Budget(1.0, "week"), "budget 1 is per 'week'; known: day, hour, month, run"),
+        (Budget(1.0, match={"tennant": ("a",)}), "budget 1 matches 'tennant'; .*did you mean 'tenant'"),
+        (
+            Budget(1.0, match={"tenant": "acme"}),
+            "budget 1 matches tenant 'acme'; give a tuple of the values that match",
+        ),
+        (Budget(1.0, match={"tenant": ()}), r"budget 1 matches tenant \(\); give a tuple"),
+    ],
+)
+def test_a_budget_made_in_code_that_says_nonsense_is_refused_when_the_fleet_is_made(budget, said):
+    card = Fleet.from_toml(MODEL).models["a"]
+    with pytest.raises(FleetError, match=said):
+        Fleet.from_cards([card], budgets=[budget])
+
+
 def test_budgets_of_a_fleet_of_cards_are_checked_alike_and_are_no_part_of_what_decides():
     card = ModelCard("a", "m", "p", "openai-chat", "efficient")
     capped = Fleet.from_cards([card], budgets=[Budget(1.0)])

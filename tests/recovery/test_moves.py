@@ -375,3 +375,11 @@ def test_a_request_that_its_provider_says_to_repeat_is_repeated_once_although_it
     assert again.action is Action.retry
     assert next_move(RecoveryPolicy(), DECISION, again.ladder, said("bad_request", True)).action is Action.fail
     assert next_move(RecoveryPolicy(), DECISION, START, said("rate_limited", True)).action is Action.sibling
+
+
+def test_a_lower_model_that_a_rule_escalates_to_is_flagged_degraded_and_told_as_one():
+    decision = Decision("medium", "2", "balanced", ladder=("tiny", "large"), candidates=DECISION.candidates)
+    down, up = walk(MODEL_FAULT, MODEL_FAULT, decision=decision, policy=RecoveryPolicy(repairs=0))
+    assert (down.to_model, down.ladder.degraded) == ("tiny", True)
+    assert down.reason.endswith("up to tiny, rung 1, a lower tier")
+    assert (up.to_model, up.ladder.degraded) == ("large", False)

@@ -46,6 +46,15 @@ def test_a_silent_drop_is_recorded(fleet, context):
     )
 
 
+def test_no_policy_drops_a_model_in_passing(fleet, context):
+    def in_passing(context, candidates):
+        candidates.remove(candidates[0])
+        return candidates
+
+    with pytest.raises(AttributeError, match="'tuple' object has no attribute 'remove'"):
+        decide(fleet, [favour_large, in_passing], context)
+
+
 def test_what_one_policy_rejects_the_next_never_sees(fleet, context):
     seen = []
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestra.errors import NoCandidate
+from orchestra import Orchestra
+from orchestra.errors import NoCandidate, PolicyError
 from orchestra.fleet import Fleet
 from orchestra.routing import ContextPolicy, StepPolicy, decide, default_policies, explain
 from orchestra.routing.modes import SCORERS, usual_cost
@@ -94,6 +95,18 @@ def test_the_mode_is_the_contexts_else_the_rules_else_the_arguments_else_the_fle
     assert decide(fleet, policies, replace(context, step=Step("s", kind="x")), mode="latency").mode == "latency"
     assert decide(fleet, [], context).mode == "balanced"
     assert decide(Fleet.from_cards([BASE], mode="cost"), [], context).mode == "cost"
+
+
+def test_a_mode_that_is_none_is_an_error_that_names_them_whoever_says_it(fleet, context):
+    said = "mode 'cheap' is unknown; known: balanced, cost, latency, quality"
+    for decided in (
+        lambda: decide(fleet, [], context, mode="cheap"),
+        lambda: decide(fleet, [], replace(context, mode="cheap")),
+        lambda: decide(fleet, [StepPolicy([StepRule(mode="cheap")])], context),
+        lambda: Orchestra(fleet, mode="cheap", ledger=None),
+    ):
+        with pytest.raises(PolicyError, match=said):
+            decided()
 
 
 def test_ties_go_by_name_in_whatever_order_the_cards_come(context):

@@ -1,0 +1,37 @@
+import json
+
+import pytest
+
+from orchestra import RecoveryPolicy
+from orchestra.errors import ConfigError
+from orchestra.testing import ScriptedModel, scripted_app
+
+PLAN = json.dumps({"steps": [{"id": "s1", "goal": "say it", "needs": [], "tools": [], "difficulty": "easy"}]})
+
+
+async def settled(settle, *replies):
+    model = ScriptedModel("small", [PLAN, *replies])
+    async with scripted_app(model, recovery=RecoveryPolicy(max_replans=0)) as app:
+        return await app.planner_executor(settle=settle).ainvoke({"task": "Say it"}), model
+
+
+async def test_one_fault_as_a_text_goes_to_the_model_as_it_is_not_letter_by_letter():
+    out, model = await settled(
+        lambda _, result, *__: result if "please" in result.text else "say please", "it", "it, please"
+    )
+    assert out["answer"] == "it, please"
+    assert "- say please\n" in model.requests[2]["messages"][-1]["content"]
+
+
+@pytest.mark.parametrize("none", [[], (), ""])
+async def test_where_there_are_no_faults_the_result_stands(none):
+    out, model = await settled(lambda *_: none, "it")
+    assert (out["state"], out["answer"], len(model.requests)) == ("done", "it", 2)
+
+
+@pytest.mark.parametrize("said", [None, True, 7])
+async def test_what_is_neither_a_result_nor_faults_is_an_error_that_says_so(said):
+    with pytest.raises(
+        ConfigError, match=f"settle: got {type(said).__name__}; return the StepResult to take, or its faults"
+    ):
+        await settled(lambda *_: said, "it")
