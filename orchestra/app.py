@@ -246,6 +246,9 @@ class Orchestra:
         self.portal.shut(self.aclose)
 
     async def __aenter__(self) -> Self:
+        from orchestra.dispatch.under_way import running_task
+
+        running_task()
         return self
 
     async def __aexit__(

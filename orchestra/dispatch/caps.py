@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from secrets import token_hex
 from weakref import WeakKeyDictionary
 
 from orchestra.dispatch.purse import Account, Purse
-from orchestra.ledger import Charge, Charges
+from orchestra.ledger import Charge, Charges, Spending
 from orchestra.transport.forks import begins_anew
-from orchestra.types import Budget, Labels, Period
+from orchestra.types import EACH, Budget, Labels, Period
 
 
 class Caps:
@@ -31,16 +31,21 @@ class Caps:
     def __init__(self, budgets: Iterable[Budget], charges: Charges | None, holder: str) -> None:
         self.budgets = tuple(budgets)
         self._begin(charges, holder)
-        if charges and self._periods:
-            charges.index()
+        if charges and self._books:
+            charges.sum_up()
         begins_anew(self)
 
     def _begin(self, charges: Charges | None, holder: str) -> None:
         self.holder, self._charges = holder, charges
         most = _KEPT if charges else _KEPT_ALONE
-        self._periods = tuple(_Book(budget, most) for budget in self.budgets if budget.per != "run")
+        self._books = tuple(_Book(budget, most) for budget in self.budgets if budget.per != "run")
+        self._of_runs = tuple(budget for budget in self.budgets if budget.per == "run")
+        self._by_label = _ByLabel((*(book.budget for book in self._books), *self._of_runs))
+        self._named = frozenset(name for book in self._books for name in book.budget.match)
+        self._hour: float | None = None
         self._runs: WeakKeyDictionary[Account, tuple[_Period, ...]] = WeakKeyDictionary()
         self._lock = threading.Lock()
+        self._asked = 0
 
     def after_fork(self) -> None:
         """What the parent holds and spends from now on is another process's."""
@@ -51,39 +56,99 @@ class Caps:
 
         `now` is in Unix seconds. Raises LedgerError where a budget applies and the ledger cannot be read.
         """
-        if all(budget.account(labels) is None for budget in self.budgets):
+        matching = self._by_label.of(labels)
+        if not matching:
             return whole
         with self._lock:
-            periods = (*self._periods_at(now), *self._periods_of(whole.root, labels.run))
+            self._see(now)
+            runs = self._periods_of(whole.root, labels.run) if self._of_runs else ()
+            first = len(self._books)
+            periods = [self._books[place].present if place < first else runs[place - first] for place in matching]
             return whole.within(account for period in periods if (account := period.account(labels)))
 
-    def _periods_at(self, now: float) -> list[_Period]:
-        """The present periods. A book is turned to one only once all that was spent there is known."""
-        present = [book.at(now) for book in self._periods]
-        if self._charges and present:
-            self._catch_up(
-                self._charges, [one for one, book in zip(present, self._periods, strict=True) if one not in book]
-            )
-        for one, book in zip(present, self._periods, strict=True):
+    def _see(self, now: float) -> None:
+        """Turn the books to the periods of `now`, each only once all that was spent there is known."""
+        turned = now // _HOUR != self._hour
+        present = [book.at(now) for book in self._books] if turned else []
+        if self._charges and self._books:
+            books = zip(present, self._books, strict=False)
+            self._catch_up(self._charges, {place: one for place, (one, book) in enumerate(books) if one not in book})
+        for one, book in zip(present, self._books, strict=False):
             book.turn_to(one)
-        return present
+        self._hour = now // _HOUR
 
-    def _catch_up(self, charges: Charges, fresh: Sequence[_Period]) -> None:
+    def _catch_up(self, charges: Charges, fresh: Mapping[int, _Period]) -> None:
         """Read what others have added to the periods that are kept, and all there is of those that are not yet."""
-        added = [one for one in charges.new() if one.holder != self.holder]
-        _enter(added, [period for book in self._periods for period in book.periods.values()])
-        if fresh:
-            found = charges.within(min(one.begins for one in fresh), max(one.ends for one in fresh))
-            over = {one.attempt for one in found if one.ended}  # what this process holds is in accounts that are kept
-            _enter([one for one in found if one.holder != self.holder or one.attempt in over], fresh)
+        if added := charges.new():
+            self._enter(added, {place: book.periods.values() for place, book in enumerate(self._books)})
+        for begins, ends in {(one.begins, one.ends) for one in fresh.values()}:
+            spending = charges.within(begins, ends, self._named)
+            periods = {place: (one,) for place, one in fresh.items() if (one.begins, one.ends) == (begins, ends)}
+            self._start(spending, periods)
+        self._asked += 1
+        if self._asked % _OFTEN == 0:
+            charges.keep_up()
+
+    def _start(self, spending: Spending, periods: Mapping[int, Collection[_Period]]) -> None:
+        """Count what was spent in periods of which nothing is known yet."""
+        for labels, usd in spending.sums:
+            for place in self._by_label.of(labels):
+                for period in periods.get(place, ()):
+                    period.count(labels, usd)
+        over = {one.attempt for one in spending.charges if one.ended}
+        self._enter(spending.charges, periods, over)  # what this process holds is in accounts that are kept
+        for (period,) in periods.values():
+            period.entered = max(period.entered, spending.until)
+
+    def _enter(
+        self, charges: Iterable[Charge], periods: Mapping[int, Collection[_Period]], own: Collection[str] = ()
+    ) -> None:
+        """Count charges of others, and those of `own` attempts."""
+        for charge in charges:
+            if charge.holder != self.holder or charge.attempt in own:
+                for place in periods if charge.ended else self._by_label.of(charge.labels):
+                    for period in periods.get(place, ()):
+                        period.enter(charge)
 
     def _periods_of(self, run: Account, name: str) -> tuple[_Period, ...]:
         """Those of a run, kept as long as it is at work here; what it spent before is in them."""
         if run not in self._runs:
-            periods = self._runs[run] = tuple(_Period(budget) for budget in self.budgets if budget.per == "run")
-            if self._charges and periods:
-                _enter(self._charges.of(name), periods)
+            periods = self._runs[run] = tuple(_Period(budget) for budget in self._of_runs)
+            if self._charges:
+                for charge in self._charges.of(name):
+                    for period in periods:
+                        period.enter(charge)
         return self._runs[run]
+
+
+_HOUR = 3_600.0
+"""Seconds; no period begins within one."""
+
+_OFTEN = 50
+"""Every so many attempts that budgets pay for, what has ended is summed up for processes that come new."""
+
+
+class _ByLabel:
+    """Budgets by their places, found without a look at each: most name one tenant, model or key."""
+
+    def __init__(self, budgets: Sequence[Budget]) -> None:
+        self._budgets = budgets
+        self._named: dict[str, dict[str, list[int]]] = {}
+        self._others: list[int] = []
+        for place, budget in enumerate(budgets):
+            name = next((name for name, values in budget.match.items() if EACH not in values), None)
+            if name is None:
+                self._others.append(place)
+            else:
+                for value in dict.fromkeys(budget.match[name]):
+                    self._named.setdefault(name, {}).setdefault(value, []).append(place)
+
+    def of(self, labels: Labels) -> list[int]:
+        """The places of those that these labels fall under, in order."""
+        near = [*self._others]
+        for name, values in self._named.items():
+            near += values.get(getattr(labels, name), ())
+        return [place for place in sorted(near) if self._budgets[place].account(labels) is not None]
 
 
 class _Book:
@@ -96,6 +161,10 @@ class _Book:
     def __init__(self, budget: Budget, most: int) -> None:
         self.budget, self.most = budget, most
         self.periods: dict[float, _Period] = {}  # the present one is the last
+
+    @property
+    def present(self) -> _Period:
+        return self.periods[next(reversed(self.periods))]
 
     def __contains__(self, period: _Period) -> bool:
         return period.begins in self.periods
@@ -129,7 +198,7 @@ class _Period:
     def __init__(self, budget: Budget, begins: float = -math.inf, ends: float = math.inf) -> None:
         self.budget, self.begins, self.ends = budget, begins, ends
         self.accounts: dict[tuple[str, ...], Account] = {}
-        self._entered = 0
+        self.entered = 0  # up to which row others' charges are counted
         self._pending: dict[str, tuple[Account, float]] = {}  # attempts of others, and what is held for each
 
     @property
@@ -145,11 +214,16 @@ class _Period:
             self.accounts[name] = Account(self.budget.usd, budget=self.budget)
         return self.accounts[name]
 
+    def count(self, labels: Labels, usd: float) -> None:
+        """Count what attempts took that have ended."""
+        if account := self.account(labels):
+            account.others += usd
+
     def enter(self, charge: Charge) -> None:
         """Count, once, what an attempt of others took here. A cost that nobody knows is what was held for it."""
-        if charge.seq <= self._entered:
+        if charge.seq <= self.entered:
             return
-        self._entered = charge.seq
+        self.entered = charge.seq
         if charge.ended:
             account, held = self._pending.pop(charge.attempt, (None, 0.0))
             if account and charge.usd is not None:
@@ -158,12 +232,6 @@ class _Period:
             held = charge.usd or 0.0
             account.others += held
             self._pending[charge.attempt] = account, held
-
-
-def _enter(charges: Iterable[Charge], periods: Sequence[_Period]) -> None:
-    for charge in charges:
-        for period in periods:
-            period.enter(charge)
 
 
 def _begins(per: Period, now: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import TypeVar
 
 from orchestra.transport import TransportFault
@@ -14,13 +15,16 @@ T = TypeVar("T")
 TAIL = 0.25
 """Seconds for the end of a body whose reply is whole: a new connection costs less than a longer wait for this one."""
 _TICK = 1e-3  # seconds; an event loop rings within its clock's resolution of the time
+_LATE = 0.1  # seconds after its time that a timer rings in an event loop which something has held up
+_CATCH_UP = 1.0  # seconds in which what came meanwhile is read at the latest
 
 
 class Deadlines:
     """Bounds each wait of an exchange that begins now, with one timer for all of them: most waits are short.
 
     `deadline` is on `clock`'s scale, in seconds. `streamed`: the first-token and chunk deadlines apply.
-    `first_token` is when the reply began, in seconds after the start. `paused` is for how long nobody asked for more.
+    `first_token` is when the reply began, in seconds after the start. `paused` is for how long nobody asked for more,
+    or could have: while the event loop is held up nothing is read, and what came lies there unseen.
     """
 
     def __init__(self, timeouts: Timeouts, deadline: float, clock: Callable[[], float], *, streamed: bool) -> None:
@@ -31,6 +35,8 @@ class Deadlines:
         self._timer: asyncio.TimerHandle | None = None
         self._waiting: asyncio.Task[object] | None = None
         self._expired = False
+        self._rings = 0.0  # when the timer is to, on the processor's own clock
+        self._held_up = 0.0  # seconds that the wait under way is longer because the event loop did not get on
         self._heard = b"\n\n"  # what came last of events
         self.first_token: float | None = None
         self.paused = 0.0
@@ -58,7 +64,7 @@ class Deadlines:
             if self._keeps_alive(chunk):
                 return
             chunk = self._heard[-2:] + chunk
-        self._heard, self._since = chunk, self._clock()
+        self._heard, self._since, self._held_up = chunk, self._clock(), 0.0
         if self.first_token is None:
             self.first_token = self._since - self._started
 
@@ -92,11 +98,12 @@ class Deadlines:
             return self._ends
         wait = self.timeouts
         sign = self._started + wait.first_token if self.first_token is None else self._since + wait.chunk
-        return min(self._ends, sign)
+        return min(self._ends, sign + self._held_up)
 
     def _arm(self) -> None:
         """The timer rings when this wait has to end, or before: the next one may be as short as that of a chunk."""
         seconds = min(self._due - self._clock(), self.timeouts.chunk)
+        self._rings = monotonic() + max(0.0, seconds)
         self._timer = asyncio.get_running_loop().call_later(seconds, self._ring)
 
     def _hasten(self) -> None:
@@ -108,11 +115,21 @@ class Deadlines:
         self._timer = None
         if self._waiting is None:
             return
-        if self._due > self._clock() + _TICK:
+        if self._due > self._clock() + _TICK or self._forgives():
             self._arm()
         else:
             self._expired = True
             self._waiting.cancel()
+
+    def _forgives(self) -> bool:
+        """Whether it was the event loop that did not get on. Once for each wait: one that never does is no excuse."""
+        late = monotonic() - self._rings
+        if self._held_up or late < _LATE or self._deadline <= self._clock():
+            return False
+        self._held_up = late + _CATCH_UP
+        self._ends = min(self._deadline, self._ends + self._held_up)
+        self.paused += late
+        return True
 
     def _passed(self) -> str:
         """What it means that the deadline has passed."""

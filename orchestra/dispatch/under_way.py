@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any, Literal, Self
 
-from orchestra.errors import LedgerError
+from orchestra.errors import ConfigError, LedgerError
 from orchestra.ledger.store import CLOSED
 
 PATIENCE = 5.0
@@ -62,6 +62,20 @@ class UnderWay:
         return [one for one in tuple(self._waits) if one.task.get_loop() is loop]
 
 
+def running_task() -> asyncio.Task[object]:
+    """The task that asks. Raises ConfigError where it is none of asyncio's."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        task = None
+    if task is None:
+        raise ConfigError(
+            "orchestra runs on asyncio, and this is no task of it: call from asyncio.run(…) or anyio's asyncio "
+            "backend, or from trio with the sync twins in a thread (trio.to_thread.run_sync)"
+        )
+    return task
+
+
 class Leaving:
     """A task that gives back what it held."""
 
@@ -73,8 +87,7 @@ class Leaving:
         self._left: asyncio.Event | None = None
 
     def __enter__(self) -> Self:
-        task = asyncio.current_task()
-        assert task is not None, "a coroutine runs in a task"
+        task = running_task()
         self.task, self._before = task, task.cancelling()
         self._all.add(self)
         return self

@@ -110,3 +110,16 @@ async def test_aclose_also_closes_what_the_sync_twins_opened_in_their_own_loop()
         await asyncio.to_thread(app.complete_sync, "x")
         await app.aclose()
         assert not [thread for thread in threading.enumerate() if thread.name == "orchestra-sync"]
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        lambda app: app.complete("hi"),
+        lambda app: anext(app.stream("hi")),
+        lambda app: app.__aenter__(),
+    ],
+)
+def test_elsewhere_than_on_asyncio_the_error_names_the_ways_out(begin):
+    with pytest.raises(ConfigError, match=r"runs on asyncio.*anyio's asyncio backend.*the sync twins in a thread"):
+        begin(app_of(["hello"])).__await__().send(None)

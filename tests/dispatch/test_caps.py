@@ -2,7 +2,6 @@
 
 import gc
 import multiprocessing
-import sqlite3
 import weakref
 from contextlib import closing, suppress
 from datetime import UTC, datetime
@@ -17,9 +16,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from orchestra.dispatch import Purse
+from orchestra.dispatch import caps as caps_module
 from orchestra.dispatch.caps import Caps
 from orchestra.errors import BudgetExceeded, LedgerError
 from orchestra.ledger import AttemptEnded, AttemptStarted, Charges, Decided, Ledger
+from orchestra.ledger import charges as charges_module
 from orchestra.types import Budget, Cost, Decision, Labels, Step, StepContext
 
 NUMBERS = count()
@@ -212,7 +213,7 @@ def test_a_clock_that_shows_one_hour_after_the_other_leaves_few_books(kept, most
         life.spend(2.0)
         life.now += HOUR
     assert life.left() == 5.0
-    assert len(life.caps._periods[0].periods) == most
+    assert len(life.caps._books[0].periods) == most
 
 
 @pytest.mark.parametrize("kept", [True, False], ids=["ledger", "no ledger"])
@@ -256,7 +257,7 @@ def test_what_ends_elsewhere_while_the_clock_is_wrong_is_seen_when_it_is_right_a
 def reads(monkeypatch):
     """When the periods began and ended whose charges were read."""
     spans, within = [], Charges.within
-    monkeypatch.setattr(Charges, "within", lambda self, *span: spans.append(span) or within(self, *span))
+    monkeypatch.setattr(Charges, "within", lambda self, *span: spans.append(span[:2]) or within(self, *span))
     return spans
 
 
@@ -362,14 +363,43 @@ def test_without_a_ledger_file_a_budget_begins_with_the_process():
     assert Life(budgets).left(tenant="acme") == 5.0
 
 
-@pytest.mark.parametrize(("per", "found"), [("day", 1), ("run", 0)])
-def test_the_index_for_budgets_with_periods_is_made_before_any_call(per, found, file):
-    life = Life([Budget(5.0, per)], file)
-    for _ in range(2):
-        with closing(sqlite3.connect(file)) as db:
-            made = db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'attempts_by_time'").fetchone()
-        assert made == (found,)
-        life.spend(1.0)
+@pytest.fixture
+def summed(monkeypatch):
+    """What is written is summed up after every other attempt, a few rows at a time."""
+    sum_up = charges_module._sum_up
+    monkeypatch.setattr(charges_module, "_sum_up", lambda db, _: sum_up(db, 3))
+    monkeypatch.setattr(caps_module, "_OFTEN", 2)
+
+
+@pytest.mark.usefixtures("summed")
+def test_what_is_summed_up_counts_as_what_is_read_row_by_row(file):
+    budgets = [Budget(9.0, "month", {"tenant": ("*",)}), Budget(9.0, "day"), Budget(9.0, "hour", {"model": ("m", "m")})]
+    one, other = Life(budgets, file, NOON - HOUR), Life(budgets, file)
+    one.spend(1.0, tenant="a")
+    end = one.begin(3.0, tenant="a")
+    one.now = NOON
+    other.spend(0.5, tenant="b")
+    later = other.begin(2.0, tenant="a")
+    lives = [one, other, Life(budgets, file)]
+    assert [life.purse(tenant="a").left for life in lives] == [2.5, 2.5, 2.5]
+    end(1.5)
+    later(1.0)
+    one.spend(0.25, tenant="c")
+    for life in (*lives, Life(budgets, file)):
+        assert [life.purse(tenant=name).accounts[1].left for name in "abc"] == [5.5, 8.5, 8.75]
+        assert life.purse().accounts[1].left == 4.75
+    rows = Charges(one.ledger._store).within(0, 1e12)
+    assert len(rows.charges) < 3
+    assert rows.until > 10
+
+
+def test_of_many_budgets_only_those_that_match_pay_in_their_order():
+    named = [Budget(1.0 + number, "day", {"tenant": (f"t{number}", "all")}) for number in range(4)]
+    budgets = [Budget(9.0, "run"), *named, Budget(8.0, "day", {"tenant": ("*",), "model": ("m",)}), Budget(7.0, "hour")]
+    caps = [account.cap for account in Life(budgets).purse(tenant="t2", model="m").accounts]
+    assert caps == [None, 3.0, 8.0, 7.0, 9.0, None]
+    caps = [account.cap for account in Life(budgets).purse(tenant="all", model="n").accounts]
+    assert caps == [None, 1.0, 2.0, 3.0, 4.0, 7.0, 9.0, None]
 
 
 # Several processes on one ledger.

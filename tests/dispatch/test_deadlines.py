@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from orchestra.dispatch import deadlines
 from orchestra.dispatch.backoff import backoff
 from orchestra.dispatch.deadlines import Deadlines
 from orchestra.errors import DeadlineExceeded, StreamCut
@@ -81,6 +82,52 @@ async def test_keep_alives_are_silence():
     bench.transport.scripts["small"] = [Served([frame({"content": "a"}), *ping, *ping, *ping, SILENCE])]
     with pytest.raises(StreamCut, match="silent for 5 s"):
         await bench.run(commit=True)
+
+
+@pytest.fixture
+def held_up(monkeypatch):
+    """Holds up the event loop for so many seconds: timers ring late, and what came meanwhile is not read yet."""
+
+    def hold(bench, seconds):
+        bench.clock.move(seconds)
+        earlier = deadlines.monotonic
+        monkeypatch.setattr(deadlines, "monotonic", lambda: earlier() + seconds)
+
+    return hold
+
+
+@pytest.mark.parametrize("limit", ["first_token", "chunk", "total"])
+async def test_an_event_loop_that_is_held_up_makes_no_model_silent(limit, held_up):
+    bench = bench_with({}, **{limit: 2.0})
+    before = [] if limit == "first_token" else [frame({"content": "a"})]
+    pieces = [*before, lambda: held_up(bench, 9), rings, *say("b").pieces]
+    bench.transport.scripts["small"] = [Served(pieces)]
+    accepted = await bench.run()
+    assert [one.trigger for one in accepted.attempts] == [None]
+    assert bench.transport.models == ["small"]
+
+
+async def test_a_model_that_was_silent_before_and_after_the_event_loop_was_held_up_is_silent(held_up):
+    bench = bench_with({"twin": [say("ok")]}, chunk=2.0)
+    wait = [lambda: bench.clock.move(12), rings]
+    bench.transport.scripts["small"] = [
+        Served([frame({"content": "a"}), lambda: held_up(bench, 9), rings, *wait, DONE])
+    ]
+    assert "silent for 2 s" in (await bench.run()).attempts[0].evidence[0]
+
+
+async def test_an_event_loop_that_never_gets_on_is_forgiven_once_for_each_wait(held_up):
+    bench = bench_with({"twin": [say("ok")]}, chunk=2.0)
+    wait = [lambda: held_up(bench, 12), rings]
+    bench.transport.scripts["small"] = [Served([frame({"content": "a"}), *wait, *wait, DONE])]
+    assert "silent for 2 s" in (await bench.run()).attempts[0].evidence[0]
+
+
+async def test_an_event_loop_that_is_held_up_moves_no_deadline_of_the_call(held_up):
+    bench = bench_with({}, total=2.0)
+    bench.transport.scripts["small"] = [Served([frame({"content": "a"}), lambda: held_up(bench, 99), rings, DONE])]
+    with pytest.raises(DeadlineExceeded):
+        await bench.run(deadline=20.0)
 
 
 @pytest.mark.parametrize("commit", [False, True])

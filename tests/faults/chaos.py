@@ -157,7 +157,7 @@ def _miscounted(it: Stage, told: Told, tally: Tally) -> Iterator[str]:
         charged = one.usage.input * PRICES[one.model][0] + one.usage.output * PRICES[one.model][1]
         if one.cost.estimated or one.cost.usd != charged / 1e6:
             yield f"{one.step}: {one.usage} at {one.model} was charged as {one.cost}"
-    (period,) = it.app.engine.dispatcher._means.caps._periods[0].periods.values()
+    (period,) = it.app.engine.dispatcher._means.caps._books[0].periods.values()
     (account,) = period.accounts.values()
     tally.usd = sum(one.cost.usd or 0.0 for one in attempts)
     if abs(account.spent - tally.usd) > 1e-9:

@@ -305,7 +305,7 @@ def _held(app: Orchestra, holds: Iterable[Hold]) -> Iterator[str]:
     for line in {line for lines in (*means.slots._lines.values(), means.slots._others) for line in lines}:
         if line._free != 64 or line.waiting:
             yield f"{line._free} of 64 slots are free, {line.waiting} wait"
-    for period in (period for book in means.caps._periods for period in book.periods.values()):
+    for period in (period for book in means.caps._books for period in book.periods.values()):
         for account in period.accounts.values():
             if account.open or account.held:
                 yield f"{account.open} reservations, ${account.held} are left"

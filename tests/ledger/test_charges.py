@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from orchestra.errors import LedgerError
-from orchestra.ledger import AttemptEnded, AttemptStarted, Charge, Decided, Ledger
+from orchestra.ledger import AttemptEnded, AttemptStarted, Charge, Charges, Decided, Ledger
+from orchestra.ledger import charges as charges_module
 from orchestra.types import Cost, Decision, Labels, Step, StepContext
 
 
@@ -35,6 +36,29 @@ def ledgers(file: Path, clock: Clock) -> Iterator[tuple[Ledger, Ledger]]:
         ledger.close()
 
 
+HOUR = 3600.0
+
+
+@pytest.fixture
+def at_a_time(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows are summed up at a time, alone in a list."""
+    most, summed = [1000], charges_module._sum_up
+    monkeypatch.setattr(charges_module, "_sum_up", lambda db, _: summed(db, most[0]))
+    return most
+
+
+def taken(charges: Charges, begins: float, ends: float) -> float:
+    """USD that were spent or are held for what began in that time."""
+    spending = charges.within(begins, ends)
+    held: dict[str, float] = {}
+    for one in spending.charges:
+        if not one.ended:
+            held[one.attempt] = one.usd or 0.0
+        elif one.attempt in held and one.usd is not None:
+            held[one.attempt] = one.usd
+    return sum(usd for _, usd in spending.sums) + sum(held.values())
+
+
 def attempt(ledger: Ledger, name: str, *, run: str = "run-1", usd: float | None = 0.5) -> None:
     ledger.append(run, "s1", AttemptStarted(name, "small", reserved=1.0, holder="caps-1", key="K"))
     ledger.append(run, "s1", AttemptEnded(name, "small", cost=Cost(usd)))
@@ -51,7 +75,7 @@ def test_an_attempt_is_a_charge_when_it_begins_and_another_when_it_ends(ledgers:
     charges = ledger.charges()
     assert charges is not None
     labels = Labels("run-1", "acme", "search", "look up", "small", "K")
-    began, ended = charges.within(100.0, 100.5)
+    began, ended = charges.within(0.0, HOUR).charges
     assert began == Charge("a1", 100.0, ended=False, usd=1.0, labels=labels, holder="caps-1")
     assert (ended.attempt, ended.ended, ended.usd) == ("a1", True, 0.5)
     assert began.seq < ended.seq
@@ -93,28 +117,114 @@ def test_only_what_is_new_is_read_and_only_where_somebody_else_has_written(ledge
     assert charges.new() == []
 
 
-def test_attempts_are_found_by_when_they_began_and_with_them_their_ends(
-    ledgers: tuple[Ledger, Ledger], clock: Clock
+def test_attempts_are_found_by_when_they_began_whenever_they_end_and_however_much_is_summed_up(
+    ledgers: tuple[Ledger, Ledger], clock: Clock, at_a_time: list[int]
 ) -> None:
     ledger, _ = ledgers
-    clock.now = 900.0
+    clock.now = 9 * HOUR
     attempt(ledger, "ahead", run="run-0")
-    clock.now = 100.0
+    clock.now = 1 * HOUR
     attempt(ledger, "before", run="run-0")
-    clock.now = 200.0
+    clock.now = 2 * HOUR
     ledger.append("run-1", "s1", AttemptStarted("a1", "small", reserved=1.0))
-    clock.now = 50.0
-    ledger.append("run-1", "s1", AttemptEnded("a1", "small", cost=Cost(0.5)))
-    clock.now = 300.0
+    clock.now = 0.5 * HOUR
+    ledger.append("run-1", "s1", AttemptEnded("a1", "small", cost=Cost(0.25)))
+    clock.now = 3 * HOUR - 1e-6
+    ledger.append("run-1", "s1", AttemptStarted("open", "small", reserved=4.0))
+    clock.now = 3 * HOUR
     attempt(ledger, "after", run="run-2")
     charges = ledger.charges()
     assert charges is not None
-    for _ in range(2):
-        assert [(one.attempt, one.ended, one.usd) for one in charges.within(200.0, 300.0)] == [
-            ("a1", False, 1.0),
-            ("a1", True, 0.5),
-        ]
-        charges.index()
+    for rows in (10, 9, 1, 3, 1):
+        at_a_time[0] = rows
+        charges.keep_up()
+        assert taken(charges, 2 * HOUR, 3 * HOUR) == 4.25
+        assert taken(charges, 0.0, 24 * HOUR) == 5.75
+
+
+def test_what_ends_after_its_beginning_was_summed_up_is_counted_as_what_it_cost(
+    ledgers: tuple[Ledger, Ledger], at_a_time: list[int]
+) -> None:
+    ledger, _ = ledgers
+    charges = ledger.charges()
+    assert charges is not None
+    at_a_time[0] = 1
+    for name in ("a1", "a2", "unknown"):
+        ledger.append("run-1", "s1", AttemptStarted(name, "small", reserved=1.0))
+    charges.sum_up()
+    assert taken(charges, 0.0, HOUR) == 3.0
+    ledger.append("run-1", "s1", AttemptEnded("a1", "small", cost=Cost(0.25)))
+    assert taken(charges, 0.0, HOUR) == 2.25
+    charges.sum_up()
+    ledger.append("run-1", "s1", AttemptEnded("unknown", "small", cost=Cost(None)))
+    ledger.append("run-1", "s1", AttemptEnded("a1", "small", cost=Cost(0.5)))
+    charges.sum_up()
+    spending = charges.within(0.0, HOUR)
+    assert [one.attempt for one in spending.charges] == ["a2"]
+    assert sum(usd for _, usd in spending.sums) == 1.25
+
+
+def test_sums_tell_apart_the_labels_that_are_asked_for(ledgers: tuple[Ledger, Ledger], at_a_time: list[int]) -> None:
+    ledger, _ = ledgers
+    for tenant, feature in (("acme", "search"), ("acme", "chat"), ("other", "chat")):
+        decide(ledger, Step("s1"), tenant=tenant, feature=feature)
+        attempt(ledger, f"{tenant}-{feature}")
+    at_a_time[0] = 1
+    charges = ledger.charges()
+    assert charges is not None
+    charges.sum_up()
+    assert dict(charges.within(0.0, HOUR, ("tenant",)).sums) == {
+        Labels(tenant="acme"): 1.0,
+        Labels(tenant="other"): 0.5,
+    }
+    assert dict(charges.within(0.0, HOUR, ()).sums) == {Labels(): 1.5}
+    assert Labels("", "other", "chat", "s1", "small", "K") in dict(charges.within(0.0, HOUR).sums)
+
+
+def test_several_sum_up_one_file_and_none_counts_a_row_twice(
+    ledgers: tuple[Ledger, Ledger], at_a_time: list[int]
+) -> None:
+    readers = [reader for ledger in ledgers if (reader := ledger.charges())]
+    at_a_time[0] = 3
+    for number in range(20):
+        attempt(ledgers[number % 2], f"a{number}")
+        readers[number % 3 % 2].keep_up()
+        assert [taken(reader, 0.0, HOUR) for reader in readers] == [(number + 1) / 2] * 2
+    for reader in readers:
+        reader.sum_up()
+    assert [len(reader.within(0.0, HOUR).charges) for reader in readers] == [2, 2]  # of 40 rows
+
+
+def test_a_ledger_of_an_earlier_version_gains_the_sums(file: Path, at_a_time: list[int]) -> None:
+    with closing(Ledger(file)) as ledger:
+        attempt(ledger, "a1")
+    with closing(sqlite3.connect(file)) as db:
+        for table in ("spent", "unsettled", "summed"):
+            db.execute(f"DROP TABLE {table}")
+        db.execute("CREATE INDEX attempts_by_time ON events (time) WHERE type = 'attempt_started'")
+        db.commit()
+    at_a_time[0] = 1
+    with closing(Ledger(file)) as ledger:
+        charges = ledger.charges()
+        assert charges is not None
+        charges.sum_up()
+        spending = charges.within(0.0, 1e12)
+        assert (sum(usd for _, usd in spending.sums), spending.until, spending.charges) == (0.5, 2, ())
+
+
+def test_what_this_process_alone_has_written_is_not_read_when_another_one_writes(
+    ledgers: tuple[Ledger, Ledger],
+) -> None:
+    ledger, other = ledgers
+    charges = ledger.charges()
+    assert charges is not None
+    assert charges.new() == []
+    attempt(ledger, "mine")
+    charges.keep_up()
+    attempt(other, "theirs")
+    charges.keep_up()
+    attempt(ledger, "mine too")
+    assert [one.attempt for one in charges.new() if not one.ended] == ["theirs", "mine too"]
 
 
 def test_each_reader_reads_for_itself(ledgers: tuple[Ledger, Ledger]) -> None:
@@ -126,19 +236,18 @@ def test_each_reader_reads_for_itself(ledgers: tuple[Ledger, Ledger]) -> None:
     assert [reader.anew().new() for reader in readers] == [[], []]
 
 
-def test_where_the_file_can_have_no_index_charges_are_read_without_it(file: Path) -> None:
+def test_where_the_file_can_have_no_sums_charges_are_read_without_them(file: Path, at_a_time: list[int]) -> None:
     with closing(Ledger(file)) as ledger:
         attempt(ledger, "a1")
-        with closing(sqlite3.connect(file)) as db:
-            (size,) = db.execute("PRAGMA page_count").fetchone()
+        at_a_time[0] = 1
         assert ledger._store
-        ledger._store.use("fill", lambda db: db.execute(f"PRAGMA max_page_count = {size}"))
+        ledger._store.use("fill", lambda db: db.execute("PRAGMA query_only = ON"))
         charges = ledger.charges()
         assert charges is not None
-        charges.index()
-        with closing(sqlite3.connect(file)) as db:
-            assert not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'attempts_by_time'").fetchall()
-        assert len(charges.within(0.0, 1e12)) == 2
+        charges.sum_up()
+        charges.keep_up()
+        spending = charges.within(0.0, 1e12)
+        assert (spending.sums, spending.until, len(spending.charges)) == ((), 0, 2)
 
 
 def test_of_a_run_only_its_own_charges_are_read(ledgers: tuple[Ledger, Ledger]) -> None:

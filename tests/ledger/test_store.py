@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from orchestra.errors import LedgerError
-from orchestra.ledger import Ledger, Row, RunEnded, RunStarted, ToolEnded
+from orchestra.ledger import Ledger, Row, RunEnded, RunStarted, ToolEnded, schema
 
 
 def test_a_ledger_is_made_with_its_folder_and_is_its_owners_alone(file: Path) -> None:
@@ -330,3 +330,15 @@ def test_a_row_that_cannot_be_read_is_named(file: Path, ledger: Ledger) -> None:
 def test_a_name_that_is_no_text_is_refused(ledger: Ledger) -> None:
     with pytest.raises(LedgerError, match="cannot append"):
         ledger.append("run", "lone \ud800", RunStarted("a"))
+
+
+def test_a_file_of_an_earlier_version_that_may_only_be_read_is_read(file: Path) -> None:
+    with closing(Ledger(file)) as ledger:
+        ledger.append("run-1", "", RunStarted("agent"))
+    with closing(sqlite3.connect(file)) as db:
+        for table in ("spent", "unsettled", "summed"):
+            db.execute(f"DROP TABLE {table}")
+        db.commit()
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, isolation_level=None)) as db:
+        schema._claim(db, file)
+        assert db.execute("SELECT count(*) FROM events").fetchone() == (1,)
