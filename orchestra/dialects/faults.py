@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from orchestra.dialects.gone import MAY_BE_GONE, is_gone
 from orchestra.dialects.loose import mapping, parse, scalars, sequence, string
 from orchestra.dialects.retry_after import retry_after, should_retry
 from orchestra.dialects.waits import duration
@@ -100,13 +101,14 @@ _CERTAIN = {401, 402, 408, 503, 504, 524, 529}
 def http_fault(status: int, headers: Mapping[str, str], body: bytes) -> CallFault:
     """The fault of a response with an error status; header names are lower case."""
     error = _error(body)
-    wait = retry_after(headers, status)
+    wait, gone = retry_after(headers, status), _says_gone(status, error)
     return CallFault(
-        _trigger(status, error),
-        f"HTTP {status}: {_text(error) or 'the body says nothing'}{_advice(status)}",
+        Trigger.auth if gone else _trigger(status, error),
+        f"HTTP {status}: {_text(error) or 'the body says nothing'}{_advice(status, gone=gone)}",
         status=status,
         retry_after=_retry_delay(error) if wait is None else wait,
         should_retry=should_retry(headers),
+        of_model=gone or status == 403,
     )
 
 
@@ -114,12 +116,14 @@ def stream_fault(error: object, partial_text: str = "") -> CallFault:
     """The fault of an error object inside a successful response or stream."""
     details = mapping(error) or {"message": string(error)}
     status = next(filter(None, (_status(details.get(name)) for name in _STATUSES)), None)
+    gone = _says_gone(status, details)
     return CallFault(
-        _trigger(status, details),
+        Trigger.auth if gone else _trigger(status, details),
         f"error inside the reply: {_text(details) or 'it says nothing'}",
         status=status,
         retry_after=_retry_delay(details),
         partial_text=partial_text,
+        of_model=gone or status == 403,
     )
 
 
@@ -146,9 +150,7 @@ def _error(body: bytes) -> dict[str, Any]:
 def _trigger(status: int | None, error: Mapping[str, Any]) -> Trigger:
     if status in _CERTAIN:
         return _STATUS[status]
-    errors = (error, _passed_on(error))
-    names = " ".join(filter(None, map(_names, errors)))
-    message = " ".join(_QUOTED.sub(" ", _message(one)) for one in errors)
+    names, message = _said(error)
     for words, meanings in ((message, _ABOVE_NAMES), (names, _IN_NAMES), (message, _IN_MESSAGE)):
         for trigger, pattern in meanings:
             if pattern.search(words) and _fits(trigger, status):
@@ -156,6 +158,16 @@ def _trigger(status: int | None, error: Mapping[str, Any]) -> Trigger:
     if status is None:
         return Trigger.bad_request if _OURS.search(names) else Trigger.server_error
     return _STATUS.get(status, Trigger.server_error if status >= 500 else Trigger.bad_request)
+
+
+def _says_gone(status: int | None, error: Mapping[str, Any]) -> bool:
+    return status in MAY_BE_GONE and is_gone(*_said(error))
+
+
+def _said(error: Mapping[str, Any]) -> tuple[str, str]:
+    """What the error, and the one it hands on, call themselves; what they say, without the request's own names."""
+    errors = (error, _passed_on(error))
+    return " ".join(filter(None, map(_names, errors))), " ".join(_QUOTED.sub(" ", _message(one)) for one in errors)
 
 
 def _names(error: Mapping[str, Any]) -> str:
@@ -195,8 +207,8 @@ def _message(error: Mapping[str, Any]) -> str:
     return " ".join(filter(None, (text, string(mapping(error.get("metadata")).get("raw")))))
 
 
-def _advice(status: int) -> str:
-    if status in (404, 405):
+def _advice(status: int, *, gone: bool) -> str:
+    if gone or status in (404, 405):
         return " (check the model's `model` and `base_url` in the fleet)"
     return " (redirected: check `base_url` in the fleet)" if 300 <= status < 400 else ""
 

@@ -131,9 +131,9 @@ class Lane:
         return self._changed(now, state, result) if state else None
 
     def _refused(self, now: float, fault: CallFault) -> None:
-        """A dead key is dead for all of its provider's models; by a 403, which is about this model, here alone."""
+        """A dead key is dead for all of its provider's models; where it is this model that is refused, here alone."""
         if fault.trigger in REFUSED and fault.sent == "yes":
-            dead = self if fault.status == 403 or not self.target.key else self.key
+            dead = self if fault.of_model or not self.target.key else self.key
             dead.dead_until = now + DEAD
         elif fault.trigger is Trigger.rate_limited and fault.retry_after:
             self.paused_until = max(self.paused_until, now + fault.retry_after)

@@ -125,6 +125,7 @@ class CallFault:
     `retry_after` is in seconds. `partial_text` is what had arrived before a cut. `should_retry` is what the provider
     says of sending the same request again; None where it does not say. `written` is all that the model had written,
     reasoning and calls too, and `usage` what the provider had counted until then: all there is to count where `final`.
+    `of_model`: this model is refused, or is not there; its key serves others.
     """
 
     trigger: Trigger
@@ -137,3 +138,4 @@ class CallFault:
     written: str = field(default="", repr=False)
     usage: Usage | None = None
     final: bool = False
+    of_model: bool = False

@@ -205,7 +205,7 @@ def test_an_error_amid_a_stream_is_a_fault_with_what_had_arrived():
         ),
         (400, "too many tokens: size limit exceeded by 11326 tokens.", Trigger.context_overflow),
         (400, "too many tokens: max tokens must be less than or equal to 4096", Trigger.bad_request),
-        (404, "model 'x' not found", Trigger.bad_request),
+        (404, "model 'x' not found", Trigger.auth),
         (499, "request cancelled", Trigger.timeout),
         (500, "internal server error", Trigger.server_error),
         (503, "x", Trigger.overloaded),

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestra.dialects import codec
+from orchestra.dialects.faults import stream_fault
 from orchestra.types import Trigger
 
 CODEC = codec("openai-chat")
@@ -76,7 +77,6 @@ XAI = b"""{"code": "The caller does not have permission to execute the specified
         (400, body("triggered Azure OpenAI's content management policy"), "content_filter"),
         (400, body("the field `timeout` is unknown"), "bad_request"),
         (400, body("messages is required"), "bad_request"),
-        (404, body("The model `x` does not exist", code="model_not_found"), "bad_request"),
         (422, b'{"detail": "field required"}', "bad_request"),
         (307, b"", "bad_request"),
         (408, b"", "timeout"),
@@ -95,8 +95,6 @@ XAI = b"""{"code": "The caller does not have permission to execute the specified
         (500, b'{"error": "just a text"}', "server_error"),
         (400, body("Invalid schema for function 'update_billing_address': 'type' is required."), "bad_request"),
         (400, body("tools.0.custom.name: 'content_moderation' is duplicated"), "bad_request"),
-        (404, body("The model `moderation-x` does not exist", code="model_not_found"), "bad_request"),
-        (404, body('The model "content_filter" does not exist'), "bad_request"),
         (500, body("Internal server error in billing-svc"), "server_error"),
         (500, b'{"error": "billing-svc"}', "server_error"),
         (429, body("Please check your billing details."), "quota"),
@@ -127,6 +125,62 @@ XAI = b"""{"code": "The caller does not have permission to execute the specified
 def test_an_error_response_becomes_the_trigger_it_stands_for(status, data, trigger):
     fault = CODEC.error(status, {}, data)
     assert (fault.trigger, fault.status, fault.sent) == (Trigger(trigger), status, "yes")
+
+
+@pytest.mark.parametrize(
+    ("status", "data"),
+    [
+        (404, body("The model `x` does not exist or you do not have access to it.", code="model_not_found")),
+        (404, body("The model `moderation-x` does not exist")),
+        (404, body('The model "content_filter" does not exist')),
+        (404, body("model: claude-3-sonnet-20240229", "not_found_error")),
+        (404, body("models/gemini-1.0-pro is not found for API version v1beta, or is not supported.")),
+        (404, body("Publisher Model `projects/p/models/x` was not found or your project does not have access to it.")),
+        (404, body('model "x" not found, try pulling it first')),
+        (404, b'{"code": "Some requested entity was not found", "error": "The model grok-9 does not exist"}'),
+        (404, body("The API deployment for this resource does not exist.")),
+        (404, body("no", code="DeploymentNotFound")),
+        (404, body("No endpoints found for foo/bar.")),
+        (404, b'{"message": "This model version has reached the end of its life. Please refer to the docs."}'),
+        (404, b'{"message": "Could not resolve the foundation model from the provided model identifier."}'),
+        (400, b'{"message": "The provided model identifier is invalid."}'),
+        (400, body("The model `x` has been decommissioned and is no longer supported.", code="model_decommissioned")),
+        (400, b'{"object": "error", "message": "Invalid model: x", "type": "invalid_model", "code": "1500"}'),
+        (400, body("Model Not Exist", "invalid_request_error")),
+        (400, body("foo/bar is not a valid model ID", code=400)),
+        (400, body("/chat/completions: Invalid model name passed in model=x.")),
+        (410, body("The model x is no longer available.")),
+    ],
+)  # fmt: skip
+def test_a_model_that_is_not_there_is_refused_without_its_key(status, data):
+    fault = CODEC.error(status, {}, data)
+    assert (fault.trigger, fault.of_model) == (Trigger.auth, True)
+    assert "check the model's `model`" in fault.text
+
+
+@pytest.mark.parametrize(
+    ("status", "data"),
+    [
+        (404, b""),
+        (404, b"<html>Not Found</html>"),
+        (404, b'{"detail": "Not Found"}'),
+        (404, body("No such File object: file-1")),
+        (404, body("No endpoints found that support tool use. To learn more, see the docs")),
+        (400, body("`temperature` is deprecated for this model.")),
+        (400, body("Previous response with id 'r' not found.", code="previous_response_not_found")),
+        (400, body("Tool 'model' not found in request.tools")),
+        (400, body("this model does not support tools")),
+        (400, body("'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.")),
+    ],
+)
+def test_what_else_is_not_found_or_not_supported_is_the_requests_fault(status, data):
+    fault = CODEC.error(status, {}, data)
+    assert (fault.trigger, fault.of_model) == (Trigger.bad_request, False)
+
+
+def test_a_model_that_is_not_there_may_be_told_inside_a_stream():
+    fault = stream_fault({"message": "The model `x` does not exist.", "type": "NotFoundError", "code": 404})
+    assert (fault.trigger, fault.of_model) == (Trigger.auth, True)
 
 
 def test_what_openrouter_hands_on_counts_by_its_own_name():

@@ -53,6 +53,24 @@ async def test_a_fault_of_the_key_is_another_keys_turn_at_once(status):
     assert pool.rows.judged[0].reason.endswith("on small (key A): to small (key B)")
 
 
+async def test_a_model_that_its_provider_has_retired_is_left_alone_and_its_key_goes_on_serving_others():
+    gone = error(404, "The model `small` does not exist or you do not have access to it.", "model_not_found")
+    pool = Pool({"A": [gone, say("ok"), say("ok")]}, keyed("A"), keyed("A", name="twin"))
+    first, second = [await pool.run() for _ in range(2)]
+    assert (first.ladder.model, second.ladder.model) == ("twin", "twin")
+    assert [one.trigger for one in first.attempts] == [Trigger.auth, None]
+    assert pool.asked == ["A", "A", "A"]  # the second call did not ask for it again
+    assert pool.moves[0] == (Action.sibling, "twin")
+
+
+async def test_a_model_that_is_not_there_and_has_no_other_ends_after_one_request_and_says_what_to_check():
+    gone = error(404, "The model `smal` does not exist", "model_not_found")
+    pool = Pool({"A": [gone]}, keyed("A"))
+    with pytest.raises(Exhausted, match="check the model's `model` and `base_url` in the fleet"):
+        await pool.run()
+    assert pool.asked == ["A"]
+
+
 async def test_silence_is_another_keys_turn_at_once():
     pool = Pool({"A": [SILENCE], "B": OK}, hasty(keyed("A", "B"), first_token=0.02), clock=RealClock())
     await pool.run()

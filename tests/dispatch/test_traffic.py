@@ -53,7 +53,7 @@ class Known:
 
 
 def refused(status):
-    return CallFault(Trigger.auth, "no", status=status)
+    return CallFault(Trigger.auth, "no", status=status, of_model=status == 403)
 
 
 def test_a_target_whose_replies_are_suddenly_far_longer_is_less_healthy_than_one_whose_are_not():
