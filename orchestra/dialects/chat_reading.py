@@ -43,6 +43,7 @@ class ChatReading:
         self._by_messages = False  # whether what was said came in messages, not in deltas
         tags = encoded.card is None or profile_of(encoded.card).think_tags
         self._tags = ThinkTags() if tags else None  # until it is known that what comes is text
+        self._before = ""  # what then stood before the text: a thought in its tags
 
     def event(self, name: str, data: dict[str, Any]) -> CallFault | None:  # noqa: ARG002  # chunks have no name
         """Takes in a chunk."""
@@ -96,31 +97,37 @@ class ChatReading:
         """Takes in the message of a choice, which may stand beside a delta that says no more than a piece of it."""
         message = mapping(choice.get("message"))
         if message and (not delta or choice.get("finish_reason")):
-            self._undivided(message, pieces=self._by_messages or not (delta or self.draft.begun))
+            self._undivided(message, pieces=self._by_messages or not (delta or self._begun()))
         if delta or message or "text" not in choice:
             return None
-        chat = self.draft.begun or not choice["text"]  # where a text stands beside what deltas say, as Together's does
+        chat = self._begun() or not choice["text"]  # where a text stands beside what deltas say, as Together's does
         return None if chat and not choice.keys().isdisjoint(_SPOKEN) else bad_reply(_OTHER_KIND)
 
     def _undivided(self, message: dict[str, Any], *, pieces: bool) -> None:
         """Takes in a message: a piece where there are no deltas, else all of the reply, which some streams end with."""
         if pieces:
             self._told(message)
-            self._by_messages = self.draft.begun
+            self._by_messages = self._begun()
         else:
             self._rest(message)
+
+    def _begun(self) -> bool:
+        """Whether anything has come, be it that none of it could be said yet."""
+        return self.draft.begun or bool(self._tags and self._tags.given)
 
     def _rest(self, whole: dict[str, Any]) -> None:
         """Takes in what deltas have not said of the whole message; where it contradicts them, what they said stays."""
         said, thought, refused = self.draft.said
         text, thoughts = _content(whole)
+        before = self._tags.given if self._tags else self._before
         rest: dict[str, Any] = {
-            "content": _going_on(said, text),
+            "content": _going_on(scalars(before) + said, text),
             "reasoning_content": _going_on(thought, thoughts),
             "refusal": _going_on(refused, string(whole.get("refusal"))),
             "reasoning_details": [] if self._details.begun else whole.get("reasoning_details"),
         }
         self._told(rest)
+        self._undecided(whole)
         self._calls.complete(whole)
 
     def _told(self, message: dict[str, Any]) -> None:
@@ -136,6 +143,7 @@ class ChatReading:
             self._say(text)
         if refusal := message.get("refusal"):
             draft.refuse(string(refusal))
+        self._undecided(message)
         self._calls.add(message)
 
     def _say(self, text: str) -> None:
@@ -152,11 +160,16 @@ class ChatReading:
         if text:
             self.draft.say(text)
         if self._tags and self._tags.over:
-            self._tags = None
+            self._before, self._tags = self._tags.given.removesuffix(text), None
 
     def _apart(self) -> None:
-        """A server that tells thoughts apart leaves none in the text."""
+        """Looks for no tags from here on: once a thought has come in a field of its own, those in the text are text."""
         if self._tags:
+            self._tagged(*self._tags.rest())
+
+    def _undecided(self, message: dict[str, Any]) -> None:
+        """Says what was held before the calls of a message, where it stood; a thought that has begun may go on."""
+        if self._tags and self._tags.undecided and _pieces(message):
             self._tagged(*self._tags.rest())
 
 

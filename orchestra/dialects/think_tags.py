@@ -25,13 +25,25 @@ class ThinkTags:
     """Tells the thought that a text begins with from the text, however it is split. Later tags are text."""
 
     def __init__(self) -> None:
+        self._given: list[str] = []
         self._held = ""  # what a tag may begin with, or the space around one
         self._end: str | None = None  # what ends the part that is being read; None before it is known to be a thought
         self.over = False
         """Whether all that still comes is text."""
 
+    @property
+    def given(self) -> str:
+        """All that was taken, as it came: no text has been made of it until `over`."""
+        return "".join(self._given)
+
+    @property
+    def undecided(self) -> bool:
+        """Whether it holds what may be text or the beginning of a tag."""
+        return self._end is None and bool(self._held)
+
     def take(self, piece: str) -> tuple[str, str]:
         """What can be said by now: of the thought, and of the text."""
+        self._given.append(piece)
         said = self._held + piece
         self._held = ""
         if self._end is None:

@@ -68,11 +68,76 @@ def test_a_call_behind_a_thought_has_no_blank_text_beside_it():
     assert [type(part) for part in reply.parts] == [Reasoning, ToolCall]
 
 
+@pytest.mark.parametrize("text", ["\n", "<th"])
+def test_what_was_held_before_a_call_stands_before_it(text):
+    made = call(0, "c1", "rows", '{"sql": "x"}')
+    deltas = stream(chunk({"content": text}), chunk(made), chunk(finish="tool_calls"))
+    at_once = stream(chunk({"content": text} | made, "tool_calls"))
+    at_the_end = stream(chunk({"content": text}), ending({"content": text} | made, "tool_calls"))
+    for told in (deltas, at_once, at_the_end):
+        assert [type(part) for part in read(told)[1].parts] == [Text, ToolCall]
+
+
+def test_a_thought_goes_on_behind_a_call_and_may_begin_there():
+    made = call(0, "c1", "rows", '{"sql": "x"}')
+    within = stream(chunk({"content": "<think>h"}), chunk(made), chunk({"content": "m</think>\n"}, "tool_calls"))
+    behind = stream(chunk({"content": ""} | made), chunk({"content": HM}, "tool_calls"))
+    for told in (within, behind):
+        reply = read(told)[1]
+        assert (reply.reasoning, reply.text, len(reply.tool_calls)) == ("hm", "", 1)
+
+
 def test_a_call_written_as_json_behind_a_thought_is_a_call():
     asked = encoded(tools=(ROWS,), card=chat.card(capabilities={"tools": "json"}))
     text = '<think>{"answer"?</think>\n{"tool": "rows", "arguments": {"sql": "x"}}'
     reply = read(stream(*pieces(text, 7), chunk(finish="stop")), asked)[1]
     assert [type(part) for part in reply.parts] == [Reasoning, ToolCall]
+
+
+def ending(message, reason="stop", **last):
+    return {"choices": [{"index": 0, "message": message, "finish_reason": reason} | last]}
+
+
+HM = "<think>hm</think>\n\n"
+
+
+@pytest.mark.parametrize("last", [{}, {"delta": {"role": "assistant", "content": ""}}])
+@pytest.mark.parametrize(
+    ("told", "whole", "parts"),
+    [
+        ("\n", "\nParis", [(Text, "\nParis")]),
+        ("\n", "\n" + HM + "Paris", [(Reasoning, "hm"), (Text, "Paris")]),
+        ("<th", "<th>a</th>", [(Text, "<th>a</th>")]),
+        ("<think>h", HM + "Paris", [(Reasoning, "hm"), (Text, "Paris")]),
+        ("<think>hm</th", HM + "Paris", [(Reasoning, "hm"), (Text, "Paris")]),
+        (HM, HM, [(Reasoning, "hm")]),
+        (HM, HM + "Paris", [(Reasoning, "hm"), (Text, "Paris")]),
+        (HM + "Par", HM + "Paris", [(Reasoning, "hm"), (Text, "Paris")]),
+        ("\n" + HM + "Paris", "\n" + HM + "Paris", [(Reasoning, "hm"), (Text, "Paris")]),
+        (HM + "Par", HM + "Rome", [(Reasoning, "hm"), (Text, "Par")]),
+    ],
+)
+def test_a_whole_message_at_the_end_goes_on_from_what_was_told_with_its_tags(told, whole, parts, last):
+    for size in (1, 40):
+        reply = read(stream(*pieces(told, size), ending({"content": whole}, **last)))[1]
+        assert texts(reply) == parts
+
+
+def test_a_thought_that_was_broken_off_is_not_told_again_by_a_whole_message():
+    reply = read(stream(chunk({"content": "<think>hm"}), ending({"content": "<think>hm"}, "length")))[1]
+    assert (texts(reply), reply.finish) == ([(Reasoning, "hm")], "length")
+
+
+def test_a_thought_before_a_call_is_not_told_again_by_a_whole_message():
+    made = call(0, "c1", "rows", '{"sql": "x"}')
+    last = ending({"content": HM} | made, "tool_calls")
+    reply = read(stream(chunk({"content": HM}), chunk(made), last))[1]
+    assert [type(part) for part in reply.parts] == [Reasoning, ToolCall]
+
+
+def test_messages_without_any_delta_are_pieces_though_the_first_is_held():
+    held = [{"choices": [{"index": 0, "message": {"content": one}}]} for one in ("<th", "ink>hm</think>", "yes")]
+    assert texts(read(stream(*held, chunk(finish="stop")))[1]) == [(Reasoning, "hm"), (Text, "yes")]
 
 
 @pytest.mark.parametrize("provider", ["openai", "azure", "deepseek", "openrouter"])
