@@ -55,7 +55,7 @@ class ChatReading:
             return fault
         if "x_groq" in data and (fault := self._groqs(data)):
             return fault
-        if self._tags and choice.get("finish_reason") not in _UNENDED:
+        if self._tags and _finish(string(choice.get("finish_reason"))):
             self._tagged(*self._tags.rest())
         if choice and (fault := ended(choice, draft)):
             return fault
@@ -182,7 +182,6 @@ def _going_on(said: str, whole: str) -> str:
 _WORDS = frozenset({"role", "content"})
 _SPOKEN = ("delta", "message")
 _TAGS = "tags"
-_UNENDED: Final = (None, "", "null")  # as some servers write null
 BESIDE_CALLS: Final = "extra_content"
 """What Google's endpoint says of a call beside it: the signature of its thought, without which it refuses the call."""
 _OTHER_KIND = "the choice is one of /completions, which holds a text and no message: check `base_url`"
@@ -304,12 +303,17 @@ def ended(choice: dict[str, Any], draft: Draft) -> CallFault | None:
         return stream_fault(error)
     if not isinstance(reason := choice.get("finish_reason"), str):
         return None
-    name = reason.rpartition(":")[2].strip().lower()  # Google: "content_filter: PROHIBITED_CONTENT"
-    if name in _UNENDED:
+    if not (name := _finish(reason)):
         return None
     if said := choice.get("usage"):  # Moonshot's stands here
         draft.usage = usage(mapping(said), draft.encoded.card) or draft.usage
     return draft.stopped(reason, _MEANINGS.get(name))
+
+
+def _finish(reason: str) -> str:
+    """The finish that a reason names; empty where it names none, as where a server writes null as a text."""
+    name = reason.rpartition(":")[2].strip().lower()  # Google: "content_filter: PROHIBITED_CONTENT"
+    return "" if name == "null" else name
 
 
 _MEANINGS: Final[Mapping[str, Finish | Trigger]] = {

@@ -57,6 +57,12 @@ def test_a_thought_that_was_broken_off_is_no_text(text, thought):
     assert cut.partial_text == "yes"
 
 
+@pytest.mark.parametrize("reason", ["", "null", "NULL", " ", 0])
+def test_a_finish_that_is_none_does_not_end_a_thought(reason):
+    told = [chunk({"content": piece}, reason) for piece in ("<th", "ink>hm </th", "ink>\n", "yes")]
+    assert texts(read(stream(*told, chunk(finish="stop")))[1]) == [(Reasoning, "hm "), (Text, "yes")]
+
+
 def test_an_empty_thought_is_none():
     assert texts(read(stream(*pieces("<think>\n\n</think>\n\nyes", 4), chunk(finish="stop")))[1])[-1] == (Text, "yes")
     assert texts(read(stream(*pieces("<think></think>yes", 4), chunk(finish="stop")))[1]) == [(Text, "yes")]
