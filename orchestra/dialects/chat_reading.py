@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any, Final
 
-from orchestra.dialects.chat_profiles import counts_thoughts_in_total, profile_of
+from orchestra.dialects.chat_profiles import counts_thoughts_in_total, tags_thoughts
 from orchestra.dialects.draft import CallDraft, Draft
 from orchestra.dialects.encoded import Encoded
 from orchestra.dialects.faults import stream_fault
@@ -41,7 +41,7 @@ class ChatReading:
         self._calls = ChatCalls(self.draft)
         self._details = ReasoningDetails()
         self._by_messages = False  # whether what was said came in messages, not in deltas
-        tags = encoded.card is None or profile_of(encoded.card).think_tags
+        tags = encoded.card is None or tags_thoughts(encoded.card)
         self._tags = ThinkTags() if tags else None  # until it is known that what comes is text
         self._before = ""  # what then stood before the text: a thought in its tags
 

@@ -154,6 +154,13 @@ def test_servers_that_tell_thoughts_apart_leave_none_in_the_text(provider):
     assert texts(read(apart)[1]) == [(Reasoning, "hm"), (Text, "<think>")]
 
 
+@pytest.mark.parametrize(("provider", "said"), [("acme", False), ("vllm", False), ("openai", True), ("deepseek", True)])
+def test_a_card_says_whether_thoughts_may_stand_in_the_text(provider, said):
+    asked = encoded(card=chat.card(provider=provider, capabilities={"think_tags": said}))
+    parts = [(Reasoning, "hm"), (Text, "yes")] if said else [(Text, HM + "yes")]
+    assert texts(read(stream(*pieces(HM + "yes", 9), chunk(finish="stop")), asked)[1]) == parts
+
+
 def test_a_thought_in_tags_returns_in_them_on_turns_that_call_tools():
     mine = Origin("acme", "openai-chat", "m-1")
     thought = Reasoning("hm", mine, TAGGED)
