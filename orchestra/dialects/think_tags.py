@@ -6,6 +6,7 @@ vLLM, SGLang and llama.cpp without a reasoning parser, LM Studio, Groq's `raw`.
 
 from __future__ import annotations
 
+import string
 from collections.abc import Iterable
 from typing import Final
 
@@ -14,6 +15,7 @@ from orchestra.types import Reasoning
 TAGGED: Final = "<think>"
 """The state of a reasoning that came in tags, and goes back in them."""
 _CLOSED: Final = "</think>"
+_UNSEEN: Final = f"{string.whitespace}\ufeff\u200b"  # with the marks that some servers begin a text with
 
 
 def tagged(thoughts: Iterable[Reasoning]) -> str:
@@ -47,7 +49,7 @@ class ThinkTags:
         said = self._held + piece
         self._held = ""
         if self._end is None:
-            begun = said.lstrip()
+            begun = said.lstrip(_UNSEEN)
             if len(begun) < len(TAGGED) and TAGGED.startswith(begun):
                 self._held = said
                 return "", ""
@@ -72,6 +74,6 @@ class ThinkTags:
         return said[: len(said) - begins], ""
 
     def _text(self, thought: str, said: str) -> tuple[str, str]:
-        text = said.lstrip()
+        text = said.lstrip(_UNSEEN)
         self.over = bool(text)
         return thought, text

@@ -10,6 +10,7 @@ from tests.dialects import chat
 from tests.dialects.chat import CODEC, ROWS, body, call, chunk, encoded, read, stream
 
 THINKING = "\n<think>\nThe <b> tag? </thin\nno</think>\n\nParis, <think>not this</think>."
+HM = "<think>hm</think>\n\n"
 THOUGHT, ANSWER = "\nThe <b> tag? </thin\nno", "Paris, <think>not this</think>."
 
 
@@ -32,6 +33,14 @@ def test_a_thought_before_the_text_is_reasoning_however_it_is_split(size):
     assert said(deltas) == (THOUGHT, ANSWER)
     assert texts(reply) == [(Reasoning, THOUGHT), (Text, ANSWER)]
     assert reply.raw == ANSWER
+
+
+@pytest.mark.parametrize("mark", ["\ufeff", "\u200b", "\ufeff\n"])
+def test_a_mark_that_shows_nothing_may_stand_before_a_thought(mark):
+    for size in (1, 40):
+        reply = read(stream(*pieces(f"{mark}{HM}{mark}yes", size), chunk(finish="stop")))[1]
+        assert texts(reply) == [(Reasoning, "hm"), (Text, "yes")]
+        assert read(stream(*pieces(f"{mark}yes", size), chunk(finish="stop")))[1].text == f"{mark}yes"
 
 
 def test_a_whole_reply_and_a_finish_beside_its_text_are_read_alike():
@@ -102,9 +111,6 @@ def test_a_call_written_as_json_behind_a_thought_is_a_call():
 
 def ending(message, reason="stop", **last):
     return {"choices": [{"index": 0, "message": message, "finish_reason": reason} | last]}
-
-
-HM = "<think>hm</think>\n\n"
 
 
 @pytest.mark.parametrize("last", [{}, {"delta": {"role": "assistant", "content": ""}}])
