@@ -63,6 +63,12 @@ def path_of(card: ModelCard, profile: ChatProfile) -> str:
     return "/chat/completions"
 
 
+def tags_thoughts(card: ModelCard) -> bool:
+    """Whether a text of the card's model may begin with a thought in tags, as the card says or else its server's."""
+    said = card.capabilities.think_tags
+    return profile_of(card).think_tags if said is None else said
+
+
 def counts_thoughts_in_total(card: ModelCard) -> bool:
     """Whether the card's server is Google's, or said to be: it counts thoughts neither as completion nor by name."""
     return card.provider == "gemini" or bool(_GOOGLE.match(card.base_url or ""))

@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any, Final
 
-from orchestra.dialects.chat_profiles import counts_thoughts_in_total, profile_of
+from orchestra.dialects.chat_profiles import counts_thoughts_in_total, tags_thoughts
 from orchestra.dialects.draft import CallDraft, Draft
 from orchestra.dialects.encoded import Encoded
 from orchestra.dialects.faults import stream_fault
@@ -41,8 +41,9 @@ class ChatReading:
         self._calls = ChatCalls(self.draft)
         self._details = ReasoningDetails()
         self._by_messages = False  # whether what was said came in messages, not in deltas
-        tags = encoded.card is None or profile_of(encoded.card).think_tags
+        tags = encoded.card is None or tags_thoughts(encoded.card)
         self._tags = ThinkTags() if tags else None  # until it is known that what comes is text
+        self._before = ""  # what then stood before the text: a thought in its tags
 
     def event(self, name: str, data: dict[str, Any]) -> CallFault | None:  # noqa: ARG002  # chunks have no name
         """Takes in a chunk."""
@@ -54,7 +55,7 @@ class ChatReading:
             return fault
         if "x_groq" in data and (fault := self._groqs(data)):
             return fault
-        if self._tags and choice.get("finish_reason") not in _UNENDED:
+        if self._tags and _finish(string(choice.get("finish_reason"))):
             self._tagged(*self._tags.rest())
         if choice and (fault := ended(choice, draft)):
             return fault
@@ -96,31 +97,37 @@ class ChatReading:
         """Takes in the message of a choice, which may stand beside a delta that says no more than a piece of it."""
         message = mapping(choice.get("message"))
         if message and (not delta or choice.get("finish_reason")):
-            self._undivided(message, pieces=self._by_messages or not (delta or self.draft.begun))
+            self._undivided(message, pieces=self._by_messages or not (delta or self._begun()))
         if delta or message or "text" not in choice:
             return None
-        chat = self.draft.begun or not choice["text"]  # where a text stands beside what deltas say, as Together's does
+        chat = self._begun() or not choice["text"]  # where a text stands beside what deltas say, as Together's does
         return None if chat and not choice.keys().isdisjoint(_SPOKEN) else bad_reply(_OTHER_KIND)
 
     def _undivided(self, message: dict[str, Any], *, pieces: bool) -> None:
         """Takes in a message: a piece where there are no deltas, else all of the reply, which some streams end with."""
         if pieces:
             self._told(message)
-            self._by_messages = self.draft.begun
+            self._by_messages = self._begun()
         else:
             self._rest(message)
+
+    def _begun(self) -> bool:
+        """Whether anything has come, be it that none of it could be said yet."""
+        return self.draft.begun or bool(self._tags and self._tags.given)
 
     def _rest(self, whole: dict[str, Any]) -> None:
         """Takes in what deltas have not said of the whole message; where it contradicts them, what they said stays."""
         said, thought, refused = self.draft.said
         text, thoughts = _content(whole)
+        before = self._tags.given if self._tags else self._before
         rest: dict[str, Any] = {
-            "content": _going_on(said, text),
+            "content": _going_on(scalars(before) + said, text),
             "reasoning_content": _going_on(thought, thoughts),
             "refusal": _going_on(refused, string(whole.get("refusal"))),
             "reasoning_details": [] if self._details.begun else whole.get("reasoning_details"),
         }
         self._told(rest)
+        self._undecided(whole)
         self._calls.complete(whole)
 
     def _told(self, message: dict[str, Any]) -> None:
@@ -136,6 +143,7 @@ class ChatReading:
             self._say(text)
         if refusal := message.get("refusal"):
             draft.refuse(string(refusal))
+        self._undecided(message)
         self._calls.add(message)
 
     def _say(self, text: str) -> None:
@@ -152,11 +160,16 @@ class ChatReading:
         if text:
             self.draft.say(text)
         if self._tags and self._tags.over:
-            self._tags = None
+            self._before, self._tags = self._tags.given.removesuffix(text), None
 
     def _apart(self) -> None:
-        """A server that tells thoughts apart leaves none in the text."""
+        """Looks for no tags from here on: once a thought has come in a field of its own, those in the text are text."""
         if self._tags:
+            self._tagged(*self._tags.rest())
+
+    def _undecided(self, message: dict[str, Any]) -> None:
+        """Says what was held before the calls of a message, where it stood; a thought that has begun may go on."""
+        if self._tags and self._tags.undecided and _pieces(message):
             self._tagged(*self._tags.rest())
 
 
@@ -169,7 +182,6 @@ def _going_on(said: str, whole: str) -> str:
 _WORDS = frozenset({"role", "content"})
 _SPOKEN = ("delta", "message")
 _TAGS = "tags"
-_UNENDED: Final = (None, "", "null")  # as some servers write null
 BESIDE_CALLS: Final = "extra_content"
 """What Google's endpoint says of a call beside it: the signature of its thought, without which it refuses the call."""
 _OTHER_KIND = "the choice is one of /completions, which holds a text and no message: check `base_url`"
@@ -291,12 +303,17 @@ def ended(choice: dict[str, Any], draft: Draft) -> CallFault | None:
         return stream_fault(error)
     if not isinstance(reason := choice.get("finish_reason"), str):
         return None
-    name = reason.rpartition(":")[2].strip().lower()  # Google: "content_filter: PROHIBITED_CONTENT"
-    if name in _UNENDED:
+    if not (name := _finish(reason)):
         return None
     if said := choice.get("usage"):  # Moonshot's stands here
         draft.usage = usage(mapping(said), draft.encoded.card) or draft.usage
     return draft.stopped(reason, _MEANINGS.get(name))
+
+
+def _finish(reason: str) -> str:
+    """The finish that a reason names; empty where it names none, as where a server writes null as a text."""
+    name = reason.rpartition(":")[2].strip().lower()  # Google: "content_filter: PROHIBITED_CONTENT"
+    return "" if name == "null" else name
 
 
 _MEANINGS: Final[Mapping[str, Finish | Trigger]] = {

@@ -84,32 +84,31 @@ _MEDIA = frozenset((Image, Document))
 
 def _messages(said: Asked, profile: ChatProfile) -> list[dict[str, Any]]:
     """One chat message for each turn, and one for each tool result."""
+    demanded = profile.reasoning_demanded and bool(said.ids)
     items: list[dict[str, Any]] = []
     for message in said.messages:
         if message.role == "tool":
             items += [_result(part, said) for part in message.parts if isinstance(part, ToolResult)]
         elif message.role == "assistant":
-            items += _assistant(message, said, profile)
+            items += _assistant(message, said, profile, demanded=demanded)
         else:
             items.append({"role": message.role, "content": _content(message, profile)})
-    return _with_thoughts(items, profile) if profile.reasoning_demanded and said.ids else items
+    return items
 
 
-def _with_thoughts(items: list[dict[str, Any]], profile: ChatProfile) -> list[dict[str, Any]]:
-    """The messages with a blank thought in turns of the assistant's that have none: an empty one counts as none."""
-    blank, everywhere = {profile.reasoning: " "}, profile.reasoning_turns == "all"
-    return [
-        blank | item if item["role"] == "assistant" and (everywhere or "tool_calls" in item) else item for item in items
-    ]
+def _assistant(message: Message, said: Asked, profile: ChatProfile, *, demanded: bool) -> list[dict[str, Any]]:
+    """The turn; none where all that it holds is reasoning that this server does not take back.
 
-
-def _assistant(message: Message, said: Asked, profile: ChatProfile) -> list[dict[str, Any]]:
-    """The turn; none where all that it holds is reasoning that this server does not take back."""
+    Where a thought is demanded a turn without any has a blank one: an empty one counts as none.
+    """
     calls = [_call(part, said) for part in message.parts if isinstance(part, ToolCall)]
     thoughts = [] if message.plain else _returning(message.parts, profile, calls=bool(calls))
-    text, thought = tagged(thoughts) + message.text, _thought(thoughts, profile)
+    within, thought = tagged(thoughts), _thought(thoughts, profile)
+    text = within + message.text
     if not (text or calls or thought):
         return []
+    if demanded and not (within or thought) and (calls or profile.reasoning_turns == "all"):
+        thought = {profile.reasoning: " "}
     return [{"role": "assistant", "content": text or None, **({"tool_calls": calls} if calls else {}), **thought}]
 
 

@@ -6,6 +6,7 @@ vLLM, SGLang and llama.cpp without a reasoning parser, LM Studio, Groq's `raw`.
 
 from __future__ import annotations
 
+import string
 from collections.abc import Iterable
 from typing import Final
 
@@ -14,6 +15,7 @@ from orchestra.types import Reasoning
 TAGGED: Final = "<think>"
 """The state of a reasoning that came in tags, and goes back in them."""
 _CLOSED: Final = "</think>"
+_UNSEEN: Final = f"{string.whitespace}\ufeff\u200b"  # with the marks that some servers begin a text with
 
 
 def tagged(thoughts: Iterable[Reasoning]) -> str:
@@ -25,17 +27,29 @@ class ThinkTags:
     """Tells the thought that a text begins with from the text, however it is split. Later tags are text."""
 
     def __init__(self) -> None:
+        self._given: list[str] = []
         self._held = ""  # what a tag may begin with, or the space around one
         self._end: str | None = None  # what ends the part that is being read; None before it is known to be a thought
         self.over = False
         """Whether all that still comes is text."""
 
+    @property
+    def given(self) -> str:
+        """All that was taken, as it came: no text has been made of it until `over`."""
+        return "".join(self._given)
+
+    @property
+    def undecided(self) -> bool:
+        """Whether it holds what may be text or the beginning of a tag."""
+        return self._end is None and bool(self._held)
+
     def take(self, piece: str) -> tuple[str, str]:
         """What can be said by now: of the thought, and of the text."""
+        self._given.append(piece)
         said = self._held + piece
         self._held = ""
         if self._end is None:
-            begun = said.lstrip()
+            begun = said.lstrip(_UNSEEN)
             if len(begun) < len(TAGGED) and TAGGED.startswith(begun):
                 self._held = said
                 return "", ""
@@ -60,6 +74,6 @@ class ThinkTags:
         return said[: len(said) - begins], ""
 
     def _text(self, thought: str, said: str) -> tuple[str, str]:
-        text = said.lstrip()
+        text = said.lstrip(_UNSEEN)
         self.over = bool(text)
         return thought, text

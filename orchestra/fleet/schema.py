@@ -155,6 +155,7 @@ class CapabilitiesTable(Table):
     reasoning_effort: bool | None = None
     temperature: bool | None = None
     stop: bool | None = None
+    think_tags: bool | None = None
 
 
 class ModelTable(Table):

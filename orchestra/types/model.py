@@ -34,7 +34,10 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a model can do. `tools="json"`: calls are written as JSON under a schema, not natively."""
+    """What a model can do. `tools="json"`: calls are written as JSON under a schema, not natively.
+
+    `think_tags`: a text may begin with a thought in `<think>` tags, which is told from it; None is as the server does.
+    """
 
     tools: ToolSupport = "native"
     parallel_tools: bool = True
@@ -46,6 +49,7 @@ class Capabilities:
     reasoning_effort: bool = False
     temperature: bool = True
     stop: bool = True
+    think_tags: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

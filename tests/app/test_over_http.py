@@ -6,8 +6,10 @@ import asyncio
 
 import pytest
 
+from orchestra import Orchestra
+from orchestra.fleet import Fleet
 from orchestra.ledger import AttemptEnded
-from orchestra.testing import CallTool, CutStream, Error, Reset, Silence
+from orchestra.testing import CallTool, CutStream, Error, FakeProvider, Reset, Silence
 from orchestra.transport import AiohttpTransport, HttpxTransport
 from tests.app.doubles import KEY, events, rain, rows, serving
 
@@ -45,6 +47,17 @@ async def test_a_bad_call_goes_back_once_and_then_up(transport, tmp_path):
     assert reply.tool_calls[0].arguments == {"city": "Oslo"}
     assert "town" in provider.requests[1].body["messages"][-1]["content"]
     assert len(provider.requests[2].body["messages"]) == 1  # the refused reply is no part of history
+
+
+@pytest.mark.parametrize(
+    ("said", "text"), [("", "42"), ("{ think_tags = true }", "42"), ("{ think_tags = false }", "<think>six</think>42")]
+)
+async def test_a_fleet_says_whether_a_text_may_begin_with_a_thought(said, text):
+    async with FakeProvider({"m": "<think>six</think>42"}) as provider:
+        card = f'provider = "vllm"\nbase_url = "{provider.base_url}"\nkeys = []\n'
+        fleet = Fleet.from_toml("[models.m]\n" + card + (f"capabilities = {said}\n" if said else ""))
+        async with Orchestra(fleet, ledger=None) as app:
+            assert (await app.complete("x")).text == text
 
 
 async def test_a_cancelled_call_hangs_up_and_the_provider_notices(transport, tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from orchestra.dialects.chat_profiles import PROFILES, features_of, profile_of
 from orchestra.dialects.features import FEATURES
 from orchestra.dialects.rate_limits import RateLimit
+from orchestra.dialects.think_tags import TAGGED
 from orchestra.dispatch import Endpoint
 from orchestra.dispatch.exchange import wire_request
 from orchestra.types import (
@@ -244,6 +245,13 @@ def test_moonshot_gets_a_blank_thought_where_a_turn_with_calls_has_none():
         sent = body("moonshot", *conversation(writer)[:2], Message("assistant", (Text("done"),)))["messages"]
         assert [item.get("reasoning_content") for item in sent] == [first, None, None]
     assert features_of(card("moonshot")) == replace(features_of(card("acme")), title="Moonshot")
+
+
+def test_a_thought_that_returns_in_the_text_is_not_blank_beside_it():
+    mine = Origin("moonshot", "openai-chat", "m-1")
+    turn = Message("assistant", (Reasoning("hm", mine, TAGGED), ToolCall("c1", "rows", {"sql": "x"}, origin=mine)))
+    sent = body("moonshot", turn)["messages"][0]
+    assert (sent["content"], "reasoning_content" in sent) == ("<think>hm</think>\n\n", False)
 
 
 def test_opaque_details_of_reasoning_return_as_they_came():
