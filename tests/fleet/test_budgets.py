@@ -34,7 +34,7 @@ per = "run"
         ('match = { key = "K" }\nusd = 1\nper = "day"', "match.key.0 a key is named, never written"),
         ('match = { model = "b" }\nusd = 1\nper = "day"', "fleet.toml: budget 1 names model 'b'; known: a"),
         ('match = { key = "env:L" }\nusd = 1\nper = "day"', "fleet.toml: budget 1 names key 'L'; known: K"),
-        ('match = { tenant = [] }\nusd = 1\nper = "day"', "budgets.0.match.tenant is"),
+        ('match = { tenant = [] }\nusd = 1\nper = "day"', "budgets.0.match.tenant is an empty list; leave it out"),
         (
             'match = { tenat = "x" }\nusd = 1\nper = "day"',
             "unknown key 'tenat'; known: feature, key, model, step, tenant",
