@@ -33,7 +33,7 @@ def spelled(said: Asked) -> Spelled:
     return Spelled(placed, _path(card, stream=stream), body, stream, (*unenforced, *moved, *unthought, *misplaced))
 
 
-_VERSIONED = re.compile(r"/v\d\w*(/|$)")
+_VERSIONED = re.compile(r"/v\d\w*([/?]|$)")
 _RESOURCES = ("models/", "tunedModels/", "publishers/", "projects/", "endpoints/")
 
 

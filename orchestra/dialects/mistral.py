@@ -41,7 +41,7 @@ def spelled(said: Asked) -> Spelled:
 
 def _path(base_url: str) -> str:
     """Mistral's SDK takes the bare host; OpenAI's, which many use with Mistral, takes it with /v1."""
-    return "/chat/completions" if base_url.rstrip("/").endswith("/v1") else "/v1/chat/completions"
+    return "/chat/completions" if base_url.partition("?")[0].rstrip("/").endswith("/v1") else "/v1/chat/completions"
 
 
 def _tools(said: Asked) -> dict[str, Any]:

@@ -51,6 +51,8 @@ def _fault(shape: type[BaseModel], detail: ErrorDetails) -> str:
     if kind == "literal_error":
         choices = re.findall(r"'([^']*)'", detail.get("ctx", {})["expected"])
         return f"{place} is {_shown(value)}; {known(str(value), choices)}"
+    if kind == "too_short":
+        return f"{place} is an empty list; leave it out, or name at least one"
     if kind == "value_error":
         return f"{place} {told}"
     return f"{place} is {_shown(value)}: {told[0].lower()}{told[1:]}"

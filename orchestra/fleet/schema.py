@@ -39,6 +39,12 @@ def _day(text: str) -> str:
     return text
 
 
+def _model_name(name: str) -> str:
+    if not name.strip():
+        raise ValueError(f"is {name!r}; give the model a name")
+    return name
+
+
 def _reference(key: str) -> str:
     if not re.fullmatch(r"env:[A-Za-z_][A-Za-z0-9_]*", key):
         raise ValueError(
@@ -93,6 +99,7 @@ def _headers(stated: dict[str, str]) -> dict[str, str]:
 
 
 Name = Annotated[str, Field(min_length=1)]
+ModelName = Annotated[str, AfterValidator(_model_name)]
 Names = Annotated[list[Name], BeforeValidator(_as_list)]
 Some = Annotated[Names, Field(min_length=1)]
 KeyNames = Annotated[list[Annotated[str, AfterValidator(_key_name)]], BeforeValidator(_as_list), Field(min_length=1)]
@@ -284,7 +291,7 @@ class FleetFile(Table):
     """The whole file."""
 
     fleet: FleetTable = FleetTable()
-    models: dict[Name, ModelTable] = {}
+    models: dict[ModelName, ModelTable] = {}
     providers: dict[str, ProviderTable] = {}
     network: NetworkTable = NetworkTable()
     routing: RoutingTable = RoutingTable()

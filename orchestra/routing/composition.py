@@ -54,16 +54,17 @@ def apply(
     policies: Sequence[Policy], context: StepContext, candidates: Sequence[Candidate]
 ) -> tuple[Sequence[Candidate], list[Candidate]]:
     """What the policies make of the candidates: those still in the running, and those rejected."""
-    live = tuple(candidates)  # nobody can drop a model from it in passing
+    live = candidates
     rejected: list[Candidate] = []
     for policy in policies:
-        answered = policy(context, live)
-        if answered is live:
+        given = live if isinstance(live, tuple) else list(live)  # its own: what it drops in passing shows
+        answered = policy(context, given)
+        if answered is given and given == live:
             continue
         if not _same_cards(live, answered):
             answered = _audited(policy, live, answered)
         rejected += [candidate for candidate in answered if candidate.rejected is not None]
-        live = tuple([candidate for candidate in answered if candidate.rejected is None] if rejected else answered)
+        live = [candidate for candidate in answered if candidate.rejected is None] if rejected else answered
     return live, rejected
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
@@ -71,7 +71,7 @@ def _known(name: str, value: Any, known: Sequence[str]) -> None:
         raise ConfigError(f"{name} {value!r} is unknown; known: {', '.join(known)}")
 
 
-def words(given: Sequence[str]) -> tuple[str, ...]:
+def words(given: Iterable[str]) -> tuple[str, ...]:
     """The words given; a single string is one word, not its letters."""
     return (given,) if isinstance(given, str) else tuple(given)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, TypeAlias, cast
@@ -41,7 +41,7 @@ from orchestra.types import (
 
 Signals: TypeAlias = "Callable[[Step, Mapping[str, StepResult]], Mapping[str, Json]]"
 Settle: TypeAlias = (
-    "Callable[[Step, StepResult, Sequence[tuple[ToolCall, str]], Mapping[str, StepResult]], StepResult | Sequence[str]]"
+    "Callable[[Step, StepResult, Sequence[tuple[ToolCall, str]], Mapping[str, StepResult]], StepResult | Iterable[str]]"
 )
 """From a step, its result, its calls that succeeded with what they gave, and its upstream results."""
 
@@ -368,11 +368,15 @@ def _judged(settled: Any, result: StepResult) -> StepResult | Verdict:
     """What `settle` has said of a result. Raises ConfigError where that is neither a result nor faults."""
     if isinstance(settled, StepResult):
         return settled
-    if not isinstance(settled, str | list | tuple):
-        said = type(settled).__name__
-        raise ConfigError(f"settle: got {said}; return the StepResult to take, or its faults, one a text")
-    faults = cast("str | Sequence[str]", settled)
-    return Verdict(Trigger.judged_bad, words(faults)) if faults else result
+    if not isinstance(settled, Iterable):
+        raise ConfigError(f"settle: got {type(settled).__name__}; {_SETTLE}")
+    faults = words(cast("Iterable[str]", settled or ()))
+    if odd := next((type(fault).__name__ for fault in faults if not isinstance(cast("object", fault), str)), None):
+        raise ConfigError(f"settle: got a {odd} among the faults; {_SETTLE}")
+    return Verdict(Trigger.judged_bad, faults) if faults else result
+
+
+_SETTLE = "return the StepResult to take, or its faults, one a text"
 
 
 def _from_sources(job: Job) -> bool:

@@ -24,37 +24,67 @@ class AwsCredentials:
     """botocore's default credential chain: environment, shared files, SSO, the machine's or container's role.
 
     Looked up when first needed, renewed by botocore where they expire by themselves, and looked up again once the
-    variables or files that may hold them have changed. That may read files and ask AWS: call it in a thread.
+    variables or files that may hold them have changed; those before serve until that finds others, for a change is
+    seen half done too. It may read files and ask AWS: call it in a thread.
     """
 
     def __init__(self) -> None:
-        self._found: Any = None
-        self._said: tuple[object, ...] = ()
+        self._kept: tuple[Any, tuple[object, ...]] | None = None  # with what was said when they were found
 
     def signature(self, region: str) -> Signature:
         """What signs requests to a region now. Raises ConfigError without botocore, without credentials."""
-        session, faults = _botocore("session"), _botocore("exceptions")
-        try:
-            if (said := _said()) != self._said or not self._found:
-                self._found, self._said = session.Session().get_credentials(), said
-            found = self._found and self._found.get_frozen_credentials()
-        # The second is what AWS refuses, such as a role; the last are new credentials that have expired already.
-        except (faults.BotoCoreError, faults.ClientError, RuntimeError) as error:
-            raise ConfigError(f"AWS credentials cannot be had ({error}); {_WAYS}") from None
-        if not found:
-            raise ConfigError(f"no AWS credentials were found; {_WAYS}")
-        return Signature(region, found.access_key, found.secret_key, found.token)
+        kept, said = self._kept, _said()
+        if kept is None or kept[1] != said:
+            try:
+                self._kept = kept = _looked_up(), said
+            except ConfigError:
+                if kept is None:
+                    raise
+        with _told():
+            keys = kept[0].get_frozen_credentials()
+        return Signature(region, keys.access_key, keys.secret_key, keys.token)
+
+
+def _looked_up() -> Any:
+    """The credentials that the chain finds now, known to be whole."""
+    session = _botocore("session")
+    with _told():
+        if (found := session.Session().get_credentials()) and found.get_frozen_credentials():
+            return found
+    raise ConfigError(f"no AWS credentials were found; {_WAYS}")
+
+
+@contextmanager
+def _told() -> Generator[None]:
+    """Raises ConfigError for what botocore raises where there are no good credentials."""
+    faults = _botocore("exceptions")
+    try:
+        yield
+    except (faults.BotoCoreError, faults.ClientError, RuntimeError) as error:  # the second: AWS refuses, such as a role
+        # botocore has no class of its own for credentials that it renewed and that have expired already.
+        if isinstance(error, RuntimeError) and "expired" not in str(error):
+            raise
+        raise ConfigError(f"AWS credentials cannot be had ({error}); {_WAYS}") from None
 
 
 _SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
 _PROFILES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
+_ROLES = (
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+)
 _FILES = (("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"), ("AWS_CONFIG_FILE", "~/.aws/config"))
 
 
 def _said() -> tuple[object, ...]:
     """What the variables and files that may hold credentials say, as far as it shows that they were changed."""
     files = [_written(os.environ.get(variable) or usual) for variable, usual in _FILES]
-    return (*map(os.environ.get, _SECRETS + _PROFILES), *files)
+    return (*map(os.environ.get, _SECRETS + _PROFILES + _ROLES), *files)
 
 
 def _written(path: str) -> tuple[str, int, int, int] | None:

@@ -51,6 +51,7 @@ def test_a_model_that_cannot_stream_is_asked_for_the_whole_reply():
         ("https://generativelanguage.googleapis.com/v1beta", "gemini-3-pro", "/models/gemini-3-pro:"),
         ("https://aiplatform.googleapis.com/v1/publishers/google", "gemini-3-pro", "/models/gemini-3-pro:"),
         ("http://127.0.0.1:80/v1beta1/", "models/x", "/models/x:"),
+        ("http://127.0.0.1:80/v1beta1?api-version=1", "models/x", "/models/x:"),
         (None, "odd model?x", "/v1beta/models/odd%20model%3Fx:"),
         ("https://v1.example.com/vendor", "a/b", "/v1beta/models/a/b:"),
     ],

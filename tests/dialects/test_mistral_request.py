@@ -34,6 +34,8 @@ def test_a_plain_request_holds_nothing_that_was_not_asked_for():
         ("https://api.mistral.ai", "/v1/chat/completions"),
         ("https://api.mistral.ai/v1", "/chat/completions"),
         ("https://api.mistral.ai/v1/", "/chat/completions"),
+        ("https://x.models.ai.azure.com/v1?api-version=2024-05-01", "/chat/completions"),
+        ("https://x.models.ai.azure.com?api-version=2024-05-01", "/v1/chat/completions"),
     ],
 )
 def test_a_base_url_may_end_in_v1_or_not(base_url, path):

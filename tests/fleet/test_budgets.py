@@ -34,7 +34,7 @@ per = "run"
         ('match = { key = "K" }\nusd = 1\nper = "day"', "match.key.0 a key is named, never written"),
         ('match = { model = "b" }\nusd = 1\nper = "day"', "fleet.toml: budget 1 names model 'b'; known: a"),
         ('match = { key = "env:L" }\nusd = 1\nper = "day"', "fleet.toml: budget 1 names key 'L'; known: K"),
-        ('match = { tenant = [] }\nusd = 1\nper = "day"', "budgets.0.match.tenant is"),
+        ('match = { tenant = [] }\nusd = 1\nper = "day"', "budgets.0.match.tenant is an empty list; leave it out"),
         (
             'match = { tenat = "x" }\nusd = 1\nper = "day"',
             "unknown key 'tenat'; known: feature, key, model, step, tenant",
@@ -62,6 +62,13 @@ def test_a_budget_that_would_cap_nothing_is_refused(budget, said):
             "budget 1 matches tenant 'acme'; give a tuple of the values that match",
         ),
         (Budget(1.0, match={"tenant": ()}), r"budget 1 matches tenant \(\); give a tuple"),
+        (Budget("5"), "budget 1 has usd '5'; give a number that is not negative"),
+        (Budget(None), "budget 1 has usd None; give a number"),
+        (Budget(1.0, 7), "budget 1 is per 7; known: day, hour, month, run"),
+        (Budget(1.0, match={"model": 5}), "budget 1 matches model 5; give a tuple of the values that match"),
+        (Budget(1.0, match={"model": ("a", 5)}), r"budget 1 matches model \('a', 5\); give a tuple"),
+        (Budget(1.0, match={5: ("a",)}), "budget 1 matches 5; known: feature, key, model, step, tenant"),
+        (Budget(1.0, match=None), "budget 1 matches None; give a mapping of labels to tuples"),
     ],
 )
 def test_a_budget_made_in_code_that_says_nonsense_is_refused_when_the_fleet_is_made(budget, said):

@@ -46,13 +46,40 @@ def test_a_silent_drop_is_recorded(fleet, context):
     )
 
 
-def test_no_policy_drops_a_model_in_passing(fleet, context):
+def test_what_a_policy_drops_in_passing_is_recorded(fleet, context):
     def in_passing(context, candidates):
-        candidates.remove(candidates[0])
+        del candidates[:2]
         return candidates
 
-    with pytest.raises(AttributeError, match="'tuple' object has no attribute 'remove'"):
-        decide(fleet, [favour_large, in_passing], context)
+    decision = decide(fleet, [favour_large, in_passing], context)
+    said = "dropped by policy 'in_passing' without a reason"
+    assert decision.rejections == tuple(Rejection(model, "in_passing", said) for model in ("large", "middle"))
+    assert decision.model == "small"
+    given = list(gate(fleet, context)[0])
+    answered = compose(in_passing)(context, given)
+    assert [(one.card.name, one.rejected is None) for one in answered] == [
+        ("small", True),
+        ("large", False),
+        ("middle", False),
+    ]
+    assert len(given) == 3
+
+
+def test_a_policy_may_rearrange_the_list_that_another_returned(fleet, context):
+    def sorting(context, candidates):
+        candidates.sort(key=lambda one: one.rank)
+        return candidates
+
+    def joining(context, candidates):
+        return [candidates[-1]] + candidates[:-1]  # noqa: RUF005  # what a list can and a tuple cannot
+
+    def placing(context, candidates):
+        candidates[0] = reject(candidates[0], "placing", "not that one")
+        return candidates
+
+    decision = decide(fleet, [favour_large, sorting, joining, placing], context)
+    assert decision.rejections == (Rejection("large", "placing", "not that one"),)
+    assert decision.ladder == ("middle",)
 
 
 def test_what_one_policy_rejects_the_next_never_sees(fleet, context):

@@ -148,6 +148,7 @@ def test_a_policy_called_by_itself_leaves_a_tier_it_cannot_rank(fleet, context):
         ({"tier": 3}, "StepPolicy rule 2: rules.0.tier is 3"),
         ("capable", "StepPolicy rule 2: rules.0 is 'capable'"),
         ({"match": {"matches": "("}}, "StepPolicy rule 2: rules.0.match.matches.0 is no regular expression"),
+        ({"match": {"tools": []}}, "StepPolicy rule 2: rules.0.match.tools is an empty list; leave it out, or name"),
         (StepRule(Match(matches=("(",))), r"matches '\(' is no regular expression"),
     ],
 )

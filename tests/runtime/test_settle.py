@@ -1,4 +1,5 @@
 import json
+from collections import deque
 
 import pytest
 
@@ -23,7 +24,18 @@ async def test_one_fault_as_a_text_goes_to_the_model_as_it_is_not_letter_by_lett
     assert "- say please\n" in model.requests[2]["messages"][-1]["content"]
 
 
-@pytest.mark.parametrize("none", [[], (), ""])
+@pytest.mark.parametrize(
+    "kind", [list, tuple, set, frozenset, deque, dict.fromkeys, iter, lambda faults: map(str, faults)]
+)
+async def test_faults_may_come_as_any_collection_of_texts(kind):
+    out, model = await settled(
+        lambda _, result, *__: result if "please" in result.text else kind(["say please"]), "it", "it, please"
+    )
+    assert out["answer"] == "it, please"
+    assert "- say please\n" in model.requests[2]["messages"][-1]["content"]
+
+
+@pytest.mark.parametrize("none", [[], (), "", set(), iter(())])
 async def test_where_there_are_no_faults_the_result_stands(none):
     out, model = await settled(lambda *_: none, "it")
     assert (out["state"], out["answer"], len(model.requests)) == ("done", "it", 2)
@@ -35,3 +47,9 @@ async def test_what_is_neither_a_result_nor_faults_is_an_error_that_says_so(said
         ConfigError, match=f"settle: got {type(said).__name__}; return the StepResult to take, or its faults"
     ):
         await settled(lambda *_: said, "it")
+
+
+@pytest.mark.parametrize("fault", [ValueError("x"), None, 7])
+async def test_a_fault_that_is_no_text_is_an_error_that_says_so(fault):
+    with pytest.raises(ConfigError, match=f"settle: got a {type(fault).__name__} among the faults; return"):
+        await settled(lambda *_: ["say please", fault], "it")

@@ -20,7 +20,7 @@ PATH = "/model/arn%3Aaws%3Abedrock%2Fx.y-z_1%3A0/converse-stream"
 def chain(monkeypatch, tmp_path):
     """botocore's credential chain without what this machine may know."""
     pytest.importorskip("botocore")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", *sigv4._PROFILES, *sigv4._ROLES):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
@@ -115,17 +115,108 @@ def test_credentials_that_stayed_as_they_were_are_looked_up_once(chain):
     assert credentials.signature("eu-central-1") == first
 
 
-@pytest.mark.parametrize("refused", [True, False])
-def test_a_role_that_aws_refuses_is_an_error_that_says_so(chain, refused):
+def _kept(path, key):
+    path.write_text(f"[default]\naws_access_key_id = {key}\naws_secret_access_key = s\n")
+
+
+@pytest.mark.parametrize("profile", ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"])
+def test_another_profile_is_looked_up_again(chain, tmp_path, profile):
+    (tmp_path / "config").write_text("[profile b]\naws_access_key_id = B\naws_secret_access_key = s\n")
+    _kept(tmp_path / "credentials", "A")
+    credentials = AwsCredentials()
+    assert credentials.signature("eu-central-1").access_key == "A"
+    chain.setenv(profile, "b")
+    assert credentials.signature("eu-central-1").access_key == "B"
+
+
+@pytest.mark.parametrize("variable", ["AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"])
+def test_another_file_is_looked_up_again(chain, tmp_path, variable):
+    for name in "AB":
+        _kept(tmp_path / name, name)
+    chain.setenv(variable, str(tmp_path / "A"))
+    credentials = AwsCredentials()
+    assert credentials.signature("eu-central-1").access_key == "A"
+    chain.setenv(variable, str(tmp_path / "B"))
+    assert credentials.signature("eu-central-1").access_key == "B"
+    _kept(tmp_path / "B", "rewritten")
+    assert credentials.signature("eu-central-1").access_key == "rewritten"
+
+
+@pytest.mark.parametrize("variable", sigv4._ROLES)
+def test_another_role_is_looked_up_again(chain, variable):
+    from botocore.credentials import Credentials
+
+    found = iter("AB")
+    chain.setattr("botocore.session.Session.get_credentials", lambda _: Credentials(next(found), "s"))
+    credentials = AwsCredentials()
+    assert credentials.signature("eu-central-1").access_key == "A"
+    chain.setenv(variable, "another")
+    assert [credentials.signature("eu-central-1").access_key for _ in range(2)] == ["B", "B"]
+
+
+def test_credentials_serve_until_those_after_them_are_there(chain, tmp_path):
+    chain.setenv("AWS_ACCESS_KEY_ID", "ENV1")
+    chain.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    credentials = AwsCredentials()
+    assert credentials.signature("eu-central-1").access_key == "ENV1"
+    chain.delenv("AWS_SECRET_ACCESS_KEY")
+    assert credentials.signature("eu-central-1").access_key == "ENV1"
+    chain.delenv("AWS_ACCESS_KEY_ID")
+    assert credentials.signature("eu-central-1").access_key == "ENV1"
+    kept = tmp_path / "credentials"
+    _kept(kept, "FILE2")
+    assert credentials.signature("eu-central-1").access_key == "FILE2"
+    for half in ("", "[default", "[default]\naws_access_key_id = FILE3\n"):
+        kept.write_text(half)
+        assert credentials.signature("eu-central-1").access_key == "FILE2"
+    _kept(kept, "FILE3")
+    assert credentials.signature("eu-central-1").access_key == "FILE3"
+
+
+def test_a_look_up_that_failed_is_made_again_with_the_next_call(chain):
+    from botocore.credentials import Credentials
+    from botocore.exceptions import ClientError
+
+    refusal = ClientError({"Error": {"Code": "Throttling", "Message": "later"}}, "AssumeRole")
+    results = iter([Credentials("A", "s"), refusal, Credentials("B", "s")])
+
+    def looked_up(_):
+        if isinstance(result := next(results), Exception):
+            raise result
+        return result
+
+    chain.setattr("botocore.session.Session.get_credentials", looked_up)
+    credentials = AwsCredentials()
+    assert credentials.signature("eu-central-1").access_key == "A"
+    chain.setenv("AWS_ROLE_ARN", "another")
+    assert [credentials.signature("eu-central-1").access_key for _ in range(3)] == ["A", "B", "B"]
+
+
+def test_a_role_that_aws_refuses_is_an_error_that_says_so(chain):
     from botocore.exceptions import ClientError
 
     def failing(_):
-        if refused:
-            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not your role"}}, "AssumeRole")
-        raise RuntimeError("AccessDenied: not your role, and expired")
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not your role"}}, "AssumeRole")
 
     chain.setattr("botocore.session.Session.get_credentials", failing)
     with pytest.raises(ConfigError, match=r"cannot be had \(.*AccessDenied.*not your role"):
+        AwsCredentials().signature("eu-central-1")
+
+
+def test_credentials_that_have_expired_are_an_error_that_says_so(chain):
+    chain.setenv("AWS_ACCESS_KEY_ID", "A")
+    chain.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    chain.setenv("AWS_CREDENTIAL_EXPIRATION", "2020-01-01T00:00:00Z")
+    with pytest.raises(ConfigError, match=r"cannot be had \(.*still expired"):
+        AwsCredentials().signature("eu-central-1")
+
+
+def test_what_has_nothing_to_do_with_credentials_is_raised_as_it_is(chain):
+    def failing(_):
+        raise RuntimeError("can't start new thread")
+
+    chain.setattr("botocore.session.Session.get_credentials", failing)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
         AwsCredentials().signature("eu-central-1")
 
 
