@@ -15,7 +15,7 @@ from secrets import token_hex
 from weakref import WeakKeyDictionary
 
 from orchestra.dispatch.purse import Account, Purse
-from orchestra.ledger import Charge, Charges, Spending
+from orchestra.ledger import Charge, Charges, Taken
 from orchestra.transport.forks import begins_anew
 from orchestra.types import EACH, Budget, Labels, Period
 
@@ -32,7 +32,7 @@ class Caps:
         self.budgets = tuple(budgets)
         self._begin(charges, holder)
         if charges and self._books:
-            charges.sum_up()
+            charges.index()
         begins_anew(self)
 
     def _begin(self, charges: Charges | None, holder: str) -> None:
@@ -45,7 +45,6 @@ class Caps:
         self._hour: float | None = None
         self._runs: WeakKeyDictionary[Account, tuple[_Period, ...]] = WeakKeyDictionary()
         self._lock = threading.Lock()
-        self._asked = 0
 
     def after_fork(self) -> None:
         """What the parent holds and spends from now on is another process's."""
@@ -81,31 +80,24 @@ class Caps:
         """Read what others have added to the periods that are kept, and all there is of those that are not yet."""
         if added := charges.new():
             self._enter(added, {place: book.periods.values() for place, book in enumerate(self._books)})
-        for begins, ends in {(one.begins, one.ends) for one in fresh.values()}:
-            spending = charges.within(begins, ends, self._named)
-            periods = {place: (one,) for place, one in fresh.items() if (one.begins, one.ends) == (begins, ends)}
-            self._start(spending, periods)
-        self._asked += 1
-        if self._asked % _OFTEN == 0:
-            charges.keep_up()
+        if fresh:
+            begins, ends = min(one.begins for one in fresh.values()), max(one.ends for one in fresh.values())
+            self._start(charges.within(begins, ends, self._named), fresh)
 
-    def _start(self, spending: Spending, periods: Mapping[int, Collection[_Period]]) -> None:
-        """Count what was spent in periods of which nothing is known yet."""
-        for labels, usd in spending.sums:
+    def _start(self, taken: Taken, fresh: Mapping[int, _Period]) -> None:
+        """Count what was taken in periods of which nothing is known yet."""
+        for hour, labels, usd in taken.sums:
             for place in self._by_label.of(labels):
-                for period in periods.get(place, ()):
-                    period.count(labels, usd)
-        over = {one.attempt for one in spending.charges if one.ended}
-        self._enter(spending.charges, periods, over)  # what this process holds is in accounts that are kept
-        for (period,) in periods.values():
-            period.entered = max(period.entered, spending.until)
+                if place in fresh:
+                    fresh[place].count(hour, labels, usd)
+        self._enter(taken.open, {place: (one,) for place, one in fresh.items()})
+        for one in fresh.values():
+            one.entered = max(one.entered, taken.until)
 
-    def _enter(
-        self, charges: Iterable[Charge], periods: Mapping[int, Collection[_Period]], own: Collection[str] = ()
-    ) -> None:
-        """Count charges of others, and those of `own` attempts."""
+    def _enter(self, charges: Iterable[Charge], periods: Mapping[int, Collection[_Period]]) -> None:
+        """Count charges of others: what this process holds is in accounts that are kept."""
         for charge in charges:
-            if charge.holder != self.holder or charge.attempt in own:
+            if charge.holder != self.holder:
                 for place in periods if charge.ended else self._by_label.of(charge.labels):
                     for period in periods.get(place, ()):
                         period.enter(charge)
@@ -123,9 +115,6 @@ class Caps:
 
 _HOUR = 3_600.0
 """Seconds; no period begins within one."""
-
-_OFTEN = 50
-"""Every so many attempts that budgets pay for, what has ended is summed up for processes that come new."""
 
 
 class _ByLabel:
@@ -214,9 +203,9 @@ class _Period:
             self.accounts[name] = Account(self.budget.usd, budget=self.budget)
         return self.accounts[name]
 
-    def count(self, labels: Labels, usd: float) -> None:
-        """Count what attempts took that have ended."""
-        if account := self.account(labels):
+    def count(self, hour: float, labels: Labels, usd: float) -> None:
+        """Count what attempts took that are over, if the hour in which they began is of this period."""
+        if self.begins <= hour < self.ends and (account := self.account(labels)):
             account.others += usd
 
     def enter(self, charge: Charge) -> None:

@@ -1,6 +1,6 @@
 """ledger: (every event) append-only rows in SQLite, and what they tell: attempts, totals, traces, comparisons."""
 
-from orchestra.ledger.charges import Charge, Charges, Spending
+from orchestra.ledger.charges import Charge, Charges, Taken
 from orchestra.ledger.compare import Comparison, Estimate, compare
 from orchestra.ledger.events import (
     AttemptEnded,
@@ -68,12 +68,12 @@ __all__ = [
     "RunState",
     "RunSummary",
     "Sink",
-    "Spending",
     "StepEnded",
     "StepStarted",
     "StepState",
     "StepView",
     "StructlogSink",
+    "Taken",
     "ToolEnded",
     "ToolStarted",
     "ToolView",

@@ -61,21 +61,6 @@ CREATE TABLE IF NOT EXISTS cards (name TEXT PRIMARY KEY, facts TEXT NOT NULL) WI
 COMMIT;
 """
 
-# What attempts have `spent` is summed up to the row that `summed` names; of those that are `unsettled` there, only the
-# start is. All of it can be had from the events, so a file that may only be read goes without.
-_SUMS = """
-BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS spent (
-    hour INTEGER NOT NULL, tenant TEXT NOT NULL, feature TEXT NOT NULL, step TEXT NOT NULL, model TEXT NOT NULL,
-    key TEXT NOT NULL, usd REAL NOT NULL
-);
-CREATE INDEX IF NOT EXISTS spent_by_hour ON spent (hour);
-CREATE TABLE IF NOT EXISTS unsettled (seq INTEGER PRIMARY KEY);
-CREATE TABLE IF NOT EXISTS summed (seq INTEGER NOT NULL);
-INSERT INTO summed SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM summed);
-COMMIT;
-"""
-
 
 def _prepare(path: Path) -> None:
     if path.name == ":memory:":
@@ -101,16 +86,6 @@ def _claim(db: sqlite3.Connection, path: Path | None) -> None:
         db.executescript(_EVENTS)
     if not {"journal", "leases", "cards"} <= tables:
         db.executescript(_LATER)
-    if "summed" not in tables:
-        _gain_sums(db)
-
-
-def _gain_sums(db: sqlite3.Connection) -> None:
-    try:
-        db.executescript(_SUMS)
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
-            raise
 
 
 def into_wal(db: sqlite3.Connection) -> None:

@@ -2,6 +2,7 @@
 
 import gc
 import multiprocessing
+import sqlite3
 import weakref
 from contextlib import closing, suppress
 from datetime import UTC, datetime
@@ -20,7 +21,6 @@ from orchestra.dispatch import caps as caps_module
 from orchestra.dispatch.caps import Caps
 from orchestra.errors import BudgetExceeded, LedgerError
 from orchestra.ledger import AttemptEnded, AttemptStarted, Charges, Decided, Ledger
-from orchestra.ledger import charges as charges_module
 from orchestra.types import Budget, Cost, Decision, Labels, Step, StepContext
 
 NUMBERS = count()
@@ -289,22 +289,36 @@ def test_without_a_ledger_the_period_is_forgotten_that_the_clock_has_not_shown_f
     assert left == 3.0
 
 
-def test_what_others_write_while_a_period_is_read_counts_once(monkeypatch, file):
-    one, other = Life([ACME], file), Life([ACME], file)
-    within = Charges.within
+@pytest.mark.parametrize("read", ["new", "within"])
+@pytest.mark.parametrize("over", [False, True], ids=["open", "over"])
+def test_what_others_write_before_or_after_a_reading_counts_once(over, read, monkeypatch, file):
+    budgets = [ACME, Budget(9.0, "hour", {"tenant": ("acme",)})]
+    one, other = Life(budgets, file), Life(budgets, file)
+    one.spend(0.25, tenant="acme")
+    reading = getattr(Charges, read)
 
     def late(charges, *span):
-        context = StepContext(Step("s"), tenant="acme")
-        other.ledger.append("r", "s", Decided(context, Decision("m", "efficient", "balanced")))
-        other.ledger.append("r", "s", AttemptStarted("late", "m", reserved=2.0, holder=other.caps.holder))
-        return within(charges, *span)
+        with monkeypatch.context() as patch:  # the other process reads for itself
+            patch.setattr(Charges, read, reading)
+            ends.append(other.begin(2.0, tenant="acme"))
+            if over:
+                ends.pop()(1.0)
+        found = reading(charges, *span)
+        with monkeypatch.context() as patch:
+            patch.setattr(Charges, read, reading)
+            other.spend(0.5, tenant="acme")
+        return found
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Charges, "within", late)
-        assert one.left(tenant="acme") == 3.0
-    assert one.left(tenant="acme") == 3.0
-    other.ledger.append("r", "s", AttemptEnded("late", "m", cost=Cost(1.0)))
-    assert one.left(tenant="acme") == 4.0
+    for hour in (1, 2):
+        ends = []
+        one.now = other.now = NOON + hour * HOUR
+        with monkeypatch.context() as patch:
+            patch.setattr(Charges, read, late)
+            one.left(tenant="acme")
+        for end in ends:
+            end(1.0)
+        lefts = [[account.left for account in life.purse(tenant="acme").accounts[1:3]] for life in (one, other)]
+        assert lefts == [[4.75 - 1.5 * hour, 7.5]] * 2
 
 
 def test_what_others_wrote_with_a_clock_that_was_ahead_is_not_read_before_its_time(reads, file):
@@ -363,16 +377,17 @@ def test_without_a_ledger_file_a_budget_begins_with_the_process():
     assert Life(budgets).left(tenant="acme") == 5.0
 
 
-@pytest.fixture
-def summed(monkeypatch):
-    """What is written is summed up after every other attempt, a few rows at a time."""
-    sum_up = charges_module._sum_up
-    monkeypatch.setattr(charges_module, "_sum_up", lambda db, _: sum_up(db, 3))
-    monkeypatch.setattr(caps_module, "_OFTEN", 2)
+@pytest.mark.parametrize(("per", "found"), [("day", 1), ("run", 0)])
+def test_the_index_for_budgets_with_periods_is_made_before_any_call(per, found, file):
+    life = Life([Budget(5.0, per)], file)
+    for _ in range(2):
+        with closing(sqlite3.connect(file)) as db:
+            made = db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'attempts_by_time'").fetchone()
+        assert made == (found,)
+        life.spend(1.0)
 
 
-@pytest.mark.usefixtures("summed")
-def test_what_is_summed_up_counts_as_what_is_read_row_by_row(file):
+def test_a_process_that_comes_new_finds_what_the_others_know(file):
     budgets = [Budget(9.0, "month", {"tenant": ("*",)}), Budget(9.0, "day"), Budget(9.0, "hour", {"model": ("m", "m")})]
     one, other = Life(budgets, file, NOON - HOUR), Life(budgets, file)
     one.spend(1.0, tenant="a")
@@ -387,10 +402,17 @@ def test_what_is_summed_up_counts_as_what_is_read_row_by_row(file):
     one.spend(0.25, tenant="c")
     for life in (*lives, Life(budgets, file)):
         assert [life.purse(tenant=name).accounts[1].left for name in "abc"] == [5.5, 8.5, 8.75]
-        assert life.purse().accounts[1].left == 4.75
-    rows = Charges(one.ledger._store).within(0, 1e12)
-    assert len(rows.charges) < 3
-    assert rows.until > 10
+
+
+def test_the_present_periods_are_looked_for_once_an_hour(monkeypatch):
+    looked, at = [], caps_module._Book.at
+    monkeypatch.setattr(caps_module._Book, "at", lambda book, now: looked.append(now) or at(book, now))
+    life = Life([Budget(5.0, "day"), Budget(9.0, "hour", {"model": ("m",)})])
+    began = NOON // HOUR * HOUR
+    for now in (NOON, NOON + 1, began, began + HOUR - 1e-3, began + HOUR, began + HOUR + 9, NOON):
+        life.now = now
+        life.spend(0.5)
+    assert looked == [NOON, NOON, began + HOUR, began + HOUR, NOON, NOON]
 
 
 def test_of_many_budgets_only_those_that_match_pay_in_their_order():

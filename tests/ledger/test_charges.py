@@ -11,7 +11,6 @@ import pytest
 
 from orchestra.errors import LedgerError
 from orchestra.ledger import AttemptEnded, AttemptStarted, Charge, Charges, Decided, Ledger
-from orchestra.ledger import charges as charges_module
 from orchestra.types import Cost, Decision, Labels, Step, StepContext
 
 
@@ -39,24 +38,10 @@ def ledgers(file: Path, clock: Clock) -> Iterator[tuple[Ledger, Ledger]]:
 HOUR = 3600.0
 
 
-@pytest.fixture
-def at_a_time(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many rows are summed up at a time, alone in a list."""
-    most, summed = [1000], charges_module._sum_up
-    monkeypatch.setattr(charges_module, "_sum_up", lambda db, _: summed(db, most[0]))
-    return most
-
-
 def taken(charges: Charges, begins: float, ends: float) -> float:
     """USD that were spent or are held for what began in that time."""
-    spending = charges.within(begins, ends)
-    held: dict[str, float] = {}
-    for one in spending.charges:
-        if not one.ended:
-            held[one.attempt] = one.usd or 0.0
-        elif one.attempt in held and one.usd is not None:
-            held[one.attempt] = one.usd
-    return sum(usd for _, usd in spending.sums) + sum(held.values())
+    found = charges.within(begins, ends)
+    return sum(usd for *_, usd in found.sums) + sum(one.usd or 0.0 for one in found.open)
 
 
 def attempt(ledger: Ledger, name: str, *, run: str = "run-1", usd: float | None = 0.5) -> None:
@@ -75,7 +60,7 @@ def test_an_attempt_is_a_charge_when_it_begins_and_another_when_it_ends(ledgers:
     charges = ledger.charges()
     assert charges is not None
     labels = Labels("run-1", "acme", "search", "look up", "small", "K")
-    began, ended = charges.within(0.0, HOUR).charges
+    began, ended = charges.of("run-1")
     assert began == Charge("a1", 100.0, ended=False, usd=1.0, labels=labels, holder="caps-1")
     assert (ended.attempt, ended.ended, ended.usd) == ("a1", True, 0.5)
     assert began.seq < ended.seq
@@ -117,9 +102,7 @@ def test_only_what_is_new_is_read_and_only_where_somebody_else_has_written(ledge
     assert charges.new() == []
 
 
-def test_attempts_are_found_by_when_they_began_whenever_they_end_and_however_much_is_summed_up(
-    ledgers: tuple[Ledger, Ledger], clock: Clock, at_a_time: list[int]
-) -> None:
+def test_attempts_are_found_by_when_they_began_whenever_they_end(ledgers: tuple[Ledger, Ledger], clock: Clock) -> None:
     ledger, _ = ledgers
     clock.now = 9 * HOUR
     attempt(ledger, "ahead", run="run-0")
@@ -135,96 +118,59 @@ def test_attempts_are_found_by_when_they_began_whenever_they_end_and_however_muc
     attempt(ledger, "after", run="run-2")
     charges = ledger.charges()
     assert charges is not None
-    for rows in (10, 9, 1, 3, 1):
-        at_a_time[0] = rows
-        charges.keep_up()
+    for _ in range(2):
         assert taken(charges, 2 * HOUR, 3 * HOUR) == 4.25
         assert taken(charges, 0.0, 24 * HOUR) == 5.75
+        charges.index()
 
 
-def test_what_ends_after_its_beginning_was_summed_up_is_counted_as_what_it_cost(
-    ledgers: tuple[Ledger, Ledger], at_a_time: list[int]
+def test_of_attempts_that_are_over_there_is_a_sum_and_the_others_are_told_one_by_one(
+    ledgers: tuple[Ledger, Ledger], clock: Clock
 ) -> None:
     ledger, _ = ledgers
-    charges = ledger.charges()
-    assert charges is not None
-    at_a_time[0] = 1
     for name in ("a1", "a2", "unknown"):
-        ledger.append("run-1", "s1", AttemptStarted(name, "small", reserved=1.0))
-    charges.sum_up()
-    assert taken(charges, 0.0, HOUR) == 3.0
-    ledger.append("run-1", "s1", AttemptEnded("a1", "small", cost=Cost(0.25)))
-    assert taken(charges, 0.0, HOUR) == 2.25
-    charges.sum_up()
+        ledger.append("run-1", "s1", AttemptStarted(name, "small", reserved=1.0, holder="caps-1"))
     ledger.append("run-1", "s1", AttemptEnded("unknown", "small", cost=Cost(None)))
     ledger.append("run-1", "s1", AttemptEnded("a1", "small", cost=Cost(0.5)))
-    charges.sum_up()
-    spending = charges.within(0.0, HOUR)
-    assert [one.attempt for one in spending.charges] == ["a2"]
-    assert sum(usd for _, usd in spending.sums) == 1.25
+    ledger.append("run-1", "s1", AttemptEnded("a1", "small", cost=Cost(0.25)))
+    clock.now = HOUR
+    attempt(ledger, "later")
+    charges = ledger.charges()
+    assert charges is not None
+    found = charges.within(0.0, 2 * HOUR, ("model",))
+    assert found.sums == ((0.0, Labels(model="small"), 1.5), (HOUR, Labels(model="small"), 0.5))
+    labels = Labels("run-1", "", "", "", "small")
+    assert found.open == (Charge("a2", 100.0, ended=False, usd=1.0, labels=labels, holder="caps-1"),)
+    assert found.until == 8
 
 
-def test_sums_tell_apart_the_labels_that_are_asked_for(ledgers: tuple[Ledger, Ledger], at_a_time: list[int]) -> None:
+def test_sums_tell_apart_the_labels_that_are_asked_for(ledgers: tuple[Ledger, Ledger]) -> None:
     ledger, _ = ledgers
     for tenant, feature in (("acme", "search"), ("acme", "chat"), ("other", "chat")):
-        decide(ledger, Step("s1"), tenant=tenant, feature=feature)
+        decide(ledger, Step("s1", name="look"), tenant=tenant, feature=feature)
         attempt(ledger, f"{tenant}-{feature}")
-    at_a_time[0] = 1
     charges = ledger.charges()
     assert charges is not None
-    charges.sum_up()
-    assert dict(charges.within(0.0, HOUR, ("tenant",)).sums) == {
-        Labels(tenant="acme"): 1.0,
-        Labels(tenant="other"): 0.5,
-    }
-    assert dict(charges.within(0.0, HOUR, ()).sums) == {Labels(): 1.5}
-    assert Labels("", "other", "chat", "s1", "small", "K") in dict(charges.within(0.0, HOUR).sums)
+    assert charges.within(0.0, HOUR, ("tenant",)).sums == (
+        (0.0, Labels(tenant="acme"), 1.0),
+        (0.0, Labels(tenant="other"), 0.5),
+    )
+    assert charges.within(0.0, HOUR, ("key", "step")).sums == ((0.0, Labels(step="look", key="K"), 1.5),)
+    assert charges.within(0.0, HOUR, ()).sums == ((0.0, Labels(), 1.5),)
+    assert [labels for _, labels, _ in charges.within(0.0, HOUR).sums][2] == Labels(
+        "", "other", "chat", "look", "small", "K"
+    )
 
 
-def test_several_sum_up_one_file_and_none_counts_a_row_twice(
-    ledgers: tuple[Ledger, Ledger], at_a_time: list[int]
-) -> None:
-    readers = [reader for ledger in ledgers if (reader := ledger.charges())]
-    at_a_time[0] = 3
-    for number in range(20):
-        attempt(ledgers[number % 2], f"a{number}")
-        readers[number % 3 % 2].keep_up()
-        assert [taken(reader, 0.0, HOUR) for reader in readers] == [(number + 1) / 2] * 2
-    for reader in readers:
-        reader.sum_up()
-    assert [len(reader.within(0.0, HOUR).charges) for reader in readers] == [2, 2]  # of 40 rows
-
-
-def test_a_ledger_of_an_earlier_version_gains_the_sums(file: Path, at_a_time: list[int]) -> None:
-    with closing(Ledger(file)) as ledger:
-        attempt(ledger, "a1")
-    with closing(sqlite3.connect(file)) as db:
-        for table in ("spent", "unsettled", "summed"):
-            db.execute(f"DROP TABLE {table}")
-        db.execute("CREATE INDEX attempts_by_time ON events (time) WHERE type = 'attempt_started'")
-        db.commit()
-    at_a_time[0] = 1
-    with closing(Ledger(file)) as ledger:
-        charges = ledger.charges()
-        assert charges is not None
-        charges.sum_up()
-        spending = charges.within(0.0, 1e12)
-        assert (sum(usd for _, usd in spending.sums), spending.until, spending.charges) == (0.5, 2, ())
-
-
-def test_what_this_process_alone_has_written_is_not_read_when_another_one_writes(
-    ledgers: tuple[Ledger, Ledger],
-) -> None:
-    ledger, other = ledgers
+def test_decisions_are_looked_at_only_for_labels_that_stand_in_them(ledgers: tuple[Ledger, Ledger]) -> None:
+    ledger, _ = ledgers
+    decide(ledger, Step("s1"), tenant="acme")
+    ledger.append("run-1", "s1", AttemptStarted("a1", "small", reserved=1.0))
     charges = ledger.charges()
     assert charges is not None
-    assert charges.new() == []
-    attempt(ledger, "mine")
-    charges.keep_up()
-    attempt(other, "theirs")
-    charges.keep_up()
-    attempt(ledger, "mine too")
-    assert [one.attempt for one in charges.new() if not one.ended] == ["theirs", "mine too"]
+    for by, tenant in ((("model", "key"), ""), ((), ""), (("feature",), "acme"), (("step", "key"), "acme")):
+        (one,) = charges.within(0.0, HOUR, by).open
+        assert one.labels.tenant == tenant
 
 
 def test_each_reader_reads_for_itself(ledgers: tuple[Ledger, Ledger]) -> None:
@@ -236,18 +182,19 @@ def test_each_reader_reads_for_itself(ledgers: tuple[Ledger, Ledger]) -> None:
     assert [reader.anew().new() for reader in readers] == [[], []]
 
 
-def test_where_the_file_can_have_no_sums_charges_are_read_without_them(file: Path, at_a_time: list[int]) -> None:
+def test_where_the_file_can_have_no_index_charges_are_read_without_it(file: Path) -> None:
     with closing(Ledger(file)) as ledger:
         attempt(ledger, "a1")
-        at_a_time[0] = 1
+        with closing(sqlite3.connect(file)) as db:
+            (size,) = db.execute("PRAGMA page_count").fetchone()
         assert ledger._store
-        ledger._store.use("fill", lambda db: db.execute("PRAGMA query_only = ON"))
+        ledger._store.use("fill", lambda db: db.execute(f"PRAGMA max_page_count = {size}"))
         charges = ledger.charges()
         assert charges is not None
-        charges.sum_up()
-        charges.keep_up()
-        spending = charges.within(0.0, 1e12)
-        assert (spending.sums, spending.until, len(spending.charges)) == ((), 0, 2)
+        charges.index()
+        with closing(sqlite3.connect(file)) as db:
+            assert not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'attempts_by_time'").fetchall()
+        assert taken(charges, 0.0, 1e12) == 0.5
 
 
 def test_of_a_run_only_its_own_charges_are_read(ledgers: tuple[Ledger, Ledger]) -> None:
