@@ -228,8 +228,11 @@ class Orchestra:
         """Close connections, embedded servers, checkpoints and the ledger.
 
         Calls and agents' runs that are waited for end with a LedgerError, those of sync twins with CancelledError; the
-        ledger has their ends. Those that begin meanwhile are refused.
+        ledger has their ends. Those that begin meanwhile are refused. Raises ConfigError elsewhere than on asyncio.
         """
+        from orchestra.dispatch.under_way import running_task
+
+        running_task()
         under_way = self.engine.dispatcher.under_way
         under_way.refuse()
         async with AsyncExitStack() as closing:  # what cannot be closed keeps nothing else open

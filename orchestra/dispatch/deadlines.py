@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections.abc import Awaitable, Callable
-from time import monotonic
 from typing import TypeVar
 
 from orchestra.transport import TransportFault
 from orchestra.types import Timeouts, Trigger
 
 T = TypeVar("T")
-TAIL = 0.25
-"""Seconds for the end of a body whose reply is whole: a new connection costs less than a longer wait for this one."""
+GRACE = 0.25
+"""Seconds for which a wait goes on behind its deadline, once: where something held up the event loop, what came in time
+lies there unread. As long for the end of a body whose reply is whole: a new connection costs less than a longer wait.
+"""
 _TICK = 1e-3  # seconds; an event loop rings within its clock's resolution of the time
-_LATE = 0.1  # seconds after its time that a timer rings in an event loop which something has held up
-_CATCH_UP = 1.0  # seconds in which what came meanwhile is read at the latest
 
 
 class Deadlines:
     """Bounds each wait of an exchange that begins now, with one timer for all of them: most waits are short.
 
     `deadline` is on `clock`'s scale, in seconds. `streamed`: the first-token and chunk deadlines apply.
-    `first_token` is when the reply began, in seconds after the start. `paused` is for how long nobody asked for more,
-    or could have: while the event loop is held up nothing is read, and what came lies there unseen.
+    `first_token` is when the reply began, in seconds after the start. `paused` is for how long nobody asked for more.
     """
 
     def __init__(self, timeouts: Timeouts, deadline: float, clock: Callable[[], float], *, streamed: bool) -> None:
@@ -35,8 +34,7 @@ class Deadlines:
         self._timer: asyncio.TimerHandle | None = None
         self._waiting: asyncio.Task[object] | None = None
         self._expired = False
-        self._rings = 0.0  # when the timer is to, on the processor's own clock
-        self._held_up = 0.0  # seconds that the wait under way is longer because the event loop did not get on
+        self._spared = -math.inf  # until when the last deadline that passed was not declared so
         self._heard = b"\n\n"  # what came last of events
         self.first_token: float | None = None
         self.paused = 0.0
@@ -64,7 +62,7 @@ class Deadlines:
             if self._keeps_alive(chunk):
                 return
             chunk = self._heard[-2:] + chunk
-        self._heard, self._since, self._held_up = chunk, self._clock(), 0.0
+        self._heard, self._since = chunk, self._clock()
         if self.first_token is None:
             self.first_token = self._since - self._started
 
@@ -74,6 +72,7 @@ class Deadlines:
         pause = now - self._since
         self.paused += pause
         self._ends = min(self._deadline, self._ends + pause)
+        self._spared = min(self._deadline, self._spared + pause)
         self._since = now
 
     def end_soon(self) -> None:
@@ -81,8 +80,8 @@ class Deadlines:
         self._ends = min(self._ends, self._clock() + self.timeouts.chunk)
 
     def end_at_once(self) -> None:
-        """The reply is whole: its body's end, with which the connection may be used again, is waited for no longer."""
-        self._ends = min(self._ends, self._clock() + TAIL)
+        """The reply is whole: its body's end, with which the connection may be used again, has GRACE and no more."""
+        self._ends = min(self._ends, self._clock())
         asyncio.get_running_loop().call_soon(self._hasten)  # most have it at hand and are done by then
 
     def close(self) -> None:
@@ -98,12 +97,11 @@ class Deadlines:
             return self._ends
         wait = self.timeouts
         sign = self._started + wait.first_token if self.first_token is None else self._since + wait.chunk
-        return min(self._ends, sign + self._held_up)
+        return min(self._ends, sign)
 
     def _arm(self) -> None:
         """The timer rings when this wait has to end, or before: the next one may be as short as that of a chunk."""
-        seconds = min(self._due - self._clock(), self.timeouts.chunk)
-        self._rings = monotonic() + max(0.0, seconds)
+        seconds = min(max(self._due, self._spared) - self._clock(), self.timeouts.chunk)
         self._timer = asyncio.get_running_loop().call_later(seconds, self._ring)
 
     def _hasten(self) -> None:
@@ -115,21 +113,14 @@ class Deadlines:
         self._timer = None
         if self._waiting is None:
             return
-        if self._due > self._clock() + _TICK or self._forgives():
+        soon, due = self._clock() + _TICK, self._due
+        if self._spared < due <= soon:  # whether anything held up the loop, a timer that rings in time cannot tell
+            self._spared = min(soon + GRACE, self._deadline)
+        if max(due, self._spared) > soon:
             self._arm()
         else:
             self._expired = True
             self._waiting.cancel()
-
-    def _forgives(self) -> bool:
-        """Whether it was the event loop that did not get on. Once for each wait: one that never does is no excuse."""
-        late = monotonic() - self._rings
-        if self._held_up or late < _LATE or self._deadline <= self._clock():
-            return False
-        self._held_up = late + _CATCH_UP
-        self._ends = min(self._deadline, self._ends + self._held_up)
-        self.paused += late
-        return True
 
     def _passed(self) -> str:
         """What it means that the deadline has passed."""

@@ -118,6 +118,8 @@ async def test_aclose_also_closes_what_the_sync_twins_opened_in_their_own_loop()
         lambda app: app.complete("hi"),
         lambda app: anext(app.stream("hi")),
         lambda app: app.__aenter__(),
+        lambda app: app.__aexit__(None, None, None),
+        lambda app: app.aclose(),
     ],
 )
 def test_elsewhere_than_on_asyncio_the_error_names_the_ways_out(begin):

@@ -6,9 +6,8 @@ import time
 
 import pytest
 
-from orchestra.dispatch import deadlines
 from orchestra.dispatch.backoff import backoff
-from orchestra.dispatch.deadlines import Deadlines
+from orchestra.dispatch.deadlines import GRACE, Deadlines
 from orchestra.errors import DeadlineExceeded, StreamCut
 from orchestra.transport import TransportFault
 from orchestra.types import Capabilities, Timeouts, Trigger
@@ -49,6 +48,11 @@ async def rings():
         await asyncio.sleep(0)
 
 
+def passing(bench, seconds):
+    """Pieces in which so much time passes at once, as where something holds up the event loop."""
+    return [lambda: bench.clock.move(seconds), rings]
+
+
 def bench_with(scripts, cards=CARDS, **timeouts):
     return Bench(scripts, cards=(hasty(cards[0], **timeouts), *cards[1:]), clock=LoopClock())
 
@@ -84,50 +88,87 @@ async def test_keep_alives_are_silence():
         await bench.run(commit=True)
 
 
-@pytest.fixture
-def held_up(monkeypatch):
-    """Holds up the event loop for so many seconds: timers ring late, and what came meanwhile is not read yet."""
-
-    def hold(bench, seconds):
-        bench.clock.move(seconds)
-        earlier = deadlines.monotonic
-        monkeypatch.setattr(deadlines, "monotonic", lambda: earlier() + seconds)
-
-    return hold
-
-
+@pytest.mark.parametrize("held_up", [[9], [1.97, 0.05], [2.1]])
 @pytest.mark.parametrize("limit", ["first_token", "chunk", "total"])
 async def test_an_event_loop_that_is_held_up_makes_no_model_silent(limit, held_up):
     bench = bench_with({}, **{limit: 2.0})
     before = [] if limit == "first_token" else [frame({"content": "a"})]
-    pieces = [*before, lambda: held_up(bench, 9), rings, *say("b").pieces]
-    bench.transport.scripts["small"] = [Served(pieces)]
+    waits = [one for seconds in held_up for one in passing(bench, seconds)]
+    bench.transport.scripts["small"] = [Served([*before, *waits, *say("b").pieces])]
     accepted = await bench.run()
     assert [one.trigger for one in accepted.attempts] == [None]
     assert bench.transport.models == ["small"]
 
 
-async def test_a_model_that_was_silent_before_and_after_the_event_loop_was_held_up_is_silent(held_up):
-    bench = bench_with({"twin": [say("ok")]}, chunk=2.0)
-    wait = [lambda: bench.clock.move(12), rings]
-    bench.transport.scripts["small"] = [
-        Served([frame({"content": "a"}), lambda: held_up(bench, 9), rings, *wait, DONE])
-    ]
-    assert "silent for 2 s" in (await bench.run()).attempts[0].evidence[0]
+async def test_each_wait_between_two_chunks_goes_on_once():
+    bench = bench_with({}, chunk=2.0)
+    wait = passing(bench, 9)
+    pieces = [*wait, frame({"content": "b"}), *wait, frame({"content": "c"}), *wait]
+    bench.transport.scripts["small"] = [Served([frame({"content": "a"}), *pieces, *say("d").pieces])]
+    assert (await bench.run()).reply.text == "abcd"
+    assert bench.transport.models == ["small"]
 
 
-async def test_an_event_loop_that_never_gets_on_is_forgiven_once_for_each_wait(held_up):
+@pytest.mark.parametrize("limit", ["first_token", "chunk", "total"])
+@pytest.mark.parametrize("held_up", [2, 9])
+async def test_a_model_that_is_still_silent_once_its_deadline_has_passed_a_moment_ago_is_silent(limit, held_up):
+    bench = bench_with({"twin": [say("ok")]}, **{limit: 2.0})
+    before = [] if limit == "first_token" else [frame({"content": "a"})]
+    late = [*passing(bench, held_up), *passing(bench, GRACE + 0.01)]
+    bench.transport.scripts["small"] = [Served([*before, *late, *say("b").pieces])]
+    assert [one.trigger for one in (await bench.run()).attempts] == [Trigger.timeout, None]
+
+
+async def test_an_event_loop_that_never_gets_on_is_no_excuse():
     bench = bench_with({"twin": [say("ok")]}, chunk=2.0)
-    wait = [lambda: held_up(bench, 12), rings]
+    wait = passing(bench, 12)
     bench.transport.scripts["small"] = [Served([frame({"content": "a"}), *wait, *wait, DONE])]
     assert "silent for 2 s" in (await bench.run()).attempts[0].evidence[0]
 
 
-async def test_an_event_loop_that_is_held_up_moves_no_deadline_of_the_call(held_up):
+async def test_a_lively_stream_ends_at_its_total_in_an_event_loop_that_is_held_up_again_and_again():
+    bench = bench_with({"twin": [say("ok")]}, total=1.0)
+    step = [*passing(bench, 0.4), frame({"content": "x"})]
+    bench.transport.scripts["small"] = [Served([*step * 20, *say("b").pieces])]
+    assert "no complete reply within 1 s" in (await bench.run()).attempts[0].evidence[0]
+
+
+async def test_a_lively_stream_ends_at_its_total_however_long_its_reader_takes():
+    bench = bench_with({}, total=1.0)
+    step = [*passing(bench, 0.15), frame({"content": "x"})]
+    bench.transport.scripts["small"] = [Served([*step * 20, *say("b").pieces])]
+
+    async def read_slowly():
+        async for _ in bench.dispatcher.stream(bench.call(commit=True, deadline=1e6)):
+            bench.clock.move(60)
+
+    with pytest.raises(StreamCut, match="no complete reply"):
+        await read_slowly()
+
+
+async def test_an_event_loop_that_is_held_up_moves_no_deadline_of_the_call():
     bench = bench_with({}, total=2.0)
-    bench.transport.scripts["small"] = [Served([frame({"content": "a"}), lambda: held_up(bench, 99), rings, DONE])]
+    bench.transport.scripts["small"] = [Served([frame({"content": "a"}), *passing(bench, 99), DONE])]
     with pytest.raises(DeadlineExceeded):
         await bench.run(deadline=20.0)
+
+
+async def test_a_deadline_of_the_call_allows_no_moment_more():
+    bench = bench_with({}, total=2.0)
+    bench.transport.scripts["small"] = [
+        Served([frame({"content": "a"}), *passing(bench, 2.0), *passing(bench, GRACE / 2), *say("b").pieces])
+    ]
+    with pytest.raises(DeadlineExceeded):
+        await bench.run(deadline=2.0 + GRACE / 4)
+
+
+async def test_time_in_which_the_event_loop_was_held_up_is_part_of_all_that_is_measured():
+    bench = bench_with({}, first_token=2.0)
+    bench.transport.scripts["small"] = [Served([*passing(bench, 9), *say("a").pieces])]
+    await bench.run()
+    [lane] = bench.dispatcher.traffic.lanes["small"]
+    report = lane.health.report(bench.clock())
+    assert report.latency_p50 >= report.first_token_p50 >= 9
 
 
 @pytest.mark.parametrize("commit", [False, True])
@@ -180,8 +221,9 @@ PIECE = b'data: {"choices"'
 async def is_silence(before, chunk):
     """Whether a model that had sent the pieces `before` is still silent for who then gets `chunk`."""
     bench = bench_with({"twin": [say("ok")]}, chunk=5.0)
-    wait = [lambda: bench.clock.move(3), rings]
-    bench.transport.scripts["small"] = [Served([frame({"content": "a"}), *before, *wait, chunk, *wait, DONE])]
+    wait = passing(bench, 3)
+    pieces = [*before, *wait, chunk, *wait, *passing(bench, 1)]
+    bench.transport.scripts["small"] = [Served([frame({"content": "a"}), *pieces, DONE])]
     return any("silent for 5 s" in text for one in (await bench.run()).attempts for text in one.evidence)
 
 
