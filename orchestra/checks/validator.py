@@ -198,7 +198,7 @@ def _pattern(validator: Any, pattern: str, instance: Any, _: Any) -> Iterator[An
         found = search(pattern, instance)
     except re.error:  # ECMA 262 knows more than Python; an unreadable pattern must not make the tool unusable
         return
-    if found is False:
+    if not found:
         yield ValidationError("pattern")
 
 
@@ -225,14 +225,11 @@ def _additional_properties(validator: Any, wanted: Any, instance: Any, schema: A
 def additional(schema: Mapping[str, Any], instance: Iterable[str]) -> list[str]:
     """The properties of which the schema says nothing but what holds for additional ones."""
     named, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
-    return [
-        name
-        for name in instance
-        if name not in named and not any(search(pattern, name) is not False for pattern in patterns)
-    ]
+    return [name for name in instance if name not in named and not any(search(pattern, name) for pattern in patterns)]
 
 
-# jsonschema's own would search with `re`, which a stranger's pattern may keep busy for ever.
+# jsonschema's own would search with `re`, which a stranger's pattern may keep busy for ever, and does so for
+# `unevaluatedProperties`.
 _PATTERNED = {
     "pattern": _pattern,
     "patternProperties": _pattern_properties,

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestra.checks import schema, violations
-from orchestra.checks.patterns import _known, search
+from orchestra.checks.patterns import _known, _Walk, search
 
 PARTS = st.recursive(
     st.sampled_from(["a", "b", "[ab]", "[^a]", ".", r"\d", r"\w", r"\b", r"\s", "^", "$"]),
@@ -15,15 +15,18 @@ PARTS = st.recursive(
         st.tuples(inner, st.sampled_from(["*", "+", "?", "*?", "{2}", "{1,3}", "{0,20}", "{2,}"])).map(
             lambda one: f"(?:{one[0]}){one[1]}"
         ),
+        st.tuples(st.sampled_from(["i", "s", "m", "i-s", "-i", "a"]), inner).map(lambda one: f"(?{one[0]}:{one[1]})"),
     ),
     max_leaves=6,
 )
 
 
-@given(PARTS, st.text("ab1 c\n_", max_size=8))
+@given(PARTS, st.text("aAb1 c\n_", max_size=8))
 @settings(deadline=None)
 def test_a_pattern_that_is_walked_is_found_where_re_finds_it(pattern, text):
-    assert _known(pattern).walked(text) is (re.search(pattern, text) is not None)
+    found = re.search(pattern, text) is not None
+    assert _Walk(_known(pattern)._parsed).finds(text) is found
+    assert search(pattern, text) is found
 
 
 @pytest.mark.parametrize(
@@ -31,19 +34,51 @@ def test_a_pattern_that_is_walked_is_found_where_re_finds_it(pattern, text):
     [
         ("^(a+)+$", "a" * 40 + "!", False),
         ("^(a+)+$", "a" * 40_000, True),
+        ("^(a+)+$", "a" * 100_000 + "!", False),
         ("(a|a)*$", "a" * 50 + "b", True),
         ("^(a|aa){50}$", "a" * 90 + "b", False),
         ("^(a?){30}a{30}$", "a" * 30, True),
         (r"^([a-z])(([\-.]|[_]+)?([a-z]+))*@[a-z]{2,3}$", "a" * 40, False),
         (r"\s+$", " " * 50_000 + "x", False),
-        (r"^(?=.*\d)[a-z\d]{8,}$", "a" * 200 + "1", True),
-        (r"^(?=.*\d)(a+)+$", "1" + "a" * 50 + "!", None),  # what looks ahead cannot be walked
-        ("^(a{1,1000}b){1,1000}$", "ab" * 40, None),  # a million places
-        ("^(a+)+$", "a" * 4_000_000, None),
+        ("^(?i:(a+)+)$", "aA" * 20 + "!", False),
+        (r"(?m)^[\s\S]*[\s\S]*x", "\n" * 2047, False),  # begins at each line
+        (r"\B.*.*x", "a" * 2047, False),
+        ("a{1000}b", "a" * 5_000, False),
+        ("^(a{1,1000}b){1,1000}$", "ab" * 40, True),  # a million places
+        ("^" + "(" * 300 + "a" + ")" * 300 + "$", "b", False),
+        ("^" + "(" * 300 + "a+" + ")+" * 300 + "$", "a" * 40 + "!", False),
     ],
 )
-def test_no_pattern_holds_up_the_process(pattern, text, found):
+def test_no_repeats_that_share_a_text_hold_up_the_process(pattern, text, found):
     assert search(pattern, text) is found
+
+
+@pytest.mark.parametrize("pattern", ["^(a+)+$", "^(?i:(a+)+)$", r"(?m)^[\s\S]*[\s\S]*x", r"\B.*.*x", "((a+)+){20}$"])
+def test_what_could_keep_re_busy_is_walked(pattern):
+    assert isinstance(_known(pattern).walk(11), _Walk)
+
+
+@pytest.mark.parametrize("length", [5, 27, 300, 5_000])
+@pytest.mark.parametrize(
+    ("pattern", "letters", "bad"),
+    [
+        (r"^((?!DROP|DELETE).)*$", "a", "DROP"),
+        (r"^(?:(?!--).)*$", "a", "--"),
+        (r"^(?!.*\.\.)(?!\.)([a-z0-9._-]+/)*[a-z0-9._-]+$", "a", ".."),
+        (r"^(?:(?!\.\.)[^/])+$", "a", ".."),
+        (r"^(?=.{1,253}$)(?:(?!-)[A-Za-z0-9-]{1,63}(?<!-)\.)+[A-Za-z]{2,6}$", "abc.", "-.com"),
+        (r"^(?!\s*$)[\s\S]+$", " ", " "),
+        (r"^(?i:([a-z]+_)+)$", "a_", "!"),
+        (r"^(?>[a-z]+)*+$", "a", "!"),
+        (r"^(a)(\1)*$", "a", "!"),
+        (r"^(?=.*\d)[a-z\d]{8,}$", "a", "!"),
+    ],
+)
+def test_a_guard_refuses_a_text_of_any_length(pattern, letters, bad, length, monkeypatch):
+    monkeypatch.setattr(schema, "quick_of", lambda _: lambda _: False)
+    text = (letters * length)[: length - len(bad)] + bad
+    assert search(pattern, text) is False
+    assert len(violations({"properties": {"a": {"pattern": pattern}}}, {"a": text})) == 1
 
 
 @pytest.mark.parametrize("pattern", ["^SELECT", r"^\d{4}-\d{2}-\d{2}$", r"^[^@\s]+@[^@\s]+\.[^@\s]+$", "^(fast|slow)$"])
