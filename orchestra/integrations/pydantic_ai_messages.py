@@ -83,6 +83,18 @@ def failures(messages: Sequence[ModelMessage]) -> list[t.Verdict]:
     return unbroken([failed for part in message.parts if (failed := _failed(part))] for message in requests)
 
 
+def noted(message: ModelMessage) -> list[t.Verdict]:
+    """What preparation noted as failed in its metadata, where the user's own may stand as well. Raises ConfigError."""
+    found: Any = (message.metadata or {}).get(NAME) or []
+    try:
+        return [t.from_json(t.Verdict, one) for one in found]
+    except (t.JsonMismatch, TypeError):  # TypeError: there is nothing to go through
+        raise ConfigError(
+            f"messages: metadata[{NAME!r}] of a {type(message).__name__} is not what a model of yours notes there; "
+            "keep your own under another key"
+        ) from None
+
+
 _TOOL_FAULTS = {
     "validation_error": t.Trigger.schema_violation,
     "unknown_tool": t.Trigger.unknown_tool,
