@@ -186,10 +186,12 @@ def _said(part: ModelResponsePart) -> Iterator[t.Part]:
 
 def _state(part: TextPart | ThinkingPart | ToolCallPart) -> dict[str, Any]:
     """What `part_of` kept; a browser, through which the framework's UI adapters send it, may have changed it."""
-    match (part.provider_details or {}).get(NAME):
+    details: Any = part.provider_details or {}
+    kept: Any = cast("Mapping[str, Any]", details).get(NAME) if isinstance(details, Mapping) else details
+    match kept:
         case None:
             return {}
-        case {"origin": [str(provider), str(api), str(model)], "state": state}:
+        case {"origin": [str(provider), str(api), str(model)], "state": str() | None as state}:
             return {"origin": t.Origin(provider, api, model), "provider_state": state}
         case _:
             raise ConfigError(
