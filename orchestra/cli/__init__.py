@@ -8,10 +8,11 @@ def main() -> None:
 
     try:
         from orchestra.cli.commands import commands
-    except KeyboardInterrupt:  # half a second of imports, before there is a command that could tell it
+
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a terminal that cannot show a letter is no reason to end
+        commands()(prog_name="orchestra")
+    except KeyboardInterrupt:  # half a second of imports and more, before there is a command that could tell it
         sys.stderr.write("error: interrupted\n")
         sys.exit(130)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that cannot show a letter is no reason to end
-    commands()(prog_name="orchestra")

@@ -55,6 +55,13 @@ def _orchestra(
 
 
 class _Commands(TyperGroup):
+    def make_context(self, *args: Any, **more: Any) -> Any:
+        try:
+            return super().make_context(*args, **more)
+        except KeyboardInterrupt as stop:  # typer would end with the same code, and say nothing
+            print_error("interrupted")
+            raise typer.Exit(Exit.interrupted) from stop
+
     def invoke(self, ctx: Any) -> Any:
         try:
             result = super().invoke(ctx)

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from orchestra.cli.exits import Exit
 from orchestra.cli.options import AsJson, Fleet, LedgerFile, fleet_file, ledger_file, read_fleet
-from orchestra.cli.screen import print_json, safe, stdout, table
+from orchestra.cli.screen import print_json, print_table, safe
 from orchestra.errors import ConfigError, OrchestraError
 from orchestra.types import ModelCard, to_json
 
@@ -60,7 +60,7 @@ def doctor(
         print_json({"ok": well, "findings": [to_json(one) for one in found]})
     else:
         rows = [(Text(one.state, STYLES[one.state]), one.what, safe(one.text)) for one in found]
-        stdout().print(table(("state", "what", "found"), rows))
+        print_table(("state", "what", "found"), rows)
     if not well:
         raise typer.Exit(Exit.failed)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from orchestra.cli.options import AsJson
-from orchestra.cli.screen import print_json, say, stderr, stdout, table
+from orchestra.cli.screen import print_json, print_table, say, stderr
 
 if TYPE_CHECKING:
     from orchestra.local import StoredWeights, Weights
@@ -54,7 +54,7 @@ def list_(*, as_json: AsJson = False) -> None:
     rows = [(one.name or "unknown", states[one.complete], one.size, one.sha256, str(one.path)) for one in here]
     rows += [(one.name, "not pulled", one.size, one.sha256, "") for one in absent]
     cells = [(name, state, _size(size), sha256[:12], path) for name, state, size, sha256, path in rows]
-    stdout().print(table(("name", "state", "size", "sha256", "path"), cells))
+    print_table(("name", "state", "size", "sha256", "path"), cells)
 
 
 def verify(names: Names = None) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestra.cli.options import AsJson, LedgerFile, open_ledger
-from orchestra.cli.screen import one_line, print_json, safe, stdout, table
+from orchestra.cli.screen import one_line, print_json, print_table, safe
 from orchestra.types import to_json
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def runs(
     if as_json:
         print_json({"runs": [to_json(one) for one in found]})
     else:
-        stdout().print(table(HEAD, [_row(one) for one in found]))
+        print_table(HEAD, [_row(one) for one in found])
 
 
 def _row(run: RunSummary) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import sys
 import unicodedata
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -14,6 +15,7 @@ from rich.text import Text
 from orchestra.types import Json
 
 WIDE = 10_000  # columns for a pipe: its lines are for grep and awk, so they are not wrapped
+LONG = 20  # columns: no number, date or head has more
 
 
 def stdout() -> Console:
@@ -55,17 +57,37 @@ def one_line(text: str) -> str:
     return " ".join(text.splitlines())
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> Table:
-    """Columns under a bold head. Cells may wrap on a terminal, never in a pipe, and nothing of them is left out.
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
+    """Columns under a bold head on stdout; nothing of them is left out.
 
-    The first column does not wrap: it holds the names by which a further command takes what is shown.
+    On a terminal cells wrap between words, and a word folds where it is longer than LONG, as paths are. The first
+    column does not wrap: it holds the names by which a further command takes what is shown. What is wider even so the
+    terminal itself wraps. In a pipe a row is a line.
     """
-    made = Table(box=None, pad_edge=False, header_style="bold")
-    for place, name in enumerate(head):
-        made.add_column(name, overflow="fold", no_wrap=place == 0)
+    console = stdout()
+    widths = _widths(tuple(zip(head, *rows, strict=True)), console.width if console.is_terminal else sys.maxsize)
+    made = Table(box=None, pad_edge=False, header_style="bold", width=_wide(widths))
+    for name, width in zip(head, widths, strict=True):
+        made.add_column(name, overflow="fold", width=width)
     for row in rows:
         made.add_row(*row)
-    return made
+    console.print(made, crop=False)
+
+
+def _widths(columns: Sequence[Sequence[str | Text]], room: int) -> list[int]:
+    """Of each column all that it wants; where there is no room, as much as the others that want more, or its need."""
+    want = [max(cell_len(line) for cell in column for line in (str(cell).splitlines() or [""])) for column in columns]
+    words = [max(cell_len(word) for cell in column for word in (str(cell).split() or [""])) for column in columns]
+    need = [want[0], *(min(word, LONG) for word in words[1:])]
+    for most in range(max(want), 0, -1):
+        widths = [max(least, min(most, full)) for least, full in zip(need, want, strict=True)]
+        if _wide(widths) <= room:
+            return widths
+    return _widths(columns, 2 * room)  # each row then takes two of the terminal's lines
+
+
+def _wide(widths: Sequence[int]) -> int:
+    return sum(widths) + 2 * len(widths)  # rich counts a space on each side of a cell
 
 
 class _Console(Console):

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from orchestra.cli.exits import Exit
 from orchestra.cli.options import AsJson
-from orchestra.cli.screen import one_line, print_json, safe, say, stderr, stdout, table
+from orchestra.cli.screen import one_line, print_json, print_table, safe, say, stderr
 from orchestra.errors import ConfigError
 from orchestra.types import Json, ToolSpec
 
@@ -137,7 +137,7 @@ def _json(done: Checked, faults: Iterable[Fault], seed: int) -> Json:
 
 def _print(done: Checked, faults: Iterable[Fault], seed: int) -> None:
     rows = [(dialect, *(_cell(tally, name) for name in COUNTS)) for dialect, tally in done.dialects.items()]
-    stdout().print(table(("dialect", *COUNTS), rows))
+    print_table(("dialect", *COUNTS), rows)
     say(
         f"{done.tools:,} tools; {done.valid:,} valid arguments, {done.invented:,} with something invented, "
         f"{done.invalid:,} invalid; seed {seed}"

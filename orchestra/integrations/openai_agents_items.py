@@ -160,10 +160,12 @@ def _data(url: str) -> tuple[str, str | None]:
 
 def _kept(item: Mapping[str, Any]) -> Mapping[str, Any]:
     """What `part_items` kept; whoever stores a conversation, or sends it along, may have changed it."""
-    match (item.get("provider_data") or _NOTHING).get(_STATE):
+    beside: Any = item.get("provider_data") or _NOTHING
+    kept: Any = cast("Mapping[str, Any]", beside).get(_STATE) if isinstance(beside, Mapping) else beside
+    match kept:
         case None:
             return _NOTHING
-        case {"origin": [str(), str(), str()], "state": _} as kept if isinstance(kept.get("id", ""), str):
+        case {"origin": [str(), str(), str()], "state": str() | None} if isinstance(kept.get("id", ""), str):
             return kept
         case _:
             raise ConfigError(

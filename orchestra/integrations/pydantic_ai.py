@@ -43,6 +43,7 @@ from orchestra.integrations.pydantic_ai_messages import (
     failures,
     folded,
     from_messages,
+    noted,
     part_of,
     response,
 )
@@ -207,9 +208,8 @@ class OrchestraModel(Model[None]):
         standing = [part.content for part in self._get_instruction_parts(messages, parameters) or ()]
         ours = given.get("orchestra", {})
         check_names(ours, CallOptions.__annotations__, "model_settings['orchestra']")
-        noted = (messages[-1].metadata or {}).get(NAME, ())
         options: dict[str, Any] = {
-            "failures": [t.from_json(t.Verdict, one) for one in noted] or failures(messages),
+            "failures": noted(messages[-1]) or failures(messages),
             "parallel_tools": given.get("parallel_tool_calls"),
             "max_tokens": given.get("max_tokens"),
             "temperature": given.get("temperature"),

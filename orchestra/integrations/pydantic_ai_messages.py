@@ -83,6 +83,18 @@ def failures(messages: Sequence[ModelMessage]) -> list[t.Verdict]:
     return unbroken([failed for part in message.parts if (failed := _failed(part))] for message in requests)
 
 
+def noted(message: ModelMessage) -> list[t.Verdict]:
+    """What preparation noted as failed in its metadata, where the user's own may stand as well. Raises ConfigError."""
+    found: Any = (message.metadata or {}).get(NAME) or []
+    try:
+        return [t.from_json(t.Verdict, one) for one in found]
+    except (t.JsonMismatch, TypeError):  # TypeError: there is nothing to go through
+        raise ConfigError(
+            f"messages: metadata[{NAME!r}] of a {type(message).__name__} is not what a model of yours notes there; "
+            "keep your own under another key"
+        ) from None
+
+
 _TOOL_FAULTS = {
     "validation_error": t.Trigger.schema_violation,
     "unknown_tool": t.Trigger.unknown_tool,
@@ -174,10 +186,12 @@ def _said(part: ModelResponsePart) -> Iterator[t.Part]:
 
 def _state(part: TextPart | ThinkingPart | ToolCallPart) -> dict[str, Any]:
     """What `part_of` kept; a browser, through which the framework's UI adapters send it, may have changed it."""
-    match (part.provider_details or {}).get(NAME):
+    details: Any = part.provider_details or {}
+    kept: Any = cast("Mapping[str, Any]", details).get(NAME) if isinstance(details, Mapping) else details
+    match kept:
         case None:
             return {}
-        case {"origin": [str(provider), str(api), str(model)], "state": state}:
+        case {"origin": [str(provider), str(api), str(model)], "state": str() | None as state}:
             return {"origin": t.Origin(provider, api, model), "provider_state": state}
         case _:
             raise ConfigError(

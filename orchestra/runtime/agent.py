@@ -115,6 +115,11 @@ class Agent(CompiledStateGraph[Any, Any, Any, Any]):
         finally:
             self.runs.leave(run)
 
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Any:  # noqa: A002  # LangGraph's own name
+        """As LangGraph's, whose own types are partly unknown to strict checking."""
+        graph: Any = super()
+        return await graph.ainvoke(input, config, **options)
+
     def invoke(self, input: Any, config: RunnableConfig | None = None, **options: Any) -> Any:  # noqa: A002  # LangGraph's own name
         """`ainvoke` for synchronous code. Raises SyncInLoop inside a running event loop."""
         graph: Any = self

@@ -88,7 +88,7 @@ async def fetch(
         raise TransportFault(
             Trigger.timeout, f"{url!r:.300} did not answer within {seconds:g} seconds", sent="unknown"
         ) from None
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, UnicodeError) as error:  # the latter: httpx itself looks where a redirect goes
         raise TransportFault(
             Trigger.connection, f"{url!r:.300} cannot be read: {said(error)}", sent="unknown"
         ) from error
@@ -99,14 +99,15 @@ def _parse(text: str, base: httpx.URL | None = None) -> httpx.URL:
 
     try:
         url = base.join(text) if base else httpx.URL(text)
+        host = url.host  # only here does httpx read a name that is written as xn--…
     except (httpx.InvalidURL, ValueError) as error:
         raise UrlRefused(f"{text!r:.300} is no URL: {said(error)}") from None
-    if url.scheme not in _PORTS or not url.host:
+    if url.scheme not in _PORTS or not host:
         raise UrlRefused(f"{text!r:.300} is no web address; give one that begins with https:// or http://")
     if url.port is not None and not 0 < url.port < 65536:  # a socket says so in an error of its own kind
         raise UrlRefused(f"{text!r:.300} is no URL: a port is a number from 1 to 65535")
     if url.userinfo:  # not quoted: it holds a password
-        raise UrlRefused(f"the URL at {url.host!r} carries a user name or password; give it without")
+        raise UrlRefused(f"the URL at {host!r} carries a user name or password; give it without")
     return url
 
 

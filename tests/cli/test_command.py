@@ -148,6 +148,20 @@ main()
     assert (result.returncode, result.stderr) == (Exit.interrupted, "error: interrupted\n")
 
 
+@pytest.mark.parametrize("where", ["typer.main.get_command", "typer.core.TyperGroup.parse_args"])
+def test_a_ctrl_c_before_a_command_has_begun_is_told_in_a_line(where: str) -> None:
+    holder, _, name = where.rpartition(".")
+    code = f"""
+import signal, typer.core, typer.main
+from orchestra.cli import main
+
+{holder}.{name} = lambda *_: signal.raise_signal(signal.SIGINT)
+main()
+"""
+    result = python(code)
+    assert (result.returncode, result.stderr) == (Exit.interrupted, "error: interrupted\n")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here that is always full")
 @pytest.mark.parametrize("command", ["route hello", "route hello --json", "models list", "runs"])
 def test_an_output_that_is_full_is_told_in_a_line(project: Path, command: str) -> None:

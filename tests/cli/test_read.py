@@ -1,9 +1,11 @@
 import json
+import re
 import time
 from pathlib import Path
 
 import pytest
 
+from orchestra.cli.screen import print_table
 from orchestra.ledger import Ledger, RunEnded, RunStarted, StepEnded, StepStarted
 from orchestra.types import Trigger
 from tests.cli.conftest import Cli
@@ -45,6 +47,21 @@ def test_a_narrow_terminal_shows_runs_by_the_whole_id_that_a_trace_is_asked_by(
     told = cli("runs").stdout
     assert {line.partition(" ")[0] for line in told.splitlines()} >= ids
     assert "…" not in told
+
+
+@pytest.mark.parametrize("columns", [20, 80, 120])
+def test_a_narrow_terminal_breaks_no_number_and_no_head_and_leaves_nothing_out(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    for name, value in {"FORCE_COLOR": "1", "NO_COLOR": "1", "TERM": "xterm", "COLUMNS": str(columns)}.items():
+        monkeypatch.setenv(name, value)
+    numbers = ["1,333", "1.25", "2026-11-23", "$0.000123"]
+    head, path = ["name", "tokens", "seconds", "started", "attempts", "path"], "/somewhere/" + "deep/" * 30
+    print_table(head, [["a-name-longer-than-the-terminal", *numbers, path]])
+    told = re.sub(r"\x1b\[\d*m", "", capsys.readouterr().out)
+    assert {*head, *numbers, "a-name-longer-than-the-terminal"} <= set(told.split())
+    assert path == "".join(line[told.splitlines()[0].index("path") :].strip() for line in told.splitlines()[1:])
+    assert columns < 120 or max(map(len, told.splitlines())) <= columns
 
 
 @pytest.mark.usefixtures("runs")

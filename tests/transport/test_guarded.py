@@ -132,6 +132,15 @@ async def test_what_is_no_url_is_refused(url):
         await got(url)
 
 
+@pytest.mark.parametrize("url", ["http://xn--/", "http://xn--a/", "http://xn--zz--/"])
+async def test_a_host_that_decodes_to_no_name_is_refused_and_so_is_what_redirects_there(url):
+    with pytest.raises(UrlRefused, match="is no URL: "):
+        await got(url)
+    async with raw_server(lambda c: c.reply(b"", status="302 Found", headers=f"Location: {url}\r\n")) as server:
+        with pytest.raises(TransportFault, match="cannot be read: "):
+            await got(named(server))
+
+
 async def test_a_password_in_a_url_is_refused_and_not_quoted():
     with pytest.raises(UrlRefused) as error:
         await got("http://me:secret@shop.example/")

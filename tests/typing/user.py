@@ -50,3 +50,11 @@ def parts(message: Message) -> list[str]:
 def attempts(ledger: Ledger, run: str) -> list[AttemptEnded]:
     """And for the events of the ledger."""
     return [row.event for row in ledger.events(run) if row.event.type == "attempt_ended"]
+
+
+async def answer(app: Orchestra) -> str:
+    """An agent's methods are known to it, LangGraph's own as well."""
+    agent = app.planner_executor([rows])
+    print(agent.get_graph().draw_mermaid())
+    result = await agent.ainvoke({"task": "…"}, {"configurable": {"thread_id": "1"}}, durability="sync")
+    return result["answer"]

@@ -160,7 +160,14 @@ def test_what_only_one_provider_can_read_is_refused_by_name(item, told):
 
 @pytest.mark.parametrize(
     "kept",
-    ["x", {}, {"origin": ["a", "b"], "state": None}, {"origin": ["a", "b", "c"], "state": None, "id": 7}],
+    [
+        "x",
+        {},
+        {"origin": ["a", "b"], "state": None},
+        {"origin": ["a", "b", "c"], "state": None, "id": 7},
+        {"origin": ["a", "b", "c"], "state": {"x": 1}},
+        {"origin": ["a", "b", "c"], "state": 7},
+    ],
 )
 def test_state_that_somebody_has_changed_is_refused_with_its_place(kept):
     call = {"type": "function_call", "call_id": "c", "name": "rain", "arguments": "{}"}
@@ -168,6 +175,12 @@ def test_state_that_somebody_has_changed_is_refused_with_its_place(kept):
         ConfigError, match=r"provider_data\['orchestra'\] of an item of type 'function_call' is not what"
     ):
         from_items([call | {"provider_data": {"orchestra": kept}}])
+
+
+@pytest.mark.parametrize("beside", ["x", ["orchestra"], 7])
+def test_provider_data_that_is_no_object_is_refused_with_its_place(beside):
+    with pytest.raises(ConfigError, match=r"provider_data.* of an item of type 'reasoning' is not what"):
+        from_items([{"type": "reasoning", "summary": [], "provider_data": beside}])
 
 
 @pytest.mark.parametrize("summary", [None, []])

@@ -197,13 +197,30 @@ def test_what_not_every_model_can_read_is_refused_by_name(part, told):
         from_messages([ModelRequest(parts=[part])])
 
 
-@pytest.mark.parametrize("kept", ["x", {}, {"origin": ["a", "b"], "state": None}, {"origin": ["a", "b", "c"]}])
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "x",
+        {},
+        {"origin": ["a", "b"], "state": None},
+        {"origin": ["a", "b", "c"]},
+        {"origin": ["a", "b", "c"], "state": {"x": 1}},
+        {"origin": ["a", "b", "c"], "state": 7},
+    ],
+)
 def test_state_that_somebody_has_changed_is_refused_with_its_place(kept):
     """A browser sends it along, where the framework's adapters for user interfaces keep it in its messages."""
     part = TextPart("hi", provider_name="orchestra", provider_details={"orchestra": kept})
     with pytest.raises(
         ConfigError, match=r"provider_details\['orchestra'\] of a TextPart is not what a model of yours"
     ):
+        from_messages([ModelRequest.user_text_prompt("hi"), ModelResponse(parts=[part])])
+
+
+@pytest.mark.parametrize("details", ["x", ["orchestra"]])
+def test_provider_details_that_are_no_object_are_refused_with_their_place(details):
+    part = TextPart("hi", provider_name="orchestra", provider_details=details)
+    with pytest.raises(ConfigError, match=r"provider_details.* of a TextPart is not what a model of yours"):
         from_messages([ModelRequest.user_text_prompt("hi"), ModelResponse(parts=[part])])
 
 

@@ -39,6 +39,7 @@ from pydantic_ai.messages import (
     PartDeltaEvent,
     PartStartEvent,
     TextPart,
+    UserPromptPart,
 )
 from pydantic_ai.models import ModelRequestParameters, override_allow_model_requests
 from pydantic_ai.models.fallback import FallbackModel
@@ -855,3 +856,17 @@ async def test_an_image_in_a_prompt_reaches_the_model():
     agent = Agent(OrchestraModel(scripted_app(seeing), "look"))
     assert (await agent.run(["What is this?", ImageUrl(url="https://x.test/a.png")])).output == "a cat"
     assert "https://x.test/a.png" in json.dumps(seeing.requests)
+
+
+@pytest.mark.parametrize("noted", [None, 0, False, "", [], {}])
+async def test_a_message_whose_metadata_has_nothing_under_our_name_is_as_any_other(noted):
+    history = [ModelRequest(parts=[UserPromptPart("hi")], metadata={"orchestra": noted, "mine": 1})]
+    run = await Agent(OrchestraModel(app_of(["hello"]), "research")).run(message_history=history)
+    assert run.output == "hello"
+
+
+@pytest.mark.parametrize("noted", ["mine", 7, {"trace": 1}, [{"x": 1}], [None]])
+async def test_metadata_of_ones_own_under_our_name_is_refused_with_its_place(noted):
+    history = [ModelRequest(parts=[UserPromptPart("hi")], metadata={"orchestra": noted})]
+    with pytest.raises(ConfigError, match=r"metadata\['orchestra'\] of a ModelRequest is not what a model of yours"):
+        await Agent(OrchestraModel(app_of(["hello"]), "research")).run(message_history=history)
