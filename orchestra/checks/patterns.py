@@ -107,6 +107,7 @@ def _repeated(ways: float, steps: float, least: int, most: int) -> tuple[float, 
 
 
 _MANY = 1e100
+_TYPES = re.ASCII | re.UNICODE | re.LOCALE  # of a group they hide those around it
 _REPEATS = frozenset({"MAX_REPEAT", "MIN_REPEAT"})
 _TESTS = frozenset({"LITERAL", "NOT_LITERAL", "ANY", "IN", "AT"})
 
@@ -169,6 +170,8 @@ class _Walk:
             elif kind == "BRANCH":
                 self._ways[at] = [self._between(branch, after, flags) for branch in given[1]]
             elif kind == "SUBPATTERN":
+                if (given[1] | given[2]) & _TYPES:
+                    raise _NoWalkError
                 self._pending.append((given[3], at, after, (*flags, given[1:3]) if any(given[1:3]) else flags))
             elif kind in _TESTS:
                 self._tests[at], self._ways[at] = self._test((name, given), flags), (after,)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from orchestra.dialects.gone import MAY_BE_GONE, is_gone
+from orchestra.dialects.gone import is_gone
 from orchestra.dialects.loose import mapping, parse, scalars, sequence, string
 from orchestra.dialects.retry_after import retry_after, should_retry
 from orchestra.dialects.waits import duration
@@ -101,14 +101,14 @@ _CERTAIN = {401, 402, 408, 503, 504, 524, 529}
 def http_fault(status: int, headers: Mapping[str, str], body: bytes) -> CallFault:
     """The fault of a response with an error status; header names are lower case."""
     error = _error(body)
-    wait, gone = retry_after(headers, status), _says_gone(status, error)
+    wait, (trigger, of_model) = retry_after(headers, status), _meaning(status, error)
     return CallFault(
-        Trigger.auth if gone else _trigger(status, error),
-        f"HTTP {status}: {_text(error) or 'the body says nothing'}{_advice(status, gone=gone)}",
+        trigger,
+        f"HTTP {status}: {_text(error) or 'the body says nothing'}{_advice(status, gone=of_model)}",
         status=status,
         retry_after=_retry_delay(error) if wait is None else wait,
         should_retry=should_retry(headers),
-        of_model=gone or status == 403,
+        of_model=of_model or status == 403,
     )
 
 
@@ -116,14 +116,14 @@ def stream_fault(error: object, partial_text: str = "") -> CallFault:
     """The fault of an error object inside a successful response or stream."""
     details = mapping(error) or {"message": string(error)}
     status = next(filter(None, (_status(details.get(name)) for name in _STATUSES)), None)
-    gone = _says_gone(status, details)
+    trigger, of_model = _meaning(status, details)
     return CallFault(
-        Trigger.auth if gone else _trigger(status, details),
+        trigger,
         f"error inside the reply: {_text(details) or 'it says nothing'}",
         status=status,
         retry_after=_retry_delay(details),
         partial_text=partial_text,
-        of_model=gone or status == 403,
+        of_model=of_model or status == 403,
     )
 
 
@@ -147,6 +147,17 @@ def _error(body: bytes) -> dict[str, Any]:
     return mapping(found) or {"message": string(found)}
 
 
+def _meaning(status: int | None, error: Mapping[str, Any]) -> tuple[Trigger, bool]:
+    """The trigger, and whether the model is not there, which is nobody's fault that the error names."""
+    trigger = _trigger(status, error)
+    gone = trigger in _OTHERWISE and is_gone(status, *_said(error))
+    return (Trigger.auth if gone else trigger), gone
+
+
+_OTHERWISE = {Trigger.bad_request, Trigger.server_error}
+"""What an error is that says nothing more of itself."""
+
+
 def _trigger(status: int | None, error: Mapping[str, Any]) -> Trigger:
     if status in _CERTAIN:
         return _STATUS[status]
@@ -158,10 +169,6 @@ def _trigger(status: int | None, error: Mapping[str, Any]) -> Trigger:
     if status is None:
         return Trigger.bad_request if _OURS.search(names) else Trigger.server_error
     return _STATUS.get(status, Trigger.server_error if status >= 500 else Trigger.bad_request)
-
-
-def _says_gone(status: int | None, error: Mapping[str, Any]) -> bool:
-    return status in MAY_BE_GONE and is_gone(*_said(error))
 
 
 def _said(error: Mapping[str, Any]) -> tuple[str, str]:

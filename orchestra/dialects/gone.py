@@ -9,25 +9,31 @@ from __future__ import annotations
 import re
 from typing import Final
 
-MAY_BE_GONE: Final = frozenset({None, 400, 404, 410, 422})
-"""Statuses of such errors; None of one inside a reply."""
+
+def is_gone(status: int | None, names: str, message: str) -> bool:
+    """Whether an error says so by its status, by what it calls itself, or in so many words.
+
+    `status` is None of an error inside a reply. Names that the message quotes are left out of it.
+    """
+    if status not in _STATUSES:
+        return False
+    said = " ".join(message.split())
+    return status == 410 or bool(_NAMES.search(names) or _WORDS.search(said))
 
 
-def is_gone(names: str, message: str) -> bool:
-    """Whether an error says so by what it calls itself, or in so many words, in which names are no longer quoted."""
-    return bool(_NAMES.search(names) or _WORDS.search(message.strip()))
-
-
+_STATUSES: Final = frozenset({None, 400, 404, 410, 422})
 _NAMES: Final = re.compile(
-    r"\bmodel_?(not_?(found|exist\w*|available)|decommissioned|retired)|\binvalid_model\b|\bDeploymentNotFound",
+    r"\bmodel_?(not_?(found|exist\w*|available|supported)|decommissioned|retired)|\binvalid_model\b|\bDeploymentNotFound",
     re.IGNORECASE,
 )
-_MODEL = r"\b(models?|deployment)\b[:/ ]{0,3}\S{0,120}"  # and its name, where that is not quoted
+# The model is what the sentence is about, its name quoted or not: a file, a tool or a field "of the model" is not.
+_MODEL = r"(^|[.-] )((the|this|publisher|requested|specified) )*(models?|deployment)\b[:/ ]{0,2}\S{0,120} ?"
 _WORDS: Final = re.compile(
-    rf"{_MODEL} {{0,3}}((is |was )?not (found|exist)|(does not|doesn't) exist)"
-    rf"|{_MODEL} {{0,3}}((has been|was|is) (decommissioned|retired)|is no longer (available|supported|served))"
-    r"|model version has reached the end of its life"
-    r"|^(invalid )?model: \S+$|invalid model name|is not a valid model|no endpoints found for \S+$"
+    rf"{_MODEL}((is |was )?not (found|exist\b)|(does not|doesn't) exist)"
+    rf"|{_MODEL}(has been|was|is) (decommissioned|retired|removed)|{_MODEL}(version )?has reached (the|its) end of "
+    rf"|{_MODEL}is no longer (available|supported|served)"
+    rf"|{_MODEL}is marked by provider as legacy|^not found the model\b|^模型不存在"  # Bedrock; Moonshot; Zhipu
+    r"|^(invalid )?model: \S+$|invalid model name passed|is not a valid model id|^no endpoints found for \S+$"
     r"|could not resolve the foundation model|model identifier is invalid|deployment for this resource does not exist",
     re.IGNORECASE,
 )

@@ -81,7 +81,7 @@ class Deadlines:
 
     def end_at_once(self) -> None:
         """The reply is whole: its body's end, with which the connection may be used again, has GRACE and no more."""
-        self._ends = min(self._ends, self._clock())
+        self._ends, self._spared = min(self._ends, self._clock()), -math.inf
         asyncio.get_running_loop().call_soon(self._hasten)  # most have it at hand and are done by then
 
     def close(self) -> None:

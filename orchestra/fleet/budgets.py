@@ -43,14 +43,14 @@ def _faults(budget: Budget) -> Iterator[str]:
 
 def _is_sum(usd: Any) -> bool:
     try:
-        return 0 <= usd < math.inf
+        return not isinstance(usd, bool) and 0 <= usd < math.inf
     except TypeError:
         return False
 
 
 def _are_values(values: Any) -> bool:
     """Texts, and not a single one, of which each letter would be a value."""
-    if isinstance(values, str) or not isinstance(values, Collection):
+    if isinstance(values, str | Mapping) or not isinstance(values, Collection):
         return False
     given = tuple(cast("Collection[object]", values))
     return given != () and all(isinstance(value, str) for value in given)

@@ -168,7 +168,7 @@ class CapabilitiesTable(Table):
 class ModelTable(Table):
     """[models.X]."""
 
-    model: Name | None = None
+    model: ModelName | None = None
     provider: Name | None = None
     dialect: Name | None = None
     tier: Name | None = None

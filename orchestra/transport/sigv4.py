@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from logging import Logger
 
 SERVICE = "bedrock"
+HALF_DONE = 60.0
+"""Seconds for which credentials serve that were taken away before others were there."""
 
 
 class AwsCredentials:
@@ -25,20 +28,24 @@ class AwsCredentials:
 
     Looked up when first needed, renewed by botocore where they expire by themselves, and looked up again once the
     variables or files that may hold them have changed; those before serve until that finds others, for a change is
-    seen half done too. It may read files and ask AWS: call it in a thread.
+    seen half done too, but not for longer than HALF_DONE. It may read files and ask AWS: call it in a thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._kept: tuple[Any, tuple[object, ...]] | None = None  # with what was said when they were found
+        self._failing: float | None = None  # since when nothing is found any more
 
     def signature(self, region: str) -> Signature:
         """What signs requests to a region now. Raises ConfigError without botocore, without credentials."""
         kept, said = self._kept, _said()
         if kept is None or kept[1] != said:
             try:
-                self._kept = kept = _looked_up(), said
+                self._kept, self._failing = (kept := (_looked_up(), said)), None
             except ConfigError:
-                if kept is None:
+                now = self._clock()
+                self._failing = now if self._failing is None else self._failing
+                if kept is None or now - self._failing > HALF_DONE:
                     raise
         with _told():
             keys = kept[0].get_frozen_credentials()

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestra.checks import schema, violations
-from orchestra.checks.patterns import _known, _Walk, search
+from orchestra.checks.patterns import _known, _NoWalkError, _Walk, search
 
 PARTS = st.recursive(
     st.sampled_from(["a", "b", "[ab]", "[^a]", ".", r"\d", r"\w", r"\b", r"\s", "^", "$"]),
@@ -15,7 +15,7 @@ PARTS = st.recursive(
         st.tuples(inner, st.sampled_from(["*", "+", "?", "*?", "{2}", "{1,3}", "{0,20}", "{2,}"])).map(
             lambda one: f"(?:{one[0]}){one[1]}"
         ),
-        st.tuples(st.sampled_from(["i", "s", "m", "i-s", "-i", "a"]), inner).map(lambda one: f"(?{one[0]}:{one[1]})"),
+        st.tuples(st.sampled_from(["i", "s", "m", "i-s", "-i"]), inner).map(lambda one: f"(?{one[0]}:{one[1]})"),
     ),
     max_leaves=6,
 )
@@ -27,6 +27,12 @@ def test_a_pattern_that_is_walked_is_found_where_re_finds_it(pattern, text):
     found = re.search(pattern, text) is not None
     assert _Walk(_known(pattern)._parsed).finds(text) is found
     assert search(pattern, text) is found
+
+
+@pytest.mark.parametrize("pattern", [r"(?a)((?u:\w)+)+", r"((?a:\w)+)+"])
+def test_what_a_word_is_made_of_in_a_group_alone_is_res_to_tell(pattern):
+    with pytest.raises(_NoWalkError):
+        _Walk(_known(pattern)._parsed)
 
 
 @pytest.mark.parametrize(

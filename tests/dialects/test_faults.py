@@ -150,6 +150,12 @@ def test_an_error_response_becomes_the_trigger_it_stands_for(status, data, trigg
         (400, body("foo/bar is not a valid model ID", code=400)),
         (400, body("/chat/completions: Invalid model name passed in model=x.")),
         (410, body("The model x is no longer available.")),
+        (410, b'{"title": "Gone", "detail": "The model x/y has reached its end of life on 2025-01-01."}'),
+        (404, body("Not found the model moonshot-v9 or Permission denied", "resource_not_found_error")),
+        (404, b'{"message": "model \'command-r\' was removed on September 15, 2025"}'),
+        (404, body("litellm.NotFoundError: OpenAIException - The model `x` does not exist", code="404")),
+        (400, body("\u6a21\u578b\u4e0d\u5b58\u5728", code="1211")),
+        (400, body("The requested model 'x' is not supported by any provider", code="model_not_supported")),
     ],
 )  # fmt: skip
 def test_a_model_that_is_not_there_is_refused_without_its_key(status, data):
@@ -170,12 +176,23 @@ def test_a_model_that_is_not_there_is_refused_without_its_key(status, data):
         (400, body("Previous response with id 'r' not found.", code="previous_response_not_found")),
         (400, body("Tool 'model' not found in request.tools")),
         (400, body("this model does not support tools")),
+        (400, body("`temperature` of this model is no longer supported")),
+        (400, body("assistant prefill for this model is no longer supported")),
+        (404, body("The file 'file-1' used with model gpt-4o not found")),
+        (400, body("tools.0.input_schema: $ref #/$defs/Model not found")),
+        (400, body("Unable to process input image: models/foo.png does not exist")),
+        (400, body("The tool called by the model does not exist")),
         (400, body("'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.")),
     ],
 )
 def test_what_else_is_not_found_or_not_supported_is_the_requests_fault(status, data):
     fault = CODEC.error(status, {}, data)
     assert (fault.trigger, fault.of_model) == (Trigger.bad_request, False)
+
+
+def test_what_an_error_calls_itself_stands_before_what_it_says_of_the_model():
+    fault = CODEC.error(400, {}, body("The model is no longer served", code="content_filter"))
+    assert (fault.trigger, fault.of_model) == (Trigger.content_filter, False)
 
 
 def test_a_model_that_is_not_there_may_be_told_inside_a_stream():

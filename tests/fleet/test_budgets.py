@@ -66,6 +66,8 @@ def test_a_budget_that_would_cap_nothing_is_refused(budget, said):
         (Budget(None), "budget 1 has usd None; give a number"),
         (Budget(1.0, 7), "budget 1 is per 7; known: day, hour, month, run"),
         (Budget(1.0, match={"model": 5}), "budget 1 matches model 5; give a tuple of the values that match"),
+        (Budget(1.0, match={"tenant": {"a": 1}}), r"budget 1 matches tenant \{'a': 1\}; give a tuple of the values"),
+        (Budget(True), "budget 1 has usd True; give a number that is not negative"),
         (Budget(1.0, match={"model": ("a", 5)}), r"budget 1 matches model \('a', 5\); give a tuple"),
         (Budget(1.0, match={5: ("a",)}), "budget 1 matches 5; known: feature, key, model, step, tenant"),
         (Budget(1.0, match=None), "budget 1 matches None; give a mapping of labels to tuples"),

@@ -235,6 +235,7 @@ def test_every_fact_of_a_model_can_be_said():
         ("[models.a]\ndeprecated = '2026-13-45'", "models.a.deprecated is '2026-13-45', which is no day; write it as"),
         ("[models.'']\nmodel = 'gpt-5'", "models..[key] is ''; give the model a name"),
         ("[models.' ']\nmodel = 'gpt-5'", "models. .[key] is ' '; give the model a name"),
+        ("[models.m]\nmodel = ' '", "models.m.model is ' '; give the model a name"),
         (
             model() + "\n[[routing.steps]]\nmatch = { tools = [] }",
             "routing.steps.0.match.tools is an empty list; leave it out, or name at least one",

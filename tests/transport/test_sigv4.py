@@ -173,6 +173,20 @@ def test_credentials_serve_until_those_after_them_are_there(chain, tmp_path):
     assert credentials.signature("eu-central-1").access_key == "FILE3"
 
 
+def test_credentials_that_were_taken_away_serve_no_longer_than_a_change_takes(chain):
+    chain.setenv("AWS_ACCESS_KEY_ID", "A")
+    chain.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    now = iter([100.0, 160.0, 160.1, 170.0])
+    credentials = AwsCredentials(lambda: next(now))
+    credentials.signature("eu-central-1")
+    chain.delenv("AWS_ACCESS_KEY_ID")
+    chain.delenv("AWS_SECRET_ACCESS_KEY")
+    assert [credentials.signature("eu-central-1").access_key for _ in range(2)] == ["A", "A"]
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="no AWS credentials were found"):
+            credentials.signature("eu-central-1")
+
+
 def test_a_look_up_that_failed_is_made_again_with_the_next_call(chain):
     from botocore.credentials import Credentials
     from botocore.exceptions import ClientError
