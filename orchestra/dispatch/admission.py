@@ -153,6 +153,7 @@ class Admitted:
                 rate.limiter,
                 tokens,
                 line=rate.line,
+                tenant=call.labels.tenant,
                 run=call.recorder.run,
                 rank=call.rank,
                 weight=WEIGHTS[call.priority],
@@ -170,7 +171,12 @@ class Admitted:
         call, slots, model = self._course.call, self._means.slots, self.way.lane.target.model
         with self._told("slot", f"other calls held every slot of {model}"):
             self.slot = await slots.hold(
-                model, run=call.recorder.run, rank=call.rank, weight=WEIGHTS[call.priority], within=self._left
+                model,
+                tenant=call.labels.tenant,
+                run=call.recorder.run,
+                rank=call.rank,
+                weight=WEIGHTS[call.priority],
+                within=self._left,
             )
 
     def enter(self) -> bool:
