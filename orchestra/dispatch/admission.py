@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -125,11 +126,15 @@ class Admitted:
 
     async def money(self, request: Request) -> None:
         """What it may cost at most."""
-        call, lane, caps = self._course.call, self.way.lane, self._means.caps
+        call, lane, caps, now = self._course.call, self.way.lane, self._means.caps, self._means.now
         card, purse = lane.card, call.purse
         if caps.budgets:
             labels = replace(call.labels, model=lane.target.model, key=lane.target.key)
-            purse = caps.purse_for(self._means.now(), labels, purse)
+            while (paid := caps.purse_for(now(), labels, purse)) is None:
+                with self._told("money", "what its budgets have spent was read"):
+                    async with asyncio.timeout(self._left):
+                        await caps.known(now(), labels)
+            purse = paid
         if card.weights is not None and request.grammar is not None:
             # An embedded model is held to the grammar, whoever was asked before it.
             request = replace(request, output_schema=request.grammar)
@@ -153,6 +158,7 @@ class Admitted:
                 rate.limiter,
                 tokens,
                 line=rate.line,
+                tenant=call.labels.tenant,
                 run=call.recorder.run,
                 rank=call.rank,
                 weight=WEIGHTS[call.priority],
@@ -170,7 +176,12 @@ class Admitted:
         call, slots, model = self._course.call, self._means.slots, self.way.lane.target.model
         with self._told("slot", f"other calls held every slot of {model}"):
             self.slot = await slots.hold(
-                model, run=call.recorder.run, rank=call.rank, weight=WEIGHTS[call.priority], within=self._left
+                model,
+                tenant=call.labels.tenant,
+                run=call.recorder.run,
+                rank=call.rank,
+                weight=WEIGHTS[call.priority],
+                within=self._left,
             )
 
     def enter(self) -> bool:

@@ -71,9 +71,10 @@ class Call:
     accepted. Text that may be a call written as text, or stands where a call is required, waits for its acceptance as
     well.
     `keep` makes the journal entry of the accepted reply, which is written in one transaction with its verdict.
-    Where slots are scarce, runs share them by `priority`, and of one run's calls the highest `rank` goes first.
-    `labels` are what budgets look at, but for the model and the key, which differ from attempt to attempt. `data_tags`
-    are the tags that a place must have for this call's data to go there.
+    Where slots are scarce, tenants share them and then each one's runs, by `priority`, and of one run's calls the
+    highest `rank` goes first. `labels` say the tenant and, where the fleet has budgets, what else those look at, but
+    for the model and the key, which differ from attempt to attempt. `data_tags` are the tags that a place must have for
+    this call's data to go there.
     """
 
     request: Request

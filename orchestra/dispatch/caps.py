@@ -1,21 +1,24 @@
 """Caps: a fleet's budgets over all runs, held beside each call's own money.
 
-What was spent in a period is read from the ledger when the clock shows it, so that a restart forgets nothing. From then
-on this process's attempts are counted as they reserve and settle, and those of others on the same ledger as they write
-it.
+What was spent in a period is read from the ledger when the first call asks for it, so that a restart forgets nothing:
+beside the event loop, for it may take long. From then on this process's attempts are counted as they reserve and
+settle, and those of others on the same ledger as they write it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import math
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from secrets import token_hex
+from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
 from orchestra.dispatch.purse import Account, Purse
-from orchestra.ledger import Charge, Charges, Taken
+from orchestra.ledger import Charge, Charges
 from orchestra.transport.forks import begins_anew
 from orchestra.types import EACH, Budget, Labels, Period
 
@@ -41,8 +44,8 @@ class Caps:
         self._books = tuple(_Book(budget, most) for budget in self.budgets if budget.per != "run")
         self._of_runs = tuple(budget for budget in self.budgets if budget.per == "run")
         self._by_label = _ByLabel((*(book.budget for book in self._books), *self._of_runs))
-        self._named = frozenset(name for book in self._books for name in book.budget.match)
         self._hour: float | None = None
+        self._readings: dict[_Span, Future[None]] = {}
         self._runs: WeakKeyDictionary[Account, tuple[_Period, ...]] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
@@ -50,10 +53,11 @@ class Caps:
         """What the parent holds and spends from now on is another process's."""
         self._begin(self._charges and self._charges.anew(), f"{self.holder}-{token_hex(4)}")
 
-    def purse_for(self, now: float, labels: Labels, whole: Purse) -> Purse:
+    def purse_for(self, now: float, labels: Labels, whole: Purse) -> Purse | None:
         """What an attempt is paid from: `whole`, the call's purse, and every budget that the attempt falls under.
 
-        `now` is in Unix seconds. Raises LedgerError where a budget applies and the ledger cannot be read.
+        None where what was spent of one of these is not `known` yet. `now` is in Unix seconds. Raises LedgerError where
+        a budget applies and the ledger cannot be read.
         """
         matching = self._by_label.of(labels)
         if not matching:
@@ -61,38 +65,79 @@ class Caps:
         with self._lock:
             self._see(now)
             runs = self._periods_of(whole.root, labels.run) if self._of_runs else ()
-            first = len(self._books)
-            periods = [self._books[place].present if place < first else runs[place - first] for place in matching]
-            return whole.within(account for period in periods if (account := period.account(labels)))
+            first, accounts = len(self._books), list[Account]()
+            for place in matching:
+                period = self._books[place].present if place < first else runs[place - first]
+                if period is None:
+                    return None
+                if account := period.account(labels):
+                    accounts.append(account)
+            return whole.within(accounts)
+
+    async def known(self, now: float, labels: Labels) -> None:
+        """Wait until what was spent of the budgets that these labels fall under is read. Raises LedgerError."""
+        with self._lock:
+            self._see(now)
+            matching = [place for place in self._by_label.of(labels) if place < len(self._books)]
+            unknown = {book.span for place in matching if not (book := self._books[place]).present}
+            readings = [self._reading(span) for span in unknown]
+        for one in readings:
+            await asyncio.wrap_future(one)
 
     def _see(self, now: float) -> None:
-        """Turn the books to the periods of `now`, each only once all that was spent there is known."""
-        turned = now // _HOUR != self._hour
-        present = [book.at(now) for book in self._books] if turned else []
-        if self._charges and self._books:
-            books = zip(present, self._books, strict=False)
-            self._catch_up(self._charges, {place: one for place, (one, book) in enumerate(books) if one not in book})
-        for one, book in zip(present, self._books, strict=False):
-            book.turn_to(one)
-        self._hour = now // _HOUR
-
-    def _catch_up(self, charges: Charges, fresh: Mapping[int, _Period]) -> None:
-        """Read what others have added to the periods that are kept, and all there is of those that are not yet."""
-        if added := charges.new():
+        """Count what others have added, and turn the books to the periods of `now`."""
+        if self._charges and self._books and (added := self._charges.new()):
             self._enter(added, {place: book.periods.values() for place, book in enumerate(self._books)})
-        if fresh:
-            begins, ends = min(one.begins for one in fresh.values()), max(one.ends for one in fresh.values())
-            self._start(charges.within(begins, ends, self._named), fresh)
+        if now // _HOUR != self._hour:
+            for book in self._books:
+                book.turn_to(now)
+                if not (self._charges or book.present):
+                    book.keep(_Period(book.budget, *book.span))
+            self._hour = now // _HOUR
 
-    def _start(self, taken: Taken, fresh: Mapping[int, _Period]) -> None:
-        """Count what was taken in periods of which nothing is known yet."""
-        for hour, labels, usd in taken.sums:
+    def _reading(self, span: _Span) -> Future[None]:
+        """That of a span which is under way, or a new one, for all books that are turned to it."""
+        if span not in self._readings:
+            books = [place for place, book in enumerate(self._books) if book.span == span and not book.present]
+            done = Future[None]()
+            done.set_running_or_notify_cancel()  # who waits for it no longer does not end it
+            threading.Thread(target=self._read, args=(span, books, done), daemon=True).start()
+            self._readings[span] = done
+        return self._readings[span]
+
+    def _read(self, span: _Span, places: Sequence[int], done: Future[None]) -> None:
+        try:
+            assert self._charges, "without a ledger all is known"
+            fresh = {place: _Period(self._books[place].budget, *span) for place in places}
+            until = self._start(self._charges, span, fresh)
+            with self._lock:
+                self._enter(self._charges.after(until), {place: (one,) for place, one in fresh.items()})
+                for place, period in fresh.items():
+                    self._books[place].keep(period)
+        except BaseException as error:  # noqa: BLE001  # raised where it is waited for
+            self._end(span)
+            done.set_exception(error)
+        else:
+            self._end(span)
+            done.set_result(None)
+
+    def _end(self, span: _Span) -> None:
+        with self._lock:
+            del self._readings[span]
+
+    def _start(self, charges: Charges, span: _Span, fresh: Mapping[int, _Period]) -> int:
+        """Count what was taken in periods of which nothing is known yet; up to which row."""
+        taken = charges.within(*span, {name for one in fresh.values() for name in one.budget.match})
+        for labels, usd in taken.sums:
             for place in self._by_label.of(labels):
-                if place in fresh:
-                    fresh[place].count(hour, labels, usd)
-        self._enter(taken.open, {place: (one,) for place, one in fresh.items()})
+                if place in fresh and (account := fresh[place].account(labels)):
+                    account.others += usd
+        periods = {place: (one,) for place, one in fresh.items()}
+        self._enter(taken.open, periods)
         for one in fresh.values():
-            one.entered = max(one.entered, taken.until)
+            one.entered = taken.until
+        self._enter(late := charges.after(taken.until), periods)  # it took a while, and the others did not wait
+        return late[-1].seq if late else taken.until
 
     def _enter(self, charges: Iterable[Charge], periods: Mapping[int, Collection[_Period]]) -> None:
         """Count charges of others: what this process holds is in accounts that are kept."""
@@ -115,6 +160,9 @@ class Caps:
 
 _HOUR = 3_600.0
 """Seconds; no period begins within one."""
+
+_Span: TypeAlias = tuple[float, float]
+"""When a period begins and ends, Unix seconds."""
 
 
 class _ByLabel:
@@ -149,29 +197,25 @@ class _Book:
 
     def __init__(self, budget: Budget, most: int) -> None:
         self.budget, self.most = budget, most
-        self.periods: dict[float, _Period] = {}  # the present one is the last
+        self.span: _Span = (-math.inf, -math.inf)
+        self.present: _Period | None = None  # None where what was spent in it is not known
+        self.periods: dict[float, _Period] = {}  # the one that was shown last is the last
 
-    @property
-    def present(self) -> _Period:
-        return self.periods[next(reversed(self.periods))]
-
-    def __contains__(self, period: _Period) -> bool:
-        return period.begins in self.periods
-
-    def at(self, now: float) -> _Period:
-        """That of `now`; a new one where it is not in the book."""
+    def turn_to(self, now: float) -> None:
+        """Make the period of `now` the present one."""
         begins = _begins(self.budget.per, now)
-        return self.periods.get(begins) or _Period(self.budget, begins, _ends(self.budget.per, begins))
+        self.span = begins, _ends(self.budget.per, begins)
+        self.present = self.periods.pop(begins, None)
+        if self.present:
+            self.periods[begins] = self.present
 
-    def turn_to(self, period: _Period) -> None:
-        """Make it the present one."""
-        if self.periods and next(reversed(self.periods)) == period.begins:
-            return
-        self.periods.pop(period.begins, None)
+    def keep(self, period: _Period) -> None:
+        """Add one, of which is known what was spent in it."""
         idle = [begins for begins, one in self.periods.items() if not one.open]
         for begins in idle[: max(0, len(self.periods) + 1 - self.most)]:
             del self.periods[begins]
         self.periods[period.begins] = period
+        self.present = self.periods.get(self.span[0])
 
 
 _KEPT = 2
@@ -202,11 +246,6 @@ class _Period:
         if name not in self.accounts:
             self.accounts[name] = Account(self.budget.usd, budget=self.budget)
         return self.accounts[name]
-
-    def count(self, hour: float, labels: Labels, usd: float) -> None:
-        """Count what attempts took that are over, if the hour in which they began is of this period."""
-        if self.begins <= hour < self.ends and (account := self.account(labels)):
-            account.others += usd
 
     def enter(self, charge: Charge) -> None:
         """Count, once, what an attempt of others took here. A cost that nobody knows is what was held for it."""

@@ -11,7 +11,7 @@ from orchestra.errors import ConfigError
 from orchestra.types import Priority
 
 WEIGHTS: Mapping[Priority, float] = {"high": 4.0, "normal": 2.0, "low": 1.0}
-"""Turns that a run of each priority gets while one of the lowest gets one."""
+"""Turns that a run of each priority gets, and its tenant for it, while one of the lowest gets one."""
 
 GRACE = 16
 """Turns of the event loop after which the step that a finished step lets start has surely come: it takes about ten."""
@@ -37,18 +37,25 @@ class Slots:
         return bool(self._lines.get(model, self._others))
 
     async def hold(
-        self, model: str, *, run: str = "", rank: float = 0.0, weight: float = 1.0, within: float | None = None
+        self,
+        model: str,
+        *,
+        tenant: str = "",
+        run: str = "",
+        rank: float = 0.0,
+        weight: float = 1.0,
+        within: float | None = None,
     ) -> Slot:
         """A slot of `model`, to be released; waits where none is free.
 
-        Waiting runs share the slots in proportion to `weight`; of one run's calls the highest `rank` is next, the
-        oldest among equals. Raises TimeoutError after `within` seconds.
+        Tenants that wait share the slots, and the waiting runs of one share its turns, in proportion to `weight`; of
+        one run's calls the highest `rank` is next, the oldest among equals. Raises TimeoutError after `within` seconds.
         """
         taken: list[Line] = []
         try:
             async with asyncio.timeout(within):
                 for line in self._lines.get(model, self._others):
-                    await line.enter(run, rank, weight)
+                    await line.enter(run, rank, weight, tenant=tenant)
                     taken.append(line)
         except BaseException:
             Slot(taken, run).release()

@@ -17,6 +17,7 @@ async def granted(
     tokens: int,
     *,
     line: Line,
+    tenant: str = "",
     run: str,
     rank: float,
     weight: float,
@@ -27,16 +28,16 @@ async def granted(
     """The right to one request of so many tokens, to be settled; or, unsent, why there is none before `until`.
 
     `line` is the limiter's own, of one place: who stands in it waits for the limiter, everybody else for the line, in
-    its order by `run`, `rank` and `weight`. What never fits, or not before `until` on `clock`, is refused at once, so
-    that another key or model can be asked instead; `retry_after` is when this one would have been free.
+    its order by `tenant`, `run`, `rank` and `weight`. What never fits, or not before `until` on `clock`, is refused at
+    once, so that another key or model can be asked instead; `retry_after` is when this one would have been free.
     """
     if not line.enter_at_once():
-        wait = limiter.wait(clock(), tokens, ahead=line.ahead(run, weight))
+        wait = limiter.wait(clock(), tokens, ahead=line.ahead(run, weight, tenant=tenant))
         if fault := _refused(wait, tokens, until - clock()):
             return fault
         try:
             async with asyncio.timeout(until - clock()):
-                await line.enter(run, rank, weight)
+                await line.enter(run, rank, weight, tenant=tenant)
         except TimeoutError:
             return _limited(f"{tokens:,} tokens: others have waited for it longer than this call can")
     try:

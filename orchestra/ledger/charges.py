@@ -41,11 +41,10 @@ class Charge:
 class Taken:
     """What attempts took that began in a span of time, as the file stood at row `until`.
 
-    `sums` are the USD of those that are over, each with the Unix second in which the attempts' hour began; `open` are
-    the others.
+    `sums` are the USD of those that are over, `open` are the others.
     """
 
-    sums: tuple[tuple[float, Labels, float], ...]
+    sums: tuple[tuple[Labels, float], ...]
     open: tuple[Charge, ...]
     until: int
 
@@ -78,11 +77,14 @@ class Charges:
         """What attempts took that began from `begins` until before `ends`, Unix seconds, whenever they ended.
 
         Only labels that `by` names are told apart, and need be looked for; others may be "". A cost that nobody knows
-        is what was held. Takes as much memory as there are sums and open attempts, however many rows are read.
+        is what was held. Takes as much memory as there are sums and open attempts, however many rows are read. For a
+        thread: it may take long, and nobody who reads or writes waits for it.
         """
-        span = {"begins": begins, "ends": ends}
-        decided = not _OF_DECISION.isdisjoint(by)
-        return self._read(lambda db: _taken(db.execute(_WITHIN[decided], span), by))
+        return self._store.beside("read", lambda db: _taken(db, (begins, ends), by))
+
+    def after(self, seq: int) -> list[Charge]:
+        """The charges after this row."""
+        return self._charges(lambda db: db.execute(_AFTER, (seq,)))
 
     def new(self) -> list[Charge]:
         """The charges that were added since the last call, if others added any; none at the first.
@@ -109,7 +111,6 @@ class Charges:
         return self._store.use("read", work)
 
 
-_HOUR = 3_600.0
 _OF_DECISION = frozenset(("tenant", "feature", "step"))
 _DECIDED = """(
     SELECT json_extract(d.data, '$.context.tenant', '$.context.feature', '$.context.step.name', '$.context.step.id')
@@ -117,8 +118,9 @@ _DECIDED = """(
     ORDER BY d.seq DESC LIMIT 1
 )"""
 _UNDECIDED = """
-SELECT e.seq, e.run, e.time, e.type, json_extract(e.data, '$.attempt', '$.model', '$.key', '$.holder', '$.reserved'),
-    NULL
+SELECT e.seq, e.run, e.time, e.type, json_extract(e.data, '$.attempt', '$.model', '$.key', '$.holder', '$.reserved')
+        AS facts,
+    NULL AS decided
 FROM events e WHERE e.type = 'attempt_started' AND """
 _STARTED = _UNDECIDED.replace("NULL", _DECIDED)
 _ENDED = """
@@ -131,29 +133,48 @@ _LAST = "SELECT coalesce(max(seq), 0) FROM events"
 
 # Rows are in the order of their times only as long as nobody sets the clock back, so they are looked for by time.
 _INDEX = "CREATE INDEX IF NOT EXISTS attempts_by_time ON events (time) WHERE type = 'attempt_started'"
-_IN_TIME = "FROM events WHERE type = 'attempt_started' AND time >= :begins AND time < :ends"
-_WITHIN = [
-    f"""{started} e.time >= :begins AND e.time < :ends
-    UNION ALL {_ENDED} e.run IN (SELECT run {_IN_TIME}) AND e.seq > (SELECT min(+seq) {_IN_TIME}) ORDER BY 1"""
-    for started in (_UNDECIDED, _STARTED)
-]
+_END = """(
+    SELECT coalesce(json_extract(n.data, '$.cost.usd'), '')
+    FROM events n WHERE n.run = e.run AND n.seq > e.seq AND n.type = 'attempt_ended'
+    AND json_extract(n.data, '$.attempt') = json_extract(e.data, '$.attempt') ORDER BY n.seq LIMIT 1
+)"""
+_ATTEMPTS = [started.replace("FROM events e", f", {_END} AS end FROM events e") for started in (_UNDECIDED, _STARTED)]
+_PLACES = {
+    "tenant": "json_extract(decided, '$[0]')",
+    "feature": "json_extract(decided, '$[1]')",
+    "step": "json_extract(decided, '$[2]'), json_extract(decided, '$[3]')",
+    "model": "json_extract(facts, '$[1]')",
+    "key": "json_extract(facts, '$[2]')",
+}
 
 
-def _taken(rows: Iterable[Any], by: Collection[str]) -> Taken:
-    which = [place for place, name in enumerate(LABELS) if name in by]
-    began, sums, until = dict[str, Any](), dict[tuple[Any, ...], float](), 0
-    for row in rows:  # most are of attempts that are over: of these no charge is made
-        until, _, time, kind, facts, decided = row
-        attempt, model, key, _, usd = json.loads(facts)
-        if kind != AttemptEnded.type:
-            labels = (*_labels(decided), model, key or "")
-            began[attempt] = usd or 0.0, (time // _HOUR * _HOUR, *[labels[place] for place in which]), row
-        elif start := began.pop(attempt, None):
-            held, place, _ = start
-            sums[place] = sums.get(place, 0.0) + (held if usd is None else usd)
-    names = [LABELS[place] for place in which]
-    over = ((hour, Labels(**dict(zip(names, values, strict=True))), usd) for (hour, *values), usd in sums.items())
-    return Taken(tuple(over), tuple(_charge(*row) for _, _, row in began.values()), until)
+def _within(by: Collection[str]) -> str:
+    """A row for each attempt that is not over, and for all others one for each of their labels, with what they cost.
+
+    SQLite adds them up, for as long as it does no other thread of Python has to wait; nor is the same decision looked
+    for again as often as its labels are named, as it would be without the LIMIT.
+    """
+    attempts = _ATTEMPTS[not _OF_DECISION.isdisjoint(by)]
+    places = ", ".join(("CASE WHEN end IS NULL THEN seq END", *(_PLACES[name] for name in by)))
+    return f"""
+SELECT seq, run, time, type, facts, decided, CASE WHEN end IS NOT NULL THEN
+    total(CASE end WHEN '' THEN json_extract(facts, '$[4]') ELSE end END) END
+FROM ({attempts} e.time >= ? AND e.time < ? LIMIT -1) GROUP BY {places} ORDER BY seq
+"""  # noqa: S608  # of our own texts above
+
+
+def _taken(db: sqlite3.Connection, span: tuple[float, float], by: Collection[str]) -> Taken:
+    sums, begun = dict[Labels, float](), list[Charge]()
+    db.execute("BEGIN")  # both are of one state of the file
+    (until,) = db.execute(_LAST).fetchone()
+    for *row, usd in db.execute(_within(by), span):
+        charge = _charge(*row)
+        if usd is None:
+            begun.append(charge)
+        else:
+            labels = Labels(**{name: getattr(charge.labels, name) for name in by})
+            sums[labels] = sums.get(labels, 0.0) + usd
+    return Taken(tuple(sums.items()), tuple(begun), until)
 
 
 def _charge(seq: int, run: str, time: float, kind: str, facts: str, decided: str | None) -> Charge:

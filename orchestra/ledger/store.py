@@ -10,6 +10,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -23,6 +24,9 @@ T = TypeVar("T")
 
 CLOSED = "the app was closed; make a new one for further calls"
 """Why nothing can be read or written any more: an app closes its ledger."""
+
+_LOOKS = 10_000
+"""Instructions of SQLite's after which a long reading looks whether it is still wanted: about a millisecond's."""
 
 MOST = 1_000
 """Rows that are held at a time, a megabyte or two; each write in vain looks at all of them."""
@@ -89,6 +93,21 @@ class Store:
         self.write_held()
         span = (prefix, prefix + "\U0010ffff", limit)
         return self.use("read", lambda db: [run for (run,) in db.execute(_STARTING, span)])
+
+    def beside(self, doing: str, work: Callable[[sqlite3.Connection], T]) -> T:
+        """As `use`, with a connection that reads alone, and for which nobody waits: for what takes long, in a thread.
+
+        It ends with an error where the store is closed meanwhile.
+        """
+        if self.path is None or self._closed:
+            return self.use(doing, work)
+        try:
+            reader = sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True, timeout=BUSY, isolation_level=None)
+            with closing(reader) as db:
+                db.set_progress_handler(lambda: self._closed, _LOOKS)
+                return work(db)
+        except (sqlite3.Error, OSError) as error:
+            raise LedgerError(f"cannot {doing} {self}: {CLOSED if self._closed else _explain(error)}") from error
 
     def use(self, doing: str, work: Callable[[sqlite3.Connection], T]) -> T:
         """What `work` makes of the connection; no other thread uses it meanwhile. `doing` is for the error's text."""

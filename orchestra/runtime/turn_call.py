@@ -72,10 +72,10 @@ def _expected(talk: Conversation, tool_choice: ToolChoice) -> Expect:
 
 
 def _labels(talk: Conversation) -> Labels:
-    """What the fleet's budgets look at; nothing where it has none."""
-    if not talk.engine.fleet.budgets:
-        return _UNLABELLED
+    """What turns are taken by, and what the fleet's budgets look at where it has any."""
     limits, step = talk.scope.limits, talk.ask.step
+    if not talk.engine.fleet.budgets:
+        return Labels(tenant=limits.tenant) if limits.tenant else _UNLABELLED
     return Labels(talk.scope.run, limits.tenant or "", limits.feature or "", step.name or step.id)
 
 

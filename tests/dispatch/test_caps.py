@@ -1,15 +1,17 @@
 """Budgets over all runs: what matches pays, a restart forgets nothing, several processes share."""
 
+import asyncio
 import gc
 import multiprocessing
 import sqlite3
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 from hypothesis import settings
@@ -40,7 +42,11 @@ class Life:
 
     def purse(self, run="r", whole=None, **labels):
         self.purses.setdefault(run, Purse(None))
-        return self.caps.purse_for(self.now, Labels(run=run, **labels), whole or self.purses[run])
+        labels, whole = Labels(run=run, **labels), whole or self.purses[run]
+        while (purse := self.caps.purse_for(self.now, labels, whole)) is None:
+            with ThreadPoolExecutor(1) as pool:  # some tests run an event loop
+                pool.submit(asyncio.run, self.caps.known(self.now, labels)).result()
+        return purse
 
     def begin(self, usd, run="r", whole=None, **labels):
         """Raises BudgetExceeded; else the end of the attempt, to be called with its cost."""
@@ -289,28 +295,30 @@ def test_without_a_ledger_the_period_is_forgotten_that_the_clock_has_not_shown_f
     assert left == 3.0
 
 
-@pytest.mark.parametrize("read", ["new", "within"])
+@pytest.mark.parametrize(("read", "turn"), [("new", 0), ("new", 1), ("within", 0), ("after", 0), ("after", 1)])
 @pytest.mark.parametrize("over", [False, True], ids=["open", "over"])
-def test_what_others_write_before_or_after_a_reading_counts_once(over, read, monkeypatch, file):
+@pytest.mark.parametrize("afterwards", [True, False], ids=["and after it", "before it"])
+def test_what_others_write_before_or_after_a_reading_counts_once(over, read, turn, afterwards, monkeypatch, file):
     budgets = [ACME, Budget(9.0, "hour", {"tenant": ("acme",)})]
     one, other = Life(budgets, file), Life(budgets, file)
     one.spend(0.25, tenant="acme")
-    reading = getattr(Charges, read)
+    reading, mine = getattr(Charges, read), one.caps._charges
 
     def late(charges, *span):
-        with monkeypatch.context() as patch:  # the other process reads for itself
-            patch.setattr(Charges, read, reading)
-            ends.append(other.begin(2.0, tenant="acme"))
-            if over:
-                ends.pop()(1.0)
+        if charges is not mine or next(turns) != turn:  # the other process reads for itself
+            return reading(charges, *span)
+        ends.append(other.begin(2.0, tenant="acme"))
+        if over:
+            ends.pop()(1.0)
+        if not afterwards:
+            other.spend(0.5, tenant="acme")
         found = reading(charges, *span)
-        with monkeypatch.context() as patch:
-            patch.setattr(Charges, read, reading)
+        if afterwards:
             other.spend(0.5, tenant="acme")
         return found
 
     for hour in (1, 2):
-        ends = []
+        ends, turns = [], count()
         one.now = other.now = NOON + hour * HOUR
         with monkeypatch.context() as patch:
             patch.setattr(Charges, read, late)
@@ -346,6 +354,71 @@ def test_what_could_not_be_read_is_read_by_the_next_call(monkeypatch, file):
         with pytest.raises(LedgerError):
             life.left(tenant="acme")
     assert life.left(tenant="acme") == 3.0
+
+
+def test_attempts_under_way_count_whatever_the_clock_showed_when_they_began(file):
+    life = Life([ACME], file, NOON + 600)
+    life.begin(1.0, tenant="acme")
+    life.now = NOON
+    life.begin(2.0, tenant="acme")
+    assert Life([ACME], file).left(tenant="acme") == 2.0
+
+
+class Held:
+    """Readings that last until they are let go; `begun` is how many were begun."""
+
+    def __init__(self, monkeypatch):
+        self.begun, self.go, within = 0, Event(), Charges.within
+        monkeypatch.setattr(Charges, "within", lambda *given: (self.wait(), within(*given))[1])
+
+    def wait(self):
+        self.begun += 1
+        assert self.go.wait(20)
+
+
+async def test_one_reading_serves_all_that_wait_for_it_and_nobody_whom_the_budget_does_not_match(monkeypatch, file):
+    Life([ACME], file).spend(2.0, tenant="acme")
+    life, held = Life([ACME], file), Held(monkeypatch)
+    acme = Labels("r", "acme")
+    assert life.caps.purse_for(NOON, acme, Purse(None)) is None
+    waiting = [asyncio.create_task(life.caps.known(NOON, acme)) for _ in range(9)]
+    await asyncio.sleep(0.01)
+    assert life.purse(tenant="other").cap is None
+    assert [task.done() for task in waiting] == [False] * 9
+    waiting.pop().cancel()
+    held.go.set()
+    await asyncio.gather(*waiting)
+    assert (held.begun, life.left(tenant="acme")) == (1, 3.0)
+
+
+async def test_budgets_of_another_period_that_are_known_do_not_wait_for_a_reading(monkeypatch, file):
+    budgets = [Budget(5.0, "month", {"tenant": ("acme",)}), Budget(6.0, "hour", {"tenant": ("other",)})]
+    life = Life(budgets, file)
+    await life.caps.known(NOON, Labels(tenant="other"))
+    held = Held(monkeypatch)
+    waiting = asyncio.create_task(life.caps.known(NOON, Labels(tenant="acme")))
+    await asyncio.sleep(0.01)
+    assert life.left(tenant="other") == 6.0
+    held.go.set()
+    await waiting
+    assert (held.begun, life.left(tenant="acme")) == (1, 5.0)
+
+
+async def test_a_reading_whose_callers_event_loop_was_closed_serves_those_who_come_later(monkeypatch, file):
+    Life([ACME], file).spend(2.0, tenant="acme")
+    life, held = Life([ACME], file), Held(monkeypatch)
+
+    async def leave():
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await life.caps.known(NOON, Labels(tenant="acme"))
+
+    thread = Thread(target=asyncio.run, args=(leave(),))
+    thread.start()
+    thread.join()
+    held.go.set()
+    await life.caps.known(NOON, Labels(tenant="acme"))
+    assert (held.begun, life.left(tenant="acme")) == (1, 3.0)
 
 
 def test_each_run_has_a_budget_of_its_own_and_a_resumed_one_what_it_had_left(file):
@@ -405,8 +478,8 @@ def test_a_process_that_comes_new_finds_what_the_others_know(file):
 
 
 def test_the_present_periods_are_looked_for_once_an_hour(monkeypatch):
-    looked, at = [], caps_module._Book.at
-    monkeypatch.setattr(caps_module._Book, "at", lambda book, now: looked.append(now) or at(book, now))
+    looked, turn = [], caps_module._Book.turn_to
+    monkeypatch.setattr(caps_module._Book, "turn_to", lambda book, now: looked.append(now) or turn(book, now))
     life = Life([Budget(5.0, "day"), Budget(9.0, "hour", {"model": ("m",)})])
     began = NOON // HOUR * HOUR
     for now in (NOON, NOON + 1, began, began + HOUR - 1e-3, began + HOUR, began + HOUR + 9, NOON):

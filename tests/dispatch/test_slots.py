@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestra.dispatch import Purse
+from orchestra.dispatch.line import Line
 from orchestra.dispatch.slots import GRACE, WEIGHTS, Slots
 from orchestra.errors import ConfigError, DeadlineExceeded
 from orchestra.types import Price
@@ -125,6 +126,88 @@ async def test_a_high_priority_call_passes_a_hundred_waiting_calls_of_low_priori
     lows = [(f"low{n}", {"run": f"r{n}", "weight": WEIGHTS["low"]}) for n in range(100)]
     served = await order_of(*lows, ("high", {"run": "h", "weight": WEIGHTS["high"]}))
     assert served[0] == "high"
+
+
+async def test_a_tenant_with_five_hundred_runs_does_not_keep_another_tenant_waiting():
+    many = [(f"a{n}", {"tenant": "a", "run": f"a{n}"}) for n in range(500)]
+    served = await order_of(*many, ("b0", {"tenant": "b", "run": "b0"}), ("b1", {"tenant": "b", "run": "b1"}))
+    assert served[:5] == ["a0", "b0", "a1", "b1", "a2"]
+
+
+async def test_calls_without_a_tenant_are_one_group_beside_the_tenants():
+    nobodys = [(f"n{n}", {"run": f"n{n}"}) for n in range(50)]
+    served = await order_of(*nobodys, *((f"b{n}", {"tenant": "b", "run": f"b{n}"}) for n in range(3)))
+    assert served[:6] == ["n0", "b0", "n1", "b1", "n2", "b2"]
+
+
+async def test_within_a_tenant_runs_take_turns_and_share_by_priority():
+    claims = {"many": 1.0, "few": 1.0, "heavy": 2.0}
+    calls = [(run, {"tenant": "a", "run": run, "weight": claims[run]}) for run in claims for _ in range(40)]
+    served = await order_of(*calls, *((f"b{n}", {"tenant": "b", "weight": 4.0}) for n in range(90)))
+    first = [name for name in served if name in claims][:40]
+    assert [first.count(name) for name in claims] == [10, 10, 20]
+
+
+async def test_tenants_share_by_the_priority_of_their_calls():
+    calls = [(name, {"tenant": name, "run": name, "weight": WEIGHTS[name]}) for _ in range(70) for name in WEIGHTS]
+    first = (await order_of(*calls))[:70]
+    assert [first.count(name) for name in ("high", "normal", "low")] == [40, 20, 10]
+
+
+@pytest.mark.parametrize("tenant", ["lows", "new"])
+async def test_a_high_priority_call_passes_the_low_ones_of_every_tenant(tenant):
+    lows = [(f"{name}{n}", {"tenant": name, "run": f"r{n}"}) for n in range(9) for name in ("lows", "other", "third")]
+    served = await order_of(*lows, ("high", {"tenant": tenant, "run": "h", "weight": WEIGHTS["high"]}))
+    assert served[0] == "high"
+
+
+async def test_a_tenant_is_served_although_new_ones_never_stop_coming():
+    crowd = Crowd(Slots({"small": 1}))
+    await crowd.come("new0", tenant="new0", weight=4.0)
+    await crowd.come("low", tenant="low", weight=1.0)
+    for number in range(1, 50):
+        await crowd.come(f"new{number}", tenant=f"new{number}", weight=4.0)
+        await crowd.go(crowd.running[0])
+        if "low" in crowd.running:
+            break
+    assert number < 10
+
+
+async def test_a_tenant_that_comes_again_and_again_takes_no_more_turns_than_one_that_waits():
+    crowd = Crowd(Slots({"small": 1}))
+    await crowd.come("ahead")
+    for number in range(20):
+        await crowd.come(f"waits{number}", tenant="waits", run=f"w{number}")
+    for number in range(10):
+        await crowd.come(f"comes{number}", tenant="comes", run=f"c{number}")
+        await crowd.go(crowd.running[0])
+    assert sum(name.startswith("comes") for name in crowd.held) in (4, 5)
+
+
+@settings(deadline=None, max_examples=30)
+@given(sizes=st.lists(st.integers(1, 6), min_size=1, max_size=6), tenant=st.sampled_from(["0", "1", "2", "new"]))
+def test_how_many_are_ahead_of_a_newcomer_is_told_before_it_waits(sizes, tenant):
+    async def play():
+        line, served = Line(1), []
+        line.enter_at_once()
+
+        async def one(tenant, run):
+            await line.enter(run, 0.0, 2.0, tenant=tenant)
+            served.append(run)
+            line.leave(run)
+
+        claims = [(str(number % 3), f"r{number}") for number, size in enumerate(sizes) for _ in range(size)]
+        tasks = [asyncio.create_task(one(*claim)) for claim in claims]
+        await asyncio.sleep(0)
+        told = line.ahead("last", 2.0, tenant=tenant)
+        tasks.append(asyncio.create_task(one(tenant, "last")))
+        await asyncio.sleep(0)
+        line.leave("")
+        await asyncio.gather(*tasks)
+        before = 1 + served.index("last")  # and who holds the place
+        assert before <= told <= before + 2  # whose turn is due in the same moment counts as before it
+
+    asyncio.run(play())
 
 
 async def test_low_priority_is_served_although_runs_of_high_priority_never_stop_coming():
@@ -344,7 +427,8 @@ def test_whatever_comes_leaves_or_is_cancelled_no_slot_is_lost_or_given_twice(ac
         for number, (act, pick, run, turns) in enumerate(acts):
             if act == "come":
                 model_of[number] = ("small", "other")[pick % 2]
-                crowd.start(number, model_of[number], run=str(run), rank=pick, weight=2.0**run)
+                tenant = ("", "a", "b")[pick % 3]
+                crowd.start(number, model_of[number], tenant=tenant, run=str(run), rank=pick, weight=2.0**run)
             elif act == "leave" and crowd.running:
                 crowd.leave(crowd.running[pick % len(crowd.running)])
             elif waiting := [name for name, task in crowd.tasks.items() if not task.done()]:

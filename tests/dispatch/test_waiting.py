@@ -21,12 +21,13 @@ class Key:
     def __init__(self, **rules):
         self.limiter, self.line, self.granted = RateLimiter(RateRules(**rules)), Line(1), []
 
-    async def ask(self, name="", tokens=1, *, run=None, rank=0.0, weight=1.0, until=1e9):
+    async def ask(self, name="", tokens=1, *, tenant="", run=None, rank=0.0, weight=1.0, until=1e9):
         loop = asyncio.get_running_loop()
         got = await granted(
             self.limiter,
             tokens,
             line=self.line,
+            tenant=tenant,
             run=name if run is None else run,
             rank=rank,
             weight=weight,
@@ -158,6 +159,28 @@ async def test_runs_take_turns_however_many_calls_each_has_waiting():
     tasks += [key.start("few") for _ in range(2)]
     await asyncio.gather(*tasks)
     assert key.names == ["ahead", "many", "many", "few", "many", "few", "many", "many"]
+
+
+@virtual
+async def test_a_tenant_with_a_hundred_runs_leaves_another_its_turn_and_its_deadline():
+    key = Key(requests_per_minute=10)
+    many = [key.start(f"many{number}", tenant="many") for number in range(110)]
+    await asyncio.sleep(1.0)
+    assert isinstance(await key.ask("one", tenant="one", until=90.0), Hold)
+    assert key.names.index("one") <= 12
+    for task in many:
+        task.cancel()
+
+
+@virtual
+async def test_a_tenants_own_backlog_refuses_its_own_calls_that_come_too_late():
+    key = Key(requests_per_minute=10)
+    many = [key.start(f"many{number}", tenant="many") for number in range(110)]
+    await asyncio.sleep(1.0)
+    assert isinstance(await key.ask("late", tenant="many", until=90.0), CallFault)
+    assert asyncio.get_running_loop().time() == 1.0
+    for task in many:
+        task.cancel()
 
 
 @virtual

@@ -57,6 +57,40 @@ def test_the_file_is_in_wal_mode_with_synchronous_normal(ledger: Ledger) -> None
     assert db.execute("PRAGMA synchronous").fetchone() == (1,)
 
 
+ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
+
+
+def test_what_is_read_beside_keeps_nobody_from_writing_and_ends_where_the_ledger_is_closed(ledger: Ledger) -> None:
+    store, begun, told = ledger._store, threading.Event(), list[str]()
+    assert store is not None
+
+    def read(db: sqlite3.Connection) -> None:
+        begun.set()
+        db.execute(ENDLESS).fetchall()
+
+    def work() -> None:
+        try:
+            store.beside("read", read)
+        except LedgerError as error:
+            told.append(str(error))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert begun.wait(20)
+    ledger.append("run", "", RunStarted("a"))
+    assert [row.event for row in ledger.events("run")] == [RunStarted("a")]
+    ledger.close()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert told == [f"cannot read {store}: the app was closed; make a new one for further calls"]
+
+
+def test_what_is_read_beside_cannot_write(ledger: Ledger) -> None:
+    assert ledger._store is not None
+    with pytest.raises(LedgerError, match="it may not be written"):
+        ledger._store.beside("read", lambda db: db.execute("INSERT INTO cards VALUES ('a', 'b')"))
+
+
 def test_many_threads_lose_nothing(ledger: Ledger) -> None:
     def work(name: str) -> None:
         for number in range(25):

@@ -118,6 +118,13 @@ async def test_a_budget_of_the_fleet_for_a_tenant_stops_that_tenants_calls_and_n
         assert (await app.complete("?", step="tell", tenant="acme")).text == "two"
 
 
+async def test_a_tenant_whose_calls_hold_all_slots_leaves_another_its_turn():
+    model = ScriptedModel("small", lambda _: "ok")
+    async with scripted_app(model, concurrency=1) as app:
+        await asyncio.gather(*(app.complete("?", tenant="a") for _ in range(20)), app.complete("b", tenant="b"))
+    assert [body["messages"][-1]["content"] for body in model.requests].index("b") <= 2
+
+
 class Mine(str, Enum):  # noqa: UP042  # written in a text it is no StrEnum
     look = "look"
 
