@@ -11,7 +11,7 @@ from langchain_core.messages import HumanMessage, SystemMessage
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from orchestra import BudgetExceeded, DeadlineExceeded, Exhausted, Message, NoCandidate, Step, StepPolicy, Tool, tool
-from orchestra.errors import BadRequest, CallError, ConfigError, ContentFiltered, IgnoredSetting
+from orchestra.errors import BadRequest, CallError, ConfigError, ContentFiltered, IgnoredSetting, PolicyError
 from orchestra.ledger import AttemptStarted, Decided, Judged, RunEnded, RunStarted, StepEnded
 from orchestra.testing import CallTool, Error, Say, ScriptedModel, Silence, scripted_app
 from orchestra.types import Price, Text, ToolCall, ToolResult, Trigger
@@ -351,7 +351,9 @@ async def test_a_policy_that_breaks_ends_the_run_as_failed_not_as_cancelled(tmp_
         raise ZeroDivisionError("a bug of yours")
 
     async with app_of(["x"], policies=[broken], ledger=tmp_path / "l.db") as app:
-        with pytest.raises(Exception, match="a bug of yours"):
+        with pytest.raises(
+            PolicyError, match="policy 'broken' raised ZeroDivisionError for step 'call': a bug of yours"
+        ):
             await app.complete("x")
         (ended,) = events(rows(app), RunEnded)
     assert ended.state == "failed"
