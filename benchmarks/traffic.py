@@ -382,7 +382,7 @@ def _attempt(keys: int) -> Callable[[], None]:
     card = replace(CARD, keys=tuple(f"env:{number}" for number in range(keys)))
     limits = ProviderLimits("p", requests_per_minute=10_000, tokens_per_minute=10_000_000)
     fleet, clock, draw = replace(Fleet.from_cards([card]), providers={"p": limits}), count(), random.Random(0)
-    traffic = Traffic(fleet, lambda: next(clock) / 512, draw.random, lambda _: True)
+    traffic = Traffic(fleet, lambda: next(clock) / 512, draw.random, lambda _: True, lambda *_: False)
     request = Request((Message.user("Sum up this contract."),), settings=Settings(max_tokens=200))
     reply = ModelReply((), "stop", usage=Usage(20, 150))
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from orchestra.runtime.node import Function
     from orchestra.runtime.options import CallOptions, ChatSettings, NodeOptions
     from orchestra.runtime.scope import AtCap
-    from orchestra.runtime.steps import Settle, Signals
+    from orchestra.runtime.step_result import Settle, Signals
     from orchestra.transport import Transport
 
 LEDGER = Path(".orchestra") / "ledger.db"

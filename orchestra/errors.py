@@ -3,7 +3,7 @@
     OrchestraError                 everything below; `attempts` tells what was tried
     ├── ConfigError                ours to mend before a call: the text names file, key, value, what is known
     │   ├── FleetError             fleet.toml or a fleet value does not hold together
-    │   ├── PolicyError            a policy returned what no policy may return
+    │   ├── PolicyError            a policy raised, or returned what no policy may return
     │   ├── ToolError              a tool's declaration cannot be used
     │   ├── AgentError             an agent file cannot be found or does not build
     │   └── WeightsError           weights of an embedded model cannot be had or are not the right ones
@@ -58,7 +58,7 @@ class FleetError(ConfigError):
 
 
 class PolicyError(ConfigError):
-    """A policy returned what no policy may return."""
+    """A policy raised, which is its `__cause__`, or returned what no policy may return."""
 
 
 class ToolError(ConfigError):

@@ -13,6 +13,7 @@ from orchestra.checks.schema import violations
 from orchestra.checks.strict import ONCE, GivenTwice, NotJson, object_fault, read_json, value_fault
 from orchestra.checks.wording import cut, known, shown
 from orchestra.types import Finish, Json, ModelReply, Part, ToolCall, ToolSpec, Trigger
+from orchestra.types.verdict import FAILED_EACH_TIME
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, default=dict)  # json.dumps would build one for every call
 WHOLE: frozenset[Finish] = frozenset({"stop", "tool_calls"})
@@ -82,9 +83,10 @@ def _faults(
         return Trigger.schema_violation, lines
     if expect.check_call is not None and (lines := expect.check_call(call)):
         return Trigger.schema_violation, lines
-    if (times := sum(_same(call, one) for one in earlier)) > expect.repeats:
-        text = f"this call was made {times} times already with the arguments {shown(call.arguments)}"
-        return Trigger.repeated_call, [text]
+    if len(same := [one for one in earlier if _same(call, one)]) > expect.repeats:
+        text = f"this call was made {len(same)} times already with the arguments {shown(call.arguments)}"
+        failed = all(one.id in expect.failed_calls for one in same)
+        return Trigger.repeated_call, [f"{text} {FAILED_EACH_TIME}" if failed else text]
     return None, ()
 
 

@@ -134,7 +134,8 @@ class LiveAttempt:
         assert admitted.entered is not None, "what is admitted has entered"
         admitted.give_back(one.cost, one.usage, sent=one.sent != "no")
         seconds = one.seconds - self._exchange.paused if self._exchange else one.seconds
-        return self._means.traffic.leave(admitted.way, admitted.entered, self.result, seconds, one.first_token)
+        went = self._exchange and self._exchange.endpoint
+        return self._means.traffic.leave(admitted.way, admitted.entered, self.result, seconds, one.first_token, went)
 
     async def _resolve(self, card: ModelCard) -> Endpoint | None:
         endpoints = self._means.endpoints

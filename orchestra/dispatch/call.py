@@ -53,6 +53,10 @@ class Endpoints(Protocol):
         """Whether its key is set; where not, no attempt is made there as long as the model has another target."""
         ...
 
+    def renewed(self, card: ModelCard, refused: Endpoint) -> bool:
+        """Whether it would be asked with another key, header or signature than those that were refused. Never waits."""
+        ...
+
     def at_hand(self, card: ModelCard) -> Endpoint | None:
         """As `resolve`, where there is nothing to wait for; else None."""
         ...

@@ -57,7 +57,8 @@ class Dispatcher:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         per_model = {name: card.concurrency for name, card in fleet.models.items() if card.concurrency is not None}
-        slots, self.traffic = Slots(per_model, concurrency), Traffic(fleet, clock, draw, endpoints.ready)
+        slots = Slots(per_model, concurrency)
+        self.traffic = Traffic(fleet, clock, draw, endpoints.ready, endpoints.renewed)
         caps = caps or Caps(fleet.budgets, None, "")
         self._means = Means(fleet.models, endpoints, transport, slots, self.traffic, caps, clock, now, sleep)
         self._recovery, self._clock, self._draw, self._sleep = recovery, clock, draw, sleep

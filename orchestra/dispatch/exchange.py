@@ -28,7 +28,8 @@ class Exchange:
 
     `limits` is called with what the provider says is left of the key's rate limits, as soon as it says so. `now` is in
     Unix seconds, for moments named in a response that does not say what time it is. `result` is the reply or the fault,
-    None until there is one; `sent` and `status` as far as known, `arrived` whether any byte of a reply came.
+    None until there is one; `sent` and `status` as far as known, `arrived` whether any byte of a reply came, `endpoint`
+    where it went.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class Exchange:
         limits: Callable[[Sequence[RateLimit]], None],
         now: Callable[[], float],
     ) -> None:
-        self._transport, self._codec, self._encoded, self._endpoint = transport, codec, encoded, endpoint
+        self._transport, self._codec, self._encoded, self.endpoint = transport, codec, encoded, endpoint
         self._deadlines, self._limits, self._now = deadlines, limits, now
         self._response: WireResponse | None = None
         self._stream: Stream | None = None
@@ -115,7 +116,7 @@ class Exchange:
 
     async def _begin(self) -> Stream | None:
         """Send; None where the reply is no stream, and read whole."""
-        request = wire_request(self._codec, self._encoded, self._endpoint, connect=self._deadlines.timeouts.connect)
+        request = wire_request(self._codec, self._encoded, self.endpoint, connect=self._deadlines.timeouts.connect)
         response = self._response = await self._transport.send(request)
         self.sent, self.status = "yes", response.status
         headers = response.headers
@@ -213,7 +214,7 @@ class Exchange:
     def _end(self, result: ModelReply | CallFault) -> None:
         """A fault keeps what had arrived, and loses its endpoint's secrets, which some servers quote in errors."""
         if isinstance(result, CallFault):
-            text = Redactor(self._endpoint.secrets).known(result.text)
+            text = Redactor(self.endpoint.secrets).known(result.text)
             result = replace(result, text=text, partial_text=result.partial_text or self.text)
         self.result = result
 

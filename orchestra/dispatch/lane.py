@@ -130,10 +130,14 @@ class Lane:
         state = self.breaker.leave(now, entered, failed=failed, seconds=seconds, retry_after=retry_after)
         return self._changed(now, state, result) if state else None
 
-    def _refused(self, now: float, fault: CallFault) -> None:
+    def refused(self, fault: CallFault) -> Lane | Key | None:
         """A dead key is dead for all of its provider's models; where it is this model that is refused, here alone."""
-        if fault.trigger in REFUSED and fault.sent == "yes":
-            dead = self if fault.of_model or not self.target.key else self.key
+        if fault.trigger not in REFUSED or fault.sent != "yes":
+            return None
+        return self if fault.of_model or not self.target.key else self.key
+
+    def _refused(self, now: float, fault: CallFault) -> None:
+        if dead := self.refused(fault):
             dead.dead_until = now + DEAD
         elif fault.trigger is Trigger.rate_limited and fault.retry_after:
             self.paused_until = max(self.paused_until, now + fault.retry_after)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 
 from orchestra.dispatch.affinity import Affinity, Sessions, affinity
 from orchestra.dispatch.breaker import Breaker
+from orchestra.dispatch.call import Endpoint
 from orchestra.dispatch.lane import VAIN, Key, Lane, Rate
 from orchestra.dispatch.pool import least_bad, pick
 from orchestra.dispatch.rates import RateLimiter, RateRules
@@ -46,7 +48,8 @@ class Traffic:
     """Breakers, health, dead keys, rate limits and retry budgets of a fleet's targets; threads may share it.
 
     `clock` is in seconds, `draw` gives a random number in [0, 1). `ready` says whether a card can be asked as it is
-    served at one target: whether its key is set. `lanes` are the targets of each model.
+    served at one target: whether its key is set; `renewed` whether it would be asked with another key or signature than
+    those of an endpoint that was refused. `lanes` are the targets of each model.
     """
 
     def __init__(
@@ -55,9 +58,11 @@ class Traffic:
         clock: Callable[[], float],
         draw: Callable[[], float],
         ready: Callable[[ModelCard], bool],
+        renewed: Callable[[ModelCard, Endpoint], bool],
     ) -> None:
-        self._clock, self._draw, self._ready = clock, draw, ready
+        self._clock, self._draw, self._ready, self._renewed = clock, draw, ready, renewed
         self.lanes = _lanes(fleet)
+        self._refused: dict[Lane | Key, tuple[ModelCard, Endpoint]] = {}  # what is dead, and by which endpoint
         self._asked: set[str] = set()  # models of which anything is known
         self._budgets = defaultdict[str, RetryBudget](RetryBudget)
         self._sessions = Sessions()
@@ -78,6 +83,7 @@ class Traffic:
         Only places that carry all data `tags` are considered, and none of those to `avoid`. It stays where it is sent
         again (`stay`) or where its conversation was, as long as that is open and has room.
         """
+        self._revive()
         lanes, now = self._ways(card.name, tags), self._clock()
         name = affinity(request) if len(lanes) > 1 else None
         conversation = name and name.conversation
@@ -113,10 +119,16 @@ class Traffic:
         result: ModelReply | CallFault | None,
         seconds: float,
         first_token: float | None,
+        endpoint: Endpoint | None = None,
     ) -> BreakerChanged | None:
-        """What came of an attempt (None: it was cancelled); the breaker's change, where that made it change."""
+        """What came of an attempt (None: it was cancelled); the breaker's change, where that made it change.
+
+        `endpoint` is where it went, None where it went nowhere.
+        """
         now = self._clock()
         with self._lock:
+            if endpoint and isinstance(result, CallFault) and (dead := way.lane.refused(result)):
+                self._refused[dead] = way.card, endpoint
             if way.conversation is not None and isinstance(result, ModelReply):
                 self._sessions.keep(way.conversation, way.lane.target)
             if way.forced and result is not None:
@@ -142,6 +154,7 @@ class Traffic:
         Nor do refused keys, unless `dead`: a provider that is down may be back, a key hardly is. What is open counts
         where the whole model has only been closed until now: of any other it was left out for a reason.
         """
+        self._revive()
         now, found = self._clock(), list[tuple[float, str, float]]()
         begun = {one.model for one in avoid}
         for name in names:
@@ -162,12 +175,22 @@ class Traffic:
         """What was measured, by model: of its best target, in [0, 1]; 0 where none is open. The rest is in health."""
         now = self._clock()
         measured: dict[str, float] = {}
+        self._revive()
         with self._lock:
             for name in self._asked:
                 score = max([one.score(now) for one in self._ways(name)])
                 if score < 1.0:
                     measured[name] = score
         return measured
+
+    def _revive(self) -> None:
+        """What was refused may be asked again once there is another key or signature for it."""
+        for dead, (card, endpoint) in list(self._refused.items()):
+            if dead.dead_until <= self._clock():
+                self._refused.pop(dead, None)
+            elif self._renewed(card, endpoint):
+                self._refused.pop(dead, None)
+                dead.dead_until = -math.inf
 
     def _ways(self, name: str, tags: Collection[str] = ()) -> Sequence[Lane]:
         """Where data of these tags may go and the key is set; where none is, all: the endpoint says what is missing."""

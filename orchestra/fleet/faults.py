@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound="BaseModel")
 
 
-def parse(shape: type[M], data: object, source: str, error: type[ConfigError]) -> M:
-    """`data` as `shape`; raises `error` with every fault, one a line, each beginning with `source` and the place."""
+def parse(shape: type[M], data: object, source: str, error: type[ConfigError], *, in_code: bool = False) -> M:
+    """`data` as `shape`; raises `error` with every fault, one a line, each beginning with `source` and the place.
+
+    What was made `in_code` is taken as it is: a text is no list of one, a date no text.
+    """
     from pydantic import ValidationError
 
     try:
-        return shape.model_validate(data)
+        return shape.model_validate(data, context=in_code)
     except ValidationError as wrong:
         details = wrong.errors(include_url=False)
     # Raised here, not above: pydantic's own exception quotes the input, and a traceback would show it.
@@ -50,12 +53,12 @@ def _fault(shape: type[BaseModel], detail: ErrorDetails) -> str:
         return f"{place} is missing"
     if kind == "literal_error":
         choices = re.findall(r"'([^']*)'", detail.get("ctx", {})["expected"])
-        return f"{place} is {_shown(value)}; {known(str(value), choices)}"
+        return f"{place} is {shown(value)}; {known(str(value), choices)}"
     if kind == "too_short":
         return f"{place} is an empty list; leave it out, or name at least one"
     if kind == "value_error":
         return f"{place} {told}"
-    return f"{place} is {_shown(value)}: {told[0].lower()}{told[1:]}"
+    return f"{place} is {shown(value)}: {told[0].lower()}{told[1:]}"
 
 
 def _keys(shape: Any, table: list[int | str]) -> Iterable[str]:
@@ -72,7 +75,7 @@ def _bare(shape: Any) -> Any:
     return shape
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """The value, unless it is long enough to be a key someone put in the wrong place."""
     if isinstance(value, str) and len(value) >= 16:
         return f"a text of {len(value)} characters"

@@ -11,7 +11,8 @@ from orchestra.errors import FleetError
 from orchestra.fleet.breaker_policy import BreakerPolicy
 from orchestra.fleet.budgets import budget_faults
 from orchestra.fleet.estimates import Facts, facts
-from orchestra.fleet.known import CARDS, SMALL, STRONG
+from orchestra.fleet.known import CARDS, DIALECTS, SMALL, STRONG
+from orchestra.fleet.made import check_values
 from orchestra.fleet.network import Network
 from orchestra.fleet.spelling import known
 from orchestra.types import Budget, Match, Mode, ModelCard, StepRule, to_json
@@ -37,7 +38,7 @@ class Fleet:
 
     `facts`, `tool_dialects` (those in which models are told their tools, by name) and `fingerprint` (a sha256 prefix
     over everything but `source`, `network` and `budgets`, which decide nothing) follow from the rest.
-    Raises FleetError where a name in a card, rule or budget is not known.
+    Raises FleetError where a name in a card, rule or budget is not known, and for values that no fleet.toml may have.
     """
 
     models: Mapping[str, ModelCard]
@@ -112,7 +113,13 @@ def _check(fleet: Fleet) -> None:
         raise FleetError(f"{fleet.source}: no models; add a table such as [models.small]")
     if not fleet.tiers or len(set(fleet.tiers)) < len(fleet.tiers):
         raise FleetError(f"{fleet.source}: tiers must be different names, least capable first, got {fleet.tiers!r}")
+    check_values(fleet)
     for name, card in fleet.models.items():
+        if card.name != name:
+            raise FleetError(f"{fleet.source}: model {name!r} is a card named {card.name!r}; give both one name")
+        if card.dialect not in DIALECTS:
+            said = f"names the unknown dialect {card.dialect!r}; {known(card.dialect, DIALECTS)}"
+            raise FleetError(f"{fleet.source}: model {name!r} {said}")
         if card.tier not in fleet.tiers:
             said = known(card.tier, fleet.tiers)
             raise FleetError(f"{fleet.source}: model {name!r} has tier {card.tier!r}; {said}; give it one of these")

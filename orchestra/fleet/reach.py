@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from orchestra.errors import FleetError
 from orchestra.fleet.deployments import place
-from orchestra.fleet.known import CARDS, DEFAULT_DIALECT, DIALECTS, LOCAL, PROVIDERS, Provider
+from orchestra.fleet.known import CARDS, DEFAULT_DIALECT, LOCAL, PROVIDERS, Provider
 from orchestra.fleet.spelling import known
 from orchestra.types import Deployment
 
@@ -52,7 +52,7 @@ def reach(name: str, table: ModelTable, provider: str, ours: ProviderTable | Non
     theirs = PROVIDERS.get(provider, Provider(DEFAULT_DIALECT, None, ()))
     dialect = table.dialect or (ours and ours.dialect) or theirs.dialect
     ways = tuple(_ways(table, ours, theirs))
-    if fault := _fault(provider, dialect, ways):
+    if fault := _fault(provider, ways):
         raise FleetError(f"{source}: model {name!r} {fault}")
     base_url, keys = ways[0].base_url, tuple(dict.fromkeys(way.key for way in ways if way.key))
     facts = {"dialect": dialect, "base_url": base_url, "keys": keys}
@@ -83,15 +83,13 @@ def _weighted(said: Sequence[KeyTable] | None, usual: Sequence[str]) -> Sequence
     return keys or [("", 1.0)]
 
 
-def _fault(provider: str, dialect: str, ways: Sequence[Deployment]) -> str | None:
+def _fault(provider: str, ways: Sequence[Deployment]) -> str | None:
     addresses = [way.base_url for way in ways]
     if None in addresses and provider not in PROVIDERS:
         said = known(provider, PROVIDERS)
         return f"names provider {provider!r}; {said}; a server of your own needs base_url"
     if None in addresses and any(addresses):
         return "has an endpoint without base_url beside one that has it; give each its own"
-    if dialect not in DIALECTS:
-        return f"names the unknown dialect {dialect!r}; {known(dialect, DIALECTS)}"
     seen = [(place(way), way.key) for way in ways]
     twice = next((one for one in seen if seen.count(one) > 1), None)
     if twice is not None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationInfo
 
 from orchestra.fleet import network
 from orchestra.types import EACH, Mode, Period
@@ -19,7 +19,9 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-def _as_list(value: Any) -> Any:
+def _as_list(value: Any, info: ValidationInfo) -> Any:
+    if info.context:  # made in code
+        return list(cast("tuple[Any, ...]", value)) if isinstance(value, tuple) else value
     return [value] if isinstance(value, str) else value
 
 
@@ -27,7 +29,9 @@ def _as_key(value: Any) -> Any:
     return {"key": value} if isinstance(value, str) else value
 
 
-def _as_text(value: Any) -> Any:
+def _as_text(value: Any, info: ValidationInfo) -> Any:
+    if info.context:
+        return value
     return value.isoformat()[:10] if isinstance(value, date) else value
 
 
@@ -204,17 +208,22 @@ class BreakerTable(Table):
     probes: Count | None = None
 
 
-class ProviderTable(Table):
-    """[providers.X]."""
+class LimitsTable(Table):
+    """Of [providers.X] what it allows each key."""
 
-    dialect: Name | None = None
-    base_url: BaseUrl | None = None
-    keys: Keys | None = None
     requests_per_minute: Count | None = None
     tokens_per_minute: Count | None = None
     requests_per_day: Count | None = None
     tokens_per_day: Count | None = None
     breaker: BreakerTable = BreakerTable()
+
+
+class ProviderTable(LimitsTable):
+    """[providers.X]."""
+
+    dialect: Name | None = None
+    base_url: BaseUrl | None = None
+    keys: Keys | None = None
     headers: Headers = {}
 
 
@@ -302,3 +311,43 @@ class RulesFile(Table):
     """Rules alone, as StepPolicy takes them."""
 
     rules: list[RuleTable]
+
+
+class DeploymentTable(Table):
+    """A Deployment made in code."""
+
+    base_url: BaseUrl | None = None
+    key: Annotated[str, AfterValidator(_reference)] = ""
+    regions: Names | None = None
+    weight: Positive = 1.0
+
+
+class CardTable(ModelTable):
+    """A ModelCard made in code."""
+
+    name: ModelName
+    deployments: Annotated[list[DeploymentTable], BeforeValidator(_as_list)] = []
+    sources: dict[str, str] = {}
+
+
+class LimitsOf(LimitsTable):
+    """ProviderLimits made in code."""
+
+    name: Name
+
+
+class NetworkOf(NetworkTable):
+    """A Network made in code."""
+
+    provider_headers: dict[str, Headers] = {}
+
+
+class FleetValues(Table):
+    """A Fleet made in code; only what is not as it is by itself."""
+
+    tiers: Names
+    models: dict[ModelName, CardTable]
+    providers: dict[str, LimitsOf]
+    mode: Mode
+    rules: list[RuleTable]
+    network: NetworkOf

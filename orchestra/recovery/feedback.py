@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from orchestra.types import Trigger
+from orchestra.types.verdict import FAILED_EACH_TIME
 
 MOST_LINES = 12
 LONGEST_LINE = 600
@@ -64,6 +65,11 @@ _WORDS: Mapping[Trigger, tuple[str, str]] = MappingProxyType(
     }
 )
 
+_WITHOUT_RESULT = (
+    "You repeated a tool call that has failed each time; it was not executed again.",
+    "Call with other arguments, or reach the goal another way.",
+)
+
 
 def feedback(trigger: Trigger, evidence: Sequence[str]) -> str:
     """What to tell the model: what happened, each fault on a line of its own, what to do.
@@ -74,6 +80,8 @@ def feedback(trigger: Trigger, evidence: Sequence[str]) -> str:
     if trigger not in _WORDS:
         return ""
     happened, remedy = _WORDS[trigger]
+    if trigger is Trigger.repeated_call and evidence and all(line.endswith(FAILED_EACH_TIME) for line in evidence):
+        happened, remedy = _WITHOUT_RESULT
     lines = [f"- {_short(line)}" for line in evidence[:MOST_LINES]]
     if (more := len(evidence) - MOST_LINES) > 0:
         lines.append(f"- … and {more} more")

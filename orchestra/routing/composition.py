@@ -7,7 +7,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any, TypeAlias, cast
 
-from orchestra.errors import PolicyError
+from orchestra.errors import OrchestraError, PolicyError
 from orchestra.fleet import Fleet
 from orchestra.routing.policy import Policy, fingerprint, name_of, reject
 from orchestra.types import Candidate, Mode, StepContext
@@ -17,7 +17,7 @@ def compose(*policies: Policy) -> Policy:
     """One policy that asks these in order; a rejected candidate is shown to none that follow.
 
     A candidate left out comes back rejected ("dropped by policy X without a reason"). Raises PolicyError, when
-    called, where a policy returns a candidate it was not given, one twice, or no candidates at all.
+    called, where a policy raises, or returns a candidate it was not given, one twice, or no candidates at all.
     """
     return Composed(policies)
 
@@ -58,7 +58,12 @@ def apply(
     rejected: list[Candidate] = []
     for policy in policies:
         given = live if isinstance(live, tuple) else list(live)  # its own: what it drops in passing shows
-        answered = policy(context, given)
+        try:
+            answered = policy(context, given)
+        except OrchestraError:
+            raise
+        except Exception as error:  # a user's own policy may raise anything
+            raise _raised(policy, context, error) from error
         if answered is given and given == live:
             continue
         if not _same_cards(live, answered):
@@ -77,7 +82,13 @@ def asks(policies: Sequence[Policy]) -> tuple[_Ask, ...]:
 def demanded_mode(asks: Sequence[_Ask], context: StepContext) -> Mode | None:
     """The mode that the first policy with an opinion demands for this step."""
     for ask in asks:
-        if (mode := ask(context)) is not None:
+        try:
+            mode = ask(context)
+        except OrchestraError:
+            raise
+        except Exception as error:  # as above
+            raise _raised(getattr(ask, "__self__", ask), context, error) from error
+        if mode is not None:
             return mode
     return None
 
@@ -90,6 +101,12 @@ def bind(policy: Policy, fleet: Fleet) -> Policy:
 @lru_cache(maxsize=256)  # a policy is fitted once per fleet, not once per decision
 def _bound(policy: Any, fleet: Fleet) -> Policy:
     return policy.bind(fleet)
+
+
+def _raised(policy: Any, context: StepContext, error: Exception) -> PolicyError:
+    step = context.step.name or context.step.id
+    told = f"policy {name_of(policy)!r} raised {type(error).__name__} for step {step!r}: {error}"
+    return PolicyError(f"{told}; mend it, or let it return the candidates as it was given them")
 
 
 def _same_cards(given: Sequence[Candidate], answered: object) -> bool:

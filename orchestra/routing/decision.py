@@ -41,7 +41,7 @@ def decide(
 
     The mode in force is the context's, else a matching rule's, else `mode`, else the fleet's. `health`, in [0, 1] by
     model, is what was measured; 1.0 changes nothing. Raises NoCandidate with every rejection, PolicyError where a
-    policy breaks its contract or does not fit the fleet.
+    policy raises, breaks its contract or does not fit the fleet.
     """
     return Router(fleet, policies, mode).decide(context, health)
 

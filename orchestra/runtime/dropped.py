@@ -11,7 +11,7 @@ from orchestra.runtime.engine import Engine
 from orchestra.runtime.journal import unended
 from orchestra.runtime.questions import Answer, Question
 from orchestra.runtime.scope import RunScope
-from orchestra.runtime.steps import StepResult
+from orchestra.runtime.step_result import StepResult
 from orchestra.runtime.toolcalls import record_question
 from orchestra.toolbox import Tool
 from orchestra.types import Action, Step

@@ -44,6 +44,17 @@ class FleetEndpoints:
         """Whether requests can be authorised: a key is set, or the card names none, or may go without."""
         return not card.keys or bool(self._set(card)) or _signed(card)
 
+    def renewed(self, card: ModelCard, refused: Endpoint) -> bool:
+        """Whether variables or, where requests are signed, credentials have changed since; True where they are gone."""
+        try:
+            headers = () if _embedded(card) else self.headers(card.provider)
+        except ConfigError:
+            return True
+        key = next(iter(self._set(card)), None)
+        if (key, headers) != (refused.key, refused.headers):
+            return True
+        return refused.signature is not None and self._credentials.changed(refused.signature)
+
     def at_hand(self, card: ModelCard) -> Endpoint | None:
         """The endpoint of a card as one target serves it, where no server has to start and no signature is needed.
 

@@ -17,7 +17,8 @@ from orchestra.runtime.ask import Place
 from orchestra.runtime.engine import Engine
 from orchestra.runtime.questions import Answer, Question, Waiting
 from orchestra.runtime.scope import RunScope
-from orchestra.runtime.steps import Job, StepResult, Work, run_step
+from orchestra.runtime.step_result import StepResult
+from orchestra.runtime.steps import Job, Work, run_step
 from orchestra.types import Plan, Step, from_json, to_json
 
 Ended: TypeAlias = StepResult | tuple[Question, ...]

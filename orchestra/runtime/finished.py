@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from orchestra.ledger import Recorder
 from orchestra.runtime.journal import END, Journal, digest
-from orchestra.runtime.steps import StepResult, told
+from orchestra.runtime.step_result import StepResult
+from orchestra.runtime.steps import told
 from orchestra.types import Plan, from_json
 
 

@@ -26,7 +26,8 @@ from orchestra.runtime.questions import Answer, Question, Waiting
 from orchestra.runtime.runs import Runs
 from orchestra.runtime.scope import Limits, RunScope, check_count, check_number
 from orchestra.runtime.state import RunState
-from orchestra.runtime.steps import StepResult, Work
+from orchestra.runtime.step_result import StepResult
+from orchestra.runtime.steps import Work
 from orchestra.runtime.versions import changes, fingerprints, part_changes, parts
 from orchestra.types import Json, Plan, Step, check_settings, from_json, to_json
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestra.planning import Known, answer_step
 from orchestra.runtime.state import RunState
-from orchestra.runtime.steps import StepResult
+from orchestra.runtime.step_result import StepResult
 from orchestra.types import Plan, Step, from_json
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, TypeAlias, cast
 
-from orchestra.errors import BudgetExceeded, CallError, ConfigError, HumanNeeded, NoCandidate, Refused
+from orchestra.errors import BudgetExceeded, CallError, HumanNeeded, NoCandidate, Refused
 from orchestra.ledger import StepEnded, StepStarted
 from orchestra.planning import answer_step, step_messages
 from orchestra.runtime.acts import acts
@@ -19,18 +18,17 @@ from orchestra.runtime.engine import Engine
 from orchestra.runtime.journal import AGAIN, END, Journal, digest
 from orchestra.runtime.made import Made
 from orchestra.runtime.questions import Answer, Question, Waiting
-from orchestra.runtime.scope import RunScope, words
+from orchestra.runtime.scope import RunScope
+from orchestra.runtime.step_result import Settle, Signals, StepResult, settled
 from orchestra.runtime.toolcalls import CANNOT_WAIT, Called, ToolCalls, ask
 from orchestra.toolbox import Tool
 from orchestra.types import (
     Action,
     Json,
     Message,
-    OutcomeState,
     Plan,
     Reply,
     Step,
-    ToolCall,
     ToolChoice,
     Trigger,
     Upstream,
@@ -39,11 +37,7 @@ from orchestra.types import (
     to_json,
 )
 
-Signals: TypeAlias = "Callable[[Step, Mapping[str, StepResult]], Mapping[str, Json]]"
-Settle: TypeAlias = (
-    "Callable[[Step, StepResult, Sequence[tuple[ToolCall, str]], Mapping[str, StepResult]], StepResult | Iterable[str]]"
-)
-"""From a step, its result, its calls that succeeded with what they gave, and its upstream results."""
+__all__ = ["Job", "Settle", "Signals", "StepResult", "StepRun", "Work", "run_step", "told"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,26 +56,6 @@ class Work:
     step_output: Mapping[str, Json] | None = None
     signals: Signals | None = None
     settle: Settle | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StepResult:
-    """How a step ended: its text, its parsed output where a schema asked for one, and by which model.
-
-    `replan`: it asks for other steps. `acts` are its calls that changed something, in words.
-    """
-
-    state: OutcomeState
-    text: str = ""
-    output: Json = None
-    model: str | None = None
-    turns: int = 0
-    tokens: int = 0
-    degraded: bool = False
-    trigger: Trigger | None = None
-    evidence: tuple[str, ...] = ()
-    replan: bool = False
-    acts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +204,7 @@ class StepRun:
             if talk.doubted(_NOTHING_FOUND):
                 return Verdict(Trigger.low_confidence, (_NOTHING_FOUND,))
         settle = self.job.work.settle
-        return _judged(settle(self.job.step, result, made.good, self.job.upstream), result) if settle else result
+        return settled(settle(self.job.step, result, made.good, self.job.upstream), result) if settle else result
 
     async def _reply(self, talk: Conversation, turn: int) -> Reply:
         """The turn's reply: the one that was kept, else a new one, after what people said to do when it got stuck."""
@@ -362,21 +336,6 @@ def _blocked(job: Job) -> StepResult | None:
     if not missing:
         return None
     return StepResult("skipped", evidence=(f"needs {', '.join(missing)}, which did not succeed",))
-
-
-def _judged(settled: Any, result: StepResult) -> StepResult | Verdict:
-    """What `settle` has said of a result. Raises ConfigError where that is neither a result nor faults."""
-    if isinstance(settled, StepResult):
-        return settled
-    if not isinstance(settled, Iterable):
-        raise ConfigError(f"settle: got {type(settled).__name__}; {_SETTLE}")
-    faults = words(cast("Iterable[str]", settled or ()))
-    if odd := next((type(fault).__name__ for fault in faults if not isinstance(cast("object", fault), str)), None):
-        raise ConfigError(f"settle: got a {odd} among the faults; {_SETTLE}")
-    return Verdict(Trigger.judged_bad, faults) if faults else result
-
-
-_SETTLE = "return the StepResult to take, or its faults, one a text"
 
 
 def _from_sources(job: Job) -> bool:

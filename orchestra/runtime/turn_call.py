@@ -63,6 +63,7 @@ def _expected(talk: Conversation, tool_choice: ToolChoice) -> Expect:
         output_schema=ask.output_schema,
         require_call=tool_choice == "required",
         earlier_calls=tuple(talk.calls),
+        failed_calls=_failed(talk.messages) if talk.calls else (),
         min_logprob=talk.engine.min_logprob,
         check=ask.check,
         check_call=ask.check_call,
@@ -80,6 +81,13 @@ def _labels(talk: Conversation) -> Labels:
 
 
 _UNLABELLED = Labels()
+
+
+def _failed(messages: Sequence[Message]) -> frozenset[str]:
+    """The ids of calls that every result of is an error: in a history from elsewhere one id may have several."""
+    parts = [part for message in messages if message.role == "tool" for part in message.parts]
+    ended = {(part.call_id, part.is_error) for part in parts if isinstance(part, ToolResult)}
+    return frozenset([name for name, failed in ended if failed and (name, False) not in ended])
 
 
 def _grounds(messages: Sequence[Message]) -> Iterator[str]:

@@ -35,6 +35,7 @@ class AwsCredentials:
         self._clock = clock
         self._kept: tuple[Any, tuple[object, ...]] | None = None  # with what was said when they were found
         self._failing: float | None = None  # since when nothing is found any more
+        self._signed: tuple[str, ...] = ()  # what signed last
 
     def signature(self, region: str) -> Signature:
         """What signs requests to a region now. Raises ConfigError without botocore, without credentials."""
@@ -49,7 +50,13 @@ class AwsCredentials:
                     raise
         with _told():
             keys = kept[0].get_frozen_credentials()
-        return Signature(region, keys.access_key, keys.secret_key, keys.token)
+        signature = Signature(region, keys.access_key, keys.secret_key, keys.token)
+        self._signed = signature.secrets
+        return signature
+
+    def changed(self, refused: Signature) -> bool:
+        """Whether others were found since, or may be found now. Reads no file and asks nobody."""
+        return self._signed != refused.secrets or self._kept is None or self._kept[1] != _said()
 
 
 def _looked_up() -> Any:

@@ -84,6 +84,10 @@ class Action(StrEnum):
     fail = "fail"
 
 
+FAILED_EACH_TIME = "and failed each time"
+"""How evidence of a `repeated_call` ends where those before it had no result."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What checks say of a reply: accepted, or a trigger with evidence.

@@ -11,7 +11,7 @@ from langchain_core.messages import HumanMessage, SystemMessage
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from orchestra import BudgetExceeded, DeadlineExceeded, Exhausted, Message, NoCandidate, Step, StepPolicy, Tool, tool
-from orchestra.errors import BadRequest, CallError, ConfigError, ContentFiltered, IgnoredSetting
+from orchestra.errors import BadRequest, CallError, ConfigError, ContentFiltered, IgnoredSetting, PolicyError
 from orchestra.ledger import AttemptStarted, Decided, Judged, RunEnded, RunStarted, StepEnded
 from orchestra.testing import CallTool, Error, Say, ScriptedModel, Silence, scripted_app
 from orchestra.types import Price, Text, ToolCall, ToolResult, Trigger
@@ -351,7 +351,9 @@ async def test_a_policy_that_breaks_ends_the_run_as_failed_not_as_cancelled(tmp_
         raise ZeroDivisionError("a bug of yours")
 
     async with app_of(["x"], policies=[broken], ledger=tmp_path / "l.db") as app:
-        with pytest.raises(Exception, match="a bug of yours"):
+        with pytest.raises(
+            PolicyError, match="policy 'broken' raised ZeroDivisionError for step 'call': a bug of yours"
+        ):
             await app.complete("x")
         (ended,) = events(rows(app), RunEnded)
     assert ended.state == "failed"
@@ -489,12 +491,21 @@ async def test_a_call_that_an_earlier_question_led_to_may_be_made_for_the_next_o
     assert len(reply.tool_calls) == len(reply.attempts) == 1
 
 
-async def test_a_call_that_stands_twice_in_the_history_is_not_made_a_third_time():
+@pytest.mark.parametrize(
+    ("errors", "said"),
+    [
+        ((False, False), "whose result you already have"),
+        ((True, True), "that has failed each time"),
+        ((True, False), "whose result you already have"),
+    ],
+)
+async def test_a_call_that_stands_twice_in_the_history_is_not_made_a_third_time(errors, said):
     called = ToolCall("c", "rows", {})
-    result = ToolResult("c", "rows", (Text("none"),))
-    turns = [Message("assistant", (called,)), Message("tool", (result,))]
+    results = [ToolResult("c", "rows", (Text("none"),), is_error=error) for error in errors]
+    turns = [part for one in results for part in (Message("assistant", (called,)), Message("tool", (one,)))]
     rows = Tool.from_schema("rows", "Rows.", {"type": "object", "properties": {}})
     small = ScriptedModel("small", [CallTool("rows"), "there are none"])
     async with scripted_app(small) as app:
-        reply = await app.complete([Message.user("?"), *turns, *turns], tools=[rows])
+        reply = await app.complete([Message.user("?"), *turns], tools=[rows])
     assert reply.attempts[0].trigger == "repeated_call"
+    assert said in small.requests[1]["messages"][-1]["content"]

@@ -83,12 +83,13 @@ def observed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Observ
 async def failing(observed: Observed, url: str, transport: Transport | None, caplog: Any) -> str:
     """Everything that anybody was told of a call that fails."""
     caplog.set_level(logging.DEBUG)
-    card = ModelCard("small", "small", "mine", "openai-chat", "capable", base_url=url, keys=("env:FLEET_TEST_KEY",))
+    plain = "http://127.0.0.1:9"
+    card = ModelCard("small", "small", "mine", "openai-chat", "capable", base_url=plain, keys=("env:FLEET_TEST_KEY",))
+    fleet = Fleet.from_cards([card])
+    object.__setattr__(card, "base_url", url)  # past the fleet, which takes no password in a URL
     with capture_logs() as lines:
         at_once = RecoveryPolicy(retries=0)
-        async with Orchestra(
-            Fleet.from_cards([card]), recovery=at_once, ledger=observed.ledger, transport=transport
-        ) as app:
+        async with Orchestra(fleet, recovery=at_once, ledger=observed.ledger, transport=transport) as app:
             with pytest.raises(OrchestraError) as raised:
                 await app.complete(f"my key is {KEY}")
     assert lines

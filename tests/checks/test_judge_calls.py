@@ -118,6 +118,16 @@ def test_a_call_may_be_made_as_often_as_expected_and_then_counts_as_repeated():
     assert verdict(other, expect=Expect(tools=(ROWS,), earlier_calls=(made, made))).accepted
 
 
+@pytest.mark.parametrize(
+    ("failed", "told"), [({"c1", "c2"}, True), ({"c1"}, False), ({"c2", "c3"}, False), ((), False)]
+)
+def test_a_repeated_call_is_said_to_have_failed_where_each_of_those_before_it_did(failed, told):
+    made = [call(arguments={"sql": "SELECT 1"}, id=f"c{n}") for n in (1, 2, 3)]
+    found = verdict(made[2], expect=Expect(tools=(ROWS,), earlier_calls=tuple(made[:2]), failed_calls=failed))
+    text = 'rows: this call was made 2 times already with the arguments {"sql": "SELECT 1"}'
+    assert found.evidence == (f"{text} and failed each time" if told else text,)
+
+
 def test_the_same_call_several_times_in_one_reply_counts_too():
     calls = [call(arguments={"sql": "SELECT 1"}, id=f"c{n}") for n in range(3)]
     assert verdict(*calls[:2]).accepted

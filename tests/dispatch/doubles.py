@@ -200,6 +200,10 @@ class Endpoints:
     def ready(self, card):
         return not any(key in self.unset for key in card.keys)
 
+    def renewed(self, card, refused):
+        """Whether its key has another value by now."""
+        return self.of(card).key != refused.key
+
     def at_hand(self, card):
         """Where nothing is wrong with it."""
         return None if card.name in self.broken else self.of(card)

@@ -30,11 +30,16 @@ def elsewhere(name):
 
 
 class PooledEndpoints(Endpoints):
-    """Each card's own place and key; a key's value is its name."""
+    """Each card's own place and key; a key's value is its name, until `values` has another."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.values = {}
 
     def of(self, card):
         """With them."""
         key = next((key.removeprefix("env:") for key in card.keys), None)
+        key = self.values.get(key, key)
         return Endpoint(card.base_url or "http://provider.invalid/v1", key)
 
 

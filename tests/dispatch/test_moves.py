@@ -298,11 +298,9 @@ async def test_a_model_that_left_the_fleet_is_a_config_error_naming_what_is_know
         await bench.run(decision=decide("gone", ladder=(), siblings=()))
 
 
-async def test_a_dialect_nobody_speaks_is_a_config_error():
-    cards = (replace(card("odd"), dialect="klingon"),)
-    bench = Bench(cards=cards)
+def test_a_dialect_nobody_speaks_is_a_config_error_before_any_call():
     with pytest.raises(ConfigError, match="klingon"):
-        await bench.run(decision=decide("odd", (), (), cards))
+        Bench(cards=(replace(card("odd"), dialect="klingon"),))
 
 
 async def test_endpoints_that_fail_in_their_own_way_are_a_fault_of_the_provider():

@@ -173,6 +173,41 @@ async def test_a_dead_key_is_tried_again_after_a_while():
     assert pool.asked == ["A", "B", "A"]
 
 
+@pytest.mark.parametrize("status", [401, 402, 403])
+async def test_a_refused_key_that_has_a_new_value_serves_the_next_call_and_is_healthy_at_once(status):
+    pool = Pool({"A": [error(status)], "B": OK, "new": OK}, keyed("A"), keyed("A", "B", name="twin"))
+    await pool.run()
+    await pool.run(request=OTHER)
+    assert pool.traffic.health()["small"] == 0.0
+    pool.endpoints.values["A"] = "new"
+    assert pool.traffic.health()["small"] > 0.0
+    assert pool.asked[-1] == "B"
+    await pool.run()
+    third = Request((Message.user("A third thing"),))
+    await pool.run(decision=pool.decide("twin"), request=third)
+    assert pool.asked == ["new", "new"]
+
+
+async def test_a_new_value_that_is_refused_is_left_alone_as_the_one_before():
+    pool = Pool({"A": [error(401)], "new": [error(401)], "B": OK}, keyed("A", "B"))
+    await pool.run()
+    pool.endpoints.values["A"] = "new"
+    await pool.run(request=OTHER)
+    await pool.run(request=OTHER)
+    assert pool.asked == ["A", "B", "new", "B", "B"]
+
+
+async def test_a_refusal_of_the_value_before_that_comes_late_does_not_close_the_new_one():
+    def rotated(_):
+        pool.endpoints.values["A"] = "new"
+        return error(401)
+
+    pool = Pool({"A": [rotated], "B": OK, "new": OK}, keyed("A", "B"))
+    await pool.run()
+    await pool.run(request=OTHER)
+    assert pool.asked == ["A", "B", "new"]
+
+
 async def test_a_key_that_is_not_set_costs_no_attempt():
     pool = Pool({"B": OK}, keyed("A", "B"), unset="A")
     accepted = await pool.run()

@@ -28,7 +28,7 @@ class Known:
         fleet = Fleet.from_cards(cards)
         limits = {name: ProviderLimits(name, breaker=BreakerPolicy(minimum=1), **rules) for name in ("p", "q")}
         self.cards, self.unset = fleet.models, unset
-        self.traffic = Traffic(replace(fleet, providers=limits), self.clock, self.draw, self.ready)
+        self.traffic = Traffic(replace(fleet, providers=limits), self.clock, self.draw, self.ready, lambda *_: False)
 
     def ready(self, there):
         return not any(key.removeprefix("env:") in self.unset for key in there.keys)

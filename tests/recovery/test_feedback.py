@@ -24,6 +24,21 @@ def test_every_fault_is_a_line_of_its_own():
     )
 
 
+def test_who_repeats_a_call_reads_of_a_result_only_where_there_is_one():
+    with_result, failed = "rows: made 2 times already", "rows: made 2 times already and failed each time"
+    assert feedback(Trigger.repeated_call, (with_result,)) == (
+        "You repeated a tool call whose result you already have; it was not executed again.\n"
+        "- rows: made 2 times already\n"
+        "Use the result you have, or call with other arguments."
+    )
+    assert feedback(Trigger.repeated_call, (failed,)) == (
+        "You repeated a tool call that has failed each time; it was not executed again.\n"
+        "- rows: made 2 times already and failed each time\n"
+        "Call with other arguments, or reach the goal another way."
+    )
+    assert "whose result you already have" in feedback(Trigger.repeated_call, (failed, with_result))
+
+
 def test_without_evidence_the_words_stand_alone():
     assert feedback(Trigger.empty, ()).count("\n") == 1
 

@@ -135,6 +135,44 @@ def test_what_is_no_answer_is_a_policy_error(fleet, context, answer, said):
         decide(fleet, [_named("odd", answer)], context)
 
 
+class Raising:
+    name = "mine"
+
+    def __init__(self, error, where):
+        self.error, self.where = error, where
+
+    def __call__(self, context, candidates):
+        self._here("call")
+        return candidates
+
+    def mode(self, context):
+        self._here("mode")
+
+    def _here(self, where):
+        if where == self.where:
+            raise self.error
+
+
+@pytest.mark.parametrize("where", ["call", "mode"])
+@pytest.mark.parametrize("made", [lambda policy: policy, compose])
+def test_what_a_policy_raises_is_a_policy_error_that_names_policy_and_step(fleet, context, where, made):
+    error = KeyError("tenant")
+    with pytest.raises(PolicyError) as caught:
+        decide(fleet, [made(Raising(error, where))], context)
+    step = context.step.name or context.step.id
+    assert str(caught.value).startswith(f"policy 'mine' raised KeyError for step {step!r}: 'tenant'; mend it")
+    assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize("where", ["call", "mode"])
+def test_an_error_of_ours_that_a_policy_raises_is_what_leaves(fleet, context, where):
+    error = NoCandidate("nobody may")
+    with pytest.raises(NoCandidate) as caught:
+        decide(fleet, [Raising(error, where)], context)
+    assert caught.value is error
+    assert caught.value.__cause__ is None
+
+
 def test_an_invented_candidate_is_a_policy_error(fleet, context):
     foreign = gate(Fleet.from_cards([replace(fleet.models["small"], name="ghost")]), context)[0]
     with pytest.raises(

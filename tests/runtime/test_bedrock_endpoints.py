@@ -17,7 +17,11 @@ def card(**facts):
 
 class Credentials:
     def __init__(self, error=None):
-        self.error = error
+        self.error, self.others = error, False
+
+    def changed(self, refused):
+        assert refused.access_key == "AKIDEXAMPLE"
+        return self.others
 
     def signature(self, region):
         if self.error:
@@ -52,6 +56,21 @@ async def test_without_a_key_requests_are_signed_and_the_secrets_hidden():
 async def test_the_keys_usual_variable_may_be_unset():
     found = await resolve(card(keys=(KEY,), regions=("eu-west-1",), sources={"keys": "built-in"}))
     assert found.signature is not None
+
+
+async def test_a_refused_signature_is_renewed_by_other_credentials_and_by_a_key():
+    asked, environ = card(keys=(KEY,), regions=("eu-west-1",), sources={"keys": "built-in"}), {}
+    endpoints = FleetEndpoints(None, [].extend, environ)
+    endpoints._credentials = Credentials()
+    refused = await endpoints.resolve(asked)
+    assert not endpoints.renewed(asked, refused)
+    endpoints._credentials.others = True
+    assert endpoints.renewed(asked, refused)
+    endpoints._credentials.others = False
+    environ["AWS_BEARER_TOKEN_BEDROCK"] = "abc"
+    assert endpoints.renewed(asked, refused)
+    with_key = await endpoints.resolve(asked)
+    assert not endpoints.renewed(asked, with_key)
 
 
 async def test_a_key_that_the_fleet_names_has_to_be_set():

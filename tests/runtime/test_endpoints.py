@@ -68,6 +68,26 @@ async def test_a_key_or_a_header_that_changes_is_used_from_the_next_call_on():
     assert {"first", "second", "search", "models"} <= {*hidden}
 
 
+async def test_what_was_refused_is_renewed_once_its_key_or_a_header_has_another_value_or_none():
+    environ = {"A": "first", "TEAM": "search"}
+    network = FleetNetwork(Network(headers={"x-team": "env:TEAM"}), [].extend, environ)
+    found = FleetEndpoints(Servers(), [].extend, environ, network.headers)
+    refused = found.at_hand(card("env:A"))
+    for changes, renewed in (
+        ({}, False),
+        ({"A": "b"}, True),
+        ({"A": "first", "TEAM": "b"}, True),
+        ({"TEAM": ""}, True),
+    ):
+        environ |= changes
+        assert found.renewed(card("env:A"), refused) is renewed
+    environ["TEAM"] = "search"
+    del environ["A"]
+    assert found.renewed(card("env:A"), refused)
+    embedded = ModelCard("m", "m", "local", "openai-chat", "efficient")
+    assert not found.renewed(embedded, await found.resolve(embedded))
+
+
 async def test_a_model_without_keys_needs_none():
     found, hidden = endpoints()
     assert (await found.resolve(card())).key is None

@@ -5,6 +5,7 @@ import pytest
 
 from orchestra import RecoveryPolicy
 from orchestra.errors import ConfigError
+from orchestra.runtime import step_result, steps
 from orchestra.testing import ScriptedModel, scripted_app
 
 PLAN = json.dumps({"steps": [{"id": "s1", "goal": "say it", "needs": [], "tools": [], "difficulty": "easy"}]})
@@ -53,3 +54,8 @@ async def test_what_is_neither_a_result_nor_faults_is_an_error_that_says_so(said
 async def test_a_fault_that_is_no_text_is_an_error_that_says_so(fault):
     with pytest.raises(ConfigError, match=f"settle: got a {type(fault).__name__} among the faults; return"):
         await settled(lambda *_: ["say please", fault], "it")
+
+
+def test_what_settle_takes_and_gives_is_named_where_steps_are_worked_on():
+    assert {"StepResult", "Settle", "Signals"} <= set(steps.__all__)
+    assert steps.StepResult is step_result.StepResult

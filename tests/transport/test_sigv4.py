@@ -106,6 +106,19 @@ def test_credentials_that_were_changed_are_looked_up_again(chain, tmp_path):
     assert credentials.signature("eu-central-1").secret_key == "t"
 
 
+def test_credentials_have_changed_for_who_was_refused_with_others(chain):
+    chain.setenv("AWS_ACCESS_KEY_ID", "A1")
+    chain.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    credentials = AwsCredentials()
+    assert credentials.changed(SIGNATURE)
+    refused = credentials.signature("eu-central-1")
+    assert not credentials.changed(refused)
+    chain.setenv("AWS_SECRET_ACCESS_KEY", "t")
+    assert credentials.changed(refused)
+    other = credentials.signature("eu-west-1")
+    assert (credentials.changed(refused), credentials.changed(other)) == (True, False)
+
+
 def test_credentials_that_stayed_as_they_were_are_looked_up_once(chain):
     chain.setenv("AWS_ACCESS_KEY_ID", "A1")
     chain.setenv("AWS_SECRET_ACCESS_KEY", "s")
