@@ -7,8 +7,11 @@ from operator import attrgetter
 from typing import Any, cast
 
 from orchestra.errors import ToolError
+from orchestra.toolbox.faults import ToolFailed
+from orchestra.toolbox.langchain_results import returned
 from orchestra.toolbox.tool import Tool, tool
 from orchestra.types import Json
+from orchestra.types.message import apart
 
 
 def as_tools(objects: Iterable[object]) -> tuple[Tool, ...]:
@@ -47,9 +50,28 @@ def _from_langchain(item: Any) -> Tool:
     schema = cast("Mapping[str, Json]", declared) if isinstance(declared, Mapping) else _schema(item.name, declared)
 
     async def call(**arguments: Json) -> object:
-        return await item.ainvoke(arguments)
+        if not _answers_in_messages(item):
+            return await item.ainvoke(arguments)
+        asked = {"type": "tool_call", "id": item.name, "name": item.name, "args": arguments}
+        return _answer(await item.ainvoke(asked), item.name)
 
     return Tool.from_schema(item.name, item.description or "", schema, call)
+
+
+def _answers_in_messages(item: Any) -> bool:
+    """Whether a call's end shows in a message alone: of a tool that words its errors or returns parts, as MCP's do."""
+    words_errors = getattr(item, "handle_tool_error", False) or getattr(item, "handle_validation_error", False)
+    return bool(words_errors) or getattr(item, "response_format", "content") == "content_and_artifact"
+
+
+def _answer(message: Any, name: str) -> object:
+    """What a message says; a tool may answer in something else. Raises ToolFailed where it tells an error."""
+    if not all(hasattr(message, key) for key in ("content", "status", "tool_call_id")):
+        return message
+    parts = list(returned(message, f"tool {name!r}"))
+    if message.status == "error":
+        raise ToolFailed(apart(parts))
+    return parts or ""
 
 
 def _schema(name: str, declared: Any) -> Mapping[str, Json]:
