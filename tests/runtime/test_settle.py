@@ -3,9 +3,10 @@ from collections import deque
 
 import pytest
 
-from orchestra import RecoveryPolicy
+from orchestra import RecoveryPolicy, tool
 from orchestra.errors import ConfigError
-from orchestra.testing import ScriptedModel, scripted_app
+from orchestra.testing import CallTool, ScriptedModel, scripted_app
+from orchestra.types import Text
 
 PLAN = json.dumps({"steps": [{"id": "s1", "goal": "say it", "needs": [], "tools": [], "difficulty": "easy"}]})
 
@@ -53,3 +54,17 @@ async def test_what_is_neither_a_result_nor_faults_is_an_error_that_says_so(said
 async def test_a_fault_that_is_no_text_is_an_error_that_says_so(fault):
     with pytest.raises(ConfigError, match=f"settle: got a {type(fault).__name__} among the faults; return"):
         await settled(lambda *_: ["say please", fault], "it")
+
+
+async def test_the_texts_of_a_result_are_told_a_line_apart():
+    @tool
+    def floors() -> list[Text]:
+        """How many live on each floor."""
+        return [Text("12"), Text("34")]
+
+    told = []
+    model = ScriptedModel("small", [PLAN.replace('"tools": []', '"tools": ["floors"]'), CallTool("floors"), "46"])
+    async with scripted_app(model) as app:
+        agent = app.planner_executor([floors], settle=lambda _, __, calls, ___: told.extend(calls) or ())
+        await agent.ainvoke({"task": "Say it"})
+    assert [text for _, text in told] == ["12\n34"]
