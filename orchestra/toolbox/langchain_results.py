@@ -38,6 +38,16 @@ def returned(item: Any, place: str) -> Iterator[Text | Image | Document]:
             yield _as_json({name: value for name, value in row.items() if name != "id" or not _has_made_up_id(row)})
 
 
+def shows_media(value: Any) -> bool:
+    """Whether a value is a list of LangChain's parts, with an image or a file among them."""
+    rows = cast("list[Any]", value) if isinstance(value, list) else []
+    return any(isinstance(row, dict) and _shows_medium(cast("dict[str, Any]", row)) for row in rows)
+
+
+def _shows_medium(row: Mapping[str, Any]) -> bool:
+    return row.get("type") in ("image", "file") and _is_medium(row)
+
+
 def _as_json(row: Any) -> Text:
     return Text(json.dumps(row, ensure_ascii=False, default=str) + "\n")
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from langchain_core.messages.content import create_file_block, create_image_block, create_text_block
-from langchain_core.tools import StructuredTool, ToolException
+from langchain_core.tools import InjectedToolCallId, StructuredTool, ToolException
 from langchain_core.tools import tool as langchain_tool
 
 from orchestra.errors import ToolError
@@ -101,6 +101,39 @@ async def test_the_parts_of_a_langchain_tools_result_are_what_the_model_reads() 
     outcome = await execute(made, ToolCall("1", "served", {}))
     assert outcome.result.content == (Text("a chart"), Image("image/png", data="aGk="))
     assert (outcome.trigger, outcome.value) == (None, "a chart")
+
+
+async def test_an_image_among_the_parts_that_a_plain_langchain_tool_returns_is_one() -> None:
+    @langchain_tool
+    def chart(kind: str) -> list[Any]:
+        """Draw."""
+        return ["a chart", {"type": "image", "base64": "aGk=", "mime_type": "image/png"}, {"kind": kind}]
+
+    (made,) = as_tools([chart])
+    outcome = await execute(made, ToolCall("1", "chart", {"kind": "bars"}))
+    assert outcome.result.content == (Text("a chart"), Image("image/png", data="aGk="), Text('{"kind": "bars"}\n'))
+
+
+@pytest.mark.parametrize("rows", [[{"type": "image", "base64": "no"}], [{"type": "text", "text": "x"}], ["x"], []])
+async def test_rows_that_a_langchain_tool_returns_are_rows(rows: list[Any]) -> None:
+    @langchain_tool
+    def look() -> list[Any]:
+        """Look."""
+        return rows
+
+    (made,) = as_tools([look])
+    assert (await execute(made, ToolCall("1", "look", {}))).value == rows
+
+
+async def test_a_langchain_tool_that_takes_the_calls_id_is_given_one() -> None:
+    @langchain_tool
+    def noted(text: str, call: Annotated[str, InjectedToolCallId]) -> str:
+        """Note."""
+        return f"{text} noted, {bool(call)}"
+
+    (made,) = as_tools([noted])
+    assert list(made.schema["properties"]) == ["text"]
+    assert (await execute(made, ToolCall("1", "noted", {"text": "it"}))).value == "it noted, True"
 
 
 async def test_what_langchain_makes_up_with_each_result_is_not_told() -> None:
