@@ -54,7 +54,7 @@ class InPlan:
 
     `seconds` is what the step may take at most. `shrinks`, as the place's `replans`, is what recovery may still ask of
     the run beyond another model. `grounded`: numbers of the answer must follow from what was given or looked up. `keep`
-    takes a result that is left out of a shrunk history and gives its handle.
+    takes a result that is left out of a shrunk history and gives its handle, `whole` gives it back.
     """
 
     upstream: tuple[Upstream, ...] = ()
@@ -64,6 +64,7 @@ class InPlan:
     shrinks: int = 0
     grounded: bool = False
     keep: Callable[[ToolResult], str] = lambda _: ""
+    whole: Callable[[ToolResult], ToolResult] = lambda result: result
 
 
 @dataclass(frozen=True, slots=True)

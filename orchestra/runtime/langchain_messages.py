@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 from orchestra.errors import ConfigError
+from orchestra.toolbox.langchain_results import KNOWN, medium, returned, row_of
 from orchestra.types import (
     Document,
     Image,
@@ -42,70 +42,9 @@ def from_langchain(item: Any, role: Role, at: int) -> Message:
 
 
 def _result(item: Any, at: int) -> Iterator[Part]:
-    content = tuple(_returned(item, at))
+    content = tuple(returned(item, f"messages[{at}].content"))
     failed = getattr(item, "status", None) == "error"
     yield ToolResult(item.tool_call_id, getattr(item, "name", None) or "", content, failed)
-
-
-def _returned(item: Any, at: int) -> Iterator[Text | Image | Document]:
-    """What a tool returned: its text, media that can be carried, and as JSON all else, such as rows of a table."""
-    if isinstance(item.content, str):
-        if item.content:
-            yield Text(item.content)
-        return
-    for block in _rows(item):
-        row = _row(block)
-        kind, short = row.get("type"), row.get("image_url")
-        if kind in ("text", "text-plain") and isinstance(row.get("text"), str) and _own(row) <= _OF_TEXT:
-            if row["text"]:
-                yield Text(row["text"])
-        elif kind == "image_url" and isinstance(short, str) and _is_medium({"url": short}):
-            yield _media("image", {"url": short})  # OpenAI's, in short
-        elif kind in ("image", "file", "text-plain") and _is_medium(row):
-            yield _media(kind, row)
-            if beside := _own(row) - _OF_MEDIA:
-                yield _as_json({name: row[name] for name in row if name in beside})
-        elif kind in _UNREAD and (_is_base64(row.get("base64")) or _is_base64(row.get("data"))):
-            raise ConfigError(f"messages[{at}].content: a part of type {kind!r} is unknown; {_KNOWN}")
-        else:
-            yield _as_json(row)
-
-
-def _as_json(row: Any) -> Text:
-    return Text(json.dumps(row, ensure_ascii=False, default=str) + "\n")
-
-
-def _rows(item: Any) -> Iterable[Mapping[str, Any]]:
-    """The parts as LangChain reads them; as they are where it cannot."""
-    try:
-        return item.content_blocks
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return [{"type": "text", "text": one} if isinstance(one, str) else one for one in item.content]
-
-
-def _row(block: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What LangChain does not know it wraps."""
-    value = block.get("value") if block.get("type") == "non_standard" else None
-    return cast("Mapping[str, Any]", value) if isinstance(value, dict) else block
-
-
-def _own(row: Mapping[str, Any]) -> set[str]:
-    """The keys that say something and are not LangChain's own."""
-    made_up = str(row.get("id", "")).startswith("lc_")
-    return {name for name, value in row.items() if value not in (None, [], {}) and not (made_up and name == "id")}
-
-
-def _is_medium(row: Mapping[str, Any]) -> bool:
-    """Whether it surely is one that a model can be given: its bytes, or where they are."""
-    url = row.get("url")
-    return _is_base64(row.get("base64")) or (isinstance(url, str) and url.startswith(("http://", "https://", "data:")))
-
-
-def _is_base64(data: Any) -> bool:
-    try:
-        return isinstance(data, str) and bool(b64decode(data.replace("\n", ""), validate=True))
-    except ValueError:
-        return False
 
 
 def _said(item: Any, role: Role, at: int) -> Iterator[Part]:
@@ -130,7 +69,7 @@ def _content(item: Any, role: Role, at: int) -> Iterator[Part]:
                 if block["text"]:
                     yield Text(block["text"])
             case "image" | "file" | "text-plain" as kind if block.get("base64") or block.get("url"):
-                yield _media(kind, block)
+                yield medium(kind, block)
             case "tool_call" | "invalid_tool_call" | "tool_call_chunk" | "reasoning":
                 continue  # calls are listed apart
             case _ if role == "assistant":
@@ -144,30 +83,17 @@ def _blocks(item: Any, at: int) -> Sequence[Mapping[str, Any]]:
         return item.content_blocks
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(
-            f"messages[{at}].content: LangChain cannot read its parts, {type(error).__name__}: {error}; {_KNOWN}"
+            f"messages[{at}].content: LangChain cannot read its parts, {type(error).__name__}: {error}; {KNOWN}"
         ) from error
 
 
 def _unusual(block: Mapping[str, Any], at: int) -> Part:
     """OpenAI's image in short, which LangChain takes for nobody's."""
-    said = _row(block)
+    said = row_of(block)
     kind = said.get("type", block.get("type"))
     if kind == "image_url" and isinstance(url := said.get("image_url"), str):
-        return _media("image", {"url": url})
-    raise ConfigError(f"messages[{at}].content: a part of type {kind!r} is unknown; {_KNOWN}")
-
-
-def _media(kind: str, block: Mapping[str, Any]) -> Image | Document:
-    media_type, data, url = block.get("mime_type"), block.get("base64"), block.get("url")
-    if url and url.startswith("data:") and ";base64," in url:
-        head, data = url.removeprefix("data:").split(";base64,", 1)
-        media_type, url = media_type or head, None
-    url = None if data else url
-    if kind == "image":
-        return Image(media_type or "image/*", data=data, url=url)
-    extras: Mapping[str, Any] = block.get("extras") or {}
-    name = block.get("filename") or block.get("title") or extras.get("filename") or extras.get("name") or ""
-    return Document(media_type or "application/pdf", str(name), data=data, url=url)
+        return medium("image", {"url": url})
+    raise ConfigError(f"messages[{at}].content: a part of type {kind!r} is unknown; {KNOWN}")
 
 
 def _restored(parts: Sequence[Part], kept: Any, at: int) -> Iterable[Part]:
@@ -216,11 +142,3 @@ def _visible(parts: Iterable[Part]) -> tuple[Json, ...]:
             case _:
                 continue  # reasoning, which nobody can change there
     return "".join(texts), calls, unread, others
-
-
-_KNOWN = "known: text, image, file, each with its text, base64 or url"
-_UNREAD = frozenset({"audio", "video", "media"})
-_OF_TEXT = frozenset({"type", "text", "mime_type", "cache_control"})
-_OF_MEDIA = frozenset(
-    {"type", "mime_type", "base64", "url", "filename", "title", "extras", "detail", "source_type", "cache_control"}
-)

@@ -46,6 +46,7 @@ class Shrinking:
             counter=talk.engine.counter,
             summarise=partial(self._summarise, talk),
             keep=talk.ask.in_plan.keep,
+            whole=talk.ask.in_plan.whole,
             force=force,
             estimated=estimated,
         )

@@ -153,6 +153,7 @@ class StepRun:
             shrinks=1,
             grounded=_from_sources(job),
             keep=self.calls.results.keeper(job.step.id),
+            whole=self.calls.results.giver(job.step.id),
         )
 
     async def _converse(self, talk: Conversation) -> StepResult:

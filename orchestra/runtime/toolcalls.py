@@ -26,6 +26,7 @@ from orchestra.runtime.scope import RunScope
 from orchestra.runtime.tool_scope import a_tool_of
 from orchestra.toolbox import Tool, ask_human, execute
 from orchestra.types import Action, Json, Step, Text, ToolCall, ToolResult, Trigger, from_json, to_json
+from orchestra.types.message import apart
 
 DONE = "done, as a person confirmed"
 _WRITTEN = json.JSONEncoder(ensure_ascii=False, sort_keys=True)  # json.dumps would build one for every call
@@ -50,8 +51,8 @@ class Called:
 
     @property
     def text(self) -> str:
-        """What the model reads."""
-        return "".join(part.text for part in self.result.content if isinstance(part, Text))
+        """What the model reads, its texts a line apart."""
+        return apart(self.result.content)
 
 
 class ToolCalls:

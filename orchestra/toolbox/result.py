@@ -49,17 +49,15 @@ def show(value: object, limit: int, handle: str = "") -> Shown:
     return Shown((Text(cut(text, limit, handle)),), plain, len(text), text)
 
 
-def cut(text: str, limit: int, handle: str = "", start: int = 0) -> str:
-    """The first `limit` characters, and a note where that is not all.
-
-    The note says how to go on: with a `handle` by read_result, in whose text this one begins at `start`.
-    """
+def cut(text: str, limit: int, handle: str = "") -> str:
+    """The first `limit` characters, and a note where that is not all; with a `handle` it says how to read on."""
     text = scalars(text)
-    if len(text) <= limit:
-        return text
-    left = len(text) - limit
-    more = f'read_result(handle="{handle}", offset={start + limit}) shows more' if handle else "ask for less"
-    return f"{text[:limit]}\n[cut: {left:,} of {len(text):,} characters left out; {more}]"
+    return text if len(text) <= limit else text[:limit] + _note(limit, len(text), handle)
+
+
+def _note(shown: int, size: int, handle: str) -> str:
+    more = f'read_result(handle="{handle}", offset={shown}) shows more' if handle else "ask for less"
+    return f"\n[cut: {size - shown:,} of {size:,} characters left out; {more}]"
 
 
 def scalars(text: str) -> str:
@@ -111,14 +109,22 @@ def _parts(value: object) -> list[Text | Image | Document]:
 
 
 def _show_parts(parts: Sequence[Text | Image | Document], limit: int, handle: str) -> Shown:
+    """The parts, their texts cut where all of them together, a line apart, reach the limit."""
     texts = [scalars(part.text) for part in parts if isinstance(part, Text)]
-    whole, start = "\n".join(texts), 0
+    whole, start, noted = "\n".join(texts), 0, False
     content: list[Text | Image | Document] = []
     for part in parts:
-        content.append(Text(cut(part.text, limit, handle, start)) if isinstance(part, Text) else part)
-        start += len(part.text) + 1 if isinstance(part, Text) else 0
-    shortened = any(len(text) > limit for text in texts)
-    return Shown(tuple(content), whole, sum(map(len, texts)), whole if shortened else None)
+        if not isinstance(part, Text):
+            content.append(part)
+            continue
+        end = start + len(part.text)
+        if end <= limit:
+            content.append(Text(whole[start:end]))
+        elif not noted:
+            noted, shown = True, max(start, limit)
+            content.append(Text(whole[start:shown] + _note(shown, len(whole), handle)))
+        start = end + 1
+    return Shown(tuple(content), whole, sum(map(len, texts)), whole if noted else None)
 
 
 def one_line(error: BaseException, limit: int = 1000) -> str:

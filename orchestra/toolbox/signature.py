@@ -69,6 +69,8 @@ def _parameters(fn: Callable[..., Any], name: str) -> dict[str, inspect.Paramete
         raise ToolError(
             f"tool {name!r}: {fn!r} tells no signature; declare it with Tool.from_schema(name, description, schema, fn)"
         ) from None
+    for key in cast("functools.partial[Any]", fn).keywords if isinstance(fn, functools.partial) else ():
+        parameters.pop(key, None)  # bound: no model's to see, or to change
     for key, parameter in parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
             raise ToolError(

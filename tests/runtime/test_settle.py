@@ -3,10 +3,11 @@ from collections import deque
 
 import pytest
 
-from orchestra import RecoveryPolicy
+from orchestra import RecoveryPolicy, tool
 from orchestra.errors import ConfigError
 from orchestra.runtime import step_result, steps
-from orchestra.testing import ScriptedModel, scripted_app
+from orchestra.testing import CallTool, ScriptedModel, scripted_app
+from orchestra.types import Text
 
 PLAN = json.dumps({"steps": [{"id": "s1", "goal": "say it", "needs": [], "tools": [], "difficulty": "easy"}]})
 
@@ -59,3 +60,17 @@ async def test_a_fault_that_is_no_text_is_an_error_that_says_so(fault):
 def test_what_settle_takes_and_gives_is_named_where_steps_are_worked_on():
     assert {"StepResult", "Settle", "Signals"} <= set(steps.__all__)
     assert steps.StepResult is step_result.StepResult
+
+
+async def test_the_texts_of_a_result_are_told_a_line_apart():
+    @tool
+    def floors() -> list[Text]:
+        """How many live on each floor."""
+        return [Text("12"), Text("34")]
+
+    told = []
+    model = ScriptedModel("small", [PLAN.replace('"tools": []', '"tools": ["floors"]'), CallTool("floors"), "46"])
+    async with scripted_app(model) as app:
+        agent = app.planner_executor([floors], settle=lambda _, __, calls, ___: told.extend(calls) or ())
+        await agent.ainvoke({"task": "Say it"})
+    assert [text for _, text in told] == ["12\n34"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from langgraph.types import Command
@@ -54,6 +55,30 @@ async def test_old_results_are_left_out_near_the_window_and_can_be_read_again(tm
     last = model.requests[-1]
     assert "read_result" in [one["function"]["name"] for one in last["tools"]]
     assert 'read_result(handle="s1.1"' in str(last["messages"])
+
+
+async def test_in_a_long_step_summaries_are_written_from_results_and_all_of_them_can_be_read_again(tmp_path):
+    pages, asked, last = 40, [], []
+
+    def reads(body: dict[str, Any]) -> Any:
+        if body["messages"][0]["content"].startswith("You shorten the record"):
+            asked.append(str(body["messages"]))
+            return "pages were read"
+        last[:] = body["messages"]
+        done = sum(1 for _ in model.requests) - len(asked) - 1
+        return CallTool("look", page=done) if done < pages else "all read"
+
+    model = ScriptedModel("small", reads, window=4000, max_output=400)
+    strong = ScriptedModel("strong", lambda _: PLAN, tier="capable")
+    async with scripted_app(model, strong, ledger=tmp_path / "l.db", policies=[PLANNER_IS_STRONG]) as app:
+        out = await app.planner_executor([look], max_turns=pages + 1).ainvoke({"task": "t"})
+    assert (out["answer"], len(asked) > 1) == ("all read", True)
+    assert all("line of page" in one and "left out to save room" not in one for one in asked)
+    told = re.findall(r"s1\.(\d+)(?: to s1\.(\d+))? \(look\)", str(last))
+    listed = {number for first, end in told for number in range(int(first), int(end or first) + 1)}
+    shown = {int(number) for number in re.findall(r"page (\d+): line", str(last))}
+    stubs = {int(number) for number in re.findall(r'handle=."s1\.(\d+)', str(last).replace("\\", ""))}
+    assert listed | stubs | {number + 1 for number in shown} == set(range(1, pages + 1))
 
 
 async def test_a_provider_that_says_it_is_too_much_is_asked_again_with_less(tmp_path):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from langchain_core.tools import StructuredTool
+from langchain_core.messages.content import create_file_block, create_image_block, create_text_block
+from langchain_core.tools import InjectedToolCallId, StructuredTool, ToolException
 from langchain_core.tools import tool as langchain_tool
 
 from orchestra.errors import ToolError
 from orchestra.toolbox import Tool, as_tools, execute, tool
-from orchestra.types import Text, ToolCall, Trigger
+from orchestra.types import Image, Text, ToolCall, Trigger
 
 
 def add(a: int, b: int = 1) -> int:
@@ -74,6 +75,96 @@ async def test_a_langchain_tool_that_fails_is_an_outcome() -> None:
     (made,) = as_tools([StructuredTool.from_function(fail)])
     outcome = await execute(made, ToolCall("1", "fail", {"a": 1}))
     assert (outcome.trigger, outcome.result.content) == (Trigger.tool_error, (Text("ValueError: no"),))
+
+
+def served(content: list[Any], *, fails: bool = False) -> StructuredTool:
+    """A tool as langchain-mcp-adapters makes one of a server's: parts, and an error that stands in them."""
+
+    async def call() -> tuple[list[Any], None]:
+        if fails:
+            raise ToolException
+        return content, None
+
+    return StructuredTool(
+        name="served",
+        description="",
+        args_schema={"type": "object", "properties": {}},
+        coroutine=call,
+        response_format="content_and_artifact",
+        handle_tool_error=lambda _: content,
+    )
+
+
+async def test_the_parts_of_a_langchain_tools_result_are_what_the_model_reads() -> None:
+    content = [create_text_block("a chart"), create_image_block(base64="aGk=", mime_type="image/png")]
+    (made,) = as_tools([served(content)])
+    outcome = await execute(made, ToolCall("1", "served", {}))
+    assert outcome.result.content == (Text("a chart"), Image("image/png", data="aGk="))
+    assert (outcome.trigger, outcome.value) == (None, "a chart")
+
+
+async def test_an_image_among_the_parts_that_a_plain_langchain_tool_returns_is_one() -> None:
+    @langchain_tool
+    def chart(kind: str) -> list[Any]:
+        """Draw."""
+        return ["a chart", {"type": "image", "base64": "aGk=", "mime_type": "image/png"}, {"kind": kind}]
+
+    (made,) = as_tools([chart])
+    outcome = await execute(made, ToolCall("1", "chart", {"kind": "bars"}))
+    assert outcome.result.content == (Text("a chart"), Image("image/png", data="aGk="), Text('{"kind": "bars"}\n'))
+
+
+@pytest.mark.parametrize("rows", [[{"type": "image", "base64": "no"}], [{"type": "text", "text": "x"}], ["x"], []])
+async def test_rows_that_a_langchain_tool_returns_are_rows(rows: list[Any]) -> None:
+    @langchain_tool
+    def look() -> list[Any]:
+        """Look."""
+        return rows
+
+    (made,) = as_tools([look])
+    assert (await execute(made, ToolCall("1", "look", {}))).value == rows
+
+
+async def test_a_langchain_tool_that_takes_the_calls_id_is_given_one() -> None:
+    @langchain_tool
+    def noted(text: str, call: Annotated[str, InjectedToolCallId]) -> str:
+        """Note."""
+        return f"{text} noted, {bool(call)}"
+
+    (made,) = as_tools([noted])
+    assert list(made.schema["properties"]) == ["text"]
+    assert (await execute(made, ToolCall("1", "noted", {"text": "it"}))).value == "it noted, True"
+
+
+async def test_what_langchain_makes_up_with_each_result_is_not_told() -> None:
+    link = create_file_block(url="file:///a.txt", mime_type="text/plain")
+    (made,) = as_tools([served([link])])
+    outcome = await execute(made, ToolCall("1", "served", {}))
+    assert outcome.result.content == (Text('{"type": "file", "url": "file:///a.txt", "mime_type": "text/plain"}\n'),)
+
+
+async def test_a_langchain_tool_that_returns_nothing_returns_no_text() -> None:
+    (made,) = as_tools([served([])])
+    outcome = await execute(made, ToolCall("1", "served", {}))
+    assert (outcome.trigger, outcome.result.content) == (None, (Text(""),))
+
+
+async def test_an_error_that_a_langchain_tool_words_itself_is_a_failed_call() -> None:
+    (made,) = as_tools([served([create_text_block("the database is locked")], fails=True)])
+    outcome = await execute(made, ToolCall("1", "served", {}))
+    assert (outcome.trigger, outcome.result.is_error) == (Trigger.tool_error, True)
+    assert outcome.result.content == (Text("the database is locked"),)
+
+
+async def test_a_langchain_tool_that_answers_in_no_message_is_taken_as_it_answers() -> None:
+    class Own(Mute):
+        name, args_schema, handle_tool_error = "own", {"type": "object", "properties": {}}, True
+
+        async def ainvoke(self, arguments: Any) -> Any:
+            return {"asked": arguments["name"]}
+
+    (made,) = as_tools([Own()])
+    assert (await execute(made, ToolCall("1", "own", {}))).value == {"asked": "own"}
 
 
 class Mute:

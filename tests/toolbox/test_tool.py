@@ -316,6 +316,18 @@ class Desk:
         return self.factor * n
 
 
+async def test_what_a_partial_has_bound_is_no_models_to_see_or_to_change() -> None:
+    def fetch(page: int, token: str, limit: int = 5) -> str:
+        """Fetch a page."""
+        return f"{page} {token} {limit}"
+
+    made = tool(functools.partial(fetch, token="mine"))
+    assert list(made.schema["properties"]) == ["page", "limit"]
+    assert "mine" not in str(made.schema)
+    assert await made.call({"page": 1, "limit": 2}) == "1 mine 2"
+    assert made.validate({"page": 1, "token": "yours"}) != []
+
+
 @pytest.mark.parametrize(
     "made", [tool(Desk().times), tool(name="desk")(Desk()), tool(functools.partial(Desk.times, Desk()))]
 )

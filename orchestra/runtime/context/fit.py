@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from orchestra.errors import CallError
 from orchestra.fleet.counter import Counter
 from orchestra.fleet.tokens import BYTES_PER_TOKEN, message_tokens
-from orchestra.runtime.context.shrink import Keep, Shrinking, Summarise
+from orchestra.runtime.context.shrink import Keep, Shrinking, Summarise, Whole
 from orchestra.types import Message, ModelCard, ToolSpec
 
 START_EXACT, START_ESTIMATED = 0.9, 0.8  # shares of the room at which shrinking starts
@@ -44,6 +44,7 @@ async def fit(
     counter: Counter,
     summarise: Summarise,
     keep: Keep = lambda _: "",
+    whole: Whole = lambda result: result,
     force: bool = False,
     estimated: int | None = None,
 ) -> Fitted | None:
@@ -51,10 +52,11 @@ async def fit(
 
     Starts at 0.9 of that room where the count is exact, else at 0.8, and shrinks to 0.6. Results before the last two
     turns are left out first, the largest before others; `keep` takes each and gives the handle by which `read_result`
-    shows it again ("": none). Then the oldest turns become one message, which `summarise` writes; a CallError of it
-    is noted. System messages, the first user message and the last turn always stay, and a call with its result.
-    With `force`, after a provider's context_overflow, the count is not believed: 0.6 of it is the target. `estimated`
-    is `message_tokens` of all of it, where it is known.
+    shows it again ("": none). Then the oldest turns become one message, which `summarise` writes, shown what was left
+    out of them, which `whole` gives back where that was before; a CallError of it is noted. System messages, the first
+    user message and the last turn always stay, and a call with its result. With `force`, after a provider's
+    context_overflow, the count is not believed: 0.6 of it is the target. `estimated` is `message_tokens` of all of it,
+    where it is known.
     """
     room = input_room(card, max_output)
     # no tokenizer makes more than one token of a byte: most histories need no closer look
@@ -68,7 +70,7 @@ async def fit(
     believed = min(room, counted.tokens) if force else room
     limit = int(believed * START_ESTIMATED) if force else room
     fixed = counter.count(card, (), tools).tokens
-    shrinking = Shrinking(messages, lambda one: counter.count(card, (one,), tools).tokens - fixed, fixed, keep)
+    shrinking = Shrinking(messages, lambda one: counter.count(card, (one,), tools).tokens - fixed, fixed, keep, whole)
     note = await _shrink(shrinking, int(believed * TARGET), limit, summarise)
     after = counter.count(card, shrinking.messages, tools).tokens
     if after >= counted.tokens <= limit:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 from orchestra.fleet.spelling import known
+from orchestra.runtime.context.stubs import is_stub
 from orchestra.toolbox import ToolRejected
 from orchestra.types import Json, Text, ToolResult, from_json, to_json
 
@@ -90,6 +91,15 @@ class Results:
             return handle
 
         return keep
+
+    def giver(self, step: str) -> Callable[[ToolResult], ToolResult]:
+        """What `fit` asks for a result of this step that was left out before; one that is no longer kept stays out."""
+
+        def whole(result: ToolResult) -> ToolResult:
+            kept = self._kept.get(self.handle(step, result.call_id)) if is_stub(result) else None
+            return replace(result, content=(Text(kept.text),)) if kept else result
+
+        return whole
 
     def _keep(self, handle: str, kept: Kept) -> None:
         if before := self._kept.pop(handle, None):

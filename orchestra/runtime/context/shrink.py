@@ -14,6 +14,8 @@ Summarise: TypeAlias = Callable[[Sequence[Message]], Awaitable[str]]
 """Writes a summary of old turns."""
 Keep: TypeAlias = Callable[[ToolResult], str]
 """Keeps a result that is about to be left out; the handle it can be read by."""
+Whole: TypeAlias = Callable[[ToolResult], ToolResult]
+"""Gives a result back that was left out when the history shrank before; one that was not as it is."""
 
 WORTH_LEAVING_OUT = 400  # characters: below them a stub with its handle saves little
 SUMMARY_TOKENS = 400  # expected of a summary
@@ -22,11 +24,13 @@ SUMMARY_TOKENS = 400  # expected of a summary
 class Shrinking:
     """A history while it shrinks. `size` gives a message's tokens, `fixed` are those of the tool declarations."""
 
-    def __init__(self, messages: Sequence[Message], size: Callable[[Message], int], fixed: int, keep: Keep) -> None:
+    def __init__(
+        self, messages: Sequence[Message], size: Callable[[Message], int], fixed: int, keep: Keep, whole: Whole
+    ) -> None:
         self.messages = list(messages)
         self.summarised = 0
         self._whole = list(messages)  # beside `messages`: each as it was before a result in it was left out
-        self._size, self._fixed, self._keep = size, fixed, keep
+        self._size, self._fixed, self._keep, self._given = size, fixed, keep, whole
 
     @property
     def tokens(self) -> int:
@@ -56,14 +60,14 @@ class Shrinking:
     async def summarise(self, target: int, turns: int, write: Summarise) -> str:
         """Have the oldest turns become one message so that about `target` tokens are left; why not, where it did not.
 
-        `write` is given the turns with all their results. Raises what it raises.
+        `write` is given the turns with all their results, those left out before too. Raises what it raises.
         """
         expected = min(SUMMARY_TOKENS, target // 4)
         chosen = self._oldest(self.tokens - target + expected, turns)
         before = sum(self._size(self.messages[index]) for index in chosen)
         if before <= expected:
             return "no old turns are left to summarise"
-        old = [self._whole[index] for index in chosen]
+        old = [self._restored(self._whole[index]) for index in chosen]
         text = await write(old)
         if not text.strip():
             return "the summary was empty"
@@ -72,6 +76,11 @@ class Shrinking:
             return "the summary was no shorter than what it summarises"
         self._replace(chosen, message)
         return ""
+
+    def _restored(self, message: Message) -> Message:
+        """The message with what was left out of it before."""
+        parts = tuple(self._given(part) if isinstance(part, ToolResult) else part for part in message.parts)
+        return message if parts == message.parts else replace(message, parts=parts)
 
     def _leave_out(self, index: int, place: int) -> int:
         """Tokens saved."""

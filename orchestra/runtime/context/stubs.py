@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter as Tally
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from orchestra.types import Message, Text, ToolResult
 
+_LEFT_OUT = "[left out to save room: "
 _HEAD = "Summary of the earlier work ({count} messages):"
 _HEADED = re.compile(r"Summary of the earlier work \(\d+ messages\):\n")
 _AGAIN = "Results that read_result shows again: "
@@ -24,7 +25,12 @@ def stub(result: ToolResult, handle: str) -> ToolResult:
     media = Tally(part.type for part in result.content if not isinstance(part, Text))
     sizes = [f"{characters(result):,} characters", *(f"{count} {kind}" for kind, count in media.items())]
     again = f'; read_result(handle="{handle}") shows the text' if handle else ""
-    return replace(result, content=(Text(f"[left out to save room: {', '.join(sizes)}{again}]"),))
+    return replace(result, content=(Text(f"{_LEFT_OUT}{', '.join(sizes)}{again}]"),))
+
+
+def is_stub(result: ToolResult) -> bool:
+    """Whether `stub` made it."""
+    return len(result.content) == 1 and isinstance(one := result.content[0], Text) and one.text.startswith(_LEFT_OUT)
 
 
 def summary(text: str, old: Sequence[Message], handles: Mapping[str, str]) -> Message:
@@ -33,9 +39,25 @@ def summary(text: str, old: Sequence[Message], handles: Mapping[str, str]) -> Me
     What an earlier summary among them said can be read again stays said.
     """
     listed = [line.removeprefix(_AGAIN) for line in _lines(old) if line.startswith(_AGAIN)]
-    listed += [f"{handle} ({tool})" for handle, tool in handles.items()]
+    listed += _listed(handles)
     again = f"\n{_AGAIN}{', '.join(listed)}" if listed else ""
     return Message.user(f"{_HEAD.format(count=len(old))}\n{text.strip()}{again}")
+
+
+def _listed(handles: Mapping[str, str]) -> Iterator[str]:
+    """The handles, those of one tool that follow upon each other as one: a long step has hundreds."""
+    rows: list[tuple[str, str, str]] = []  # the first of them, the last, and the tool
+    for handle, tool in handles.items():
+        first, last, before = rows[-1] if rows else ("", "", "")
+        if follows := bool(rows) and before == tool and _number(handle) == _number(last) + 1:
+            rows.pop()
+        rows.append((first if follows else handle, handle, tool))
+    return (f"{first} ({tool})" if first == last else f"{first} to {last} ({tool})" for first, last, tool in rows)
+
+
+def _number(handle: str) -> int:
+    """The call's place in its step, as `Results` counts them."""
+    return int(handle.rpartition(".")[2])
 
 
 def is_summary(message: Message) -> bool:

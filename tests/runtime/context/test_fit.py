@@ -13,6 +13,7 @@ from orchestra.errors import BudgetExceeded
 from orchestra.fleet.counter import Counter
 from orchestra.fleet.tokens import message_tokens
 from orchestra.runtime.context import Results
+from orchestra.runtime.context.stubs import summary
 from orchestra.types import Document, Image, Message, ModelCard, Text, ToolCall, ToolResult, ToolSpec
 from tests.runtime.context.histories import assert_valid, calls, fitted, history, results, valid_histories
 
@@ -113,13 +114,44 @@ async def test_a_summariser_sees_results_that_were_pruned_before_and_their_handl
     done = await fitted(before, window=3_000, asked=asked, keep=kept.keeper("s1"))
     assert done is not None
     assert [len(result.content[0].text) for result in results(asked[0])][:4] == [1_000] * 4
-    line = "Results that read_result shows again: s1.1 (rows), s1.2 (rows), s1.3 (rows), s1.4 (rows)"
+    line = "Results that read_result shows again: s1.1 to s1.4 (rows)"
     assert done.messages[2].text.splitlines()[-1] == line
     assert done.pruned == 0
 
     again = await fitted([*done.messages, *history(*[(350,)] * 40)[2:]], window=3_000, keep=kept.keeper("s1"))
     assert again is not None
     assert line in again.messages[2].text
+
+
+async def test_what_an_earlier_shrinking_left_out_is_shown_to_the_summariser_too_and_can_still_be_read():
+    asked: list[Sequence[Message]] = []
+    kept = Results()
+    ways = {"window": 3_000, "keep": kept.keeper("s1"), "whole": kept.giver("s1"), "asked": asked}
+    first = await fitted(history((3_000,), (2_500,), *[(380,)] * 10), **ways)
+    assert first is not None
+    assert (first.pruned, first.summarised) == (2, 0)
+    again = await fitted([*first.messages, *(later := history(*[(380,)] * 50)[26:])], **ways)
+    assert again is not None
+    assert [len(result.content[0].text) for result in results(asked[0])][:3] == [3_000, 2_500, 380]
+    assert "\nResults that read_result shows again: s1.1 to s1.2 (rows)" in again.messages[2].text
+    assert again.messages[-1] == later[-1]
+
+
+async def test_a_result_that_is_no_longer_kept_stays_left_out():
+    asked: list[Sequence[Message]] = []
+    first = await fitted(history((6_000,), *[(380,)] * 10), window=3_000, keep=Results().keeper("s1"))
+    assert first is not None
+    later = [*first.messages, *history(*[(380,)] * 50)[26:]]
+    again = await fitted(later, window=3_000, asked=asked, whole=Results().giver("s1"))
+    assert again is not None
+    assert results(asked[0])[0].content[0].text.startswith("[left out to save room: 6,000 characters")
+    assert "shows again" not in again.messages[2].text
+
+
+def test_only_handles_of_one_tool_that_follow_upon_each_other_are_listed_as_one():
+    names = {"s1.1": "rows", "s1.2": "rows", "s1.3": "page", "s1.5": "page", "s1.6": "page", "s1.7": "page"}
+    listed = summary("x", [], names).text.splitlines()[-1]
+    assert listed == ("Results that read_result shows again: s1.1 to s1.2 (rows), s1.3 (page), s1.5 to s1.7 (page)")
 
 
 async def test_the_last_turn_stays_whole_and_a_history_that_cannot_fit_says_so():

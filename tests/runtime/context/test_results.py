@@ -69,13 +69,20 @@ async def test_texts_of_several_parts_are_one_text_for_offsets():
     outcome = await execute(parts, ToolCall("c", "parts", {}), handle="s1.1")
     assert outcome.whole is not None
     results.put("s1.1", outcome.whole)
-    texts = [part.text for part in outcome.result.content if isinstance(part, Text)]
-    assert texts[0] == "aaaa"
-    assert texts[1].endswith('read_result(handle="s1.1", offset=15) shows more]')
-    assert texts[2].endswith('read_result(handle="s1.1", offset=46) shows more]')
-    assert results.get("s1.1").text[15:17] == "bb"
-    assert results.get("s1.1").text[36:] == "?" + "c" * 20
-    assert results.get("s1.1").text[46:] == "c" * 11
+    first, _, second = outcome.result.content
+    more = '[cut: 47 of 57 characters left out; read_result(handle="s1.1", offset=10) shows more]'
+    assert (first, second) == (Text("aaaa"), Text(f"bbbbb\n{more}"))  # and not a letter of the third
+    assert results.get("s1.1").text[10:] == "b" * 25 + "\n?" + "c" * 20
+
+
+@pytest.mark.parametrize("many", [2, 5_000])
+async def test_a_result_of_many_short_texts_is_cut_as_one_long_text(many: int):
+    lines = tool(name="lines", max_result=7)(lambda: [Text("a line")] * many)
+    outcome = await execute(lines, ToolCall("c", "lines", {}), handle="s1.1")
+    size = f"{7 * many - 1:,}"
+    note = f'\n[cut: {7 * many - 8:,} of {size} characters left out; read_result(handle="s1.1", offset=7) shows more]'
+    assert text(outcome) == f"a line{note}"
+    assert (outcome.whole or "")[7:13] == "a line"
 
 
 async def test_what_was_not_cut_has_no_whole_text():
