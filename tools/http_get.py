@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import codecs
 import http
 import re
@@ -34,7 +35,7 @@ async def get(url: str, fetch: Callable[[str], Awaitable[Page]] = fetch) -> str:
         raise ToolRejected(str(error)) from None
     except TransportFault as error:
         raise ToolFailed(str(error)) from None
-    text = _text(page)
+    text = await asyncio.to_thread(_text, page)  # a large one takes seconds
     if not 200 <= page.status < 300:
         raise ToolFailed(f"HTTP {page.status} {_phrase(page.status)} from {page.url}\n{text[:1000]}".strip())
     notes = [f"[from {page.url}]"] if page.url != url else []

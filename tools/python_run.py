@@ -6,7 +6,7 @@ import sys
 
 from orchestra.errors import ToolError
 from orchestra.toolbox import Tool, ToolFailed, tool
-from orchestra.toolbox.sandbox import Ran, run_python
+from orchestra.toolbox.sandbox import Ran, run_python, sandbox_kind, unheld
 
 SOURCE = 100_000  # characters of code, and of tests
 _KILLED = {
@@ -19,14 +19,19 @@ _KILLED = {
 def python_run(seconds: float = 10, *, allow_weak: bool = False) -> Tool:
     """The tool; code runs for at most `seconds`.
 
-    Where there is no Linux kernel to hold it, the sandbox is no wall against malice: `allow_weak` takes it so.
-    Raises ToolError where that was not said, or `seconds` is not above 0.
+    Where no Linux kernel keeps it from files and network, the sandbox is no wall against malice: `allow_weak` takes it
+    so. Raises ToolError where that was not said, or `seconds` is not above 0.
     """
     if not seconds > 0:
         raise ToolError(f"python_run: seconds is {seconds!r}; give seconds above 0")
     if sys.platform != "linux" and not allow_weak:
         raise ToolError(
             f"python_run needs Linux to hold what code may do; this is {sys.platform}: allow_weak=True runs it"
+        )
+    if not allow_weak and (open_ := unheld()):
+        raise ToolError(
+            f"python_run: this system's kernel does not keep code from {' and '.join(open_)} "
+            f"(it grants {sandbox_kind()}, see docs/tools.md): allow_weak=True runs it"
         )
 
     @tool(read_only=True, idempotent=True)

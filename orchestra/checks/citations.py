@@ -20,12 +20,11 @@ _NUMBER = re.compile(  # grouped by thousands in one of two ways, or plain
 )
 _NO_BREAK = str.maketrans({"\u00a0": "'", "\u202f": "'"})  # between the thousands of a number
 _THOUSANDS = re.compile(r"(?<=\d)\s(?=\d{3}(?!\d))")
-_EMPTIED = re.compile(r"\s*[\[(`][\s`]*[\])`]")  # brackets whose citation was taken out
-_CITED = re.compile(r"([^\[\](),;:\n]+):(\d{1,9})(?:[-\u2013](\d{1,9}))?")
+_EMPTIED = re.compile(r"(?<!\s)\s*[\[(`][\s`]*[\])`]")  # brackets whose citation was taken out
+_CITED = re.compile(r"([^\[\](),;:\n]{1,200}+):(\d{1,9})(?:[-\u2013](\d{1,9}))?")
 _QUOTED = re.compile(r"[\"\u201c\u201e\u00ab]([^\"\u201c\u201d\u201e\u00ab\u00bb]+)[\"\u201d\u201c\u00bb]")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _BETWEEN = re.compile(f"({_SENTENCE.pattern})")  # kept when a text is split
-_END = re.compile(r"[.!?]*\s*\Z")
 _UNCITED = "no source is cited; write after each fact where it stands as [file:line], such as [notes.md:12]"
 _OWN_SENTENCE = "; what follows from other facts belongs in a sentence of its own, without a citation"
 _FILLING = frozenset({"a", "an", "and", "at", "by", "for", "from", "in", "is", "of", "on", "the", "to", "was", "with"})
@@ -111,7 +110,8 @@ def attributed(text: str, places: Mapping[Citation, str], documents: Documents, 
         behind = at + 1 < len(read) and read[at + 1][1] and not _WORD.search(read[at + 1][0])
         if not found and not behind:
             told = "".join(f" [{place}]" for place in _sources(said, lines, numbers(given)))
-            parts[2 * at] = _END.sub(lambda end, told=told: told + end[0], parts[2 * at], count=1)
+            core = parts[2 * at].rstrip().rstrip(".!?")
+            parts[2 * at] = core + told + parts[2 * at][len(core) :]
     return "".join(parts)
 
 

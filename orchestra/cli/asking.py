@@ -168,6 +168,14 @@ def _number(text: str) -> float | None:
 
 
 def _visible(value: Any) -> str:
-    """JSON in which nothing is invisible: characters that turn or hide what stands beside them are escaped."""
+    """JSON in which nothing is invisible: characters that turn or hide what stands beside them, or look like none."""
     text = json.dumps(value, ensure_ascii=False)
-    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
+    return "".join(char if char.isprintable() and not _unseen(char) else json.dumps(char)[1:-1] for char in text)
+
+
+def _unseen(char: str) -> bool:
+    """Whether Unicode calls a character printable that shows nothing: fillers, an empty Braille cell, selectors."""
+    return char in _BLANK or "\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef"
+
+
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import unicodedata
 from collections.abc import Sequence
@@ -34,9 +35,14 @@ def say(text: str) -> None:
 
 
 def print_json(value: Json) -> None:
-    """One JSON object on stdout; escaped to ASCII where stdout cannot take UTF-8."""
+    """One JSON object on stdout; escaped to ASCII where stdout cannot take UTF-8, and control characters always."""
     ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
-    sys.stdout.write(json.dumps(value, ensure_ascii=ascii_only, indent=2) + "\n")
+    text = json.dumps(value, ensure_ascii=ascii_only, indent=2)
+    # json escapes those below the blank alone; U+009B begins a terminal's command as ESC [ does
+    sys.stdout.write(_CONTROLS.sub(lambda found: json.dumps(found[0])[1:-1], text) + "\n")
+
+
+_CONTROLS = re.compile("[\x7f-\x9f]")
 
 
 def print_error(text: str, hint: str = "") -> None:

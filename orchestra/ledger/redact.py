@@ -277,7 +277,8 @@ _NAMES = (
     r"|passw(?:or)?d|passphrase|pwd|token|authorization|credentials?|cookie"
 )
 _NAME = re.compile(rf"(?:{_NAMES})$", re.IGNORECASE)
-_QUOTED = r"""\\+".*?(?:\\+"|\Z) | \\+'.*?(?:\\+'|\Z) | "(?:\\.|[^"\\])*"? | '(?:\\.|[^'\\])*'?"""
+# what ends begins where the backslashes do: a long run of them is not gone through again from each of them
+_QUOTED = r"""\\+".*?(?:(?<!\\)\\+"|\Z) | \\+'.*?(?:(?<!\\)\\+'|\Z) | "(?:\\.|[^"\\])*"? | '(?:\\.|[^'\\])*'?"""
 _UNQUOTED = r"""[^\s"'&;,]+(?:,+[^\s"'&;,]+)*"""
 _NAMED = re.compile(
     rf"""((?:{_NAMES})\\*["']?\s*(?:=>?|:)\s*)  # the name and its separator stay

@@ -8,16 +8,21 @@ from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata, CheckpointTuple
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 
 from orchestra.ledger.schema import into_wal
 
 
 class Saver(SqliteSaver):
-    """Any event loop and thread may use it. What was written survives the death of its process, as the ledger does."""
+    """Any event loop and thread may use it. What was written survives the death of its process, as the ledger does.
+
+    Out of a file only plain JSON and LangGraph's own values come back: LangGraph's default calls any function of any
+    module that the file names, and who wrote the file would run code here.
+    """
 
     def __init__(self, conn: sqlite3.Connection) -> None:
-        super().__init__(conn)
+        super().__init__(conn, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
         into_wal(conn)  # its own setup would wait for no other process
         self.setup()
         conn.execute("PRAGMA synchronous = NORMAL")

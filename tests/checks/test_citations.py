@@ -244,3 +244,10 @@ def test_only_sources_are_added_to_a_text(text: str) -> None:
     for place in PLACES:
         sourced = sourced.replace(f" [{place}]", "")
     assert sourced == text
+
+
+@pytest.mark.parametrize("much", [" ", "a", "a ", ".", "[ ", "` "])
+def test_a_huge_text_is_read_in_time(much: str) -> None:
+    text = f"x {much * 100_000}x"
+    assert attributed(text, PLACES, DOCUMENTS) == text
+    assert len(faults(text)) == 1

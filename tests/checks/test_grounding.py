@@ -90,6 +90,11 @@ def test_nothing_is_divided_by_zero() -> None:
     assert ungrounded("7.5", ["0 and 3"]) == ("7.5",)
 
 
+@pytest.mark.parametrize("blank", ["\n", " ", " \n", "> ", "1.\n"])
+def test_an_answer_of_blanks_alone_is_read_in_time(blank: str) -> None:
+    assert ungrounded(blank * 200_000 + "x 7", ["1"]) == ("7",)
+
+
 def test_an_endless_nesting_and_a_huge_text_are_read_in_time() -> None:
     assert ungrounded("7", ["[" * 100_000, "12 " * 100_000]) == ("7",)
 

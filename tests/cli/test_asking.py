@@ -226,6 +226,13 @@ def test_a_call_is_shown_as_it_would_be_made_and_nothing_in_it_can_pass_for_some
     assert json.loads(call.removeprefix("  send ")) == value
 
 
+@pytest.mark.parametrize("unseen", "\u3164\u115f\uffa0\u2800\u034f\ufe0f\U000e0100\u202e\u200b\x9b")
+def test_no_character_of_a_call_is_unseen(unseen: str) -> None:
+    (_, call) = shown(asked(arguments={"to": f"acme{unseen}corp"}))
+    assert unseen not in call
+    assert json.loads(call.removeprefix("  send ")) == {"to": f"acme{unseen}corp"}
+
+
 def test_a_question_of_a_model_stays_on_its_line() -> None:
     (line,) = shown(asked("question", text="To whom?\ns2: all is approved\x1b[2J", goal=""))
     assert line == "s1: To whom? s2: all is approved\ufffd[2J"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestra.cli.screen import print_table
+from orchestra.cli.screen import print_json, print_table
 from orchestra.ledger import Ledger, RunEnded, RunStarted, StepEnded, StepStarted
 from orchestra.types import Trigger
 from tests.cli.conftest import Cli
@@ -136,3 +136,10 @@ def test_a_ledger_without_runs_says_so(cli: Cli, project: Path) -> None:
     result = cli("trace", "--ledger", "own.db")
     assert result.exit_code == 1
     assert "own.db: there is no run in it yet" in result.stderr
+
+
+def test_json_holds_no_character_that_drives_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"answer": "\x1b[2J \x9b2J \x7f é"})
+    shown = capsys.readouterr().out
+    assert json.loads(shown) == {"answer": "\x1b[2J \x9b2J \x7f é"}
+    assert all(char.isprintable() for char in shown.replace("\n", ""))

@@ -91,6 +91,13 @@ def test_what_is_named_as_a_secret_is_replaced_and_its_surroundings_stay(text: s
     assert redact(expected) == expected
 
 
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_a_long_run_of_backslashes_is_read_in_time(quote: str) -> None:
+    run = "\\" * 200_000
+    assert redact(f"token: \\{quote}{run}x") == f"token: {MARK}"
+    assert redact(f"token: \\{quote}x{run}{quote} y") == f"token: {MARK} y"
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -5,6 +5,7 @@ import os
 import sqlite3
 from contextlib import closing
 
+import ormsgpack
 import pytest
 from langgraph.checkpoint.base import empty_checkpoint
 
@@ -115,4 +116,21 @@ async def test_new_checkpoints_that_another_process_is_about_to_make_are_waited_
         other.execute("BEGIN IMMEDIATE")
         monkeypatch.setattr("time.sleep", lambda _: other.execute("ROLLBACK"))  # while this one waits
         assert await put(checkpoints.saver())
+    await checkpoints.aclose()
+
+
+async def test_a_file_that_a_stranger_wrote_calls_no_function(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "checkpoints.db")
+    saver = checkpoints.saver()
+    placed = await put(saver)
+    made = tmp_path / "made"
+    call = ormsgpack.Ext(0, ormsgpack.packb(("os", "mkdir", str(made))))  # LangGraph's form of a call with one argument
+    written = ormsgpack.packb(empty_checkpoint() | {"channel_values": {"answer": call}})
+    saver.conn.execute("UPDATE checkpoints SET checkpoint = ?", (written,))
+    await saver.aput_writes(placed, [("channel", "value")], "task")
+    saver.conn.execute("UPDATE writes SET value = ?", (ormsgpack.packb(call),))
+    found = await saver.aget_tuple(PLACE)
+    assert found.checkpoint["channel_values"] == {"answer": str(made)}
+    assert found.pending_writes == [("task", "channel", str(made))]
+    assert not made.exists()
     await checkpoints.aclose()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from orchestra.toolbox import ToolFailed
 from orchestra.toolbox.html import readable_text
 
 PAGE = """<!doctype html><html><head><title>Prices &amp; more</title><style>p {color: red}</style>
@@ -45,3 +47,9 @@ MARKUP = st.lists(st.sampled_from(["<", ">", "!", "[", "]", "--", "/", "p", "A",
 @example("<![A")
 def test_no_page_is_too_broken(page: str) -> None:
     assert "<script>" not in readable_text(f"<p>{page}</p>".replace("<script>", ""))
+
+
+@pytest.mark.parametrize("endless", ["<!--", "<a ", "<a b=c ", "</", "<?", "<p", '<a b="'])
+def test_a_page_of_tags_without_ends_is_given_up_in_time(endless: str) -> None:
+    with pytest.raises(ToolFailed, match="its tags have no ends"):
+        readable_text(endless * 100_000, seconds=0.05)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from orchestra.toolbox import ToolFailed, ToolRejected, execute, load_tools
@@ -102,3 +104,8 @@ async def test_a_model_has_no_way_into_this_machine(url: str) -> None:
     assert isinstance(part, Text)
     assert "no public internet address" in part.text or "no web address" in part.text
     assert list(module.http_get.schema["properties"]) == ["url"]
+
+
+async def test_a_page_is_read_beside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "readable_text", lambda text: threading.current_thread().name)
+    assert await read(b"<p>x") != threading.current_thread().name

@@ -6,6 +6,7 @@ import pytest
 
 from orchestra.errors import ToolError
 from orchestra.toolbox import Tool, ToolOutcome, execute, load_tools
+from orchestra.toolbox.sandbox import kind
 from orchestra.types import Text, ToolCall, Trigger
 
 module = load_tools("python_run")
@@ -89,3 +90,24 @@ def test_elsewhere_than_on_linux_it_is_refused_unless_the_developer_takes_it(mon
     with pytest.raises(ToolError, match=r"python_run needs Linux .* this is darwin: allow_weak=True runs it"):
         module.python_run()
     assert module.python_run(allow_weak=True).name == "python_run"
+
+
+@pytest.mark.parametrize(
+    ("walls", "told"),
+    [
+        (("audit",), "from your files and the network .it grants audit,"),
+        (("namespace", "seccomp", "audit"), "from your files .it grants namespace.seccomp.audit,"),
+        (("landlock", "audit"), "from the network .it grants landlock.audit,"),
+        (("landlock", "seccomp", "audit"), None),
+        (("namespace", "landlock", "audit"), None),
+    ],
+)
+def test_where_the_kernel_leaves_files_or_network_open_it_is_refused_too(
+    walls: tuple[str, ...], told: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kind, "layers", lambda: walls)
+    if told:
+        with pytest.raises(ToolError, match=f"{told} .*: allow_weak=True runs it"):
+            module.python_run()
+    assert module.python_run(allow_weak=True).name == "python_run"
+    assert told or module.python_run().name == "python_run"

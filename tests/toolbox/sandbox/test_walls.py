@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -21,11 +23,14 @@ READ = "open({secret!r}).read()"
 WRITE = "open({secret!r}, 'w')"
 FORK = "import os; os.fork() or os._exit(0)"
 EXEC = "import os; os.execv('/bin/sh', ['sh', '-c', 'true'])"
+KILL = "import os; os.kill(os.getppid(), 0)"
+LIMIT = "import os, resource; resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE)"
+SHARE = "import ctypes, os; c = ctypes.CDLL(None); c.shmget(0, 4096, 0o600) < 0 and os.kill(os.getpid(), 0)"
 CTYPES = "import ctypes; ctypes.CDLL(None)"
 REFUSED = {
     "namespace": (TCP, UDP),
     "landlock": (READ, WRITE, EXEC),
-    "seccomp": (TCP, UNIX, UDP, FORK, EXEC),
+    "seccomp": (TCP, UNIX, UDP, FORK, EXEC, KILL, LIMIT, SHARE),
     "audit": (TCP, UNIX, UDP, READ, WRITE, FORK, EXEC, CTYPES),
 }
 
@@ -135,6 +140,44 @@ async def test_the_sandbox_ends_with_the_process_that_started_it(tmp_path: Path)
     process.stdin.close()  # as the system does for a killed process
     assert await process.stdout.read() == b""
     assert await process.wait() == -signal.SIGKILL
+
+
+OUTLIVE = """
+import ctypes, os, signal, time
+ctypes.CDLL(None).prctl(1, 0, 0, 0, 0)
+for descriptor in range(3, 20):
+    try:
+        os.write(descriptor, b"x")
+    except OSError:
+        pass
+{then}
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("then", ["", "signal.raise_signal(signal.SIGSTOP)"])
+@pytest.mark.parametrize(
+    "walls", [["seccomp"], ["landlock"], ["namespace"], [one for one in GRANTED if one != "audit"]]
+)
+async def test_code_that_cut_its_ties_to_the_supervisor_ends_at_its_time(
+    walls: list[str], then: str, tmp_path: Path
+) -> None:
+    if not set(walls) <= set(GRANTED):
+        pytest.skip("this kernel does not grant it")
+    ran = await run_python(OUTLIVE.format(then=then), walls=walls, seconds=1)
+    assert ran.exit is None
+    assert running_below(tmp_path) == []
+
+
+def running_below(folder: Path) -> list[str]:
+    """The processes whose job names the folder; they are ended, so that a failed test leaves none."""
+    left = []
+    for line in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if str(folder) in line.read_text(encoding="utf-8", errors="replace"):
+                left.append(line.parent.name)
+                os.kill(int(line.parent.name), signal.SIGKILL)
+    return left
 
 
 async def test_a_folder_goes_whatever_is_in_it(tmp_path: Path) -> None:

@@ -46,10 +46,10 @@ def main(job: str) -> NoReturn:  # pragma: no cover (in the caged process)
     if child == 0:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.close(ended)
+        os.close(waker)
         _run_code(settings, tell)
-    code = None
-    if ended in select.select([0, ended], [], [])[0]:
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    code = _awaited(child, ended)
     if _LINUX:
         with suppress(OSError):  # no /proc: the group and the namespace are what is left
             kernel.end_descendants()
@@ -57,6 +57,19 @@ def main(job: str) -> NoReturn:  # pragma: no cover (in the caged process)
         tell(2, exit=code)  # the last word, when nothing else is left to write: its nonce says whose the others are
     os.killpg(0, signal.SIGKILL)  # oneself too
     os._exit(1)
+
+
+def _awaited(child: int, ended: int) -> int | None:  # pragma: no cover (in the caged process)
+    """The child's exit code; None where the lifeline closed before. A child that only stops wakes us too."""
+    while True:
+        ready = select.select([0, ended], [], [])[0]
+        if ended in ready:
+            os.read(ended, 4096)
+            found, status = os.waitpid(child, os.WNOHANG)
+            if found:
+                return os.waitstatus_to_exitcode(status)
+        if 0 in ready:
+            return None
 
 
 def probe() -> None:  # pragma: no cover (in the caged process)
