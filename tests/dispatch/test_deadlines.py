@@ -352,7 +352,7 @@ async def test_a_reply_that_is_read_whole_and_falls_silent_was_sent():
 
 
 async def test_an_attempt_ends_at_its_total_however_lively_the_stream_is():
-    bench = bench_with({"twin": [say("ok")]}, total=5.0, chunk=math.inf)
+    bench = bench_with({"twin": [say("ok")]}, total=5.0, chunk=60.0)
     step = [lambda: bench.clock.move(3), frame({"content": "x"})]
     bench.transport.scripts["small"] = [Served([*step, *step, SILENCE])]
     async with asyncio.timeout(20):  # as the moved clock counts; else it waits for ever

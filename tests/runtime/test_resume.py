@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from orchestra import Orchestra, StepPolicy, tool
+from orchestra.errors import PolicyError
 from orchestra.ledger import RunEnded
 from orchestra.testing import CallTool, Say, ScriptedModel, scripted_app
 from orchestra.toolbox import Tool
@@ -175,7 +176,7 @@ async def torn(folder: Path, given: dict[str, Any]) -> AsyncIterator[tuple[Any, 
     )
     options: dict[str, Any] = {"policies": [BOTH, tearing], "ledger": folder / "l.db"}
     async with scripted_app(*models, **options) as app:
-        with pytest.raises(LookupError, match="torn at s2"):
+        with pytest.raises(PolicyError, match="torn at s2"):
             await app.planner_executor().ainvoke({"task": "?", "run": "r"} | given, THREAD)
     tearing.whole = True
     async with scripted_app(*models, **options) as app:
