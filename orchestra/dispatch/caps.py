@@ -18,6 +18,7 @@ from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
 from orchestra.dispatch.purse import Account, Purse
+from orchestra.errors import LedgerError
 from orchestra.ledger import Charge, Charges
 from orchestra.transport.forks import begins_anew
 from orchestra.types import EACH, Budget, Labels, Period
@@ -82,7 +83,10 @@ class Caps:
             unknown = {book.span for place in matching if not (book := self._books[place]).present}
             readings = [self._reading(span) for span in unknown]
         for one in readings:
-            await asyncio.wrap_future(one)
+            try:
+                await asyncio.wrap_future(one)
+            except LedgerError as error:  # others wait for it too, and each error tells its own call's attempts
+                raise LedgerError(str(error)) from error
 
     def _see(self, now: float) -> None:
         """Count what others have added, and turn the books to the periods of `now`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,6 +23,8 @@ _PARTS: Mapping[str, type] = {
     "breaker": BreakerPolicy,
 }
 
+_KINDS: Mapping[str, type] = {"models": Mapping, "providers": Mapping, "rules": Sequence, "budgets": Sequence}
+
 
 def check_values(fleet: Fleet) -> None:
     """Raises FleetError with every value that could not stand in a file either, each with its place."""
@@ -30,6 +32,8 @@ def check_values(fleet: Fleet) -> None:
     from orchestra.fleet.schema import FleetValues
 
     try:
+        _check_kinds(fleet)
+        _check_names(fleet)
         said = {
             "tiers": fleet.tiers,
             "models": _tables(fleet.models.items(), ModelCard, "models"),
@@ -47,7 +51,20 @@ def check_values(fleet: Fleet) -> None:
 
 
 class _WrongKind(Exception):
-    pass
+    """A part of another type than it has to be: there is no table to make of it."""
+
+
+def _check_kinds(fleet: Fleet) -> None:
+    for name, kind in _KINDS.items():
+        if not isinstance(held := getattr(fleet, name), kind) or isinstance(held, str):
+            wanted = "a dict by name" if kind is Mapping else "a tuple"
+            raise _WrongKind(f"{name} is {held and shown(held)}; give {wanted}")
+
+
+def _check_names(fleet: Fleet) -> None:
+    for name, limits in fleet.providers.items():
+        if (theirs := getattr(limits, "name", name)) != name:
+            raise _WrongKind(f"providers.{name} has the limits of {theirs!r}; give both one name")
 
 
 def _tables(values: Iterable[tuple[str | int, object]], kind: type, place: str) -> dict[str | int, dict[str, Any]]:

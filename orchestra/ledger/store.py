@@ -32,6 +32,13 @@ MOST = 1_000
 """Rows that are held at a time, a megabyte or two; each write in vain looks at all of them."""
 
 
+_reading = threading.Lock()
+"""Held by a reading beside the ledger's own connection, and by a fork: a child must not inherit locks of SQLite's."""
+
+if hasattr(os, "register_at_fork"):  # where there is none, nothing forks
+    os.register_at_fork(before=_reading.acquire, after_in_parent=_reading.release, after_in_child=_reading.release)
+
+
 class Store:
     """A ledger's tables, in a file that is made where it does not exist, or in memory where `path` is None.
 
@@ -97,13 +104,12 @@ class Store:
     def beside(self, doing: str, work: Callable[[sqlite3.Connection], T]) -> T:
         """As `use`, with a connection that reads alone, and for which nobody waits: for what takes long, in a thread.
 
-        It ends with an error where the store is closed meanwhile.
+        It ends with an error where the store is closed meanwhile. A fork waits until it has ended.
         """
         if self.path is None or self._closed:
             return self.use(doing, work)
         try:
-            reader = sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True, timeout=BUSY, isolation_level=None)
-            with closing(reader) as db:
+            with _reading, closing(_reader(self.path)) as db:
                 db.set_progress_handler(lambda: self._closed, _LOOKS)
                 return work(db)
         except (sqlite3.Error, OSError) as error:
@@ -183,6 +189,10 @@ def _executed(db: sqlite3.Connection, statements: tuple[Statement, ...], held: S
         db.executemany(_INSERT, held)
     made = [db.execute(sql, values).lastrowid or 0 for sql, values in statements]
     return made[0] if made else 0
+
+
+def _reader(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=BUSY, isolation_level=None)
 
 
 def _within(db: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:

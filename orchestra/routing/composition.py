@@ -100,13 +100,27 @@ def bind(policy: Policy, fleet: Fleet) -> Policy:
 
 @lru_cache(maxsize=256)  # a policy is fitted once per fleet, not once per decision
 def _bound(policy: Any, fleet: Fleet) -> Policy:
-    return policy.bind(fleet)
+    try:
+        return policy.bind(fleet)
+    except OrchestraError:
+        raise
+    except Exception as error:  # as above
+        told = f"policy {name_of(policy)!r} raised {_told(error)} when it was fitted to the fleet"
+        raise PolicyError(f"{told}; mend its bind") from error
 
 
 def _raised(policy: Any, context: StepContext, error: Exception) -> PolicyError:
     step = context.step.name or context.step.id
-    told = f"policy {name_of(policy)!r} raised {type(error).__name__} for step {step!r}: {error}"
+    told = f"policy {name_of(policy)!r} raised {_told(error, f' for step {step!r}')}"
     return PolicyError(f"{told}; mend it, or let it return the candidates as it was given them")
+
+
+def _told(error: Exception, when: str = "") -> str:
+    """Its kind and its words, where it can say them."""
+    try:
+        return f"{type(error).__name__}{when}: {error}"
+    except Exception:  # noqa: BLE001  # an error of a user's own may fail to be written too
+        return f"{type(error).__name__}{when}"
 
 
 def _same_cards(given: Sequence[Candidate], answered: object) -> bool:

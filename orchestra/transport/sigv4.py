@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Generator
@@ -22,6 +23,9 @@ SERVICE = "bedrock"
 HALF_DONE = 60.0
 """Seconds for which credentials serve that were taken away before others were there."""
 
+LOOKS_EVERY = 1.0
+"""Seconds after which a refused signature is looked up again."""
+
 
 class AwsCredentials:
     """botocore's default credential chain: environment, shared files, SSO, the machine's or container's role.
@@ -36,6 +40,8 @@ class AwsCredentials:
         self._kept: tuple[Any, tuple[object, ...]] | None = None  # with what was said when they were found
         self._failing: float | None = None  # since when nothing is found any more
         self._signed: tuple[str, ...] = ()  # what signed last
+        self._looks = -math.inf  # when `changed` looks again
+        self._said: tuple[object, ...] = ()  # what it saw
 
     def signature(self, region: str) -> Signature:
         """What signs requests to a region now. Raises ConfigError without botocore, without credentials."""
@@ -55,8 +61,13 @@ class AwsCredentials:
         return signature
 
     def changed(self, refused: Signature) -> bool:
-        """Whether others were found since, or may be found now. Reads no file and asks nobody."""
-        return self._signed != refused.secrets or self._kept is None or self._kept[1] != _said()
+        """Whether others were found since, or may be found now: it looks once a second. Asks nobody."""
+        if self._signed != refused.secrets or self._kept is None:
+            return True
+        now = self._clock()
+        if now >= self._looks:  # every lane that was refused asks, at every call
+            self._looks, self._said = now + LOOKS_EVERY, _said()
+        return self._kept[1] != self._said
 
 
 def _looked_up() -> Any:

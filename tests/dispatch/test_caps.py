@@ -391,6 +391,19 @@ async def test_one_reading_serves_all_that_wait_for_it_and_nobody_whom_the_budge
     assert (held.begun, life.left(tenant="acme")) == (1, 3.0)
 
 
+async def test_each_who_waited_for_a_reading_that_failed_has_an_error_of_its_own(monkeypatch, file):
+    life = Life([ACME], file)
+    acme = Labels("r", "acme")
+
+    def broken(*_):
+        raise LedgerError("the disk is gone")
+
+    monkeypatch.setattr(Charges, "within", broken)
+    ended = await asyncio.gather(*[life.caps.known(NOON, acme) for _ in range(3)], return_exceptions=True)
+    assert [str(error) for error in ended] == ["the disk is gone"] * 3
+    assert len({id(error) for error in ended}) == 3  # each tells the attempts of its own call
+
+
 async def test_budgets_of_another_period_that_are_known_do_not_wait_for_a_reading(monkeypatch, file):
     budgets = [Budget(5.0, "month", {"tenant": ("acme",)}), Budget(6.0, "hour", {"tenant": ("other",)})]
     life = Life(budgets, file)

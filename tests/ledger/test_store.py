@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -83,6 +84,31 @@ def test_what_is_read_beside_keeps_nobody_from_writing_and_ends_where_the_ledger
     thread.join(20)
     assert not thread.is_alive()
     assert told == [f"cannot read {store}: the app was closed; make a new one for further calls"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_fork_waits_for_what_is_read_beside(ledger: Ledger) -> None:
+    """A child that is forked in its midst would wait for SQLite's own locks for ever."""
+    begun, ended = threading.Event(), list[float]()
+
+    def read(db: sqlite3.Connection) -> None:
+        begun.set()
+        time.sleep(0.2)
+        ended.append(time.monotonic())
+
+    store = ledger._store
+    assert store
+    thread = threading.Thread(target=store.beside, args=("read", read))
+    thread.start()
+    begun.wait()
+    if not (child := os.fork()):
+        os._exit(not ended)
+    forked = time.monotonic()
+    thread.join()
+    assert os.waitpid(child, 0)[1] == 0
+    assert ended[0] <= forked
+    store.beside("read", lambda db: None)
 
 
 def test_what_is_read_beside_cannot_write(ledger: Ledger) -> None:

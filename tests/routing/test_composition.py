@@ -164,6 +164,32 @@ def test_what_a_policy_raises_is_a_policy_error_that_names_policy_and_step(fleet
     assert caught.value.__cause__ is error
 
 
+class Unspeakable(Exception):
+    def __str__(self):
+        raise RuntimeError("not even that")
+
+
+def test_an_error_that_cannot_be_written_is_named_by_its_kind(fleet, context):
+    with pytest.raises(PolicyError, match="^policy 'mine' raised Unspeakable for step '[a-z0-9]+'; mend it"):
+        decide(fleet, [Raising(Unspeakable(), "call")], context)
+
+
+@pytest.mark.parametrize(("error", "left"), [(KeyError("tenant"), PolicyError), (NoCandidate("nobody"), NoCandidate)])
+def test_so_is_what_it_raises_where_it_is_fitted_to_the_fleet(fleet, context, error, left):
+    class Fitted(Raising):
+        def bind(self, fleet):
+            raise error
+
+    with pytest.raises(left) as caught:
+        decide(fleet, [Fitted(None, "")], context)
+    if left is PolicyError:
+        assert (
+            str(caught.value)
+            == "policy 'mine' raised KeyError: 'tenant' when it was fitted to the fleet; mend its bind"
+        )
+        assert caught.value.__cause__ is error
+
+
 @pytest.mark.parametrize("where", ["call", "mode"])
 def test_an_error_of_ours_that_a_policy_raises_is_what_leaves(fleet, context, where):
     error = NoCandidate("nobody may")

@@ -109,11 +109,14 @@ def test_credentials_that_were_changed_are_looked_up_again(chain, tmp_path):
 def test_credentials_have_changed_for_who_was_refused_with_others(chain):
     chain.setenv("AWS_ACCESS_KEY_ID", "A1")
     chain.setenv("AWS_SECRET_ACCESS_KEY", "s")
-    credentials = AwsCredentials()
+    now = [0.0]
+    credentials = AwsCredentials(lambda: now[0])
     assert credentials.changed(SIGNATURE)
     refused = credentials.signature("eu-central-1")
     assert not credentials.changed(refused)
     chain.setenv("AWS_SECRET_ACCESS_KEY", "t")
+    assert not credentials.changed(refused)  # every refused lane asks at every call: it looks once a second
+    now[0] += sigv4.LOOKS_EVERY
     assert credentials.changed(refused)
     other = credentials.signature("eu-west-1")
     assert (credentials.changed(refused), credentials.changed(other)) == (True, False)
