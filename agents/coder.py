@@ -21,10 +21,13 @@ SECONDS = 10.0  # of one run of code and tests
 _BLOCK = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 
 
-def build(app: Orchestra, *, seconds: float = SECONDS) -> Agent:
-    """The coder; a run of code and tests may take `seconds`. Failing tests go back to the model, then up a rung."""
+def build(app: Orchestra, *, seconds: float = SECONDS, allow_weak: bool = False) -> Agent:
+    """The coder; a run of code and tests may take `seconds`. Failing tests go back to the model, then up a rung.
+
+    `allow_weak`: also where no kernel holds what the code may do. Raises ToolError where that was not said.
+    """
     return app.planner_executor(
-        [_with_tests(load_tools("python_run").python_run(seconds))],
+        [_with_tests(load_tools("python_run").python_run(seconds, allow_weak=allow_weak))],
         name="coder",
         max_steps=1,  # testing apart from writing made small models write the code anew, and worse
         background=PROMPT.read_text(encoding="utf-8").strip(),

@@ -35,19 +35,26 @@ async def get(url: str, fetch: Callable[[str], Awaitable[Page]] = fetch) -> str:
         raise ToolRejected(str(error)) from None
     except TransportFault as error:
         raise ToolFailed(str(error)) from None
-    text = await asyncio.to_thread(_text, page)  # a large one takes seconds
     if not 200 <= page.status < 300:
-        raise ToolFailed(f"HTTP {page.status} {_phrase(page.status)} from {page.url}\n{text[:1000]}".strip())
+        told = await asyncio.to_thread(_beginning, page)
+        raise ToolFailed(f"HTTP {page.status} {_phrase(page.status)} from {page.url}\n{told}".strip())
+    text = await asyncio.to_thread(_text, page)  # a large one takes seconds
     notes = [f"[from {page.url}]"] if page.url != url else []
     notes += [f"[cut: only the first {len(page.body):,} bytes were read]"] if page.cut else []
     return "\n".join([text or "[the page is empty]", *notes])
 
 
+def _beginning(page: Page) -> str:
+    """What the page of a failed call tells; nothing where it cannot be read."""
+    try:
+        return _text(page)[:1000]
+    except ToolFailed:
+        return ""
+
+
 def _text(page: Page) -> str:
     kind = page.headers.get("content-type", "").strip().lower()
     if page.body and (not _TEXT.match(kind) if kind else b"\0" in page.body):
-        if page.status >= 300:
-            return ""
         raise ToolFailed(f"{page.url} is {kind or 'no text'}; only text, HTML, JSON and XML can be read")
     text = _decoded(page.body, _charset(kind, page.body))
     return readable_text(text) if "html" in kind or (not kind and text.lstrip()[:1] == "<") else text

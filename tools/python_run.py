@@ -9,6 +9,7 @@ from orchestra.toolbox import Tool, ToolFailed, tool
 from orchestra.toolbox.sandbox import Ran, run_python, sandbox_kind, unheld
 
 SOURCE = 100_000  # characters of code, and of tests
+_WEAK = "python_run(allow_weak=True) runs it, and so does coder's build(app, allow_weak=True)"
 _KILLED = {
     -9: "used too much memory, or was killed",
     -24: "used too much processor time",
@@ -25,13 +26,11 @@ def python_run(seconds: float = 10, *, allow_weak: bool = False) -> Tool:
     if not seconds > 0:
         raise ToolError(f"python_run: seconds is {seconds!r}; give seconds above 0")
     if sys.platform != "linux" and not allow_weak:
-        raise ToolError(
-            f"python_run needs Linux to hold what code may do; this is {sys.platform}: allow_weak=True runs it"
-        )
+        raise ToolError(f"python_run needs Linux to hold what code may do; this is {sys.platform}: {_WEAK}")
     if not allow_weak and (open_ := unheld()):
         raise ToolError(
             f"python_run: this system's kernel does not keep code from {' and '.join(open_)} "
-            f"(it grants {sandbox_kind()}, see docs/tools.md): allow_weak=True runs it"
+            f"(it grants {sandbox_kind()}, see docs/tools.md): {_WEAK}"
         )
 
     @tool(read_only=True, idempotent=True)

@@ -17,9 +17,8 @@ LONGEST = 30  # digits of a number; beyond, it is an identifier, which stands so
 _HUNDRED = Decimal(100)
 _THOUSANDS = re.compile(r"(?<=\d)\s(?=\d{3}(?!\d))")
 _COMMA = re.compile(r"(?<=\d),(?=\d)")
-_NUMBERED = re.compile(
-    r"^(?:[>*-]|[^\S\n])*\d{1,2}[.)]\s+(?=\S)", re.MULTILINE
-)  # what numbers a list's items says nothing
+# what numbers a list's items says nothing
+_NUMBERED = re.compile(r"^(?:[>*-]|[^\S\n])*\d{1,2}[.)]\s+(?=\S)", re.MULTILINE)
 _BETWEEN = re.compile(r"[,;]\s*(?:and\b)?|\band\b")
 
 

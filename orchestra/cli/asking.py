@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, TypeAlias, cast
+from unicodedata import category
 
 from orchestra.cli.screen import one_line, safe, stderr
 from orchestra.errors import ConfigError
@@ -170,12 +172,25 @@ def _number(text: str) -> float | None:
 def _visible(value: Any) -> str:
     """JSON in which nothing is invisible: characters that turn or hide what stands beside them, or look like none."""
     text = json.dumps(value, ensure_ascii=False)
-    return "".join(char if char.isprintable() and not _unseen(char) else json.dumps(char)[1:-1] for char in text)
+    return "".join(
+        char if _seen(char) or _selects(char, before) else json.dumps(char)[1:-1]
+        for before, char in pairwise(f" {text}")
+    )
 
 
-def _unseen(char: str) -> bool:
-    """Whether Unicode calls a character printable that shows nothing: fillers, an empty Braille cell, selectors."""
-    return char in _BLANK or "\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef"
+def _seen(char: str) -> bool:
+    return char.isprintable() and char not in _BLANK
 
 
-_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
+def _selects(char: str, base: str) -> bool:
+    """Whether it changes the look of a visible sign before it and no more: an emoji's, a Mongolian letter's."""
+    if char in "\ufe0e\ufe0f":
+        return category(base) in ("So", "Sm") and _seen(base)
+    return char in "\u180b\u180c\u180d\u180f" and "\u1820" <= base <= "\u18aa"
+
+
+# what Python calls printable and shows nothing: Unicode's Default_Ignorable_Code_Point, then letters and signs that are
+# drawn as a blank (Braille's empty cell, Egyptian blanks, Khitan's filler, the null notehead)
+_BLANK = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0\u2800\U00013441\U00013442\U00016fe4\U0001d159"
+) | {chr(number) for first, last in ((0xFE00, 0xFE0F), (0xE0100, 0xE01EF)) for number in range(first, last + 1)}

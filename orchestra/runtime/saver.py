@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -17,12 +18,13 @@ from orchestra.ledger.schema import into_wal
 class Saver(SqliteSaver):
     """Any event loop and thread may use it. What was written survives the death of its process, as the ledger does.
 
-    Out of a file only plain JSON and LangGraph's own values come back: LangGraph's default calls any function of any
-    module that the file names, and who wrote the file would run code here.
+    Out of a file come plain JSON, and objects of LangGraph's list of what is safe alone: dates, decimals, sets, paths,
+    patterns, LangChain's messages and documents, arrays, its own. LangGraph's default calls any function of any module
+    that the file names, and who wrote the file would run code here. Other types come back as what they were made of.
     """
 
     def __init__(self, conn: sqlite3.Connection) -> None:
-        super().__init__(conn, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
+        super().__init__(conn, serde=_Listed(allowed_msgpack_modules=None))
         into_wal(conn)  # its own setup would wait for no other process
         self.setup()
         conn.execute("PRAGMA synchronous = NORMAL")
@@ -62,3 +64,10 @@ class Saver(SqliteSaver):
     async def adelete_thread(self, thread_id: str) -> None:
         """As `delete_thread`."""
         self.delete_thread(thread_id)
+
+
+class _Listed(JsonPlusSerializer):
+    """It reads only the form that it writes: the older one, of JSON, names objects of all langchain_core."""
+
+    def loads_typed(self, data: tuple[str, bytes]) -> Any:
+        return json.loads(data[1]) if data[0] == "json" else super().loads_typed(data)

@@ -20,10 +20,10 @@ _STARTS = {"li": "- ", "td": " | ", "th": " | "} | {f"h{level}": "#" * level + "
 def readable_text(page: str, *, seconds: float = SECONDS) -> str:
     """The text of an HTML page, one block a line; the title first, list items and headings marked, tables by bars.
 
-    It takes a second for a megabyte: call it in a thread. Raises ToolFailed after `seconds`: html.parser looks for the
-    end of each tag that has none, in all that follows.
+    It takes a second for a megabyte: call it in a thread. Raises ToolFailed after `seconds` of the thread's own
+    processor time: html.parser looks for the end of each tag that has none, in all that follows.
     """
-    reader = _Reader(time.monotonic() + seconds)
+    reader = _Reader(time.thread_time() + seconds)
     reader.feed(page.replace("<![", "<! ["))  # a comment to a browser; html.parser raises on an unknown section's name
     reader.close()
     lines = (re.sub(r"[ \t]+", " ", line).strip().removeprefix("| ") for line in "".join(reader.pieces).split("\n"))
@@ -39,7 +39,7 @@ class _Reader(HTMLParser):
 
     def updatepos(self, i: int, j: int) -> int:
         """Called for each piece of the page, whatever it is."""
-        if time.monotonic() > self._until:
+        if time.thread_time() > self._until:
             raise ToolFailed("the page cannot be read: its tags have no ends")
         return super().updatepos(i, j)
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from orchestra.errors import ToolError
 from orchestra.testing import CallTool
+from orchestra.toolbox.sandbox import kind
 from tests.agents.doubles import NO_REPLAN, ask, models, plan, results, step, told, tools
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox is Linux's")
@@ -103,6 +105,14 @@ async def test_code_that_no_tool_ran_is_no_answer() -> None:
     answer, *_ = await asked([ANSWER, ANSWER], [ANSWER, ANSWER], plan(step(1, "write add")))
     assert answer["state"] == "failed"
     assert "needs the tool python_run" in answer["reason"]
+
+
+async def test_without_walls_it_refuses_and_its_build_takes_it_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kind, "layers", lambda: ("audit",))
+    with pytest.raises(ToolError, match=r"coder's build\(app, allow_weak=True\)"):
+        await asked([run(), ANSWER])
+    answer = await ask("coder", models(ONE, [run(), ANSWER], None), TASK, NO_REPLAN, allow_weak=True)
+    assert answer["answer"] == ANSWER
 
 
 async def test_code_reaches_neither_the_network_nor_the_users_files() -> None:

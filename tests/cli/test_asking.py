@@ -226,11 +226,26 @@ def test_a_call_is_shown_as_it_would_be_made_and_nothing_in_it_can_pass_for_some
     assert json.loads(call.removeprefix("  send ")) == value
 
 
-@pytest.mark.parametrize("unseen", "\u3164\u115f\uffa0\u2800\u034f\ufe0f\U000e0100\u202e\u200b\x9b")
+@pytest.mark.parametrize(
+    "unseen", "\u3164\u115f\uffa0\u2800\u034f\ufe0f\U000e0100\u202e\u200b\x9b\U0001d159\U00016fe4\U00013441"
+)
 def test_no_character_of_a_call_is_unseen(unseen: str) -> None:
     (_, call) = shown(asked(arguments={"to": f"acme{unseen}corp"}))
     assert unseen not in call
     assert json.loads(call.removeprefix("  send ")) == {"to": f"acme{unseen}corp"}
+
+
+@pytest.mark.parametrize("text", ["I ❤️ it", "☎︎ ©️", "\u1820\u180b"])
+def test_a_selector_that_only_changes_the_look_of_what_stands_there_is_left(text: str) -> None:
+    assert text in shown(asked(arguments={"to": text}))[1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["❤\ufe0f\ufe0f", "a\ufe0f", "1\ufe0f", "雨\U000e0100", "\u2800\ufe0f", "\U0001d159\ufe0f", "a\u180b", "❤\ufe00"],
+)
+def test_a_selector_behind_anything_else_is_not(text: str) -> None:
+    assert json.dumps(text[-1])[1:-1] in shown(asked(arguments={"to": text}))[1]
 
 
 def test_a_question_of_a_model_stays_on_its_line() -> None:

@@ -1,12 +1,16 @@
 """The app's own saver: LangGraph's tables, used from any event loop, and as durable as the ledger."""
 
 import asyncio
+import json
 import os
 import sqlite3
 from contextlib import closing
+from dataclasses import dataclass
+from decimal import Decimal
 
 import ormsgpack
 import pytest
+from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.base import empty_checkpoint
 
 from orchestra.errors import ConfigError
@@ -133,4 +137,35 @@ async def test_a_file_that_a_stranger_wrote_calls_no_function(tmp_path):
     assert found.checkpoint["channel_values"] == {"answer": str(made)}
     assert found.pending_writes == [("task", "channel", str(made))]
     assert not made.exists()
+    await checkpoints.aclose()
+
+
+async def test_what_a_file_names_in_langgraphs_older_form_stays_json(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "checkpoints.db")
+    saver = checkpoints.saver()
+    prompt = {
+        "lc": 1,
+        "type": "constructor",
+        "id": ["langchain_core", "prompts", "prompt", "PromptTemplate"],
+        "kwargs": {"template": "{a}", "input_variables": ["a"]},
+    }
+    await saver.aput_writes(await put(saver), [("channel", "value")], "task")
+    saver.conn.execute("UPDATE writes SET type = 'json', value = ?", (json.dumps(prompt).encode(),))
+    assert (await saver.aget_tuple(PLACE)).pending_writes == [("task", "channel", prompt)]
+    await checkpoints.aclose()
+
+
+@dataclass
+class Counted:
+    """What a graph of somebody else keeps in its state."""
+
+    times: int
+
+
+async def test_types_of_ones_own_come_back_as_what_they_were_made_of(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "checkpoints.db")
+    saver = checkpoints.saver()
+    values = [Counted(1), Decimal("0.1"), HumanMessage("hi", id="1")]
+    await saver.aput_writes(await put(saver), [("channel", values)], "task")
+    assert (await saver.aget_tuple(PLACE)).pending_writes == [("task", "channel", [{"times": 1}, *values[1:]])]
     await checkpoints.aclose()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import time
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -53,3 +56,9 @@ def test_no_page_is_too_broken(page: str) -> None:
 def test_a_page_of_tags_without_ends_is_given_up_in_time(endless: str) -> None:
     with pytest.raises(ToolFailed, match="its tags have no ends"):
         readable_text(endless * 100_000, seconds=0.05)
+
+
+def test_a_page_that_waits_for_its_turn_among_others_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    hours = itertools.count(step=3600.0)
+    monkeypatch.setattr(time, "monotonic", lambda: next(hours))
+    assert readable_text("<p>a<p>b") == "a\nb"

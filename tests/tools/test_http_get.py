@@ -83,6 +83,16 @@ async def test_another_status_is_a_failure_and_said(status: int, kind: str, told
     assert str(error.value) == told
 
 
+async def test_a_failed_calls_status_is_told_even_if_its_page_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreadable(_: str) -> str:
+        raise ToolFailed("the page cannot be read: its tags have no ends")
+
+    monkeypatch.setattr(module, "readable_text", unreadable)
+    with pytest.raises(ToolFailed) as error:
+        await read(b"<a <a <a", status=404)
+    assert str(error.value) == "HTTP 404 Not Found from https://example.com/"
+
+
 async def test_a_refused_url_is_the_models_mistake_and_a_broken_fetch_is_not() -> None:
     async def refused(_: str) -> Page:
         raise UrlRefused("no")

@@ -87,7 +87,9 @@ def test_seconds_are_above_zero(seconds: float) -> None:
 
 def test_elsewhere_than_on_linux_it_is_refused_unless_the_developer_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.sys, "platform", "darwin")
-    with pytest.raises(ToolError, match=r"python_run needs Linux .* this is darwin: allow_weak=True runs it"):
+    with pytest.raises(
+        ToolError, match=r"python_run needs Linux .* this is darwin: python_run\(allow_weak=True\) runs it"
+    ):
         module.python_run()
     assert module.python_run(allow_weak=True).name == "python_run"
 
@@ -107,7 +109,7 @@ def test_where_the_kernel_leaves_files_or_network_open_it_is_refused_too(
 ) -> None:
     monkeypatch.setattr(kind, "layers", lambda: walls)
     if told:
-        with pytest.raises(ToolError, match=f"{told} .*: allow_weak=True runs it"):
+        with pytest.raises(ToolError, match=rf"{told} .*: python_run\(allow_weak=True\) runs it"):
             module.python_run()
     assert module.python_run(allow_weak=True).name == "python_run"
     assert told or module.python_run().name == "python_run"

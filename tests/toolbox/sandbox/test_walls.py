@@ -26,11 +26,20 @@ EXEC = "import os; os.execv('/bin/sh', ['sh', '-c', 'true'])"
 KILL = "import os; os.kill(os.getppid(), 0)"
 LIMIT = "import os, resource; resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE)"
 SHARE = "import ctypes, os; c = ctypes.CDLL(None); c.shmget(0, 4096, 0o600) < 0 and os.kill(os.getpid(), 0)"
+NICE = "import os; os.setpriority(os.PRIO_PROCESS, os.getppid(), 5)"
+ALL_NICE = "import os; os.setpriority(os.PRIO_PGRP, 0, 5)"
+PIN = "import os; os.sched_setaffinity(os.getppid(), {{*os.sched_getaffinity(0)}})"
+SCHEDULE = "import os; os.sched_setscheduler(os.getppid(), os.SCHED_BATCH, os.sched_param(0))"
+OWNER = "import fcntl, os; fcntl.fcntl(os.pipe()[0], fcntl.F_SETOWN, os.getppid())"
+OWNER_OF_PAIR = (
+    "import fcntl, os, socket; fcntl.ioctl(socket.socketpair()[0], 0x8901, os.getppid().to_bytes(4, 'little'))"
+)
 CTYPES = "import ctypes; ctypes.CDLL(None)"
+OTHERS = (NICE, ALL_NICE, PIN, SCHEDULE, OWNER, OWNER_OF_PAIR)
 REFUSED = {
     "namespace": (TCP, UDP),
     "landlock": (READ, WRITE, EXEC),
-    "seccomp": (TCP, UNIX, UDP, FORK, EXEC, KILL, LIMIT, SHARE),
+    "seccomp": (TCP, UNIX, UDP, FORK, EXEC, KILL, LIMIT, SHARE, *OTHERS),
     "audit": (TCP, UNIX, UDP, READ, WRITE, FORK, EXEC, CTYPES),
 }
 
@@ -66,6 +75,15 @@ ALLOWED = {
     "threads": "import threading; t = threading.Thread(target=print); t.start(); t.join()",
     "an event loop": "import asyncio; asyncio.run(asyncio.to_thread(int))",
     "the standard library": "import decimal, hashlib, json, sqlite3, ssl, uuid, zlib, zoneinfo; hashlib.md5(b'')",
+    "its own means": (
+        "import os, resource; os.nice(1); os.sched_setaffinity(os.getpid(), os.sched_getaffinity(0))\n"
+        "resource.prlimit(os.getpid(), resource.RLIMIT_CORE, (0, 0)); resource.prlimit(0, resource.RLIMIT_CORE)"
+    ),
+    "its own signals": (
+        "import signal, threading\nsignal.signal(signal.SIGUSR1, lambda *_: None)\n"
+        "signal.raise_signal(signal.SIGUSR1)\nt = threading.Timer(60, print); t.start()\n"
+        "signal.pthread_kill(t.ident, signal.SIGUSR1); t.cancel()"
+    ),
     "null and chance": "import os; open(os.devnull, 'w').write('x'); open('/dev/urandom', 'rb').read(1); os.urandom(1)",
 }
 
