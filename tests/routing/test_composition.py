@@ -170,7 +170,7 @@ class Unspeakable(Exception):
 
 
 def test_an_error_that_cannot_be_written_is_named_by_its_kind(fleet, context):
-    with pytest.raises(PolicyError, match="^policy 'mine' raised Unspeakable for step '[a-z0-9]+'; mend it"):
+    with pytest.raises(PolicyError, match=r"^policy 'mine' raised Unspeakable for step '[a-z0-9]+'; mend it"):
         decide(fleet, [Raising(Unspeakable(), "call")], context)
 
 
