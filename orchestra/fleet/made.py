@@ -58,7 +58,7 @@ def _check_kinds(fleet: Fleet) -> None:
     for name, kind in _KINDS.items():
         if not isinstance(held := getattr(fleet, name), kind) or isinstance(held, str):
             wanted = "a dict by name" if kind is Mapping else "a tuple"
-            raise _WrongKind(f"{name} is {"None" if held is None else shown(held)}; give {wanted}")
+            raise _WrongKind(f"{name} is {'None' if held is None else shown(held)}; give {wanted}")
 
 
 def _check_names(fleet: Fleet) -> None:
