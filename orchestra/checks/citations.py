@@ -21,7 +21,9 @@ _NUMBER = re.compile(  # grouped by thousands in one of two ways, or plain
 _NO_BREAK = str.maketrans({"\u00a0": "'", "\u202f": "'"})  # between the thousands of a number
 _THOUSANDS = re.compile(r"(?<=\d)\s(?=\d{3}(?!\d))")
 _EMPTIED = re.compile(r"(?<!\s)\s*[\[(`][\s`]*[\])`]")  # brackets whose citation was taken out
-_CITED = re.compile(r"([^\[\](),;:\n]{1,200}+):(\d{1,9})(?:[-\u2013](\d{1,9}))?")
+_MARKS = "[](),;:\n"  # none stands in a document's name
+_CITED = re.compile(r":(\d{1,9})(?:[-\u2013](\d{1,9}))?")  # behind a name, which is looked for from here
+_LONGEST_NAME = 4096  # characters: no path is longer
 _QUOTED = re.compile(r"[\"\u201c\u201e\u00ab]([^\"\u201c\u201d\u201e\u00ab\u00bb]+)[\"\u201d\u201c\u00bb]")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _BETWEEN = re.compile(f"({_SENTENCE.pattern})")  # kept when a text is split
@@ -183,15 +185,21 @@ def _place_fault(file: str, first: int, last: int, documents: Documents) -> str 
 
 def _read(sentence: str, documents: Documents) -> tuple[str, tuple[Citation, ...]]:
     found: list[Citation] = []
-
-    def take(match: re.Match[str]) -> str:
-        file = _file(match[1], documents)
+    kept: list[str] = []
+    end = 0
+    for match in _CITED.finditer(sentence):
+        start = max(end, *(sentence.rfind(mark, end, match.start()) + 1 for mark in _MARKS))
+        if start == match.start():
+            continue
+        before = sentence[start : match.start()]
+        file = _file(before[-_LONGEST_NAME:], documents)
         if file is None:
-            return match[0]
-        found.append(Citation(file, int(match[2]), int(match[3] or match[2])))
-        return match[1][: match[1].rindex(file)]
-
-    said = _CITED.sub(take, sentence)
+            kept.append(sentence[end : match.end()])
+        else:
+            found.append(Citation(file, int(match[1]), int(match[2] or match[1])))
+            kept.append(sentence[end:start] + before[: before.rindex(file)])
+        end = match.end()
+    said = "".join(kept) + sentence[end:]
     return _EMPTIED.sub("", said).strip(), tuple(found)
 
 

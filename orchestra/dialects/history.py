@@ -134,8 +134,9 @@ class _Seeing:
         if isinstance(kept, Document) and (text := shown(kept)):
             self._notes.append(f"{kind} shown as text: {why}")
             return text
-        self._notes.append(f"{kind} left out: {why.removesuffix(f': {kept.url}')}")  # a URL may hold a key
-        return Text(f"[{kind} left out: {why}]")
+        self._notes.append(f"{kind} left out: {why}")  # without its URL, which may hold a key
+        where = f": {kept.url}" if kept.url and not kept.url.startswith("data:") else ""
+        return Text(f"[{kind} left out: {why}{where}]")
 
     def _unreadable(self, part: Media, *, in_result: bool) -> str:
         """Why the model cannot be shown it; empty where it can."""
@@ -144,7 +145,7 @@ class _Seeing:
             return f"this model cannot read {part.media_type}"
         carriers = features.images if image else features.documents
         if ("url" if part.url else "data") not in carriers:
-            return f"{features.title} takes no URL: {part.url}" if carriers else f"{features.title} takes none"
+            return f"{features.title} takes no URL" if carriers else f"{features.title} takes none"
         if features.takes(part, in_result=in_result):
             return ""
         return f"{features.title} takes no {part.media_type}{' in a result' * features.takes(part, in_result=False)}"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any, cast
 
 from orchestra.errors import ToolError
 from orchestra.toolbox.faults import ToolFailed
-from orchestra.toolbox.langchain_results import returned, shows_media
+from orchestra.toolbox.langchain_results import is_declared, is_held, returned, shows_media
 from orchestra.toolbox.tool import Tool, tool
 from orchestra.types import Json
 from orchestra.types.message import apart
@@ -49,26 +50,34 @@ def _from_langchain(item: Any) -> Tool:
     # tool_call_schema leaves out what LangChain injects itself; args_schema is a model class or already JSON Schema
     declared = getattr(item, "tool_call_schema", None) or item.args_schema
     schema = cast("Mapping[str, Json]", declared) if isinstance(declared, Mapping) else _schema(item.name, declared)
-
     in_messages = _answers_in_messages(item)
+    asked = item if in_messages else _telling(item)
 
     async def call(**arguments: Json) -> object:
         if in_messages:
-            asked = {"type": "tool_call", "id": item.name, "name": item.name, "args": arguments}
-            return _answer(await item.ainvoke(asked), item.name)
-        value = await item.ainvoke(arguments)
-        if shows_media(value):
-            return list(returned(SimpleNamespace(content=value), f"tool {item.name!r}"))
-        return value
+            call_id = f"call_{uuid.uuid4().hex}"
+            whole = {"type": "tool_call", "id": call_id, "name": item.name, "args": arguments}
+            return _answer(await item.ainvoke(whole), item, call_id)
+        value = await asked.ainvoke(arguments)
+        if isinstance(value, _Failure):
+            raise ToolFailed(value)
+        return _plain(value, item.name)
 
     return Tool.from_schema(item.name, item.description or "", schema, call)
 
 
+def _plain(value: Any, name: str) -> object:
+    """What a tool that declares no parts returned: as it is, but for media whose bytes are there."""
+    return list(returned(SimpleNamespace(content=value), _place(name), is_held)) if shows_media(value) else value
+
+
 def _answers_in_messages(item: Any) -> bool:
-    """Whether a call's end shows in a message alone: of a tool that words its errors or returns parts, as MCP's do."""
-    words_errors = getattr(item, "handle_tool_error", False) or getattr(item, "handle_validation_error", False)
-    in_parts = getattr(item, "response_format", "content") == "content_and_artifact"
-    return bool(words_errors) or in_parts or _takes_call_id(item)
+    """Whether it is to be given a whole call: it returns parts, as MCP's do, or takes the call's id."""
+    return _declares_parts(item) or _takes_call_id(item)
+
+
+def _declares_parts(item: Any) -> bool:
+    return getattr(item, "response_format", "content") == "content_and_artifact"
 
 
 def _takes_call_id(item: Any) -> bool:
@@ -78,14 +87,66 @@ def _takes_call_id(item: Any) -> bool:
     return any(getattr(mark, "__name__", type(mark).__name__) == "InjectedToolCallId" for mark in marks)
 
 
-def _answer(message: Any, name: str) -> object:
+class _Failure(str):
+    """The words in which a tool tells an error: LangChain hands them on as if they were a value."""
+
+    __slots__ = ()
+
+
+_UNTOLD = {"handle_tool_error": "Tool execution error", "handle_validation_error": "Tool input validation error"}
+"""What LangChain says of an error where the tool leaves the words to it."""
+
+
+def _telling(item: Any) -> Any:
+    """The tool with its errors told from its values; a copy where it words them, for the tool is the user's."""
+    words = {flag: words for flag in _UNTOLD if (words := getattr(item, flag, False))}
+    if not words or not hasattr(item, "model_copy"):
+        return item
+    return item.model_copy(update={flag: _failing(item.name, flag, said) for flag, said in words.items()})
+
+
+def _failing(name: str, flag: str, words: Any) -> Callable[[Exception], _Failure]:
+    def fail(error: Exception) -> _Failure:
+        if callable(words):
+            content = words(error)
+        elif isinstance(words, str):
+            content = words
+        else:
+            content = error.args[0] if flag == "handle_tool_error" and error.args else _UNTOLD[flag]
+        if not isinstance(content, list):
+            return _Failure(content)
+        return _Failure(apart(returned(SimpleNamespace(content=content), _place(name), is_declared)))
+
+    return fail
+
+
+def _answer(message: Any, item: Any, call_id: str) -> object:
     """What a message says; a tool may answer in something else. Raises ToolFailed where it tells an error."""
-    if not all(hasattr(message, key) for key in ("content", "status", "tool_call_id")):
+    message = _within(message, call_id)
+    if not _is_message(message):
         return message
-    parts = list(returned(message, f"tool {name!r}"))
+    if message.status != "error" and not _declares_parts(item):
+        return _plain(message.content, item.name)
+    parts = list(returned(message, _place(item.name), is_declared))
     if message.status == "error":
         raise ToolFailed(apart(parts))
     return parts or ""
+
+
+def _within(answer: Any, call_id: str) -> Any:
+    """The message for this call that a Command puts into a graph's state; without one, the answer itself."""
+    update = getattr(answer, "update", None)
+    messages: Any = cast("Mapping[str, Any]", update).get("messages") if isinstance(update, Mapping) else None
+    found = cast("list[Any]", messages) if isinstance(messages, list) else []
+    return next((one for one in found if _is_message(one) and one.tool_call_id == call_id), answer)
+
+
+def _is_message(value: Any) -> bool:
+    return all(hasattr(value, key) for key in ("content", "status", "tool_call_id"))
+
+
+def _place(name: str) -> str:
+    return f"tool {name!r}"
 
 
 def _schema(name: str, declared: Any) -> Mapping[str, Json]:

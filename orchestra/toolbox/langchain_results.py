@@ -4,17 +4,36 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from orchestra.errors import ConfigError
 from orchestra.types import Document, Image, Text
 
 
-def returned(item: Any, place: str) -> Iterator[Text | Image | Document]:
+def is_carried(_: str, row: Mapping[str, Any]) -> bool:
+    """Whether a row with a medium's type is one in a history: its bytes, or where they are."""
+    return is_held("", row) or _is_address(row.get("url"))
+
+
+def is_declared(kind: str, row: Mapping[str, Any]) -> bool:
+    """Whether it is one among the parts that a tool declares: an address is an image's there, a file's is a link."""
+    return is_held("", row) or (kind == "image" and _is_address(row.get("url")))
+
+
+def is_held(_: str, row: Mapping[str, Any]) -> bool:
+    """Whether its bytes are there: what has but an address may be a row of data, such as a folder's file."""
+    head, inline, data = str(row.get("url", "")).partition(";base64,")
+    return _is_base64(row.get("base64")) or (head.startswith("data:") and bool(inline) and _is_base64(data))
+
+
+def returned(
+    item: Any, place: str, is_medium: Callable[[str, Mapping[str, Any]], bool] = is_carried
+) -> Iterator[Text | Image | Document]:
     """What a tool returned: its text, media that can be carried, and as JSON all else, such as rows of a table.
 
-    `item` is a ToolMessage, or has its `content`. Raises ConfigError, naming the `place`, for what no model takes.
+    `item` is a ToolMessage, or has its `content`; `is_medium` tells of a type and a row whether it is one. Raises
+    ConfigError, naming the `place`, for what no model takes.
     """
     if isinstance(item.content, str):
         if item.content:
@@ -26,11 +45,11 @@ def returned(item: Any, place: str) -> Iterator[Text | Image | Document]:
         if kind in ("text", "text-plain") and isinstance(row.get("text"), str) and _own(row) <= _OF_TEXT:
             if row["text"]:
                 yield Text(row["text"])
-        elif kind == "image_url" and isinstance(short, str) and _is_medium({"url": short}):
+        elif kind == "image_url" and isinstance(short, str) and is_medium("image", {"url": short}):
             yield medium("image", {"url": short})  # OpenAI's, in short
-        elif kind in ("image", "file", "text-plain") and _is_medium(row):
-            yield medium(kind, row)
-            if beside := _own(row) - _OF_MEDIA:
+        elif kind in ("image", "file", "text-plain") and is_medium(kind, row):
+            yield (carried := medium(kind, row))
+            if beside := _own(row) - (_OF_IMAGE if isinstance(carried, Image) else _OF_FILE):
                 yield _as_json({name: row[name] for name in row if name in beside})
         elif kind in _UNREAD and (_is_base64(row.get("base64")) or _is_base64(row.get("data"))):
             raise ConfigError(f"{place}: a part of type {kind!r} is unknown; {KNOWN}")
@@ -39,13 +58,13 @@ def returned(item: Any, place: str) -> Iterator[Text | Image | Document]:
 
 
 def shows_media(value: Any) -> bool:
-    """Whether a value is a list of LangChain's parts, with an image or a file among them."""
+    """Whether a value is a list of LangChain's parts, with the bytes of an image or a file among them."""
     rows = cast("list[Any]", value) if isinstance(value, list) else []
     return any(isinstance(row, dict) and _shows_medium(cast("dict[str, Any]", row)) for row in rows)
 
 
 def _shows_medium(row: Mapping[str, Any]) -> bool:
-    return row.get("type") in ("image", "file") and _is_medium(row)
+    return row.get("type") in ("image", "file") and is_held("", row)
 
 
 def _as_json(row: Any) -> Text:
@@ -77,10 +96,8 @@ def _has_made_up_id(row: Mapping[str, Any]) -> bool:
     return str(row.get("id", "")).startswith("lc_")
 
 
-def _is_medium(row: Mapping[str, Any]) -> bool:
-    """Whether it surely is one that a model can be given: its bytes, or where they are."""
-    url = row.get("url")
-    return _is_base64(row.get("base64")) or (isinstance(url, str) and url.startswith(("http://", "https://", "data:")))
+def _is_address(url: Any) -> bool:
+    return isinstance(url, str) and url.startswith(("http://", "https://", "data:"))
 
 
 def _is_base64(data: Any) -> bool:
@@ -107,6 +124,5 @@ def medium(kind: str, block: Mapping[str, Any]) -> Image | Document:
 KNOWN = "known: text, image, file, each with its text, base64 or url"
 _UNREAD = frozenset({"audio", "video", "media"})
 _OF_TEXT = frozenset({"type", "text", "mime_type", "cache_control"})
-_OF_MEDIA = frozenset(
-    {"type", "mime_type", "base64", "url", "filename", "title", "extras", "detail", "source_type", "cache_control"}
-)
+_OF_IMAGE = frozenset({"type", "mime_type", "base64", "url", "extras", "detail", "source_type", "cache_control"})
+_OF_FILE = _OF_IMAGE | {"filename", "title"}

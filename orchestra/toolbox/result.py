@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from orchestra.types import Document, Image, Json, Text
+from orchestra.types.message import apart
 
 _AS_TEXT = (decimal.Decimal, dt.timedelta, uuid.UUID, pathlib.PurePath)
 
@@ -110,11 +111,10 @@ def _parts(value: object) -> list[Text | Image | Document]:
 
 def _show_parts(parts: Sequence[Text | Image | Document], limit: int, handle: str) -> Shown:
     """The parts, their texts cut where all of them together, a line apart, reach the limit."""
-    texts = [scalars(part.text) for part in parts if isinstance(part, Text)]
-    whole, start, noted = "\n".join(texts), 0, False
+    whole, start, noted = scalars(apart(parts)), 0, False
     content: list[Text | Image | Document] = []
     for part in parts:
-        if not isinstance(part, Text):
+        if not isinstance(part, Text) or not part.text:
             content.append(part)
             continue
         end = start + len(part.text)
@@ -123,8 +123,9 @@ def _show_parts(parts: Sequence[Text | Image | Document], limit: int, handle: st
         elif not noted:
             noted, shown = True, max(start, limit)
             content.append(Text(whole[start:shown] + _note(shown, len(whole), handle)))
-        start = end + 1
-    return Shown(tuple(content), whole, sum(map(len, texts)), whole if noted else None)
+        start = end if part.text.endswith("\n") else end + 1
+    size = sum(len(part.text) for part in parts if isinstance(part, Text))
+    return Shown(tuple(content), whole, size, whole if noted else None)
 
 
 def one_line(error: BaseException, limit: int = 1000) -> str:

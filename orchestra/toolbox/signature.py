@@ -7,7 +7,7 @@ import inspect
 import json
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -69,8 +69,9 @@ def _parameters(fn: Callable[..., Any], name: str) -> dict[str, inspect.Paramete
         raise ToolError(
             f"tool {name!r}: {fn!r} tells no signature; declare it with Tool.from_schema(name, description, schema, fn)"
         ) from None
-    for key in cast("functools.partial[Any]", fn).keywords if isinstance(fn, functools.partial) else ():
-        parameters.pop(key, None)  # bound: no model's to see, or to change
+    for layer in _partials(fn):
+        for key in layer.keywords:
+            parameters.pop(key, None)  # bound: no model's to see, or to change
     for key, parameter in parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
             raise ToolError(
@@ -85,12 +86,19 @@ def _parameters(fn: Callable[..., Any], name: str) -> dict[str, inspect.Paramete
     return parameters
 
 
+def _partials(fn: Any) -> Iterator[functools.partial[Any]]:
+    """The partials around a function; one that was given attributes is not flattened into the next."""
+    while isinstance(fn, functools.partial):
+        yield (fn := cast("functools.partial[Any]", fn))
+        fn = fn.func
+
+
 def _hints(
     fn: Callable[..., Any], name: str, parameters: Mapping[str, inspect.Parameter], known: Mapping[str, Any]
 ) -> dict[str, Any]:
     # Only the parameters: a return annotation may name what exists for type checkers alone.
     holder = types.SimpleNamespace(__annotations__={key: p.annotation for key, p in parameters.items()})
-    target = inspect.unwrap(fn.func if isinstance(fn, functools.partial) else fn)  # type: ignore[arg-type]  # a partial has what the stubs miss
+    target = inspect.unwrap(next((layer.func for layer in reversed([*_partials(fn)])), fn))
     module = getattr(target, "__globals__", None) or getattr(type(target).__call__, "__globals__", {})
     try:
         return typing.get_type_hints(holder, cast("dict[str, Any]", module), dict(known), include_extras=True)

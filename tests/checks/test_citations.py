@@ -251,3 +251,10 @@ def test_a_huge_text_is_read_in_time(much: str) -> None:
     text = f"x {much * 100_000}x"
     assert attributed(text, PLACES, DOCUMENTS) == text
     assert len(faults(text)) == 1
+
+
+@pytest.mark.parametrize("name", ["docs/" + "a" * 220 + "/notes.md", "Annual report " * 16 + "notes"])
+def test_a_document_with_a_long_name_is_cited_by_all_of_it(name: str) -> None:
+    documents = {name: ["The price is 42 dollars."]}
+    assert citation_faults(f"The price is 42 dollars [{name}:1].", documents) == ()
+    assert cited(f"10:30:20 it was 42 {name}:1-1:2 {name}:1", documents)[0][1] == (Citation(name, 1, 1),) * 2

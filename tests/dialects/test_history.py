@@ -269,5 +269,5 @@ def test_media_the_model_cannot_read_become_a_line_of_text():
     pdf = Document("application/pdf", "q3.pdf", url="https://x")
     assert view([Message("user", (PNG, pdf))], card())[0].parts == (
         Text("[image left out: this model cannot read image/png]"),
-        Text("[document q3.pdf left out: this model cannot read application/pdf]"),
+        Text("[document q3.pdf left out: this model cannot read application/pdf: https://x]"),
     )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any
 
 import pytest
+from langchain_core.messages import ToolMessage
 from langchain_core.messages.content import create_file_block, create_image_block, create_text_block
 from langchain_core.tools import InjectedToolCallId, StructuredTool, ToolException
 from langchain_core.tools import tool as langchain_tool
+from langgraph.types import Command
 
 from orchestra.errors import ToolError
 from orchestra.toolbox import Tool, as_tools, execute, tool
@@ -114,7 +117,17 @@ async def test_an_image_among_the_parts_that_a_plain_langchain_tool_returns_is_o
     assert outcome.result.content == (Text("a chart"), Image("image/png", data="aGk="), Text('{"kind": "bars"}\n'))
 
 
-@pytest.mark.parametrize("rows", [[{"type": "image", "base64": "no"}], [{"type": "text", "text": "x"}], ["x"], []])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"type": "image", "base64": "no"}],
+        [{"type": "text", "text": "x"}],
+        ["x"],
+        [],
+        [{"name": "README.md", "type": "file", "url": "https://api.x.org/README.md"}],
+        [{"type": "image", "url": "https://x.org/cat.png", "title": "a cat"}],
+    ],
+)
 async def test_rows_that_a_langchain_tool_returns_are_rows(rows: list[Any]) -> None:
     @langchain_tool
     def look() -> list[Any]:
@@ -134,6 +147,73 @@ async def test_a_langchain_tool_that_takes_the_calls_id_is_given_one() -> None:
     (made,) = as_tools([noted])
     assert list(made.schema["properties"]) == ["text"]
     assert (await execute(made, ToolCall("1", "noted", {"text": "it"}))).value == "it noted, True"
+
+
+async def test_each_call_of_a_langchain_tool_that_takes_its_id_has_another() -> None:
+    @langchain_tool
+    def noted(call: Annotated[str, InjectedToolCallId]) -> str:
+        """Note."""
+        return call
+
+    (made,) = as_tools([noted])
+    assert await made.call({}) != await made.call({})
+
+
+async def test_what_a_langchain_tool_answers_within_a_command_is_its_result() -> None:
+    @langchain_tool
+    def saved(x: int, call: Annotated[str, InjectedToolCallId]) -> Any:
+        """Save."""
+        return Command(update={"messages": [ToolMessage(f"saved {x}", tool_call_id=call)], "saved": x})
+
+    (made,) = as_tools([saved])
+    assert (await execute(made, ToolCall("1", "saved", {"x": 1}))).value == "saved 1"
+
+
+@pytest.mark.parametrize("value", [[], ["a", "b"], [{"a": 1}], {"n": 5}, 5, None, "5"])
+async def test_what_a_langchain_tool_that_words_its_errors_returns_stays_what_it_is(value: Any) -> None:
+    theirs = StructuredTool.from_function(lambda: value, name="look", description="Look.", handle_tool_error=True)
+    (made,) = as_tools([theirs])
+    outcome = await execute(made, ToolCall("1", "look", {}))
+    assert (outcome.trigger, outcome.value) == (None, value)
+    assert outcome.result.content == (Text(value if isinstance(value, str) else json.dumps(value)),)
+    assert theirs.handle_tool_error is True
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "told"),
+    [
+        (True, ToolException("locked"), "locked"),
+        (True, ToolException(), "Tool execution error"),
+        ("try later", ToolException("locked"), "try later"),
+        (lambda error: f"sorry, {error}", ToolException("locked"), "sorry, locked"),
+        (lambda error: [create_text_block(f"sorry, {error}")], ToolException("locked"), "sorry, locked"),
+    ],
+)
+async def test_an_error_in_a_langchain_tools_own_words_is_a_failed_call(words: Any, error: Any, told: str) -> None:
+    def fail() -> None:
+        raise error
+
+    (made,) = as_tools([StructuredTool.from_function(fail, name="f", description="Fail.", handle_tool_error=words)])
+    outcome = await execute(made, ToolCall("1", "f", {}))
+    assert (outcome.trigger, outcome.result.content) == (Trigger.tool_error, (Text(told),))
+
+
+@pytest.mark.parametrize("link", ["https://x.org/page.html", "https://x.org/issue/1"])
+async def test_a_link_among_the_parts_of_a_langchain_tools_result_stays_readable(link: str) -> None:
+    (made,) = as_tools([served([create_file_block(url=link, mime_type="text/html")])])
+    outcome = await execute(made, ToolCall("1", "served", {}))
+    assert link in outcome.result.content[0].text  # type: ignore[union-attr]
+
+
+async def test_what_stands_beside_the_bytes_of_an_image_is_told() -> None:
+    image = {"type": "image", "base64": "aGk=", "mime_type": "image/png", "title": "a cat"}
+    (made,) = as_tools([drawn(image)])
+    outcome = await execute(made, ToolCall("1", "drawn", {}))
+    assert outcome.result.content == (Image("image/png", data="aGk="), Text('{"title": "a cat"}\n'))
+
+
+def drawn(image: Any) -> StructuredTool:
+    return StructuredTool.from_function(lambda: [image], name="drawn", description="Draw.")
 
 
 async def test_what_langchain_makes_up_with_each_result_is_not_told() -> None:
@@ -158,7 +238,7 @@ async def test_an_error_that_a_langchain_tool_words_itself_is_a_failed_call() ->
 
 async def test_a_langchain_tool_that_answers_in_no_message_is_taken_as_it_answers() -> None:
     class Own(Mute):
-        name, args_schema, handle_tool_error = "own", {"type": "object", "properties": {}}, True
+        name, args_schema, response_format = "own", {"type": "object", "properties": {}}, "content_and_artifact"
 
         async def ainvoke(self, arguments: Any) -> Any:
             return {"asked": arguments["name"]}

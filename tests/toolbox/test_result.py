@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from orchestra.toolbox.result import cut, show, to_plain
+from orchestra.types import Text
 
 
 @dataclass
@@ -123,3 +124,9 @@ def test_a_cut_text_keeps_its_beginning_and_says_what_is_missing(text: str, limi
 def test_an_empty_list_is_json_not_nothing() -> None:
     assert show([], 10).value == []
     assert show("", 10).value == ""
+
+
+def test_texts_that_end_a_line_are_no_further_line_apart() -> None:
+    shown = show([Text("a\n"), Text(""), Text("bcd")], 4, "s1.1")
+    assert (shown.value, shown.whole) == ("a\nbcd", "a\nbcd")
+    assert [part.text.partition("\n[cut")[0] for part in shown.content if isinstance(part, Text)] == ["a\n", "", "bc"]

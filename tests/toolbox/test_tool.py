@@ -328,6 +328,18 @@ async def test_what_a_partial_has_bound_is_no_models_to_see_or_to_change() -> No
     assert made.validate({"page": 1, "token": "yours"}) != []
 
 
+async def test_what_a_named_partial_within_a_partial_has_bound_is_not_told_either() -> None:
+    def fetch(page: int, token: str, limit: int = 5) -> str:
+        """Fetch a page."""
+        return f"{page} {token} {limit}"
+
+    inner = functools.partial(fetch, token="mine")
+    inner.__name__ = "fetch"  # type: ignore[attr-defined]  # with an attribute it is not flattened
+    made = tool(name="fetch")(functools.partial(inner, limit=3))
+    assert list(made.schema["properties"]) == ["page"]
+    assert await made.call({"page": 1}) == "1 mine 3"
+
+
 @pytest.mark.parametrize(
     "made", [tool(Desk().times), tool(name="desk")(Desk()), tool(functools.partial(Desk.times, Desk()))]
 )

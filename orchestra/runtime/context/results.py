@@ -10,6 +10,7 @@ from orchestra.fleet.spelling import known
 from orchestra.runtime.context.stubs import is_stub
 from orchestra.toolbox import ToolRejected
 from orchestra.types import Json, Text, ToolResult, from_json, to_json
+from orchestra.types.message import apart
 
 MAX_TEXT = 1_000_000
 """Characters kept of one result; the rest is lost, and whoever reads it is told so."""
@@ -87,17 +88,17 @@ class Results:
         def keep(result: ToolResult) -> str:
             handle = self.handle(step, result.call_id)
             if handle not in self._kept:  # where it was cut before, all of it is there already
-                self.put(handle, "\n".join(part.text for part in result.content if isinstance(part, Text)))
+                self.put(handle, apart(result.content))
             return handle
 
         return keep
 
     def giver(self, step: str) -> Callable[[ToolResult], ToolResult]:
-        """What `fit` asks for a result of this step that was left out before; one that is no longer kept stays out."""
+        """What `fit` asks for a result of this step that was left out before; without a text it stays out."""
 
         def whole(result: ToolResult) -> ToolResult:
             kept = self._kept.get(self.handle(step, result.call_id)) if is_stub(result) else None
-            return replace(result, content=(Text(kept.text),)) if kept else result
+            return replace(result, content=(Text(kept.text),)) if kept and kept.text else result
 
         return whole
 

@@ -49,15 +49,16 @@ def _listed(handles: Mapping[str, str]) -> Iterator[str]:
     rows: list[tuple[str, str, str]] = []  # the first of them, the last, and the tool
     for handle, tool in handles.items():
         first, last, before = rows[-1] if rows else ("", "", "")
-        if follows := bool(rows) and before == tool and _number(handle) == _number(last) + 1:
+        if follows := bool(rows) and before == tool and _follows(last, handle):
             rows.pop()
         rows.append((first if follows else handle, handle, tool))
     return (f"{first} ({tool})" if first == last else f"{first} to {last} ({tool})" for first, last, tool in rows)
 
 
-def _number(handle: str) -> int:
-    """The call's place in its step, as `Results` counts them."""
-    return int(handle.rpartition(".")[2])
+def _follows(last: str, handle: str) -> bool:
+    """Whether it is the next one, as `Results` counts them; who keeps results otherwise may name them otherwise."""
+    before, here = last.rpartition(".")[2], handle.rpartition(".")[2]
+    return before.isdecimal() and here.isdecimal() and int(here) == int(before) + 1
 
 
 def is_summary(message: Message) -> bool:

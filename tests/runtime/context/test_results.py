@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from orchestra.runtime.context import Results, read_result
 from orchestra.runtime.context import results as kept_results
 from orchestra.runtime.context.read import PAGE
+from orchestra.runtime.context.stubs import stub
 from orchestra.toolbox import ToolOutcome, ToolRejected, execute, tool
 from orchestra.types import Image, JsonMismatch, Text, ToolCall, ToolResult, Trigger
 
@@ -158,6 +159,19 @@ def test_everything_survives_json(texts: list[tuple[str, str]]):
 def test_json_of_another_shape_is_refused_with_the_place():
     with pytest.raises(JsonMismatch, match="missing or unknown keys"):
         Results.from_json({"kept": {}})
+
+
+def test_of_a_left_out_result_without_a_text_the_line_stays_that_stands_for_it():
+    results = Results()
+    chart = ToolResult("one", "chart", (Image("image/png", data="aGk="),))
+    line = stub(chart, results.keeper("s1")(chart))
+    assert results.giver("s1")(line) == line
+
+
+def test_a_keeper_counts_as_the_model_reads():
+    results = Results()
+    shown = ToolResult("one", "f", (Text("a\n"), Text("b")))
+    assert results.get(results.keeper("s1")(shown)).text == "a\nb"
 
 
 def test_a_keeper_keeps_what_is_left_out_under_the_handle_of_its_call():

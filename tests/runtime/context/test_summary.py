@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from orchestra.fleet.tokens import message_tokens
 from orchestra.runtime.context import summary_messages
+from orchestra.runtime.context.stubs import summary
 from orchestra.types import Image, Message, Reasoning, Text, ToolCall, ToolResult
 from tests.runtime.context.histories import valid_histories
 
@@ -52,3 +53,8 @@ def test_the_record_keeps_to_its_room(old: list[Message], tokens: int):
     _, record = summary_messages(old, tokens)
     notes = 20 * sum(len(message.parts) for message in old)  # every line may be cut, and says so
     assert message_tokens([record]) <= 2 * tokens + notes + 4
+
+
+def test_handles_that_end_in_no_number_are_named_one_by_one():
+    told = summary("It was done.", [], {"s1.a": "look", "s1.b": "look", "s1.1": "look", "s1.2": "look"}).text
+    assert told.endswith("s1.a (look), s1.b (look), s1.1 to s1.2 (look)")
