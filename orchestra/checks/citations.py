@@ -24,6 +24,8 @@ _EMPTIED = re.compile(r"(?<!\s)\s*[\[(`][\s`]*[\])`]")  # brackets whose citatio
 _MARKS = "[](),;:\n"  # none stands in a document's name
 _CITED = re.compile(r":(\d{1,9})(?:[-\u2013](\d{1,9}))?")  # behind a name, which is looked for from here
 _LONGEST_NAME = 4096  # characters: no path is longer
+_AROUND = "`*'\"<> "  # may stand around a name
+_MOST_AROUND = 20  # characters of these before it
 _QUOTED = re.compile(r"[\"\u201c\u201e\u00ab]([^\"\u201c\u201d\u201e\u00ab\u00bb]+)[\"\u201d\u201c\u00bb]")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _BETWEEN = re.compile(f"({_SENTENCE.pattern})")  # kept when a text is split
@@ -253,12 +255,13 @@ def _runs_over(value: str, lines: Sequence[str]) -> bool:
 
 def _file(before: str, documents: Documents) -> str | None:
     """The document that the text before a colon ends in: a known one, whose name may hold spaces, or a path."""
-    words = before.split(" ")
+    ending = before.rstrip(_AROUND)[-max(map(len, documents), default=0) - _MOST_AROUND :]  # no name is longer
+    words = ending.split(" ")
     for start in range(len(words)):
-        name = " ".join(words[start:]).strip("`*'\"<> ")
+        name = " ".join(words[start:]).strip(_AROUND)
         if name in documents:
             return name
-    last = words[-1].strip("`*'\"<>")
+    last = before.rpartition(" ")[2].strip(_AROUND)
     return last if re.search(r"\.[^\W\d]|/", last) and not last.startswith("//") else None
 
 
