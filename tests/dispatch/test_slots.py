@@ -161,18 +161,6 @@ async def test_a_high_priority_call_passes_the_low_ones_of_every_tenant(tenant):
     assert served[0] == "high"
 
 
-async def test_a_tenant_is_served_although_new_ones_never_stop_coming():
-    crowd = Crowd(Slots({"small": 1}))
-    await crowd.come("new0", tenant="new0", weight=4.0)
-    await crowd.come("low", tenant="low", weight=1.0)
-    for number in range(1, 50):
-        await crowd.come(f"new{number}", tenant=f"new{number}", weight=4.0)
-        await crowd.go(crowd.running[0])
-        if "low" in crowd.running:
-            break
-    assert number < 10
-
-
 async def test_a_tenant_that_comes_again_and_again_takes_no_more_turns_than_one_that_waits():
     crowd = Crowd(Slots({"small": 1}))
     await crowd.come("ahead")
@@ -210,12 +198,13 @@ def test_how_many_are_ahead_of_a_newcomer_is_told_before_it_waits(sizes, tenant)
     asyncio.run(play())
 
 
-async def test_low_priority_is_served_although_runs_of_high_priority_never_stop_coming():
+@pytest.mark.parametrize("whose", ["tenant", "run"])
+async def test_low_priority_is_served_although_high_priority_never_stops_coming(whose):
     crowd = Crowd(Slots({"small": 1}))
-    await crowd.come("high0", run="high0", weight=4.0)
-    await crowd.come("low", run="low", weight=1.0)
+    await crowd.come("high0", **{whose: "high0"}, weight=4.0)
+    await crowd.come("low", **{whose: "low"}, weight=1.0)
     for number in range(1, 50):
-        await crowd.come(f"high{number}", run=f"high{number}", weight=4.0)
+        await crowd.come(f"high{number}", **{whose: f"high{number}"}, weight=4.0)
         await crowd.go(crowd.running[0])
         if "low" in crowd.running:
             break
