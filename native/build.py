@@ -10,7 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from native.source import Package, translate
+from native.package import Package
+from native.source import translate
 
 HERE = Path(__file__).parent
 MODULES = (HERE / "modules.txt").read_text(encoding="utf-8").split()
@@ -30,7 +31,10 @@ def build(root: Path, folder: Path, *, optimise: str = "2") -> Sequence[Path]:
     for name, path in ADDED.items():
         shutil.copy(HERE / name, folder / path)
     sources = {path: path.read_text(encoding="utf-8") for path in (root / "orchestra").rglob("*.py")}
-    for typed in (True, False):  # as they are written, to find where mypy takes a type for narrower; then as they are built
+    for typed in (
+        True,
+        False,
+    ):  # as they are written, to find where mypy takes a type for narrower; then as they are built
         package = Package(sources.values(), loose=() if typed else LOOSE, typed=typed)
         for name in MODULES:
             (folder / name).write_text(translate(sources[root / name], package, weak=WEAK), encoding="utf-8")

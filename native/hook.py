@@ -29,7 +29,9 @@ class CompiledHook(BuildHookInterface[Any]):
         if not _asked():
             return
         if version == "editable":
-            raise ValueError(f"{SWITCH} is set, and an editable install is not compiled: unset it, or leave out --editable")
+            raise ValueError(
+                f"{SWITCH} is set, and an editable install is not compiled: unset it, or leave out --editable"
+            )
         sys.path.insert(0, self.root)
         from native.build import build
 

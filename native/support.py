@@ -1,4 +1,4 @@
-"""What compiled modules are given at import: the parts of a dataclass, and their asynchronous generators.
+"""What compiled modules are given at import: the parts of a dataclass, and the functions put aside.
 
 Only a compiled wheel holds it, as `orchestra/_native.py`.
 """
@@ -14,12 +14,29 @@ if TYPE_CHECKING:
     from mypy_extensions import mypyc_attr
 else:
 
-    def mypyc_attr(**_options):
+    def mypyc_attr(**_options: Any) -> Any:
         """A mark for the compiler, which leaves the class as it is."""
         return lambda cls: cls
 
 
-__all__ = ["MISSING", "Any", "ClassVar", "Field", "as_object", "caused", "asdict", "dataclass", "field", "fields", "final", "finish", "is_dataclass", "loaded", "mypyc_attr", "replace"]
+__all__ = [
+    "MISSING",
+    "Any",
+    "ClassVar",
+    "Field",
+    "as_object",
+    "asdict",
+    "caused",
+    "dataclass",
+    "field",
+    "fields",
+    "final",
+    "finish",
+    "is_dataclass",
+    "loaded",
+    "mypyc_attr",
+    "replace",
+]
 
 # of no type: to the compiler a finished class is no dataclass
 dataclass: Any = dataclasses.dataclass
@@ -30,7 +47,6 @@ field: Any = dataclasses.field
 fields: Any = dataclasses.fields
 is_dataclass: Any = dataclasses.is_dataclass
 replace: Any = dataclasses.replace
-
 
 
 def as_object(value: Any) -> Any:
@@ -60,8 +76,9 @@ def finish(
     written: Iterable[str] = (),
     doc: str | None = None,
 ) -> None:
-    """Give a compiled class what `dataclass` would have: a twin is made of (name, annotation, field, whether it is its own).
+    """Give a compiled class what `dataclass` would have, taken from a twin that is one.
 
+    `specs`: a field's name, its annotation, its options and whether it is the class's own.
     `slots`: say that it has slots, which a class that others are made from may not. `written`: what stands in it.
     """
     specs = list(specs)

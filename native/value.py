@@ -6,7 +6,7 @@ from orchestra._native import mypyc_attr
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class Value:
+class Value:  # noqa: PLW1641  # each class is given its own hash
     """Equal as its class finds at import: the compiler compares instances of a class without `__eq__` by identity."""
 
     def __eq__(self, other: object) -> bool:
