@@ -31,10 +31,7 @@ def build(root: Path, folder: Path, *, optimise: str = "2") -> Sequence[Path]:
     for name, path in ADDED.items():
         shutil.copy(HERE / name, folder / path)
     sources = {path: path.read_text(encoding="utf-8") for path in (root / "orchestra").rglob("*.py")}
-    for typed in (
-        True,
-        False,
-    ):  # as they are written, to find where mypy takes a type for narrower; then as they are built
+    for typed in (True, False):  # first with their own types, to find what mypy would take for narrower than it is
         package = Package(sources.values(), loose=() if typed else LOOSE, typed=typed)
         for name in MODULES:
             (folder / name).write_text(translate(sources[root / name], package, weak=WEAK), encoding="utf-8")
@@ -47,10 +44,12 @@ def build(root: Path, folder: Path, *, optimise: str = "2") -> Sequence[Path]:
 
 
 def _run(folder: Path, *command: str, optimise: str) -> None:
-    environment = {**os.environ, "ORCHESTRA_OPTIMISE": optimise}
+    flags = f"{os.environ.get('CFLAGS', '')} {_FLAGS}" if sys.platform != "win32" else os.environ.get("CFLAGS", "")
+    environment = {**os.environ, "ORCHESTRA_OPTIMISE": optimise, "CFLAGS": flags}
     subprocess.run([sys.executable, *command], cwd=folder, check=True, env=environment)  # noqa: S603
 
 
+_FLAGS = "-fno-semantic-interposition -fvisibility=hidden"  # a call of another module's function is a call, no look-up
 _NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.so", "*.pyd")
 _SUFFIX = ".pyd" if sys.platform == "win32" else ".so"
 _CHECK = ("-m", "mypy", f"--config-file={HERE / 'mypy.ini'}", "--no-error-summary", *MODULES)

@@ -81,6 +81,15 @@ class Field:
         return self.options.get("default_factory")
 
 
+def class_constants(node: ast.ClassDef) -> dict[str, str]:
+    """The annotations of its ClassVars, as written."""
+    return {
+        one.target.id: ast.unparse(one.annotation)
+        for one in node.body
+        if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name) and name_of(one.annotation) == "ClassVar"
+    }
+
+
 def own_fields(node: ast.ClassDef) -> Iterator[Field]:
     """The fields that its own body declares."""
     for one in node.body:

@@ -6,8 +6,9 @@ Only a compiled wheel holds it, as `orchestra/_native.py`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 if TYPE_CHECKING:
@@ -74,12 +75,14 @@ def finish(
     eq: bool = True,
     order: bool = False,
     written: Iterable[str] = (),
+    constants: Mapping[str, str] = MappingProxyType({}),
     doc: str | None = None,
 ) -> None:
     """Give a compiled class what `dataclass` would have, taken from a twin that is one.
 
     `specs`: a field's name, its annotation, its options and whether it is the class's own.
     `slots`: say that it has slots, which a class that others are made from may not. `written`: what stands in it.
+    `constants`: the annotations of its ClassVars.
     """
     specs = list(specs)
     own = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": doc or ""}
@@ -89,12 +92,12 @@ def finish(
     for name in _COPIED + (_ORDERED if order else ()):
         if name in vars(twin) and name not in written:
             setattr(cls, name, vars(twin)[name])
-    cls.__annotations__ = {name: hint for name, hint, _, is_own in specs if is_own}
+    cls.__annotations__ = dict(constants) | {name: hint for name, hint, _, is_own in specs if is_own}
     if doc:
         cls.__doc__ = doc
     if slots:
-        cls.__slots__ = tuple(cls.__annotations__)
-    cls.__getstate__, cls.__setstate__ = _state, _set_state
+        cls.__slots__ = tuple(name for name, _, _, is_own in specs if is_own)
+    cls.__reduce__ = _reduced
     if frozen:
         names = frozenset(own["__annotations__"])
         cls.__setattr__, cls.__delattr__ = _frozen(cls, names, "assign to"), _frozen(cls, names, "delete")
@@ -111,13 +114,17 @@ def _frozen(cls: type, names: frozenset[str], verb: str) -> Callable[..., None]:
     return refuse
 
 
-def _state(self: Any) -> list[Any]:
-    return [getattr(self, one.name) for one in dataclasses.fields(self)]
+def _reduced(self: Any) -> tuple[Any, ...]:
+    """How it is copied and pickled: a compiled class cannot be made without its constructor."""
+    held = {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}
+    return _again, (type(self), held), getattr(self, "__dict__", None) or None
 
 
-def _set_state(self: Any, state: Iterable[Any]) -> None:
-    for one, value in zip(dataclasses.fields(self), state, strict=True):
-        object.__setattr__(self, one.name, value)
+def _again(cls: Any, held: dict[str, Any]) -> Any:
+    made = cls(**{one.name: held[one.name] for one in dataclasses.fields(cls) if one.init})
+    for name, value in held.items():
+        object.__setattr__(made, name, value)
+    return made
 
 
 def loaded(namespace: dict[str, Any], cls: Any, name: str, line: int, source: str) -> None:

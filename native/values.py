@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from native.edits import Edits
 from native.hints import ANY, Hints
-from native.package import Package, dataclass_options, is_dataclass, own_fields
+from native.package import Package, class_constants, dataclass_options, is_dataclass, own_fields
 from native.syntax import Untranslatable, first_line, in_lines, last_line, name_of
 
 WRITTEN = frozenset({"__eq__", "__hash__", "__repr__"})  # by hand, where a class has them
@@ -99,6 +99,8 @@ class Value:
         flags = "".join(f", {name}={text}" for name, text in chosen)
         written = [one.name for one in node.body if isinstance(one, ast.FunctionDef) and one.name in WRITTEN]
         flags += f", written={written!r}" if written else ""
+        constants = class_constants(node)
+        flags += f", constants={constants!r}" if constants else ""
         flags += f", doc={ast.get_docstring(node, clean=False)!r}"
         yield f"_native_finish({node.name}, [{', '.join(listed)}], slots={self._last}{flags})"
 
