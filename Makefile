@@ -95,6 +95,7 @@ clean: ## remove what the other targets made; weights stay, `orchestra models re
 	@echo "== what a call passes through, compiled to C (.venv/compiled)"
 	@rm -rf $@ $@.tmp
 	@$(BIN)/python -m native.build $@.tmp --optimise 0
+	@ln -s ../../agents ../../tools $@.tmp
 	@mv $@.tmp $@
 
 .venv/.sdk: tests/sdk/requirements.txt | .venv/.made
