@@ -3,11 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 SDK := .venv/sdk/bin
 INTEGRATIONS := langchain crewai openai-agents pydantic-ai
+COMPILED := types routing recovery fleet checks dispatch ledger app runtime native
+SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 TESTS_langchain := tests/runtime/test_langchain_messages.py
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-sdk test-integrations chaos chaos-calls fuzz bench bench-agents clean
+.PHONY: help demo test test-sdk test-compiled test-integrations chaos chaos-calls fuzz bench bench-agents clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
@@ -30,8 +32,8 @@ test: .venv/.dev ## set everything up, and check it the way the pipeline does
 	@$(BIN)/lint-imports --no-logo
 	@echo "== tests"
 	@$(BIN)/python -m pytest -q -n 2 -m "not weights" --cov --cov-report=term
-	@$(MAKE) --no-print-directory test-sdk
-	@$(MAKE) --no-print-directory test-integrations
+	@$(MAKE) --no-print-directory -j 2 $(SYNC) test-sdk test-integrations .venv/compiled
+	@$(MAKE) --no-print-directory test-compiled
 	@echo "== the smoke test, on a real model"
 	@$(BIN)/orchestra models pull || echo "no weights: the smoke test says so and skips"
 	@$(BIN)/python -m pytest -q -m weights tests/smoke
@@ -39,6 +41,11 @@ test: .venv/.dev ## set everything up, and check it the way the pipeline does
 test-sdk: .venv/.sdk ## hold every dialect against the providers' own SDKs, in an environment of their own
 	@echo "== the official SDKs"
 	@$(SDK)/python -m pytest -q tests/sdk
+
+test-compiled: .venv/compiled ## compile what a call passes through (docs/compiled.md), and run its tests on that
+	@echo "== compiled"
+	@PYTHONPATH=.venv/compiled $(BIN)/python -m pytest -q -n 2 -m "not weights" --override-ini "pythonpath=.venv/compiled ." \
+	  $(COMPILED:%=tests/%)
 
 test-integrations: $(INTEGRATIONS:%=.test-%) ## run the apps of other frameworks on orchestra, each in an environment of its own
 
@@ -83,6 +90,13 @@ clean: ## remove what the other targets made; weights stay, `orchestra models re
 	@echo "== orchestra, its dependencies and the tools that check it"
 	@$(PIP) install --editable '.[local,fast,dev]'
 	@touch .venv/.user $@
+
+.venv/compiled: $(shell find orchestra native -name '*.py' -o -name modules.txt) .venv/.dev
+	@echo "== what a call passes through, compiled to C (.venv/compiled)"
+	@rm -rf $@ $@.tmp
+	@$(BIN)/python -m native.build $@.tmp --optimise 0
+	@ln -s ../../agents ../../tools $@.tmp
+	@mv $@.tmp $@
 
 .venv/.sdk: tests/sdk/requirements.txt | .venv/.made
 	@echo "== the official SDKs, which do not fit beside our own dependencies (.venv/sdk)"

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+import orchestra.types.call
+
 # A shell starts what it puts in the background with Ctrl-C ignored, which every process of a test would inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -19,6 +21,16 @@ settings.register_profile("orchestra", deadline=None, suppress_health_check=[Hea
 settings.load_profile("orchestra")
 
 collect_ignore = [] if find_spec("cohere") else ["sdk"]  # those need the official SDKs: `make test-sdk`
+
+
+COMPILED = not orchestra.types.call.__file__.endswith(".py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what a compiled package cannot show: `make test-compiled`."""
+    for item in items:
+        if COMPILED and item.get_closest_marker("interpreted"):
+            item.add_marker(pytest.mark.skip("parts of a compiled package cannot be replaced"))
 
 
 class LeftTheMachine(RuntimeError):

@@ -77,6 +77,7 @@ def _faults(
     tool = tools.get(call.name)
     if tool is None:
         return Trigger.unknown_tool, [f"no tool has this name; {known(call.name, list(tools))}"]
+    lines: Sequence[str]
     if lines := list(_malformed(call, tool)):
         return Trigger.malformed_args, lines
     if lines := violations(tool.schema, cast(Json, call.arguments)):

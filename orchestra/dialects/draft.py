@@ -169,7 +169,7 @@ class Draft:
     def _parts(self, written: str, refusal: str) -> tuple[tuple[Part, ...], tuple[str, ...]]:
         card = self.encoded.card
         origin = _origin(card.provider, card.dialect, card.model) if card else None
-        parts, mended = [*self._in_order(origin)], ()
+        parts, mended = [*self._in_order(origin)], tuple[str, ...]()
         if refusal:
             parts.append(Text(refusal, origin))
         elif self._answer and written:
@@ -235,7 +235,7 @@ class _Said:
             self._pieces.append(piece)
             return piece
         piece = self._held + piece
-        self._held = piece[-1:] if "\ud800" <= piece[-1:] <= "\udbff" else ""
+        self._held = piece[-1:] if _FIRST_HALVES[0] <= piece[-1:] <= _FIRST_HALVES[1] else ""
         piece = scalars(piece.removesuffix(self._held))
         self._pieces.append(piece)
         return piece
@@ -272,6 +272,7 @@ def _with_said(parts: Sequence[Part], said: Sequence[Part]) -> tuple[list[Part],
 
 _TWICE = "a call that stood in the text and beside it was taken once"
 _SPACE = " \t\r\n"
+_FIRST_HALVES = (chr(0xD800), chr(0xDBFF))  # of surrogate pairs, the first and the last of them
 _DECODER = json.JSONDecoder()
 
 

@@ -154,7 +154,7 @@ class Admitted:
             self.rate = hold
             return None
         with self._told("rate_limit", "the key's rate limits held"):
-            hold = await granted(
+            waited = await granted(
                 rate.limiter,
                 tokens,
                 line=rate.line,
@@ -166,9 +166,9 @@ class Admitted:
                 clock=means.clock,
                 sleep=means.sleep,
             )
-            if isinstance(hold, CallFault):
-                return hold
-            self.rate = hold
+            if isinstance(waited, CallFault):
+                return waited
+            self.rate = waited
         return None
 
     async def place(self) -> None:

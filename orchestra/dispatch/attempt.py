@@ -62,7 +62,7 @@ class LiveAttempt:
             return ()
         if self._opening is None:
             await exchange.rest()
-            pieces = ()
+            pieces: Iterable[Delta] = ()
         else:
             pieces = self._opening.through(await exchange.more())
             self.handed_on += [piece.text if isinstance(piece, TextDelta) else "" for piece in pieces]

@@ -34,6 +34,11 @@ class Breaker:
     def __init__(self, policy: BreakerPolicy) -> None:
         self._policy = policy
         self._turn = 0  # one more with every opening and closing; a pass is the turn in which it was given
+        self._until: float | None = None
+        self._period = 0.0  # seconds it was last opened for without being asked to
+        self._calls = Window(policy.window, 3)  # calls, failed, slow
+        self._streak = 0  # while closed: failures in a row; else successes
+        self._probes = 0  # places taken
         self._close()
 
     def state(self, now: float) -> BreakerState:
@@ -113,16 +118,16 @@ class Breaker:
         return "open"
 
     def _close(self) -> BreakerState:
-        self._until: float | None = None
-        self._period = 0.0  # seconds it was last opened for without being asked to
-        self._calls = Window(self._policy.window, 3)  # calls, failed, slow
+        self._until = None
+        self._period = 0.0
+        self._calls = Window(self._policy.window, 3)
         self._begin()
         return "closed"
 
     def _begin(self) -> None:
         self._turn += 1
-        self._streak = 0  # while closed: failures in a row; else successes
-        self._probes = 0  # places taken
+        self._streak = 0
+        self._probes = 0
 
     def _slow(self, seconds: float) -> bool:
         return self._policy.slow is not None and seconds > self._policy.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any, TypeAlias
 
 from orchestra.fleet.estimates import Facts
@@ -71,7 +72,7 @@ class _Draft:
     assignments (benchmarks/decision.py prints both). With the same slots, a draft can become the real class.
     """
 
-    __slots__ = Candidate.__slots__
+    __slots__ = tuple(one.name for one in fields(Candidate))
 
 
 _draft: Callable[[], Any] = _Draft  # Any: no type checker knows of an object that changes its class

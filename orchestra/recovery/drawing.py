@@ -28,8 +28,8 @@ def _arrows(first: str, row: Row) -> Iterator[str]:
     ways: dict[str, list[str]] = {}
     for standing, action in zip(Standing, row, strict=True):
         ways.setdefault(action.value, []).append(standing.value)
-    for action, standings in ways.items():
-        yield f"    {first}_ -- {', '.join(standings)} --> {first}_{action}({action})"
+    for name, standings in ways.items():
+        yield f"    {first}_ -- {', '.join(standings)} --> {first}_{name}({name})"
 
 
 def _alike(fault: Fault) -> dict[Row, list[Trigger]]:

@@ -18,6 +18,11 @@ from orchestra.transport import AwsCredentials, Signature
 from orchestra.types import ModelCard
 
 
+def no_headers(_provider: str) -> Headers:
+    """What is sent to a provider beside what its dialect sends."""
+    return ()
+
+
 class FleetEndpoints:
     """Resolves cards. Keys are read from the environment at the moment of dispatch, and `hide` is told them first.
 
@@ -31,7 +36,7 @@ class FleetEndpoints:
         servers: LocalServers,
         hide: Callable[[Iterable[str]], None],
         environ: Mapping[str, str] = os.environ,
-        headers: Callable[[str], Headers] = lambda _: (),
+        headers: Callable[[str], Headers] = no_headers,
         names: str = "",
         keys: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> None:

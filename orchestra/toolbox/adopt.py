@@ -99,7 +99,7 @@ _UNTOLD = {"handle_tool_error": "Tool execution error", "handle_validation_error
 
 def _telling(item: Any) -> Any:
     """The tool with its errors told from its values; a copy where it words them, for the tool is the user's."""
-    words = {flag: words for flag in _UNTOLD if (words := getattr(item, flag, False))}
+    words = {flag: said for flag in _UNTOLD if (said := getattr(item, flag, False))}
     if not words or not hasattr(item, "model_copy"):
         return item
     return item.model_copy(update={flag: _failing(item.name, flag, said) for flag, said in words.items()})

@@ -123,6 +123,8 @@ class _Found:
     """Places for what a message has found out of itself, beside its fields: every turn asks all of a history."""
 
     __slots__ = ("_plain", "_tokens")
+    _plain: bool
+    _tokens: int
 
 
 @dataclass(frozen=True, slots=True)

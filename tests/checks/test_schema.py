@@ -161,6 +161,7 @@ def test_long_lists_of_choices_are_cut():
     assert '"choice 19", … (80 more), got 1' in line
 
 
+@pytest.mark.interpreted
 def test_endless_nesting_is_a_text(monkeypatch):
     monkeypatch.setattr(schema, "_fits", lambda *_: False)  # jsonschema-rs has no end to its stack
     deep = []

@@ -298,6 +298,7 @@ def test_without_a_ledger_the_period_is_forgotten_that_the_clock_has_not_shown_f
 @pytest.mark.parametrize(("read", "turn"), [("new", 0), ("new", 1), ("within", 0), ("after", 0), ("after", 1)])
 @pytest.mark.parametrize("over", [False, True], ids=["open", "over"])
 @pytest.mark.parametrize("afterwards", [True, False], ids=["and after it", "before it"])
+@pytest.mark.interpreted
 def test_what_others_write_before_or_after_a_reading_counts_once(over, read, turn, afterwards, monkeypatch, file):
     budgets = [ACME, Budget(9.0, "hour", {"tenant": ("acme",)})]
     one, other = Life(budgets, file), Life(budgets, file)
@@ -490,6 +491,7 @@ def test_a_process_that_comes_new_finds_what_the_others_know(file):
         assert [life.purse(tenant=name).accounts[1].left for name in "abc"] == [5.5, 8.5, 8.75]
 
 
+@pytest.mark.interpreted
 def test_the_present_periods_are_looked_for_once_an_hour(monkeypatch):
     looked, turn = [], caps_module._Book.turn_to
     monkeypatch.setattr(caps_module._Book, "turn_to", lambda book, now: looked.append(now) or turn(book, now))

@@ -95,6 +95,7 @@ def test_parts_of_parts_never_spend_more_than_any_whole_of_theirs(spending, cap)
     assert whole.open == 0
 
 
+@pytest.mark.interpreted
 def test_others_may_begin_to_wait_while_money_is_given_back():
     purse, woken = Purse(1.0), []
     purse.own.waiting.add(lambda: woken.append("first"))

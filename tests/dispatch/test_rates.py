@@ -295,6 +295,7 @@ TestLimited = Limited.TestCase
 TestLimited.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
+@pytest.mark.interpreted
 def test_headers_may_come_while_it_is_asked_whether_tokens_count():
     for moment in range(60):  # bytecodes: more than it takes
         free, passed = limiter(), count()

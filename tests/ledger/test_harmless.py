@@ -35,6 +35,7 @@ def _stored(file: Path) -> str:
         return "\n".join(map(str, db.execute("SELECT run, step, data FROM events")))
 
 
+@pytest.mark.interpreted
 def test_a_row_of_strings_that_were_looked_through_is_not_looked_through_again(
     ledger: Ledger, looked_through: list[str]
 ) -> None:
@@ -67,6 +68,7 @@ def test_a_secret_that_is_learnt_later_was_harmless_only_until_then(file: Path, 
     assert _stored(file).count(SECRET) == 1
 
 
+@pytest.mark.interpreted
 def test_what_was_looked_through_before_another_thread_learnt_a_secret_is_not_remembered(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch, file: Path
 ) -> None:
@@ -85,6 +87,7 @@ def test_what_was_looked_through_before_another_thread_learnt_a_secret_is_not_re
     assert _stored(file).count(SECRET) == 1  # the row that was under way
 
 
+@pytest.mark.interpreted
 def test_what_is_not_stored_is_not_asked_for_and_what_is_stored_is(file: Path, looked_through: list[str]) -> None:
     for content, looks in ((False, 1), (True, 2)):
         looked_through.clear()
@@ -95,12 +98,14 @@ def test_what_is_not_stored_is_not_asked_for_and_what_is_stored_is(file: Path, l
         assert len(looked_through) == looks
 
 
+@pytest.mark.interpreted
 def test_long_rows_are_not_remembered(ledger: Ledger, looked_through: list[str]) -> None:
     for _ in range(2):
         ledger.append("run", "s", StepStarted("long" * 300, "work"))
     assert len(looked_through) == 2
 
 
+@pytest.mark.interpreted
 def test_a_list_where_a_tuple_should_be_is_looked_through(ledger: Ledger, looked_through: list[str]) -> None:
     evidence: Any = ["one", "two"]
     for _ in range(2):
@@ -116,6 +121,7 @@ def test_no_more_is_remembered_than_some_thousand_strings() -> None:
     assert harmless.known("run", "s", Judged("a9999", "m"))
 
 
+@pytest.mark.interpreted
 @pytest.mark.parametrize("kind", get_args(Event), ids=lambda kind: kind.type)
 def test_events_that_hold_more_than_strings_are_looked_through_every_time(kind: Any) -> None:
     """Those whose strings can be told by their fields' types alone."""

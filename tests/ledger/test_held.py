@@ -101,6 +101,7 @@ async def test_no_more_is_held_of_a_file_that_nobody_can_write_than_memory_bears
     assert ledger.events("more") == []
 
 
+@pytest.mark.interpreted
 async def test_what_tasks_write_in_one_turn_of_their_loop_shares_a_transaction(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,6 +76,7 @@ def test_without_a_path_nothing_is_kept_and_all_is_heard() -> None:
     ledger.close()
 
 
+@pytest.mark.interpreted
 def test_what_nobody_keeps_or_hears_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[object] = []
     monkeypatch.setattr(Redactor, "value", lambda self, value: looked.append(value) or value)

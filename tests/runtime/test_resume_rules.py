@@ -219,6 +219,7 @@ async def test_money_that_is_asked_for_in_the_middle_of_a_new_plan_does_not_carr
     assert (out["answer"], done) == ("s3: ok", [])
 
 
+@pytest.mark.interpreted
 async def test_a_ledger_that_is_full_for_a_moment_does_not_keep_the_run_from_going_on(tmp_path, monkeypatch):
     async with app_of(tmp_path, ONE) as app:
         agent, append = app.planner_executor([sending([])]), app.ledger.append

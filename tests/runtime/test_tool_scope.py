@@ -96,6 +96,7 @@ async def test_what_its_tools_ask_is_paid_from_what_the_agent_has_left(tmp_path)
     assert [one.model for one in seen] == ["dear"] * 3 + ["small"] * 6
 
 
+@pytest.mark.interpreted
 async def test_a_deadline_of_the_agent_holds_for_what_its_tools_ask():
     scopes: list[float] = []
     async with app_of("fine") as app:

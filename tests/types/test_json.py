@@ -9,7 +9,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -77,7 +77,8 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
 
 
 def instances(cls: type) -> st.SearchStrategy[Any]:
-    hints = {k: v for k, v in typing.get_type_hints(cls).items() if get_origin(v) is not ClassVar}
+    of = typing.get_type_hints(cls)
+    hints = {field.name: of[field.name] for field in dataclasses.fields(cls)}
     built = st.builds(lambda **given: given, **{name: values(hint) for name, hint in hints.items()})
     if {"data", "url"} <= hints.keys():  # exactly one of them is allowed
         built = built.map(lambda given: given | {"url": None, "data": given["data"] or ""})
