@@ -131,7 +131,8 @@ def test_support_is_imported_on_the_docstrings_line_where_no_future_import_stand
 
 def test_names_of_dataclasses_come_from_support_which_the_compiler_knows_no_dataclass_by(load: Load) -> None:
     module = load(LINES)
-    assert (module.dataclasses, module.dataclass) == (native.support, native.support.dataclass)
+    assert module.dataclasses.__name__ in {"native.support", "orchestra._native"}
+    assert module.dataclass is native.support.dataclass
     assert module.dataclasses.replace(module.Wide(), names=("a",)).count == 1
 
 
