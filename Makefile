@@ -64,7 +64,7 @@ chaos-calls: .venv/.dev ## make 10,000 calls of which three in ten requests fail
 fuzz: .venv/.dev ## break 100,000 streams of every dialect, bend every schema, and check that nothing is lost or made up
 	@$(BIN)/python -m tests.fuzz --streams 100000 --schemas 4154 --seed 1
 
-bench: .venv/.dev ## measure what the README promises
+bench: .venv/.dev .venv/optimised ## measure what the README promises
 	@for benchmark in benchmarks/*.py; do $(BIN)/python "$$benchmark" || exit 1; done
 
 bench-agents: .venv/.user ## ask the embedded models 72 questions whose answers SQL knows; takes an hour or two, a killed run goes on
@@ -91,10 +91,12 @@ clean: ## remove what the other targets made; weights stay, `orchestra models re
 	@$(PIP) install --editable '.[local,fast,dev]'
 	@touch .venv/.user $@
 
-.venv/compiled: $(shell find orchestra native -name '*.py' -o -name modules.txt) .venv/.dev
-	@echo "== what a call passes through, compiled to C (.venv/compiled)"
+.venv/compiled: OPTIMISE := 0
+.venv/optimised: OPTIMISE := 2
+.venv/compiled .venv/optimised: $(shell find orchestra native -name '*.py' -o -name modules.txt) .venv/.dev
+	@echo "== what a call passes through, compiled to C ($@)"
 	@rm -rf $@ $@.tmp
-	@$(BIN)/python -m native.build $@.tmp --optimise 0
+	@$(BIN)/python -m native.build $@.tmp --optimise $(OPTIMISE)
 	@ln -s ../../agents ../../tools $@.tmp
 	@mv $@.tmp $@
 
