@@ -2,7 +2,8 @@
 
 Weighted fair queueing (Demers, Keshav and Shenker 1989) in its stride form, once among tenants and once among the runs
 of each: who waits holds a tag, the virtual time at which its next turn is due; the least tag is served, and a turn
-moves it on by 1 / weight. A tenant's turn weighs what the run weighs that has it, so that priorities hold among all.
+moves it on by 1 / weight. A tenant's turn weighs what the run weighs that has it, so that priorities hold among all:
+its tag follows from who is first in it, whether that one came late, or was and left.
 """
 
 from __future__ import annotations
@@ -104,13 +105,17 @@ class Line:
     def _join(self, name: str, run: str, rank: float, weight: float) -> _Waiter:
         waiter = _Waiter((-rank, next(self._count)), name, run, asyncio.get_running_loop())
         if (tenant := self._tenants.get(name)) is None:
-            tenant = self._tenants[name] = _Tenant(self._now + 1 / weight, next(self._count))
+            tenant = self._tenants[name] = _Tenant(self._now + 1 / weight, next(self._count), since=self._now)
             heappush(self._next, tenant)
         tenant.join(waiter, weight, next(self._count))
-        if (due := self._now + tenant.step) < tenant.tag:  # what is more urgent waits no longer than a newcomer's would
-            tenant.tag = due
-            heapify(self._next)
+        self._stand(tenant)
         return waiter
+
+    def _stand(self, tenant: _Tenant) -> None:
+        """Move it to where its next turn is due, now that another may be first in it."""
+        if tenant.tag != tenant.due:
+            tenant.tag = tenant.due
+            heapify(self._next)
 
     def _pass_on(self, run: str) -> None:
         """Serve who is next; where that is a call of `run` itself, it gives the place to who is next a little later."""
@@ -136,7 +141,8 @@ class Line:
         self._now = max(self._now, tenant.tag)
         waiter = tenant.turn(next(self._count))
         if tenant.runs:
-            tenant.tag, tenant.place = tenant.tag + tenant.step, next(self._count)
+            tenant.since, tenant.place = tenant.tag, next(self._count)
+            tenant.tag = tenant.due
             heappush(self._next, tenant)
         else:
             del self._tenants[waiter.tenant]
@@ -144,7 +150,11 @@ class Line:
 
     def _withdraw(self, waiter: _Waiter) -> None:
         tenant = self._tenants.get(waiter.tenant)
-        if tenant and tenant.withdraw(waiter) and not tenant.runs:
+        if tenant is None or not tenant.withdraw(waiter):
+            return
+        if tenant.runs:
+            self._stand(tenant)
+        else:
             self._next.remove(tenant)
             heapify(self._next)
             del self._tenants[waiter.tenant]
@@ -165,6 +175,7 @@ class _Waiter:
 class _Tenant:
     tag: float
     place: int  # among equal tags the one that has waited longest
+    since: float = field(compare=False)  # the line's virtual time when it came, or the tag of its last turn
     runs: dict[str, _Run] = field(default_factory=dict[str, "_Run"], compare=False)
     _next: list[_Run] = field(default_factory=list["_Run"], compare=False)  # a heap of the same runs
     _now: float = field(default=0.0, compare=False)  # virtual time: turns that a run of weight 1 has had
@@ -176,9 +187,9 @@ class _Tenant:
         return self._next[0].waiters[0]
 
     @property
-    def step(self) -> float:
-        """What the next turn takes of the line's virtual time."""
-        return 1 / self._next[0].weight
+    def due(self) -> float:
+        """When its next turn is due, in the line's virtual time."""
+        return self.since + 1 / self._next[0].weight
 
     @property
     def waiting(self) -> int:
@@ -189,7 +200,7 @@ class _Tenant:
         own = self.runs.get(name)
         tag = own.tag + len(own.waiters) / own.weight if own else self._now + 1 / weight
         turns = [(one.turns_until(tag), one) for one in self._next]
-        return sum(some for some, _ in turns), self.tag - self.step + sum(some / one.weight for some, one in turns)
+        return sum(some for some, _ in turns), self.since + sum(some / one.weight for some, one in turns)
 
     def turns_until(self, tag: float) -> int:
         """How many it has until then, each taken to last as long as they do on average."""

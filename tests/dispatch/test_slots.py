@@ -161,6 +161,31 @@ async def test_a_high_priority_call_passes_the_low_ones_of_every_tenant(tenant):
     assert served[0] == "high"
 
 
+@pytest.mark.parametrize("first", ["low", "high"])
+async def test_an_urgent_call_that_left_the_line_leaves_no_turn_to_the_others_of_its_tenant(first):
+    crowd = Crowd(Slots({"small": 1}))
+    await crowd.come("ahead")
+    lows, highs = {"tenant": "t", "run": "low", "weight": 0.25}, {"tenant": "t", "run": "high", "weight": 4.0}
+    for name, claim in (("low", lows), ("high", highs))[:: 1 if first == "low" else -1]:
+        await crowd.come(name, **claim)
+    for number in range(6):
+        await crowd.come(f"other{number}", tenant="other", run="o", weight=1.0)
+    crowd.tasks["high"].cancel()
+    await settle()
+    served = []
+    while crowd.running:
+        served.append(crowd.running[0])
+        await crowd.go(crowd.running[0])
+    assert served == ["ahead", "other0", "other1", "other2", "low", "other3", "other4", "other5"]
+
+
+async def test_an_urgent_call_of_a_tenant_that_waits_goes_before_its_own_and_takes_no_turn_from_them():
+    lows = [(f"low{n}", {"tenant": "t", "run": f"l{n}", "weight": 0.5}) for n in range(2)]
+    others = [(f"other{n}", {"tenant": "other", "run": "o", "weight": 1.0}) for n in range(6)]
+    served = await order_of(*lows, *others, ("high", {"tenant": "t", "run": "h", "weight": 4.0}))
+    assert served == ["high", "other0", "other1", "low0", "other2", "other3", "low1", "other4", "other5"]
+
+
 async def test_a_tenant_that_comes_again_and_again_takes_no_more_turns_than_one_that_waits():
     crowd = Crowd(Slots({"small": 1}))
     await crowd.come("ahead")
